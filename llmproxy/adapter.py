@@ -1,0 +1,109 @@
+"""Contract 1: what a provider's adapter is. Two pure functions over bytes; it opens no socket and keeps no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from .chat import Chat, Face, Json, Usage
+from .errors import UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How we reach a provider: the name it has in the config, where it is, and with which key.
+
+    `options` is whatever else the config's table says; an adapter reads what it knows.
+    """
+
+    name: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One HTTP request to a provider, ready to be sent."""
+
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that a provider offers. `extra` is what the provider says of it beyond OpenAI's four members."""
+
+    id: str
+    created: int = 0
+    owned_by: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+class Translator(Protocol):
+    """Carries one reply from the provider's bytes to OpenAI's. Made anew for each attempt.
+
+    What `feed` and `finish` give are whole frames, ready for the client. Both may raise UpstreamError after having given
+    some; those are still good.
+    """
+
+    usage: Usage | None  # as far as the provider has said
+    started: bool  # a real frame has come: text, reasoning, a tool call, a finish; not comments, roles, empty deltas
+    produced: int  # bytes of text so far, for whoever must estimate
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        """The next bytes of a 2xx reply."""
+        ...
+
+    def finish(self) -> Iterable[bytes]:
+        """The provider closed properly. Gives what is still owed; raises Truncated if the answer was cut."""
+        ...
+
+
+class Adapter(Protocol):
+    """One provider. Built once from its Account."""
+
+    account: Account
+    faces: frozenset[Face]  # what the provider speaks natively
+
+    def request(self, chat: Chat) -> Outgoing:
+        """Renders the question. Raises BadRequest for what the provider could never take."""
+        ...
+
+    def translator(self, chat: Chat) -> Translator:
+        """A fresh translator for the reply to `request(chat)`."""
+        ...
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        """What a reply with a status other than 2xx means. `headers` have lower-case names."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """An adapter whose provider can be asked for its models."""
+
+    def models_request(self, page: str | None = None) -> Outgoing: ...
+
+    def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
+        """The models of one page, and the next page's token if there is one."""
+        ...
+
+
+@runtime_checkable
+class KnowsModels(Protocol):
+    """An adapter that knows (some of) its provider's models as data."""
+
+    known_models: Sequence[Model]
+
+
+class Step(Protocol):
+    """One stage of a translation over parsed events, in the order they come. Stages are composed by piping."""
+
+    def feed(self, event: Json) -> Iterable[Json]: ...
+
+    def finish(self) -> Iterable[Json]: ...

@@ -1,0 +1,130 @@
+"""The words the gateway thinks in: a question, what has happened to it so far, and what it cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+Json = dict[str, Any]
+Face = Literal["chat", "completions", "embeddings"]
+Phase = Literal["queued", "connecting", "waiting", "streaming", "backing_off", "finishing"]
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens as the provider counted them. `raw` is its own usage object, further members included."""
+
+    prompt: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    cached: int = 0
+    cost: float | None = None
+    raw: Json = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, raw: Json) -> Usage:
+        """Reads OpenAI's usage object; members that are missing or of the wrong type count as zero."""
+        details = raw.get("completion_tokens_details")
+        prompt_details = raw.get("prompt_tokens_details")
+        cost = raw.get("cost")
+        if isinstance(cost, dict):  # Perplexity: an object of costs
+            cost = cost.get("total_cost")
+        return cls(
+            prompt=_count(raw, "prompt_tokens"),
+            completion=_count(raw, "completion_tokens"),
+            reasoning=_count(details, "reasoning_tokens") or _count(raw, "reasoning_tokens"),
+            cached=_count(prompt_details, "cached_tokens"),
+            cost=cost if isinstance(cost, (int, float)) else None,
+            raw=raw,
+        )
+
+
+def _count(holder: object, key: str) -> int:
+    value = holder.get(key) if isinstance(holder, dict) else None
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+@dataclass(slots=True)
+class Trace:
+    """What has happened to one request so far: written by those who carry it, read by whoever is asked about it."""
+
+    id: str = ""
+    phase: Phase = "queued"
+    provider: str | None = None
+    model: str | None = None
+    attempts: int = 0
+    route: str | None = None  # why the router chose what it chose
+    dropped: list[str] = field(default_factory=list)  # parameters the provider could not be given
+    position: int | None = None  # place in an upstream's queue
+    failures: list[str] = field(default_factory=list)  # codes of the attempts that failed
+
+
+# The key with its value, wherever it stands. A quote inside a JSON string is escaped, so this only meets real keys.
+_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One question to one model. `body` is what the client sent, parsed once and never edited."""
+
+    body: Json
+    model: str  # the name the provider knows it by
+    face: Face = "chat"
+    raw: bytes | None = None  # the client's own bytes, if `body` is exactly what they say
+    trace: Trace = field(default_factory=Trace)
+    headers: Mapping[str, str] = field(default_factory=dict)  # the client's, those an adapter may need, lower case
+
+    @property
+    def stream(self) -> bool:
+        return self.body.get("stream") is True
+
+    @property
+    def include_usage(self) -> bool:
+        options = self.body.get("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True
+
+    @property
+    def messages(self) -> list[Json]:
+        return self.body.get("messages") or []
+
+    def asking(self, model: str) -> Chat:
+        """The same question to another model."""
+        return Chat(self.body, model, self.face, self.raw, self.trace, self.headers)
+
+    def saying(self, **changes: Any) -> Chat:
+        """The same question with some members set, or removed where the value is None."""
+        body = {key: value for key, value in {**self.body, **changes}.items() if key not in changes or value is not None}
+        return Chat(body, self.model, self.face, None, self.trace, self.headers)
+
+    def drop(self, *names: str) -> Chat:
+        """The same question without these parameters, which are noted as dropped if they were there."""
+        there = [name for name in names if self.body.get(name) is not None]
+        if not there:
+            return self
+        self.trace.dropped.extend(name for name in there if name not in self.trace.dropped)
+        return self.saying(**dict.fromkeys(there))
+
+    def render(self, **added: Any) -> bytes:
+        """The request as JSON for the provider: its model name, and `added` members that the client did not send.
+
+        Where the client's bytes can be kept they are cut and joined, not written anew: a body may carry megabytes of
+        images, and its members, order and numbers stay exactly as the client wrote them.
+        """
+        spliced = self._splice(added) if self.raw is not None else None
+        return spliced if spliced is not None else orjson.dumps({**self.body, **added, "model": self.model})
+
+    def _splice(self, added: Json) -> bytes | None:
+        raw = self.raw or b""
+        if any(key in self.body for key in added):
+            return None
+        if not added and self.body.get("model") == self.model:
+            return raw
+        found = _MODEL.search(raw)
+        if found is None or _MODEL.search(raw, found.end()) is not None:  # another "model" deeper down
+            return None
+        extra = b"," + orjson.dumps(added)[1:-1] if added else b""
+        return b"".join((raw[: found.start(1)], orjson.dumps(self.model), extra, raw[found.end(1) :]))

@@ -1,0 +1,152 @@
+"""Every way a request can fail: the status and code its client sees, and whether another try may help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+_TYPE_BY_STATUS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "invalid_request_error",
+    405: "invalid_request_error",
+    409: "conflict_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    499: "request_cancelled",
+    503: "service_unavailable_error",
+    504: "timeout_error",
+}
+
+
+def type_of(status: int) -> str:
+    """OpenAI's `type` for an HTTP status, where nobody said a better one."""
+    return _TYPE_BY_STATUS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
+class GatewayError(Exception):
+    """A failure that a client can act on. `extra` are the provider's further members of the error object."""
+
+    status = 500
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        type: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status or self.status
+        self.type = type or type_of(self.status)
+        self.code = code or self.code
+        self.param = param
+        self.headers: dict[str, str] = dict(headers or {})
+        self.extra: dict[str, Any] = dict(extra or {})
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"error": {"message", "type", "param", "code", ...}}`: all four always there, `code` a string or null."""
+        error = {**self.extra, "message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+    def as_bytes(self) -> bytes:
+        return orjson.dumps(self.as_json())
+
+
+class BadRequest(GatewayError):
+    """The client's mistake, found by us before any provider was asked."""
+
+    status = 400
+
+
+class ModelNotFound(GatewayError):
+    """No provider serves a model of that name."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class Cancelled(GatewayError):
+    """Somebody stopped the request; `by` says who: client_disconnect, api, admin, deadline, drain, slow_reader."""
+
+    status = 499
+    code = "request_cancelled"
+
+
+class UpstreamError(GatewayError):
+    """A provider failed.
+
+    retry_here: asking the same provider again may help.
+    try_elsewhere: another provider may answer the same request.
+    wait: seconds the provider asked us to wait, or None.
+    blames: whether the failure counts against the provider's breaker.
+    """
+
+    status = 502
+    code: str | None = "upstream_error"
+    retry_here = False
+    try_elsewhere = True
+    blames = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_here: bool | None = None,
+        try_elsewhere: bool | None = None,
+        blames: bool | None = None,
+        wait: float | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(message, **members)
+        self.retry_here = self.retry_here if retry_here is None else retry_here
+        self.try_elsewhere = self.try_elsewhere if try_elsewhere is None else try_elsewhere
+        self.blames = self.blames if blames is None else blames
+        self.wait = wait
+
+
+class Unreachable(UpstreamError):
+    """No connection: refused, DNS, TLS. Nothing was sent, so asking again costs nothing."""
+
+    code = "upstream_unreachable"
+    retry_here = True
+
+
+class Dropped(UpstreamError):
+    """The connection broke before the answer began."""
+
+    code = "upstream_disconnected"
+    retry_here = True
+
+
+class Truncated(UpstreamError):
+    """The answer ended without a finish: never to be mistaken for a complete one."""
+
+    code = "upstream_truncated"
+    retry_here = True
+
+
+class Malformed(UpstreamError):
+    """The provider sent what its protocol does not allow."""
+
+    code = "upstream_protocol_error"
+    retry_here = True
+
+
+class TimedOut(UpstreamError):
+    """The provider was too slow; `code` says at what: connect, headers, first frame, idle."""
+
+    status = 504
+    code = "upstream_timeout"
