@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from .chat import Chat, Face, Json, Usage
 from .errors import UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where an adapter's settings stand by the field's custom: names of environment variables, first come first served."""
+
+    keys: tuple[str, ...] = ()
+    base_urls: tuple[str, ...] = ()
+    base_url: str = ""  # where the provider is if nobody says otherwise
+    needs_key: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ class Translator(Protocol):
 
     usage: Usage | None  # as far as the provider has said
     started: bool  # a real frame has come: text, reasoning, a tool call, a finish; not comments, roles, empty deltas
+    done: bool  # the answer is complete; what the provider sends after it is of no interest
     produced: int  # bytes of text so far, for whoever must estimate
 
     def feed(self, data: bytes) -> Iterable[bytes]:
@@ -67,7 +78,9 @@ class Translator(Protocol):
 class Adapter(Protocol):
     """One provider. Built once from its Account."""
 
+    environment: ClassVar[Environment]
     account: Account
+    many: bool  # whether `n > 1` may be asked in one request
     faces: frozenset[Face]  # what the provider speaks natively
 
     def request(self, chat: Chat) -> Outgoing:

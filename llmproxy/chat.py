@@ -53,6 +53,7 @@ class Trace:
     """What has happened to one request so far: written by those who carry it, read by whoever is asked about it."""
 
     id: str = ""
+    created: int = 0  # Unix seconds when the gateway took it in
     phase: Phase = "queued"
     provider: str | None = None
     model: str | None = None
