@@ -1,0 +1,324 @@
+"""The Translator of every provider: bytes to events, events through the provider's steps, out as frames or as one JSON answer.
+
+With no steps of the provider's own it is the pass-through: an event that needs nothing leaves as the bytes that came, and
+one look per event over its bytes says whether it does (see Shape).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from . import blame as _blame
+from .adapter import Step
+from .chat import Chat, Json, Usage
+from .completions import FromText, as_text
+from .errors import Malformed, Truncated, UpstreamError
+from .fold import Fold, unfold
+from .normalise import FINISHES, Envelope, Reasoning, ToolCalls
+from .sse import DONE, MAX_EVENT, Events, frame
+
+# What may stand between the quotes of a JSON string.
+_STRING = re.compile(rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*')
+_PADDING = b'"obfuscation":"'  # OpenAI's random padding, the one other thing that differs from event to event
+
+
+class Shape:
+    """The bytes around the text of a plain event: a stream repeats them, so an event that has them needs no parsing.
+
+    Learned from an event that was parsed and needed nothing. Another id, a role, a finish, usage, a tool call, an error,
+    broken JSON: each of these breaks the shape, and the event is parsed.
+    """
+
+    __slots__ = ("_after", "_before", "_start", "_tail")
+
+    def __init__(self, before: bytes, after: bytes, tail: bytes | None) -> None:
+        self._before = before
+        self._start = len(before)
+        self._after = after
+        self._tail = tail  # what follows the padding, if there is padding
+
+    @classmethod
+    def learn(cls, data: bytes, key: str) -> Shape | None:
+        before, sign, rest = data.partition(b'"%s":"' % key.encode())
+        text = _STRING.match(rest) if sign else None
+        if text is None or rest[text.end() : text.end() + 1] != b'"':
+            return None
+        after = rest[text.end() :]
+        head, sign, padded = after.partition(_PADDING)
+        start = b"data: " + before + b'"%s":"' % key.encode()
+        if not sign:
+            return cls(start, after, None)
+        padding = _STRING.match(padded)
+        return cls(start, head + sign, padded[padding.end() :] if padding else b"")
+
+    def text_in(self, block: bytes) -> int:
+        """Bytes of text in a block of whole events (with its last blank line), or -1 if one of them is not plain."""
+        if not block.isascii() and not _is_utf8(block):
+            return -1
+        text = 0
+        for event in block[:-2].split(b"\n\n"):
+            if not event.startswith(self._before):
+                return -1
+            end = _STRING.match(event, self._start).end()  # type: ignore[union-attr]  # matches the empty string too
+            text += end - self._start
+            if self._tail is None:
+                if event[end:] != self._after:
+                    return -1
+            elif not self._padded(event, end):
+                return -1
+        return text
+
+    def _padded(self, event: bytes, end: int) -> bool:
+        if not event.startswith(self._after, end):
+            return False
+        padding = _STRING.match(event, end + len(self._after))
+        return padding is not None and event[padding.end() :] == self._tail
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Relay:
+    """A Translator. `steps` turn the provider's events into OpenAI's chunks; none are needed where they are that already."""
+
+    def __init__(self, chat: Chat, *steps: Step, blame: Callable[[Json], UpstreamError] = _blame.in_band) -> None:
+        self._chat = chat
+        self._stream = chat.stream
+        self._events = Events()
+        self._blame = blame
+        self._envelope = Envelope(chat, blame)
+        text = chat.face == "completions"
+        first: tuple[Step, ...] = (FromText(),) if text else ()
+        self._steps: tuple[Step, ...] = (*first, *steps, Reasoning(), ToolCalls(chat))
+        self._plain = self._stream and not steps and not text
+        self._show: Callable[[Json], Json | None] | None = as_text if text else None
+        self._fold = None if self._stream else Fold()
+        self._shape: Shape | None = None
+        self._begun = False
+        self._whole: list[bytes] | None = None  # the pieces of a reply that is one JSON text
+        self._fast_text = 0
+        self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._envelope.usage
+
+    @property
+    def started(self) -> bool:
+        return self.done or (self._stream and self._envelope.started)
+
+    @property
+    def produced(self) -> int:
+        return self._envelope.produced + self._fast_text
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        if self.done:
+            return ()
+        if self._shape is not None:
+            return self._look(data)
+        if self._whole is not None:
+            return self._collect(data)
+        if not self._begun and (start := data.lstrip(b"\xef\xbb\xbf \r\n\t")):
+            self._begun = True
+            if start[:1] in b"{[":
+                self._whole = []
+                return self._collect(data)
+        return self._parse(data)
+
+    def finish(self) -> Iterable[bytes]:
+        if self.done:
+            return
+        if self._whole is not None:
+            yield from self._finish_whole(b"".join(self._whole))
+            return
+        for event in self._events.finish():
+            yield from self._event(event.data, event.name)
+            if self.done:
+                return
+        yield from self._close(complete=False)
+
+    def _look(self, data: bytes) -> Iterable[bytes]:
+        """The pass-through: whole plain events go on as they are, all in one piece."""
+        if not self._events.between:
+            held = self._events.take()
+            if not held:
+                return self._parse(data)
+            data = held + data
+        cut = data.rfind(b"\n\n") + 2
+        if cut < 2:
+            return self._parse(data)
+        block = data if cut == len(data) else data[:cut]
+        text = self._shape.text_in(block) if self._shape is not None else -1
+        if text < 0:
+            return self._parse(data)
+        self._fast_text += text
+        if cut < len(data):
+            return (block, *self._parse(data[cut:]))
+        return (block,)
+
+    def _collect(self, data: bytes) -> Iterable[bytes]:
+        assert self._whole is not None
+        self._whole.append(data)
+        if len(self._whole) % 64 == 0 and sum(map(len, self._whole)) > 4 * MAX_EVENT:
+            raise Malformed("The provider's answer is too large.", retry_here=False)
+        return ()
+
+    def _parse(self, data: bytes) -> Iterator[bytes]:
+        for event in self._events.feed(data):
+            yield from self._event(event.data, event.name)
+            if self.done:
+                return
+
+    def _event(self, data: bytes, name: bytes = b"") -> Iterator[bytes]:
+        if data.strip() == b"[DONE]":
+            yield from self._close(complete=True)
+            return
+        if not data.strip():
+            return
+        chunk = _object(_loads(data), name)
+        for out in self._through(chunk, self._steps):
+            yield from self._out(out, data if out is chunk else None)
+
+    def _through(self, chunk: Json, steps: tuple[Step, ...]) -> Iterable[Json]:
+        if chunk.get("error"):
+            raise self._blame(chunk)
+        chunks: Iterable[Json] = (chunk,)
+        for step in steps:
+            chunks = [out for one in chunks for out in step.feed(one)]
+        return [out for one in chunks for out in self._envelope.feed(one)]
+
+    def _out(self, chunk: Json, data: bytes | None = None) -> Iterator[bytes]:
+        if self._fold is not None:
+            self._fold.add(chunk)
+            return
+        if data is not None and self._show is None:
+            if self._plain:
+                self._learn(chunk, data)
+            yield b"data: " + data + b"\n\n" if b"\n" not in data else frame(chunk)
+            return
+        shown = self._show(chunk) if self._show else chunk
+        if shown is not None:
+            yield frame(shown)
+
+    def _learn(self, chunk: Json, data: bytes) -> None:
+        choices = chunk["choices"]
+        delta = choices[0]["delta"] if len(choices) == 1 else {}
+        if len(delta) == 1 and choices[0].get("logprobs") is None:
+            key = next(iter(delta))
+            if key in ("content", "reasoning_content") and delta[key]:
+                self._shape = Shape.learn(data, key)
+
+    def _close(self, *, complete: bool) -> Iterator[bytes]:
+        """What is owed at the end. Raises Truncated, before anything is given, if the answer was cut."""
+        late: list[Json] = []
+        for number, step in enumerate(self._steps):
+            for chunk in step.finish():
+                late.extend(self._through(chunk, self._steps[number + 1 :]))
+        for chunk in late:
+            yield from self._out(chunk)
+        for chunk in self._envelope.finish(complete):
+            yield from self._out(chunk)
+        self.done = True
+        if self._fold is None:
+            yield DONE
+            return
+        answer = self._fold.result()
+        yield orjson.dumps((self._show(answer) if self._show else answer))
+
+    def _finish_whole(self, body: bytes) -> Iterator[bytes]:
+        """A reply that is one JSON text: an answer, an error under status 200, or Gemini's array of events."""
+        try:
+            whole = _loads(body)
+        except Malformed:
+            yield from self._not_whole(body)
+            return
+        if self._fold is not None and len(self._steps) == 2 and _is_clean(whole):
+            self._envelope.usage = Usage.parse(whole["usage"]) if whole.get("usage") else None
+            self.done = True
+            yield body
+            return
+        for one in whole if isinstance(whole, list) else [whole]:
+            chunk = _object(one)
+            for opened in unfold(chunk) if _is_completion(chunk) else (chunk,):
+                for out in self._through(opened, self._steps):
+                    yield from self._out(out)
+        yield from self._close(complete=False)
+
+    def _not_whole(self, body: bytes) -> Iterator[bytes]:
+        """It began like JSON and is not: JSON that was cut, or bare events one after the other."""
+        for event in (*self._events.feed(body), *self._flushed()):
+            yield from self._event(event.data, event.name)
+        if not self.done:
+            yield from self._close(complete=False)
+
+    def _flushed(self) -> Iterable[Any]:
+        try:
+            return list(self._events.finish())
+        except Malformed as error:
+            raise Truncated("The provider's answer is cut off inside its JSON.") from error
+
+
+def _loads(data: bytes) -> Any:
+    """JSON as providers write it: NaN, which vLLM sends in logprobs, is null; broken UTF-8 is replaced. Raises Malformed."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The provider sent an event that is not JSON.") from error
+
+
+def _object(parsed: Any, name: bytes = b"") -> Json:
+    """The event as an object, errors in any of their dresses as `{"error": ...}`. Raises Malformed for anything else."""
+    if isinstance(parsed, list) and len(parsed) == 1 and isinstance(parsed[0], dict):
+        parsed = parsed[0]  # Google's compatible endpoint lists its one error
+    if not isinstance(parsed, dict):
+        raise Malformed("The provider sent an event that is not a JSON object.")
+    if (name == b"error" or parsed.get("object") == "error") and not parsed.get("error"):
+        return {"error": parsed}
+    return parsed
+
+
+def _is_completion(chunk: Json) -> bool:
+    choices = chunk.get("choices")
+    return isinstance(choices, list) and any(isinstance(one, dict) and "message" in one for one in choices)
+
+
+def _is_clean(whole: Any) -> bool:
+    """Whether an answer may leave as the bytes that came."""
+    if not isinstance(whole, dict) or whole.get("error") or whole.get("object") != "chat.completion":
+        return False
+    choices = whole.get("choices")
+    if not choices or not isinstance(choices, list) or not whole.get("id") or not whole.get("model") or not whole.get("created"):
+        return False
+    return isinstance(whole.get("usage", {}), dict) and all(map(_is_clean_choice, choices))
+
+
+def _is_clean_choice(choice: Any) -> bool:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict) or choice.get("finish_reason") not in FINISHES or "delta" in choice:
+        return False
+    if "reasoning" in message or message.get("role") != "assistant" or isinstance(message.get("content", ()), list | tuple):
+        return False
+    return not message.get("tool_calls") or (
+        choice["finish_reason"] in ("tool_calls", "length", "content_filter") and all(map(_is_clean_call, message["tool_calls"]))
+    )
+
+
+def _is_clean_call(call: Any) -> bool:
+    if not isinstance(call, dict) or not call.get("id") or not call.get("type"):
+        return False
+    function = call.get("function")
+    return function is None or (isinstance(function, dict) and isinstance(function.get("arguments"), str))
