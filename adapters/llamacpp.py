@@ -1,0 +1,75 @@
+"""llama.cpp's server: one's own machine, where a cancel must free the slot and a start may take minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from llmproxy.adapter import Environment, Model, Step
+from llmproxy.chat import Chat, Json
+from llmproxy.compatible import OpenAICompatible
+from llmproxy.errors import UpstreamError
+
+
+class LlamaCpp(OpenAICompatible):
+    environment = Environment(
+        keys=("LLAMACPP_API_KEY", "LLAMA_API_KEY"),
+        base_urls=("LLAMACPP_BASE_URL", "LLAMA_CPP_BASE_URL", "LLAMACPP_URL"),
+        base_url="http://127.0.0.1:8080/v1",
+        needs_key=False,
+    )
+    # Abandoning a request that is not streamed is noticed only after a second in which the whole server was idle (measured).
+    always_stream = True
+
+    def __init__(self, account: object) -> None:
+        super().__init__(account)  # type: ignore[arg-type]  # the contract's Account
+        if not self.base_url.endswith("/v1"):
+            self.base_url += "/v1"
+
+    def headers(self) -> Mapping[str, str]:
+        # The server closes the socket after every streamed answer, whatever its headers say (measured).
+        return {**super().headers(), "Connection": "close"}
+
+    def steps(self, chat: Chat) -> Sequence[Step]:
+        return (OneName(chat),)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        error = super().error(status, headers, body)
+        if status in (500, 501):  # client mistakes come back as 500: no retry, no blame (recorded)
+            error.retry_here = error.blames = False
+            error.try_elsewhere = False
+        if status == 503 and error.wait is None:  # loading the model: look again soon, as long as the deadline allows
+            error.wait, error.keeps_waiting = 0.5, True
+        return error
+
+    def model(self, entry: Json) -> Model | None:
+        base = super().model(entry)
+        meta = entry.get("meta") or {}
+        return base and Model(base.id, base.created, "llamacpp", {**base.extra, "context_length": meta.get("n_ctx") or meta.get("n_ctx_train")})
+
+
+class OneName:
+    """Answers carry the model's file path unless the server has an alias: the name that was asked for stands instead.
+
+    With n > 1 there is a usage event for each choice (recorded): they are summed.
+    """
+
+    def __init__(self, chat: Chat) -> None:
+        self._model = chat.model
+        self._many = (chat.body.get("n") or 1) > 1
+        self._usage: Json | None = None
+
+    def feed(self, chunk: Json) -> Iterable[Json]:
+        chunk = {**chunk, "model": self._model}
+        usage = chunk.get("usage")
+        if self._many and isinstance(usage, dict):
+            chunk["usage"] = self._usage = _added(self._usage, usage) if self._usage else usage
+        return (chunk,)
+
+    def finish(self) -> Iterable[Json]:
+        return ()
+
+
+def _added(one: Json, other: Json) -> Json:
+    """Both answers' tokens; the prompt was read once."""
+    completion = one["completion_tokens"] + other["completion_tokens"]
+    return {**other, "completion_tokens": completion, "total_tokens": other["prompt_tokens"] + completion}

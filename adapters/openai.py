@@ -1,0 +1,21 @@
+"""OpenAI itself: what it sends is what clients expect, so it is passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llmproxy.adapter import Environment
+from llmproxy.compatible import OpenAICompatible
+
+
+class OpenAI(OpenAICompatible):
+    environment = Environment(
+        keys=("OPENAI_API_KEY",),
+        base_urls=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        base_url="https://api.openai.com/v1",
+    )
+
+    def headers(self) -> Mapping[str, str]:
+        named = {"OpenAI-Organization": "organization", "OpenAI-Project": "project"}
+        options = self.account.options
+        return {**super().headers(), **{header: str(options[key]) for header, key in named.items() if options.get(key)}}

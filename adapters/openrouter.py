@@ -1,0 +1,48 @@
+"""OpenRouter: many providers behind one key; reasoning under its own name, usage with cost, a finish that comes twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llmproxy.adapter import Environment, Model
+from llmproxy.chat import Json
+from llmproxy.compatible import OpenAICompatible
+from llmproxy.errors import UpstreamError
+
+
+class OpenRouter(OpenAICompatible):
+    environment = Environment(
+        keys=("OPENROUTER_API_KEY",),
+        base_urls=("OPENROUTER_BASE_URL",),
+        base_url="https://openrouter.ai/api/v1",
+    )
+    always_stream = True  # a request that is not streamed cannot be cancelled there, and is billed whole
+
+    def headers(self) -> Mapping[str, str]:
+        """The app's name and address, which OpenRouter shows in its rankings, from the config's `title` and `referer`."""
+        named = {"HTTP-Referer": "referer", "X-OpenRouter-Title": "title", "X-OpenRouter-Categories": "categories"}
+        options = self.account.options
+        return {**super().headers(), **{header: str(options[key]) for header, key in named.items() if options.get(key)}}
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        error = super().error(status, headers, body)
+        availability = error.extra.get("availability")
+        if isinstance(availability, dict) and availability.get("retryable") is False:
+            error.retry_here = False
+        return error
+
+    def model(self, entry: Json) -> Model | None:
+        base = super().model({**entry, "owned_by": entry["id"].partition("/")[0]})
+        return base and Model(base.id, base.created, base.owned_by, {**base.extra, **_capabilities(entry)})
+
+
+def _capabilities(entry: Json) -> Json:
+    supported = entry.get("supported_parameters") or ()
+    architecture = entry.get("architecture") or {}
+    top = entry.get("top_provider") or {}
+    return {
+        "tools": "tools" in supported,
+        "reasoning": "reasoning" in supported,
+        "input": architecture.get("input_modalities"),
+        "max_output": top.get("max_completion_tokens"),
+    }
