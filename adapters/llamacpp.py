@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from llmproxy.adapter import Environment, Model, Step
+from llmproxy.adapter import Account, Environment, Model, Step
 from llmproxy.chat import Chat, Json
 from llmproxy.compatible import OpenAICompatible
 from llmproxy.errors import UpstreamError
@@ -17,11 +17,12 @@ class LlamaCpp(OpenAICompatible):
         base_url="http://127.0.0.1:8080/v1",
         needs_key=False,
     )
+    first_frame = 600.0  # a model may have to be loaded, and requests beyond its slots wait in silence
     # Abandoning a request that is not streamed is noticed only after a second in which the whole server was idle (measured).
     always_stream = True
 
-    def __init__(self, account: object) -> None:
-        super().__init__(account)  # type: ignore[arg-type]  # the contract's Account
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
         if not self.base_url.endswith("/v1"):
             self.base_url += "/v1"
 

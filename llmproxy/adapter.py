@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -81,6 +81,7 @@ class Adapter(Protocol):
     environment: ClassVar[Environment]
     account: Account
     many: bool  # whether `n > 1` may be asked in one request
+    first_frame: float  # seconds a first frame may take, if the config does not say
     faces: frozenset[Face]  # what the provider speaks natively
 
     def request(self, chat: Chat) -> Outgoing:
@@ -112,6 +113,13 @@ class KnowsModels(Protocol):
     """An adapter that knows (some of) its provider's models as data."""
 
     known_models: Sequence[Model]
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """An adapter whose provider lives in this process: it answers itself, with the bytes a provider would send."""
+
+    def answer(self, chat: Chat) -> AsyncIterator[bytes]: ...
 
 
 class Step(Protocol):

@@ -60,6 +60,8 @@ class Trace:
     attempts: int = 0
     route: str | None = None  # why the router chose what it chose
     dropped: list[str] = field(default_factory=list)  # parameters the provider could not be given
+    deadline: float | None = None  # on the event loop's clock
+    wait: float = 0.0  # seconds of the current backoff
     position: int | None = None  # place in an upstream's queue
     failures: list[str] = field(default_factory=list)  # codes of the attempts that failed
 

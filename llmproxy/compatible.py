@@ -28,6 +28,7 @@ class OpenAICompatible:
     environment: ClassVar[Environment] = Environment()
     faces: frozenset[Face] = frozenset(("chat", "completions", "embeddings"))
     many = True
+    first_frame = 120.0
     always_stream = False
     asks_usage = True
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use

@@ -92,6 +92,7 @@ class UpstreamError(GatewayError):
     try_elsewhere: another provider may answer the same request.
     wait: seconds the provider asked us to wait, or None.
     blames: whether the failure counts against the provider's breaker.
+    keeps_waiting: it is only starting up; asking again does not count as a try.
     """
 
     status = 502
@@ -99,6 +100,7 @@ class UpstreamError(GatewayError):
     retry_here = False
     try_elsewhere = True
     blames = True
+    keeps_waiting = False
 
     def __init__(
         self,
@@ -146,7 +148,23 @@ class Malformed(UpstreamError):
 
 
 class TimedOut(UpstreamError):
-    """The provider was too slow; `code` says at what: connect, headers, first frame, idle."""
+    """The provider was too slow; `code` says at what: headers, first frame, idle, a whole answer."""
 
     status = 504
     code = "upstream_timeout"
+
+
+class Saturated(UpstreamError):
+    """Our own queue for this provider is full, or the wait in it was too long: nothing was sent."""
+
+    status = 429
+    code = "upstream_saturated"
+    blames = False
+
+
+class BreakerOpen(UpstreamError):
+    """The provider failed too often just now: it is left alone for a while."""
+
+    status = 503
+    code = "upstream_unavailable"
+    blames = False

@@ -1,0 +1,178 @@
+"""What can be configured, as values that do not change: every key of llmproxy.toml with its type and default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+OnDisconnect = Literal["cancel", "drain", "detach"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `idle` is the longest gap between real frames (comments do not count); None waits for ever."""
+
+    connect: float = 5.0
+    first_frame: float | None = None  # from the request sent to the first real frame; None: as the adapter says
+    answer: float = 600.0  # for an answer that is not streamed, until it is there
+    idle: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Opens after `failures` in a row, or below `success` of at least `samples` calls in `window` seconds."""
+
+    failures: int = 5
+    success: float = 0.5
+    samples: int = 20
+    window: float = 30.0
+    cooldown: float = 5.0  # seconds until the first probe, doubled each time up to `max_cooldown`
+    max_cooldown: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One `[providers.NAME]` table. What the core does not know stands in `options`, for the adapter."""
+
+    name: str
+    adapter: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    models: tuple[str, ...] = ()  # offered even if the provider does not list them
+    list_models: bool = True  # ask the provider for its list
+    timeouts: Timeouts = Timeouts()
+    breaker: Breaker = Breaker()
+    max_concurrent: int | None = None  # further requests queue
+    max_queue: int = 100  # further ones are refused with 429
+    queue_wait: float = 60.0  # seconds in the queue at most
+    retries: int | None = None  # instead of `[limits] retries`
+    proxy: str | None = None
+    verify_tls: bool = True
+    ca_file: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The conditions of one rule; all that are given must hold. `keywords` match whole words, any of them, without case."""
+
+    keywords: tuple[str, ...] = ()
+    images: bool | None = None
+    audio: bool | None = None
+    files: bool | None = None
+    tools: bool | None = None
+    json: bool | None = None  # a response_format was asked for
+    reasoning: bool | None = None  # reasoning_effort was asked for
+    code: bool | None = None  # a fenced block, or what looks like source
+    min_chars: int | None = None  # of the whole conversation
+    max_chars: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`use` this model (or alias, or chain) when the conditions hold; `why` is told in X-LLMProxy-Route."""
+
+    use: tuple[str, ...]
+    when: When = When()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name that stands for others. Exactly one of the three is filled.
+
+    chain: the first that answers. weights: a draw, then the others by weight. rules: the first that holds, else `default`.
+    """
+
+    name: str
+    chain: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    default: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What `mode` on the native interface stands for."""
+
+    name: str
+    model: str = ""
+    system: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A client's key. `admin` may see and stop everybody's requests; `models` are patterns (fnmatch) it may use."""
+
+    name: str
+    secret: str = field(repr=False)
+    admin: bool = False
+    models: tuple[str, ...] = ("*",)
+    detach: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: str = "127.0.0.1"
+    port: int = 8811
+    keys: tuple[Key, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()  # beyond loopback names and the address bound to
+    allowed_origins: tuple[str, ...] = ()
+    max_body: int = 64 * 1024 * 1024
+    max_connections: int = 2000
+    max_in_flight: int = 1000
+    header_timeout: float = 15.0
+    body_timeout: float = 30.0
+    drain_delay: float = 0.0  # seconds of not-ready while still accepting
+    drain_timeout: float = 20.0
+    workers: int = 1
+    page: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    deadline: float = 1800.0  # seconds a request may take in all
+    retries: int = 2  # further tries of one provider
+    attempts: int = 6  # over all providers of a chain
+    retry_budget: float = 0.2  # retries per request in flight, once there are more than a few
+    max_retry_after: float = 20.0  # longer waits are passed on to the client
+    ping: float = 15.0  # seconds of silence in a stream until a comment is sent; 0 is never
+    early_ping: float = 0.0  # seconds without a first frame until the status is committed and pinged; 0 is never
+    json_whitespace: float = 0.0  # the same for answers that are not streamed
+    slow_reader: float = 30.0  # seconds without a byte taken until a reader is hung up on
+    on_disconnect: OnDisconnect = "cancel"
+    max_detached: int = 64
+    detached_seconds: float = 600.0  # a detached answer without readers is kept this long
+    tape_bytes: int = 4 * 1024 * 1024
+    remembered: int = 1000  # finished requests still known by id
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where threads and the ledger live: SQLite in `dir`; with `enabled` off nothing is written to disk."""
+
+    dir: str = ""  # empty: the platform's data directory for llmproxy
+    enabled: bool = True
+    ledger_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    server: Server = Server()
+    limits: Limits = Limits()
+    logs: Logs = Logs()
+    storage: Storage = Storage()
+    providers: tuple[Provider, ...] = ()
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    default_model: str = ""  # asked for where a client names none; empty: it must name one
+    source: str = ""  # the file this was read from

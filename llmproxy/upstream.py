@@ -1,0 +1,145 @@
+"""The one place that talks to providers: sends the request, and brings the reply to its first real frame."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+
+from .adapter import Adapter, InProcess, Translator
+from .chat import Chat
+from .client import Client
+from .config import Timeouts
+from .errors import TimedOut, UpstreamError
+from .reply import Reply
+from .stall import Stall
+
+_ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
+_DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
+_PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
+_PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
+
+Pieces = AsyncGenerator[bytes, None]
+
+
+class Upstream:
+    """One provider. Leaving the reply's block closes its connection at once, unless the answer was read to its end."""
+
+    def __init__(self, adapter: Adapter, client: Client, timeouts: Timeouts) -> None:
+        self._adapter = adapter
+        self._client = client
+        self._timeouts = timeouts
+        self._first_frame = timeouts.first_frame or adapter.first_frame
+        self.name = adapter.account.name
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        trace = chat.trace
+        trace.provider, trace.model, trace.phase = self.name, chat.model, "connecting"
+        trace.attempts += 1
+        translator = self._adapter.translator(chat)
+        clock = asyncio.timeout(self._first_frame if chat.stream else self._timeouts.answer)
+        try:
+            async with clock, self._source(chat) as (pieces, headers), aclosing(pieces):
+                first = await self._first(pieces, translator, clock)
+                clock.reschedule(None)
+                trace.phase = "streaming"
+                async with aclosing(self._frames(first, pieces, translator)) as frames:
+                    yield Reply(frames, translator, "text/event-stream" if chat.stream else "application/json", headers)
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise self._late(translator) from error
+
+    def _source(self, chat: Chat) -> AbstractAsyncContextManager[tuple[Pieces, Mapping[str, str]]]:
+        return _in_process(self._adapter, chat) if isinstance(self._adapter, InProcess) else self._over_http(chat)
+
+    @asynccontextmanager
+    async def _over_http(self, chat: Chat) -> AsyncIterator[tuple[Pieces, Mapping[str, str]]]:
+        def sent() -> None:
+            chat.trace.phase = "waiting"
+
+        outgoing = self._adapter.request(chat)
+        async with self._client.send(outgoing, connect=self._timeouts.connect, sent=sent) as incoming:
+            if not 200 <= incoming.status < 300:
+                raise await self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
+            yield incoming.chunks(), passed_on(incoming.headers)
+
+    async def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
+            return UpstreamError(f"{self.name} answered with a redirect ({status}).", code="upstream_redirect")
+        error = self._adapter.error(status, headers, body)
+        error.headers = {**passed_on(headers), **error.headers}
+        return error
+
+    async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> list[bytes]:
+        """Frames until one is real. An answer that is folded counts as waiting until it is whole, yet it must go on growing."""
+        frames: list[bytes] = []
+        produced = 0
+        async for data in pieces:
+            frames.extend(translator.feed(data))
+            if translator.started:
+                return frames
+            if translator.produced > produced:
+                produced = translator.produced
+                clock.reschedule(asyncio.get_running_loop().time() + self._timeouts.idle)
+        frames.extend(translator.finish())
+        return frames
+
+    async def _frames(self, first: list[bytes], pieces: Pieces, translator: Translator) -> Pieces:
+        """What comes after the first real frame, one write's worth at a time."""
+        try:
+            with Stall(self._timeouts.idle) as stall:
+                if first:
+                    stall.watching = False
+                    yield b"".join(first) if len(first) > 1 else first[0]
+                    stall.watching = True
+                while not translator.done:
+                    data = await anext(pieces, None)
+                    block, failure = _collected(translator.finish() if data is None else translator.feed(data))
+                    if block:
+                        stall.watching = False
+                        yield block
+                        stall.watching = True
+                        stall.last = stall.now()
+                    if failure is not None:
+                        raise failure
+        except TimeoutError as error:
+            raise self._late(translator) from error
+        await _drain(pieces)
+
+    def _late(self, translator: Translator) -> TimedOut:
+        if translator.started or translator.produced:
+            return TimedOut(f"{self.name} stopped sending for {self._timeouts.idle:g} s.", code="upstream_idle_timeout")
+        return TimedOut(f"{self.name} sent no answer in time.", code="upstream_first_frame_timeout")
+
+
+def _collected(frames: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
+    """The frames in one piece. What was given before a failure is still good: it goes out before the failure is told."""
+    got: list[bytes] = []
+    try:
+        got.extend(frames)
+    except UpstreamError as error:
+        return b"".join(got), error
+    return got[0] if len(got) == 1 else b"".join(got), None
+
+
+async def _drain(pieces: Pieces) -> None:
+    try:
+        async with asyncio.timeout(_DRAIN):
+            async for _ in pieces:
+                pass
+    except (TimeoutError, UpstreamError):
+        return  # the answer is whole; only the connection is not kept
+
+
+@asynccontextmanager
+async def _in_process(adapter: InProcess, chat: Chat) -> AsyncIterator[tuple[Pieces, Mapping[str, str]]]:
+    chat.trace.phase = "waiting"
+    yield adapter.answer(chat), {}
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """The provider's headers that a client may see: an allow-list, and no value that could be anything but a value."""
+    return {k: v for k, v in headers.items() if _PASSED_ON.fullmatch(k) and _PLAIN.fullmatch(v)}
