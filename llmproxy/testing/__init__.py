@@ -1,0 +1,43 @@
+"""What anyone needs to test an adapter, a client or a gateway: a fake provider, a wire validator, a contract suite."""
+
+from .answer import Answer, Choice, ToolCall, read, read_json, read_stream
+from .connection import Behaviour, Exchange
+from .provider import FakeProvider, cut_at
+from .samples import chunk, completion, failure, sse
+from .validate import (
+    Violation,
+    check_chat,
+    check_completion,
+    check_embeddings,
+    check_error,
+    check_framing,
+    check_model,
+    check_models,
+    check_stream,
+)
+
+__all__ = [
+    "Answer",
+    "Behaviour",
+    "Choice",
+    "Exchange",
+    "FakeProvider",
+    "ToolCall",
+    "Violation",
+    "check_chat",
+    "check_completion",
+    "check_embeddings",
+    "check_error",
+    "check_framing",
+    "check_model",
+    "check_models",
+    "check_stream",
+    "chunk",
+    "completion",
+    "cut_at",
+    "failure",
+    "read",
+    "read_json",
+    "read_stream",
+    "sse",
+]
