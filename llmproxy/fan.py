@@ -1,0 +1,133 @@
+"""Several choices from a provider that gives one: as many requests at once, their choices numbered and their usage summed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import reduce
+
+import orjson
+
+from .chat import Chat, Json, Usage
+from .errors import GatewayError
+from .fold import Fold
+from .reply import Opener, Reply
+from .sse import DONE, Events, frame
+
+_AT_MOST = 8
+
+
+class Fanned:
+    """An opener whose answer to `n` is n answers of the opener within, each a stream of its own."""
+
+    def __init__(self, inner: Opener) -> None:
+        self._inner = inner
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        count = min(int(chat.body["n"]), _AT_MOST)
+        single = chat.saying(n=None, stream=True, stream_options={"include_usage": True})
+        async with AsyncExitStack() as stack:
+            replies = await self._enter(stack, single, count)
+            merged = Merged(chat, replies)
+            async with aclosing(merged.frames()) as frames:
+                yield Reply(frames, merged, "text/event-stream" if chat.stream else "application/json", replies[0].headers)
+
+    async def _enter(self, stack: AsyncExitStack, chat: Chat, count: int) -> list[Reply]:
+        """All of them, or none: the first failure ends the others, before anything was sent."""
+        entering = [self._inner.open(chat) for _ in range(count)]
+        return [await stack.enter_async_context(one) for one in entering]
+
+
+class Merged:
+    """The choices of several replies as one answer. Fills a Translator's place for whoever asks for usage."""
+
+    def __init__(self, chat: Chat, replies: list[Reply]) -> None:
+        self._chat = chat
+        self._replies = replies
+        self._head: Json = {}
+        self.started = True
+        self.done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        known = [reply.translator.usage for reply in self._replies]
+        there = [usage for usage in known if usage is not None]
+        return Usage.parse(reduce(summed, (usage.raw for usage in there))) if there and len(there) == len(known) else None
+
+    @property
+    def produced(self) -> int:
+        return sum(reply.translator.produced for reply in self._replies)
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        return ()
+
+    def finish(self) -> Iterable[bytes]:
+        return ()
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        fold = None if self._chat.stream else Fold()
+        async with aclosing(self._chunks()) as chunks:
+            async for chunk in chunks:
+                if fold is None:
+                    yield frame(chunk)
+                else:
+                    fold.add(chunk)
+        usage = self.usage
+        last = {**self._head, "choices": [], "usage": usage.raw} if usage is not None else None
+        self.done = True
+        if fold is not None:
+            yield orjson.dumps({**fold.result(), **({"usage": usage.raw} if usage else {})})
+            return
+        yield (frame(last) if last and self._chat.include_usage else b"") + DONE
+
+    async def _chunks(self) -> AsyncGenerator[Json, None]:
+        """The chunks of all replies in the order they come, without their usage."""
+        queue: asyncio.Queue[Json | GatewayError | None] = asyncio.Queue(maxsize=16)
+        async with asyncio.TaskGroup() as group:
+            readers = [group.create_task(_read(reply, index, queue)) for index, reply in enumerate(self._replies)]
+            left = len(readers)
+            try:
+                while left:
+                    item = await queue.get()
+                    if item is None:
+                        left -= 1
+                    elif isinstance(item, GatewayError):
+                        raise item
+                    elif item.get("choices"):
+                        yield self._under_one_head(item)
+            finally:
+                for reader in readers:
+                    reader.cancel()
+
+    def _under_one_head(self, chunk: Json) -> Json:
+        self._head = self._head or {key: chunk[key] for key in ("id", "object", "created", "model")}
+        return {**chunk, **self._head}
+
+
+async def _read(reply: Reply, index: int, queue: asyncio.Queue[Json | GatewayError | None]) -> None:
+    events = Events()
+    try:
+        async for block in reply.frames:
+            for event in events.feed(block):
+                if event.data != b"[DONE]":
+                    chunk = orjson.loads(event.data)
+                    await queue.put({**chunk, "choices": [{**choice, "index": index} for choice in chunk["choices"]]})
+    except GatewayError as error:
+        await queue.put(error)
+    await queue.put(None)
+
+
+def summed(one: Json, other: Json) -> Json:
+    """Two usage objects as one: numbers are added, also in what is nested."""
+    result = dict(one)
+    for key, value in other.items():
+        mine = one.get(key)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            result[key] = summed(mine, value)
+        elif isinstance(value, (int, float)) and isinstance(mine, (int, float)) and not isinstance(value, bool):
+            result[key] = mine + value
+        else:
+            result[key] = value if mine is None else mine
+    return result

@@ -1,0 +1,130 @@
+"""From a model's name to an opener: everything that is configured, put together once."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from . import catalog
+from .adapter import Account, Adapter
+from .chat import Chat
+from .client import Client
+from .config import Config, Provider
+from .errors import BadRequest
+from .fan import Fanned
+from .offers import Offers, Source
+from .reply import Opener, Reply
+from .resilience import Budget, FirstOf, Guarded, Limited, Retried
+from .routing import Route, Router, Target
+from .upstream import Upstream
+
+
+@dataclass(slots=True)
+class Room:
+    """One provider with everything that is wrapped around it."""
+
+    provider: Provider
+    adapter: Adapter
+    client: Client
+    opener: Opener
+    fanned: Opener
+    breaker: Guarded
+    budget: Budget
+    limited: Limited | None = None
+
+
+@dataclass(slots=True)
+class Gateway:
+    """What a config says, ready to be asked. Built anew when the config changes; requests in flight keep the old one."""
+
+    config: Config
+    rooms: Mapping[str, Room]
+    offers: Offers
+    router: Router
+    _chains: dict[tuple[Target, ...], Opener] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, config: Config) -> Gateway:
+        clients = _Clients()
+        rooms = {provider.name: _room(provider, config, clients) for provider in config.providers}
+        offers = Offers([Source(room.provider, room.adapter, room.client) for room in rooms.values()])
+        return cls(config, rooms, offers, Router(config, offers))
+
+    def route(self, chat: Chat) -> Route:
+        """Who is to answer. Raises ModelNotFound, and BadRequest if none of them can do what is asked."""
+        route = self.router.route(chat)
+        able = tuple(one for one in route.targets if self._speaks(one.provider, chat))
+        if not able:
+            name = route.targets[0].provider
+            raise BadRequest(f"{name} has no {chat.face} endpoint.", code="unsupported_endpoint", param="model")
+        chat.trace.route = route.why
+        return Route(able, route.why)
+
+    def open(self, chat: Chat, route: Route | None = None) -> AbstractAsyncContextManager[Reply]:
+        """Sends the chat where its model leads."""
+        route = route or self.route(chat)
+        return self._chain(route.targets, fan=_many(chat)).open(chat.asking(route.targets[0].model))
+
+    async def close(self) -> None:
+        for client in {id(room.client): room.client for room in self.rooms.values()}.values():
+            await client.close()
+
+    def _speaks(self, provider: str, chat: Chat) -> bool:
+        faces = self.rooms[provider].adapter.faces
+        return chat.face in faces or (chat.face == "completions" and "chat" in faces)
+
+    def _chain(self, targets: tuple[Target, ...], *, fan: bool) -> Opener:
+        if len(targets) == 1:
+            return self._opener(targets[0], fan=fan)
+        return FirstOf([(self._opener(one, fan=fan), one.model) for one in targets], attempts=self.config.limits.attempts)
+
+    def _opener(self, target: Target, *, fan: bool) -> Opener:
+        room = self.rooms[target.provider]
+        return room.fanned if fan and not room.adapter.many else room.opener
+
+
+def _many(chat: Chat) -> bool:
+    wanted = chat.body.get("n")
+    return isinstance(wanted, int) and wanted > 1
+
+
+def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
+    account = Account(provider.name, provider.base_url, provider.api_key, provider.headers, provider.options)
+    adapter = catalog.build(provider.adapter, account)
+    client = clients.fitting(provider)
+    opener: Opener = Upstream(adapter, client, provider.timeouts)
+    limited = None
+    if provider.max_concurrent is not None:
+        opener = limited = Limited(opener, at_once=provider.max_concurrent, queue=provider.max_queue, wait=provider.queue_wait)
+    breaker = Guarded(opener, provider.breaker)
+    limits = config.limits
+    budget = Budget(limits.retry_budget)
+    retries = limits.retries if provider.retries is None else provider.retries
+    retried = Retried(breaker, retries=retries, budget=budget, max_wait=limits.max_retry_after)
+    return Room(provider, adapter, client, retried, Fanned(retried), breaker, budget, limited)
+
+
+class _Clients:
+    """One client, and so one pool of connections, for all providers that are reached in the same way."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], Client] = {}
+
+    def fitting(self, provider: Provider) -> Client:
+        way = (provider.verify_tls, provider.ca_file, provider.proxy)
+        if way not in self._made:
+            self._made[way] = Client(ssl=_tls(provider), proxy=provider.proxy)
+        return self._made[way]
+
+
+def _tls(provider: Provider) -> ssl.SSLContext | None:
+    """None: the platform's own trust, loaded when a first https address is asked."""
+    if provider.verify_tls and not provider.ca_file:
+        return None
+    context = ssl.create_default_context(cafile=provider.ca_file or None)
+    if not provider.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
