@@ -39,7 +39,7 @@ class Native:
         return _joined(self._reasoning)
 
     def feed(self, frames: bytes) -> list[Event]:
-        """What one network block says. Neighbouring pieces of text become one event. Raises Malformed for broken JSON."""
+        """What one network block says. Neighbouring text becomes one event. Raises Malformed for broken JSON."""
         chunks = (_parsed(event.data) for event in self._stream.feed(frames) if event.data[:1] == b"{")
         return list(_coalesced(event for chunk in chunks for event in self._read(chunk)))
 

@@ -1,0 +1,115 @@
+"""What outlives a request: threads and the ledger, in one SQLite file with one writer, or in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from . import alive, ledger, messages, threads
+from .db import Damaged, NotFound, StoreError, connect
+from .ledger import Entry, Ledger
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+__all__ = ["Damaged", "Entry", "Ledger", "NotFound", "Store", "StoreError"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+TIDY_SECONDS = 3600.0
+DAY = 86_400.0
+
+
+class Store:
+    """Nothing is opened before the first job, and nothing runs between jobs.
+
+    A job is a function of a connection: `await store.write(threads.create, owner, now)`. What `write` has given back is
+    on disk. folder: where the database lies, made if need be; None keeps everything in memory, while the process lives.
+    """
+
+    def __init__(self, folder: Path | None, ledger_days: int = 30) -> None:
+        self.process = secrets.token_hex(8)
+        self.ledger = Ledger(self.write)
+        self._folder = folder
+        self._ledger_days = ledger_days
+        self._held: int | None = None
+        self._there = folder is None  # the schema is in the file: readers may open it
+        self._tidy_at = math.inf
+        self._writer = Worker("store", self._open, "BEGIN IMMEDIATE")
+        # A database in memory is seen by its own connection only.
+        reading = partial(connect, folder, reading=True)
+        self._reader = self._writer if folder is None else Worker("reads", reading, "BEGIN")
+
+    def write(
+        self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """Queues a change at once; the future is done when it is on disk."""
+        if time.monotonic() > self._tidy_at:
+            self._tidy_at = math.inf
+            self._writer.submit(self._tidy).add_done_callback(asyncio.Future.exception)
+        return self._writer.submit(job, *args, **kwargs)
+
+    async def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Looks something up, beside the writer. Sees everything that `write` had acknowledged."""
+        if not self._there:
+            await self._writer.submit(_nothing)
+            self._there = True
+        return await self._reader.submit(job, *args, **kwargs)
+
+    async def close(self) -> None:
+        """Writes what waits, then closes the file."""
+        self.ledger.flush()
+        await self._writer.close()
+        await self._reader.close()
+        if self._folder is not None and self._held is not None:
+            alive.release(self._folder, self.process, self._held)
+            self._held = None
+
+    def check(self) -> None:
+        """Opens and closes the database, for `llmproxy check`. Raises StoreError with what is wrong."""
+        connect(self._folder).close()
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    def _open(self) -> Connection:
+        connection = connect(self._folder)
+        if self._folder is not None and self._held is None:
+            self._held = alive.hold(self._folder, self.process)
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            self._tidy(connection)
+        return connection
+
+    def _tidy(self, db: Connection) -> None:
+        """What a process left behind when it ended, and what is kept for a time only."""
+        now = time.time()
+        for process in _left_open(db):
+            if process != self.process and alive.gone(self._folder, process):
+                messages.lose(db, process)
+                ledger.lose(db, process, now)
+        threads.purge_deleted(db, now)
+        ledger.forget(db, now - self._ledger_days * DAY)
+        self._tidy_at = time.monotonic() + TIDY_SECONDS
+
+
+def _nothing(db: Connection) -> None:
+    """Opens the database."""
+
+
+def _left_open(db: Connection) -> list[str]:
+    """The processes that have something unfinished."""
+    rows = db.execute(
+        "SELECT process FROM messages WHERE state = 'streaming' UNION SELECT process FROM ledger WHERE state = 'open'"
+    )
+    return [process for (process,) in rows]

@@ -1,0 +1,230 @@
+"""Messages: the tree of questions and answers in a thread, and how an answer grows and ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any, Literal
+
+from llmproxy.chat import Json
+from llmproxy.errors import BadRequest
+
+from . import threads
+from .db import NotFound
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection, Row
+
+Content = str | list[Json]
+
+FACTS: Json = {  # what is known of an answer beside its text, and what is said where it is not known
+    "reasoning": "",
+    "tool_calls": [],
+    "citations": [],
+    "error": None,
+    "model": None,
+    "provider": None,
+    "usage": None,
+    "cost": None,
+    "ttft_ms": None,
+    "duration_ms": None,
+    "reasoning_ms": None,
+    "attempts": None,
+    "failures": [],
+    "route": None,
+    "finish_reason": None,
+}
+STATES = frozenset(("complete", "streaming", "stopped", "failed", "lost"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked in a thread. One of content, answer_to and going_on is given.
+
+    follows_head: the question comes after what is shown now; otherwise after `parent_id`, None being a new root.
+    """
+
+    request_id: str
+    process: str
+    model: str
+    content: Content | None = None
+    follows_head: bool = True
+    parent_id: str | None = None
+    answer_to: str | None = None
+    going_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question and the answer to come, as they are kept; `conversation` leads up to the question, with it."""
+
+    thread: Json
+    question_id: str
+    answer_id: str
+    conversation: tuple[Json, ...]
+    before: str = ""  # what the answer goes on from
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An answer that grows no more. `facts` are all that FACTS names, as far as known."""
+
+    state: Literal["complete", "stopped", "failed"]
+    text: str
+    facts: Json
+
+
+def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> Asked:
+    """Keeps the question and an empty answer, which becomes the head. Raises NotFound, BadRequest."""
+    thread = threads.thread(db, owner, thread_id)
+    if thread["deleted"]:
+        raise NotFound("That thread was deleted.")
+    question_id, before = _question(db, thread, what, now)
+    answer_id = _insert(
+        db,
+        before,
+        thread_id=thread_id,
+        parent_id=question_id,
+        role="assistant",
+        state="streaming",
+        request_id=what.request_id,
+        process=what.process,
+        created_at=now,
+        facts=json.dumps({"model": what.model}),
+    )
+    db.execute(
+        "UPDATE threads SET head = ?, updated_at = ?, model = coalesce(model, ?) WHERE id = ?",
+        (answer_id, now, what.model, thread_id),
+    )
+    conversation = tuple(path(db, thread_id, question_id))
+    return Asked(threads.thread(db, owner, thread_id), question_id, answer_id, conversation, before)
+
+
+def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> None:
+    """The answer so far. Nothing happens to one that has ended or was removed."""
+    db.execute(
+        "UPDATE messages SET text = ?, facts = json_set(facts, '$.reasoning', ?) WHERE id = ? AND state = 'streaming'",
+        (text, reasoning, answer_id),
+    )
+
+
+def end(db: Connection, answer_id: str, ended: Ended, now: float) -> None:
+    """How the answer ended; it ends once."""
+    db.execute(
+        "UPDATE messages SET state = ?, text = ?, facts = ?, process = NULL WHERE id = ? AND state = 'streaming'",
+        (ended.state, ended.text, json.dumps(ended.facts), answer_id),
+    )
+    db.execute(
+        "UPDATE threads SET updated_at = ? WHERE id = (SELECT thread_id FROM messages WHERE id = ?)", (now, answer_id)
+    )
+
+
+def lose(db: Connection, process: str) -> None:
+    """Marks the answers that a process left unfinished when it ended."""
+    db.execute(
+        "UPDATE messages SET state = 'lost', process = NULL WHERE state = 'streaming' AND process = ?", (process,)
+    )
+
+
+def of_thread(db: Connection, owner: str, thread_id: str) -> Json:
+    """`{"thread", "messages"}` with all branches, oldest first."""
+    thread = threads.thread(db, owner, thread_id)
+    rows = db.execute("SELECT * FROM messages WHERE thread_id = ? ORDER BY seq", (thread_id,))
+    return {"thread": thread, "messages": [message(row) for row in rows]}
+
+
+def path(db: Connection, thread_id: str, leaf: str | None) -> list[Json]:
+    """The messages from the root to `leaf`."""
+    rows = db.execute(
+        """WITH RECURSIVE up (id, depth) AS (
+             SELECT ?, 0 UNION ALL SELECT m.parent_id, depth + 1 FROM up JOIN messages m ON m.id = up.id
+               WHERE m.parent_id IS NOT NULL)
+           SELECT m.* FROM up JOIN messages m ON m.id = up.id WHERE m.thread_id = ? ORDER BY depth DESC""",
+        (leaf, thread_id),
+    )
+    return [message(row) for row in rows]
+
+
+def restore(db: Connection, thread_id: str, message: Json, parent_id: str | None, now: float) -> str:
+    """Takes a message from an export, under a new id. An answer that was still growing then is lost."""
+    facts = {name: message[name] for name, usual in FACTS.items() if _like(usual, message.get(name))}
+    return _insert(
+        db,
+        message["content"],
+        thread_id=thread_id,
+        parent_id=parent_id,
+        role=message["role"],
+        state="lost" if message["state"] == "streaming" else message["state"],
+        created_at=message.get("created_at") or now,
+        facts=json.dumps(facts),
+    )
+
+
+def text_of(content: Content) -> str:
+    """What a message says in words."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
+
+
+def message(row: Row) -> Json:
+    """As the interface describes it."""
+    facts = {**FACTS, **json.loads(row["facts"])}
+    return {
+        "id": row["id"],
+        "thread_id": row["thread_id"],
+        "parent_id": row["parent_id"],
+        "role": row["role"],
+        "content": row["text"] if row["parts"] is None else json.loads(row["parts"]),
+        "state": row["state"],
+        "request_id": row["request_id"],
+        "created_at": row["created_at"],
+        **facts,
+    }
+
+
+def _like(usual: object, value: object) -> bool:
+    """Whether a fact from a file is of the kind we would have written."""
+    if isinstance(usual, list):
+        return isinstance(value, list) and all(isinstance(one, (dict, str)) for one in value)
+    return value is not None and (usual is None or type(value) is type(usual))
+
+
+def _question(db: Connection, thread: Json, what: Ask, now: float) -> tuple[str, str]:
+    """The id of the question that is to be answered, and what its answer begins with."""
+    if what.answer_to is not None:
+        return _there(db, thread, what.answer_to, "user", "answer_to")["id"], ""
+    if what.going_on is not None:
+        answer = _there(db, thread, what.going_on, "assistant", "continue")
+        if answer["state"] == "streaming":
+            raise BadRequest("That answer is still growing.", param="continue")
+        return _there(db, thread, answer["parent_id"], "user", "continue")["id"], answer["text"]
+    parent_id = thread["head"] if what.follows_head else what.parent_id
+    if parent_id is not None and not what.follows_head:
+        _there(db, thread, parent_id, None, "parent_id")
+    content = what.content or ""
+    if not thread["title"]:
+        title = threads.first_words(text_of(content))
+        db.execute("UPDATE threads SET title = ? WHERE id = ?", (title, thread["id"]))
+    asked = {"thread_id": thread["id"], "parent_id": parent_id, "role": "user", "state": "complete", "created_at": now}
+    return _insert(db, content, **asked), ""
+
+
+def _there(db: Connection, thread: Json, id: str | None, role: str | None, param: str) -> Row:
+    row: Row | None = db.execute(
+        "SELECT * FROM messages WHERE id = ? AND thread_id = ? AND (? IS NULL OR role = ?)",
+        (id, thread["id"], role, role),
+    ).fetchone()
+    if row is None:
+        raise BadRequest(f"{param} is not a fitting message of this thread.", param=param)
+    return row
+
+
+def _insert(db: Connection, content: Content, **columns: Any) -> str:
+    """A new row of `messages` with these columns beside its content. Gives its id."""
+    parts = None if isinstance(content, str) else json.dumps(content)
+    row = {"id": token_urlsafe(12), "text": text_of(content), "parts": parts, **columns}
+    places = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO messages ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
+    return str(row["id"])

@@ -1,0 +1,112 @@
+"""How fast and how reliably the models answered, computed by SQLite from the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from llmproxy.chat import Json
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+Window = Literal["hour", "day", "week"]
+WINDOWS: dict[Window, tuple[int, int]] = {  # seconds, and seconds of one point of the series
+    "hour": (3600, 60),
+    "day": (86_400, 900),
+    "week": (604_800, 7200),
+}
+
+_SUMS = """
+SELECT {key} AS key, count(*) AS requests, sum(state IN ('failed', 'lost')) AS errors,
+  sum(state = 'cancelled') AS cancelled, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
+  sum(cost) AS cost, sum(code IS 'upstream_truncated') AS truncated
+FROM ended GROUP BY 1"""
+# The nearest rank: the smallest value that is not below the given share of all.
+_RANKED = """
+SELECT key, share, value FROM (
+  SELECT {key} AS key, {column} AS value,
+    row_number() OVER ranked AS place, count(*) OVER (PARTITION BY {key}) AS number
+  FROM ended WHERE {column} IS NOT NULL AND {which} WINDOW ranked AS (PARTITION BY {key} ORDER BY {column})),
+  (SELECT 50 AS share UNION ALL SELECT 95)
+WHERE place = (number * share + 99) / 100"""
+_ENDED = "WITH ended AS (SELECT * FROM ledger WHERE opened_at >= :start AND opened_at < :stop AND state <> 'open') "
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A column of the ledger of which percentiles are told: the names of P50 and P95, and which rows count."""
+
+    column: str
+    p50: str
+    p95: str | None
+    which: str = "1"
+
+
+MEASURES = (
+    Measure("ttft_ms", "ttft_p50_ms", "ttft_p95_ms"),
+    Measure("duration_ms", "latency_p50_ms", "latency_p95_ms", "state = 'completed'"),
+    Measure("closed_ms", "cancel_p50_ms", "cancel_p95_ms", "state = 'cancelled'"),
+    Measure("tokens_per_second", "tokens_per_second", None),
+)
+NOTHING: Json = {
+    "requests": 0,
+    "errors": 0,
+    "error_rate": None,
+    "cancelled": 0,
+    **{name: None for one in MEASURES for name in (one.p50, one.p95) if name},
+    "tokens_in": 0,
+    "tokens_out": 0,
+    "cost": None,
+    "truncated": 0,
+}
+SERIES = (
+    *("requests", "errors", "cancelled", "ttft_p50_ms", "ttft_p95_ms"),
+    *("latency_p50_ms", "latency_p95_ms", "tokens_per_second", "tokens_in", "tokens_out"),
+)
+
+
+def performance(db: Connection, window: Window, now: float) -> Json:
+    """Totals, by model, and as a series, over the requests that began in the window and have ended."""
+    seconds, step = WINDOWS[window]
+    stop = (int(now) // step + 1) * step
+    start = stop - seconds
+    span = {"start": start, "stop": stop, "step": step}
+    models = _numbers(db, "json_array(provider, coalesce(provider_model, model))", span)
+    points = _numbers(db, "CAST((opened_at - :start) / :step AS INTEGER)", span)
+    return {
+        "window": window,
+        "from": start,
+        "to": stop,
+        "total": _numbers(db, "0", span).get(0, NOTHING),
+        "models": _named(models),
+        "series": _series(points, start, seconds // step, step),
+    }
+
+
+def _numbers(db: Connection, key: str, span: dict[str, int]) -> dict[Any, Json]:
+    """Numbers for every group of requests that have the same `key`, an SQL expression of ours."""
+    found: dict[Any, Json] = {}
+    for row in db.execute(_ENDED + _SUMS.format(key=key), span):
+        told = {name: row[name] for name in row.keys() if row[name] is not None and name != "key"}  # noqa: SIM118
+        found[row["key"]] = {**NOTHING, **told, "error_rate": row["errors"] / row["requests"]}
+    for one in MEASURES:
+        sql = _ENDED + _RANKED.format(key=key, column=one.column, which=one.which)
+        for row_key, share, value in db.execute(sql, span):
+            name = one.p50 if share == 50 else one.p95
+            if name:
+                found[row_key][name] = round(value, 3)
+    return found
+
+
+def _named(models: dict[Any, Json]) -> list[Json]:
+    import json
+
+    named = [(json.loads(key), numbers) for key, numbers in models.items()]
+    ranked = sorted(named, key=lambda pair: -pair[1]["requests"])
+    return [{"provider": provider, "model": model, **numbers} for (provider, model), numbers in ranked]
+
+
+def _series(points: dict[Any, Json], start: int, count: int, step: int) -> Json:
+    times = [start + at * step for at in range(count)]
+    return {"t": times, **{name: [points.get(at, NOTHING)[name] for at in range(count)] for name in SERIES}}

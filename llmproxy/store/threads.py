@@ -1,0 +1,148 @@
+"""Threads: conversations of one owner. Every function is one job for the store, on its connection."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any
+
+from llmproxy.chat import Json
+from llmproxy.errors import BadRequest
+
+from .db import NotFound
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection, Row
+
+TITLE = 60  # characters of a question that become a title
+UNDO_SECONDS = 24 * 3600.0
+
+_THREAD = """
+SELECT t.*, (SELECT count(*) FROM messages m WHERE m.thread_id = t.id) AS messages,
+  (SELECT json_group_array(m.request_id) FROM messages m WHERE m.thread_id = t.id AND m.state = 'streaming') AS running
+FROM threads t WHERE t.owner = ?"""
+_CHANGED = frozenset(("title", "pinned", "model", "settings", "head"))
+
+
+def create(
+    db: Connection, owner: str, now: float, *, title: str = "", model: str | None = None, settings: Json | None = None
+) -> Json:
+    """A new, empty thread."""
+    id = token_urlsafe(12)
+    db.execute(
+        "INSERT INTO threads (id, owner, title, titled, created_at, updated_at, model, settings)"
+        " VALUES (?,?,?,?,?,?,?,?)",
+        (id, owner, title, bool(title), now, now, model, json.dumps(settings or {})),
+    )
+    return thread(db, owner, id)
+
+
+def thread(db: Connection, owner: str, id: str) -> Json:
+    """Raises NotFound; one that was deleted but not yet purged is there, and says so."""
+    row = db.execute(f"{_THREAD} AND t.id = ?", (owner, id)).fetchone()
+    if row is None:
+        raise NotFound("There is no such thread.")
+    return _thread(row)
+
+
+def listed(db: Connection, owner: str, limit: int, before: str | None) -> Json:
+    """A page of threads, pinned first, then the latest: `{"threads", "next"}`."""
+    where, place = ("AND (t.pinned, t.updated_at, t.id) < (?,?,?)", _place(before)) if before else ("", ())
+    rows = db.execute(
+        f"{_THREAD} AND t.deleted_at IS NULL {where} ORDER BY t.pinned DESC, t.updated_at DESC, t.id DESC LIMIT ?",
+        (owner, *place, limit + 1),
+    ).fetchall()
+    page = [_thread(row) for row in rows[:limit]]
+    return {"threads": page, "next": _cursor(page[-1]) if len(rows) > limit else None}
+
+
+def change(db: Connection, owner: str, id: str, changes: Mapping[str, Any], now: float) -> Json:
+    """Sets `title`, `pinned`, `model`, `settings`, `head` or `deleted`; what is absent stays."""
+    thread(db, owner, id)
+    if head := changes.get("head"):
+        _belongs(db, id, head)
+    for name in changes.keys() & _CHANGED:
+        value = json.dumps(changes[name]) if name == "settings" else changes[name]
+        db.execute(f"UPDATE threads SET {name} = ? WHERE id = ?", (value, id))
+    if "title" in changes:
+        db.execute("UPDATE threads SET titled = 1 WHERE id = ?", (id,))
+    if "deleted" in changes:
+        db.execute("UPDATE threads SET deleted_at = ? WHERE id = ?", (now if changes["deleted"] else None, id))
+    return thread(db, owner, id)
+
+
+def entitle(db: Connection, id: str, title: str) -> bool:
+    """The title a model thought of; one that the user gave in the meantime stays. Whether it was taken."""
+    return db.execute("UPDATE threads SET title = ?, titled = 1 WHERE id = ? AND NOT titled", (title, id)).rowcount > 0
+
+
+def delete(db: Connection, owner: str, id: str, now: float, purge: bool) -> None:
+    """Hides a thread, or removes it with all its messages."""
+    thread(db, owner, id)
+    if purge:
+        db.execute("DELETE FROM threads WHERE id = ?", (id,))
+    else:
+        db.execute("UPDATE threads SET deleted_at = ? WHERE id = ?", (now, id))
+
+
+def delete_all(db: Connection, owner: str) -> None:
+    db.execute("DELETE FROM threads WHERE owner = ?", (owner,))
+    db.execute("INSERT INTO words (words) VALUES ('optimize')")  # or deleted words would stay in the index's segments
+
+
+def running(db: Connection, owner: str, id: str | None) -> list[str]:
+    """The requests whose answers go into a thread of the owner, or into any of them."""
+    rows = db.execute(
+        "SELECT m.request_id FROM messages m JOIN threads t ON t.id = m.thread_id "
+        "WHERE m.state = 'streaming' AND t.owner = ? AND (? IS NULL OR t.id = ?)",
+        (owner, id, id),
+    )
+    return [request for (request,) in rows]
+
+
+def purge_deleted(db: Connection, now: float) -> None:
+    """Removes what was deleted longer ago than it can be undone."""
+    db.execute("DELETE FROM threads WHERE deleted_at < ?", (now - UNDO_SECONDS,))
+
+
+def first_words(text: str) -> str:
+    """A title out of a question: its first words, in one line."""
+    line = re.sub(r"\s+", " ", text).strip()
+    if len(line) <= TITLE:
+        return line
+    return line[:TITLE].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
+
+
+def _belongs(db: Connection, thread_id: str, message_id: str) -> None:
+    if db.execute("SELECT 1 FROM messages WHERE id = ? AND thread_id = ?", (message_id, thread_id)).fetchone() is None:
+        raise BadRequest("head is not a message of this thread.", param="head")
+
+
+def _thread(row: Row) -> Json:
+    return {
+        "id": row["id"],
+        "title": row["title"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "pinned": bool(row["pinned"]),
+        "deleted": row["deleted_at"] is not None,
+        "model": row["model"],
+        "settings": json.loads(row["settings"]),
+        "head": row["head"],
+        "messages": row["messages"],
+        "running": json.loads(row["running"]),
+    }
+
+
+def _cursor(last: Json) -> str:
+    return f"{last['pinned']:d},{last['updated_at']!r},{last['id']}"
+
+
+def _place(cursor: str) -> tuple[int, float, str]:
+    try:
+        pinned, updated_at, id = cursor.split(",", 2)
+        return int(pinned), float(updated_at), id
+    except ValueError as error:
+        raise BadRequest("before is not a cursor that a list of threads gave.", param="before") from error
