@@ -1,0 +1,131 @@
+"""Google's Gemini by its native REST interface, `generateContent`, on the Gemini API or on Vertex by `base_url`.
+
+Not Google's OpenAI-compatible endpoint: that ends tool calls with `stop`, gives parallel ones no index, and mixes
+thoughts into the text. Not the google-genai SDK: it sends a POST again on its own and does not hang up when left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from llmproxy.adapter import Account, Environment, Model, Outgoing, Translator
+from llmproxy.chat import Chat, Face, Json
+from llmproxy.embeddings import Vectors
+from llmproxy.errors import Malformed, ModelNotFound, UpstreamError
+from llmproxy.relay import Relay
+
+from . import gemini_embeddings, gemini_errors, gemini_request
+from .gemini_models import abilities, with_rows
+from .gemini_reply import Answer
+from .gemini_signatures import Signatures
+
+BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
+PAGE = 1000  # models at a time, the most that Google gives
+_VERSIONED = re.compile(r"/v\d+\w*(?=/|$)")
+_USES = {"generateContent": "chat", "embedContent": "embeddings", "batchEmbedContents": "embeddings"}
+
+
+class Gemini:
+    """options: `models` (rows for the table of abilities), `safety_settings`, `thoughts` (false hides them)."""
+
+    environment: ClassVar[Environment] = Environment(
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        base_urls=("GEMINI_BASE_URL", "GOOGLE_BASE_URL"),
+        base_url=BASE_URL,
+        needs_key=True,
+    )
+    faces: frozenset[Face] = frozenset(("chat", "embeddings"))
+    # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
+    many = False
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._base = _base_url(account.base_url)
+        self._rows = with_rows(account.options.get("models"))
+        self._signatures = Signatures()
+
+    def request(self, chat: Chat) -> Outgoing:
+        name = _resource(chat.model)
+        if chat.face == "embeddings":
+            return self._post(f"{name}:batchEmbedContents", gemini_embeddings.render(chat, name))
+        can = abilities(chat.model, self._rows)
+        body = gemini_request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
+        return self._post(f"{name}:streamGenerateContent?alt=sse" if chat.stream else f"{name}:generateContent", body)
+
+    def translator(self, chat: Chat) -> Translator:
+        if chat.face == "embeddings":
+            return Vectors(chat, gemini_embeddings.reader(chat), self._in_band)
+        return Relay(chat, Answer(chat, self._signatures), blame=self._in_band)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return gemini_errors.parse_error(status, headers, body, self.account.api_key)
+
+    def models_request(self, page: str | None = None) -> Outgoing:
+        query = {"pageSize": str(PAGE), **({"pageToken": page} if page else {})}
+        return Outgoing(f"{self._base}/models?{urlencode(query)}", headers=self._headers(), method="GET")
+
+    def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
+        try:
+            reply = orjson.loads(body)
+            models = [self._model(one) for one in reply.get("models") or () if _uses(one)]
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise Malformed("Google's list of models is not what it says it is.") from error
+        return models, reply.get("nextPageToken") or None
+
+    @property
+    def _is_vertex(self) -> bool:
+        return "aiplatform." in self._base or "/publishers/" in self._base
+
+    def _in_band(self, event: Json) -> UpstreamError:
+        return gemini_errors.in_band(event, self.account.api_key)
+
+    def _post(self, path: str, body: Json) -> Outgoing:
+        headers = {"content-type": "application/json", **self._headers()}
+        return Outgoing(f"{self._base}/{path}", orjson.dumps(body), headers)
+
+    def _headers(self) -> dict[str, str]:
+        key = self.account.api_key
+        # Vertex's access tokens are no API keys. A key never goes into the URL, where logs would keep it.
+        auth = {"authorization": f"Bearer {key}"} if key.startswith("ya29.") else {"x-goog-api-key": key}
+        return {**(auth if key else {}), **self.account.headers}
+
+    def _model(self, said: Json) -> Model:
+        id = said["name"].removeprefix("models/")
+        can = abilities(id, self._rows)
+        uses = _uses(said)
+        extra: Json = {
+            "name": said.get("displayName"),
+            "description": said.get("description"),
+            "context_length": said.get("inputTokenLimit"),
+            "max_output": said.get("outputTokenLimit"),
+            "uses": uses,
+        }
+        if "chat" in uses:
+            extra |= {"input": list(can.input), "tools": can.tools, "reasoning": bool(said.get("thinking", can.thinks))}
+        return Model(id, owned_by="google", extra={key: value for key, value in extra.items() if value is not None})
+
+
+def _uses(said: Json) -> list[str]:
+    """What of the gateway's a model serves; none for those of video, live audio and the like."""
+    methods = said.get("supportedGenerationMethods") or ()
+    return list(dict.fromkeys(_USES[method] for method in methods if method in _USES))
+
+
+def _base_url(given: str) -> str:
+    """Where the interface is: a host alone gets its version, the address of the compatible endpoint loses its end."""
+    base = (given or BASE_URL).rstrip("/").removesuffix("/openai")
+    path = "/" + base.partition("://")[2].partition("/")[2]
+    return base if _VERSIONED.search(path) else f"{base}/v1beta"
+
+
+def _resource(model: str) -> str:
+    """`models/NAME`, or the tuned model's own path. Raises ModelNotFound for a name that would lead elsewhere."""
+    if not model or any(step in ("", ".", "..") for step in model.split("/")):
+        raise ModelNotFound(f"Gemini has no model {model!r}.", param="model")
+    name = quote(model, safe="/@")
+    return name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"

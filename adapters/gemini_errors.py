@@ -1,0 +1,94 @@
+"""What Gemini's errors mean: google.rpc.Status, whose invalid key is a 400 and whose quota 429s may never pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from llmproxy import blame
+from llmproxy.chat import Json
+from llmproxy.errors import UpstreamError
+
+BAD_KEY = frozenset(("API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED"))
+# Used up for longer than anyone would wait, or never granted.
+_HOPELESS = re.compile(r"PerDay|PerMonth", re.IGNORECASE)
+_NO_KEY = re.compile(r"unregistered callers|API key not valid")
+_NO_MODEL = re.compile(r"\bmodels?/\S+ is not found|ListModels|Publisher Model")
+_HTTP_BY_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+
+def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> UpstreamError:
+    """The error of a reply with this status: an object, a list of one, or what is not Google's at all."""
+    error = _google_error(body)
+    return _read(error, status, headers, secret) if error else blame.parse_error(status, headers, body, secret)
+
+
+def in_band(event: Json, secret: str = "") -> UpstreamError:
+    """The error that came inside of a 200: its own code is the status."""
+    error = event.get("error")
+    return _read(error, 200, {}, secret) if isinstance(error, dict) else blame.in_band(event, secret)
+
+
+def _google_error(body: bytes) -> Json:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    if isinstance(parsed, list):
+        parsed = parsed[0] if parsed else {}
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _read(error: Json, status: int, headers: Mapping[str, str], secret: str) -> UpstreamError:
+    details = [one for one in error.get("details") or () if isinstance(one, dict)]
+    number = _status(error, status, details)
+    translated: Json = {
+        "message": error.get("message"),
+        "code": _code(error, number),
+        "type": "insufficient_quota" if number == 429 and any(map(_is_hopeless, _violations(details))) else None,
+        "status": error.get("status"),
+        # DebugInfo is for Google's own people, and quotes the key.
+        "details": [one for one in details if not str(one.get("@type")).endswith("DebugInfo")] or None,
+    }
+    return blame.blame(translated, number, headers, secret)
+
+
+def _status(error: Json, status: int, details: list[Json]) -> int:
+    if any(one.get("reason") in BAD_KEY for one in details) or _NO_KEY.search(str(error.get("message"))):
+        return 401
+    if status < 400:
+        said = error.get("code")
+        status = said if isinstance(said, int) and said >= 400 else _HTTP_BY_STATUS.get(str(error.get("status")), 502)
+    return status if status < 600 and status != 499 else 502  # their 499 is not our client's leaving
+
+
+def _code(error: Json, status: int) -> str:
+    if status == 401:
+        return "invalid_api_key"
+    said = str(error.get("status") or error.get("code") or "upstream_error").lower()
+    return "model_not_found" if said == "not_found" and _NO_MODEL.search(str(error.get("message"))) else said
+
+
+def _violations(details: list[Json]) -> Iterator[Json]:
+    for detail in details:
+        yield from (one for one in detail.get("violations") or () if isinstance(one, dict))
+
+
+def _is_hopeless(violation: Json) -> bool:
+    value: Any = violation.get("quotaValue")
+    return str(value) == "0" or _HOPELESS.search(str(violation.get("quotaId"))) is not None

@@ -1,0 +1,148 @@
+"""One part of a message, text, picture, sound or file, as a Gemini part. URLs are not fetched: Google does that."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from llmproxy.chat import Json
+from llmproxy.errors import BadRequest
+
+_DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
+_SPOKEN = {"mpeg": "mp3", "x-wav": "wav", "pcm16": "pcm"}
+_URL_SAFE = str.maketrans("-_", "+/")
+_RESOLUTIONS = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}
+
+
+class Media:
+    """What was said of the pictures' detail: Gemini has one resolution for all of a request."""
+
+    def __init__(self) -> None:
+        self.details: set[str] = set()
+
+    @property
+    def resolution(self) -> str | None:
+        return _RESOLUTIONS.get(next(iter(self.details))) if len(self.details) == 1 else None
+
+    @property
+    def mixed(self) -> bool:
+        return len(self.details) > 1
+
+
+def as_list(content: Any) -> list[Any]:
+    """Content is nothing, a string or a list of parts; a single part alone is met too."""
+    if content is None:
+        return []
+    return content if isinstance(content, list) else [content]
+
+
+def render_part(where: str, part: Any, media: Media) -> Json | None:
+    """The Gemini part; None for empty text, which Gemini refuses. `where` names the place for the error."""
+    if isinstance(part, str):
+        return {"text": part} if part else None
+    kind = part.get("type") if isinstance(part, dict) else None
+    render = _KINDS.get(str(kind))
+    if render is None:
+        raise BadRequest(f"{where}: a part of type {kind!r} cannot be given to Gemini.", param=where)
+    return render(where, part, media)
+
+
+def _text(where: str, part: Json, media: Media) -> Json | None:
+    text = part.get("text") or part.get("refusal")
+    return {"text": text} if isinstance(text, str) and text else None
+
+
+def _linked(kind: str, default: str) -> Callable[[str, Json, Media], Json]:
+    """Renders `image_url` and its like: a data: URL, or one that Google fetches."""
+
+    def render(where: str, part: Json, media: Media) -> Json:
+        given = part.get(kind)
+        linked: Json = given if isinstance(given, dict) else {"url": given}
+        if kind == "image_url":
+            media.details.add(str(linked.get("detail") or "auto"))
+        said = linked.get("mime_type") or linked.get("format")
+        return _at(where, linked.get("url"), said if isinstance(said, str) and "/" in said else None, default)
+
+    return render
+
+
+def _at(where: str, url: Any, mime: str | None, default: str) -> Json:
+    if not isinstance(url, str) or not url:
+        raise BadRequest(f"{where}: a URL is missing.", param=where)
+    if url[:5].lower() == "data:":
+        return _inline_url(where, url, default)
+    if urlsplit(url).scheme not in ("http", "https", "gs"):
+        raise BadRequest(f"{where}: only data:, https: and gs: URLs can be given to Gemini.", param=where)
+    mime = mime or mimetypes.guess_type(urlsplit(url).path)[0]
+    if mime is None and "/files/" in url and "googleapis.com" in url:  # uploaded: Google knows what it is
+        return {"fileData": {"fileUri": url}}
+    return {"fileData": {"mimeType": mime or default, "fileUri": url}}
+
+
+def _inline_url(where: str, url: str, default: str) -> Json:
+    head = _DATA_URL.match(url)
+    if head is None:
+        raise BadRequest(f"{where}: this is not a data: URL.", param=where)
+    mime, options, data = head[1].lower(), head[2].lower(), url[head.end() :]
+    if ";base64" not in options:
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    return _inline(where, data, mime or default)
+
+
+def _inline(where: str, data: Any, mime: str) -> Json:
+    return {"inlineData": {"mimeType": mime, "data": _checked(where, data)}}
+
+
+def _checked(where: str, data: Any) -> str:
+    """Base64 as it came; if it is of the URL-safe kind, broken into lines or unpadded, in the common form."""
+    if isinstance(data, str) and data:
+        for text in (data, _common(data)):
+            try:
+                base64.b64decode(text, validate=True)
+            except (binascii.Error, ValueError):
+                continue
+            return text
+    raise BadRequest(f"{where}: the data is not base64.", param=where, code="invalid_base64")
+
+
+def _common(data: str) -> str:
+    compact = "".join(data.split()).translate(_URL_SAFE).rstrip("=")
+    return compact + "=" * (-len(compact) % 4)
+
+
+def _audio(where: str, part: Json, media: Media) -> Json:
+    given = part.get("input_audio")
+    audio: Json = given if isinstance(given, dict) else {}
+    form = str(audio.get("format") or "wav").lower()
+    return _inline(where, audio.get("data"), f"audio/{_SPOKEN.get(form, form)}")
+
+
+def _file(where: str, part: Json, media: Media) -> Json:
+    given = part.get("file")
+    file: Json = given if isinstance(given, dict) else {}
+    named = mimetypes.guess_type(str(file.get("filename") or ""))[0]
+    data, id = file.get("file_data"), file.get("file_id")
+    if isinstance(data, str) and data[:5].lower() == "data:":
+        return _inline_url(where, data, named or "application/pdf")
+    if data:
+        return _inline(where, data, named or "application/pdf")
+    if isinstance(id, str) and "://" in id:  # the address of a file at Google
+        return _at(where, id, named, "application/pdf")
+    raise BadRequest(f"{where}: Gemini does not know files by OpenAI's file_id; send file_data.", param=f"{where}.file")
+
+
+_KINDS: dict[str, Callable[[str, Json, Media], Json | None]] = {
+    "text": _text,
+    "input_text": _text,
+    "output_text": _text,
+    "refusal": _text,
+    "image_url": _linked("image_url", "image/jpeg"),
+    "video_url": _linked("video_url", "video/mp4"),
+    "input_audio": _audio,
+    "file": _file,
+}

@@ -1,0 +1,58 @@
+"""Gemini's answers as OpenAI's chunks: one Step for streamed events and for whole answers, which are one event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2s
+
+from llmproxy.chat import Chat, Json
+
+from .gemini_candidate import Candidate
+from .gemini_signatures import Signatures
+from .gemini_usage import render_usage
+
+
+class Answer:
+    """The Step of one reply. Gives text as it comes, and at the end what concerns the whole: citations, side fields."""
+
+    def __init__(self, chat: Chat, signatures: Signatures) -> None:
+        self._request = chat.trace.id
+        self._signatures = signatures
+        self._head: Json = {}
+        self._candidates: dict[int, Candidate] = {}
+
+    def feed(self, event: Json) -> Iterable[Json]:
+        self._head = self._read_head(event)
+        candidates = [one for one in event.get("candidates") or () if isinstance(one, dict)]
+        for candidate in candidates:
+            index = candidate.get("index")
+            state = self._candidate(index if isinstance(index, int) else 0)
+            yield from (self._chunk(choice) for choice in state.feed(candidate))
+        feedback = event.get("promptFeedback")
+        if isinstance(feedback, dict) and feedback:
+            yield from (self._chunk(choice) for choice in self._candidate(0).feedback(feedback, not candidates))
+        usage = render_usage(event.get("usageMetadata"))
+        if usage:
+            yield {**self._head, **usage, "choices": []}
+
+    def finish(self) -> Iterable[Json]:
+        for _, state in sorted(self._candidates.items()):
+            yield from (self._chunk(choice) for choice in state.finish())
+
+    def _candidate(self, index: int) -> Candidate:
+        if index not in self._candidates:
+            self._candidates[index] = Candidate(index, self._signatures, self._call_id)
+        return self._candidates[index]
+
+    def _read_head(self, event: Json) -> Json:
+        id, model = event.get("responseId"), event.get("modelVersion")
+        head = {"id": f"chatcmpl-{id}" if id else None, "model": model}
+        return {**self._head, "object": "chat.completion.chunk", **{key: value for key, value in head.items() if value}}
+
+    def _chunk(self, choice: Json) -> Json:
+        return {**self._head, "choices": [choice]}
+
+    def _call_id(self, *place: int) -> str:
+        """An id for a call that has none: the same whenever the same answer is read. OpenAI allows 40 characters."""
+        answer = f"{self._head.get('id') or self._request} {place}"
+        return f"call_{blake2s(answer.encode(), digest_size=12).hexdigest()}"

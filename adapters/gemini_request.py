@@ -1,0 +1,262 @@
+"""A chat completion request as the body of Gemini's `generateContent`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llmproxy.chat import Chat, Json
+from llmproxy.errors import BadRequest
+
+from .gemini_messages import Conversation
+from .gemini_models import BUDGETS, Abilities
+from .gemini_parts import as_list
+from .gemini_schema import inlined
+from .gemini_signatures import Signatures
+from .gemini_tools import Tools
+
+EFFORTS = frozenset(("none", *BUDGETS, "xhigh", "max"))
+TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
+SAMPLING = {"temperature": "temperature", "top_p": "topP", "topP": "topP", "top_k": "topK", "topK": "topK"}
+PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "frequencyPenalty"}
+# Members of the request, and of its generationConfig, that a client may send by Gemini's own name in either spelling.
+NATIVE = frozenset(("safetySettings", "cachedContent", "labels", "modelArmorConfig"))
+NATIVE_CONFIG = frozenset(
+    (
+        "audioTimestamp",
+        "candidateCount",
+        "enableEnhancedCivicAnswers",
+        "imageConfig",
+        "maxOutputTokens",
+        "mediaResolution",
+        "responseJsonSchema",
+        "responseLogprobs",
+        "responseMimeType",
+        "responseModalities",
+        "responseSchema",
+        "speechConfig",
+        "stopSequences",
+        "thinkingConfig",
+    )
+)
+
+
+class Members:
+    """The members of a request body, each taken by whoever renders it; what is left cannot be carried."""
+
+    def __init__(self, body: Json) -> None:
+        self._body = body
+        self._taken: set[str] = set()
+        self.lost: list[str] = []  # pieces of members that were taken, but not in whole
+
+    def see(self, name: str) -> Any:
+        return self._body.get(name)
+
+    def take(self, *names: str) -> Any:
+        """The first of these members that is there; none of them is left."""
+        self._taken.update(names)
+        return next((self._body[name] for name in names if self._body.get(name) is not None), None)
+
+    def left(self) -> list[str]:
+        return [name for name in self._body if name not in self._taken]
+
+
+def render(
+    chat: Chat,
+    can: Abilities,
+    signatures: Signatures,
+    options: Mapping[str, object],
+    server_side: bool = True,
+) -> Json:
+    """The body. Members of the chat that Gemini cannot be given are noted in its trace as dropped.
+
+    options: the account's. server_side: see Tools.
+    """
+    members = Members(chat.body)
+    members.take("model", "stream", "stream_options")
+    google = _google(members)
+    talk = Conversation(can, signatures)
+    talk.add_all(members.take("messages"))
+    tools = _tools(members, can, google, server_side)
+    config = {
+        **_numbers(members, can),
+        **_length(members),
+        **_format(members, can, bool(tools.functions)),
+        **_thinking(members, can, google, options),
+        **_voice(members),
+        **_pictures(members, talk),
+    }
+    body: Json = {
+        "contents": talk.contents,
+        **({"systemInstruction": {"parts": talk.system}} if talk.system else {}),
+        **tools.render(),
+        **_tier(members),
+    }
+    if isinstance(options.get("safety_settings"), (list, tuple)):
+        body["safetySettings"] = options["safety_settings"]
+    _place_native(body, config, _native(members))
+    _place_native(body, config, google)
+    if config:
+        body["generationConfig"] = config
+    _note(chat, members)
+    return body
+
+
+def _note(chat: Chat, members: Members) -> None:
+    chat.drop(*members.left())
+    chat.trace.dropped.extend(name for name in members.lost if name not in chat.trace.dropped)
+
+
+def _google(members: Members) -> Json:
+    """`google: {...}` or `extra_body: {"google": {...}}`, as Google's compatible endpoint has it; camel case keys."""
+    extra = members.see("extra_body")
+    found: Json = {}
+    for holder in (extra.get("google") if isinstance(extra, dict) else None, members.take("google")):
+        if isinstance(holder, dict):
+            found.update((camel(key), value) for key, value in holder.items())
+    if isinstance(extra, dict) and set(extra) <= {"google"}:
+        members.take("extra_body")
+    return found
+
+
+def camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), name)
+
+
+def _native(members: Members) -> Json:
+    known = NATIVE | NATIVE_CONFIG | {"generationConfig"}
+    return {camel(name): members.take(name) for name in members.left() if camel(name) in known}
+
+
+def _place_native(body: Json, config: Json, native: Json) -> None:
+    """Puts each member where Gemini has it. What we do not know goes as it is: the client said it is for Google."""
+    for name, value in native.items():
+        if name == "generationConfig" and isinstance(value, dict):
+            config.update((camel(key), one) for key, one in value.items())
+        elif name in NATIVE_CONFIG:
+            config[name] = value
+        elif name == "toolConfig" and isinstance(value, dict):
+            body[name] = {**body.get(name, {}), **value}
+        else:
+            body[name] = value
+
+
+def _tools(members: Members, can: Abilities, google: Json, server_side: bool) -> Tools:
+    tools = Tools(can, server_side)
+    _refuse_functions(members)
+    if can.tools and members.see("tools"):
+        tools.add_all(members.take("tools"))
+    tools.add_all(as_list(google.pop("tools", None)))
+    if can.tools and isinstance(search := members.see("web_search_options"), dict):
+        members.take("web_search_options")
+        tools.built_in.setdefault("googleSearch", {})
+        members.lost.extend(f"web_search_options.{name}" for name in search)
+    if tools.functions and tools.built_in and not can.mixed:  # functions are what the client waits for
+        members.lost.extend(f"tools.{name}" for name in tools.built_in)
+        tools.built_in.clear()
+    if (choice := members.take("tool_choice")) is not None:
+        tools.choose(choice)
+    if members.see("parallel_tool_calls") is True:  # they are parallel anyway; it cannot be forbidden
+        members.take("parallel_tool_calls")
+    return tools
+
+
+def _refuse_functions(members: Members) -> None:
+    for old in ("functions", "function_call"):
+        if members.see(old):
+            raise BadRequest(f"Gemini cannot be given {old!r}; use 'tools'.", param=old)
+
+
+def _numbers(members: Members, can: Abilities) -> Json:
+    names = {**(SAMPLING if can.sampling else {}), **(PENALTIES if can.penalties else {}), "seed": "seed"}
+    found = {theirs: members.take(ours) for ours, theirs in names.items() if members.see(ours) is not None}
+    if members.take("logprobs"):
+        found["responseLogprobs"] = True
+    if members.see("top_logprobs") and "responseLogprobs" in found:
+        found["logprobs"] = members.take("top_logprobs")
+    if isinstance(count := members.take("n"), int) and count > 1:
+        found["candidateCount"] = count
+    return found
+
+
+def _length(members: Members) -> Json:
+    most, stops = members.take("max_completion_tokens", "max_tokens"), as_list(members.take("stop"))
+    found: Json = {"maxOutputTokens": most} if most is not None else {}
+    if any(stops):
+        found["stopSequences"] = [stop for stop in stops if stop]
+    return found
+
+
+def _format(members: Members, can: Abilities, functions: bool) -> Json:
+    form = members.see("response_format")
+    if form is None:
+        return {}
+    kind = form.get("type") if isinstance(form, dict) else None
+    if kind not in ("text", "json_object", "json_schema"):
+        raise BadRequest("'response_format' must be of type text, json_object or json_schema.", param="response_format")
+    if kind == "text":
+        members.take("response_format")
+        return {}
+    if functions and not can.mixed:  # such a model refuses JSON mode beside functions
+        return {}
+    members.take("response_format")
+    holder = form.get("json_schema") if kind == "json_schema" else {}
+    schema = holder.get("schema") if isinstance(holder, dict) else None
+    if kind == "json_schema" and not isinstance(schema, dict):
+        raise BadRequest("'response_format.json_schema.schema' is missing.", param="response_format.json_schema.schema")
+    schemas = {"responseJsonSchema": inlined(schema)} if schema else {}
+    return {"responseMimeType": "application/json", **schemas}
+
+
+def _thinking(members: Members, can: Abilities, google: Json, options: Mapping[str, object]) -> Json:
+    """How much the model thinks, and that its thoughts are shown (they are summaries and cost nothing)."""
+    if "thinkingConfig" in google or not can.thinks:
+        if members.see("reasoning_effort") == "none" and not can.thinks:
+            members.take("reasoning_effort")
+        return {}
+    asked = members.take("reasoning")
+    reasoning: Json = asked if isinstance(asked, dict) else {}
+    effort = members.take("reasoning_effort") or reasoning.get("effort")
+    if reasoning.get("enabled") is False:
+        effort = "none"
+    if effort is not None and str(effort) not in EFFORTS:
+        raise BadRequest(f"'reasoning_effort' cannot be {effort!r}.", param="reasoning_effort")
+    hidden = reasoning.get("exclude") is True or False in (members.take("include_reasoning"), options.get("thoughts"))
+    config = can.thinking(effort) if effort else {}
+    if isinstance(tokens := reasoning.get("max_tokens"), int):
+        if can.budget is None:
+            members.lost.append("reasoning.max_tokens")
+        else:
+            config["thinkingBudget"] = min(max(tokens, can.budget[0]), can.budget[1])
+    if not hidden and effort != "none":
+        config["includeThoughts"] = True
+    return {"thinkingConfig": config} if config else {}
+
+
+def _voice(members: Members) -> Json:
+    kinds = [kind.upper() for kind in as_list(members.take("modalities")) if isinstance(kind, str)]
+    audio = members.take("audio") if "AUDIO" in kinds else None
+    if not set(kinds) - {"TEXT"}:
+        return {}
+    found: Json = {"responseModalities": ["AUDIO"] if "AUDIO" in kinds else kinds}
+    if isinstance(audio, dict):
+        voice = audio.get("voice")
+        if isinstance(voice, str):
+            found["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+        if audio.get("format") not in (None, "pcm16"):  # what comes is PCM, always
+            members.lost.append("audio.format")
+    return found
+
+
+def _pictures(members: Members, talk: Conversation) -> Json:
+    if talk.media.mixed:
+        members.lost.append("image_url.detail")
+    return {"mediaResolution": talk.media.resolution} if talk.media.resolution else {}
+
+
+def _tier(members: Members) -> Json:
+    if members.see("service_tier") == "auto":
+        members.take("service_tier")
+    tier = TIERS.get(str(members.see("service_tier")))
+    return {"serviceTier": tier} if tier and members.take("service_tier") else {}

@@ -1,0 +1,92 @@
+"""JSON schemas as Gemini takes them: references written out, because it refuses most of what stands beside a `$ref`."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from llmproxy.chat import Json
+from llmproxy.errors import BadRequest
+
+MOST_NODES = 20_000  # a schema of references that double at each level would grow without end
+_NOT_SCHEMA = frozenset(("$schema", "$id", "$comment", "$defs", "definitions"))
+_NAMED = frozenset(("properties", "patternProperties"))  # whose keys are names, not keywords
+_DATA = frozenset(("enum", "const", "default", "example", "examples", "required", "propertyOrdering"))
+
+
+def inlined(schema: Json) -> Json:
+    """The schema with each local `$ref` replaced by what it points to.
+
+    A schema that contains itself cannot be written out: there the reference stays, alone, and what it names goes to
+    `$defs`, which Gemini follows to some depth.
+    """
+    return _Inliner(schema).result()
+
+
+class _Inliner:
+    def __init__(self, root: Json) -> None:
+        self._root = root
+        self._path: list[str] = ["#"]  # the references being written out, outermost first
+        self._kept: dict[str, str] = {}  # references that stay -> their name in $defs
+        self._nodes = 0
+
+    def result(self) -> Json:
+        schema: Json = self._schema(self._root)
+        definitions: Json = {}
+        while len(definitions) < len(self._kept):  # writing one out may find another
+            for reference, name in list(self._kept.items()):
+                if name not in definitions:
+                    definitions[name] = self._definition(reference)
+        return {**schema, "$defs": definitions} if definitions else schema
+
+    def _definition(self, reference: str) -> Any:
+        self._path = [reference]
+        return self._schema(self._target(reference))
+
+    def _schema(self, node: Any) -> Any:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise BadRequest("The schema is too large once its references are written out.", code="invalid_schema")
+        if isinstance(node, list):
+            return [self._schema(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if isinstance(node.get("$ref"), str):
+            return self._reference(node)
+        return {key: self._member(key, value) for key, value in node.items() if key not in _NOT_SCHEMA}
+
+    def _member(self, key: str, value: Any) -> Any:
+        if key in _DATA:
+            return value
+        if key in _NAMED and isinstance(value, dict):
+            return {name: self._schema(one) for name, one in value.items()}
+        return self._schema(value)
+
+    def _reference(self, node: Json) -> Any:
+        reference = node["$ref"]
+        if reference in self._path or reference in self._kept:
+            return {"$ref": f"#/$defs/{self._name(reference)}"}
+        target = self._target(reference)
+        self._path.append(reference)
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        whole = self._schema({**target, **beside} if isinstance(target, dict) else target)
+        self._path.pop()
+        return whole
+
+    def _name(self, reference: str) -> str:
+        if reference not in self._kept:
+            last = reference.rpartition("/")[2]
+            name = last if last not in ("", "#") else "root"
+            taken = set(self._kept.values())
+            self._kept[reference] = name if name not in taken else f"{name}_{len(taken)}"
+        return self._kept[reference]
+
+    def _target(self, reference: str) -> Any:
+        found: Any = self._root
+        for step in reference.removeprefix("#").strip("/").split("/") if reference.strip("#/") else ():
+            key = unquote(step).replace("~1", "/").replace("~0", "~")
+            try:
+                found = found[int(key)] if isinstance(found, list) else found[key]
+            except (KeyError, IndexError, ValueError, TypeError) as error:
+                raise BadRequest(f"The schema has no {reference!r} to refer to.", code="invalid_schema") from error
+        return found

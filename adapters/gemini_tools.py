@@ -1,0 +1,127 @@
+"""OpenAI's `tools` and `tool_choice` as Gemini's `tools` and `toolConfig`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmproxy.chat import Json
+from llmproxy.errors import BadRequest
+
+from .gemini_models import Abilities
+from .gemini_parts import as_list
+from .gemini_schema import inlined
+
+# Tools that run at Google, by the names that clients know them by. Gemini's own names work as well.
+BUILT_IN = {
+    "web_search": "googleSearch",
+    "web_search_preview": "googleSearch",
+    "google_search": "googleSearch",
+    "code_interpreter": "codeExecution",
+    "code_execution": "codeExecution",
+    "url_context": "urlContext",
+    "google_maps": "googleMaps",
+    "file_search": "fileSearch",
+    "computer_use": "computerUse",
+}
+_NATIVE = frozenset(BUILT_IN.values())
+_MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
+
+
+class Tools:
+    """The tools of one request: functions to declare, and tools that Google runs itself.
+
+    server_side: whether the API wants to be told when both kinds are mixed (the Gemini API does, Vertex refuses to be).
+    """
+
+    def __init__(self, can: Abilities, server_side: bool = True) -> None:
+        self._can = can
+        self._server_side = server_side
+        self._mode = "AUTO"
+        self._only: list[str] = []  # the functions that may be called
+        self.functions: list[Json] = []
+        self.built_in: dict[str, Any] = {}
+
+    def add_all(self, tools: Any) -> None:
+        if not isinstance(tools, list):
+            raise BadRequest("'tools' must be a list.", param="tools")
+        for at, tool in enumerate(tools):
+            self._add(f"tools[{at}]", tool)
+
+    def _add(self, where: str, tool: Any) -> None:
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind == "function":
+            self.functions.append(_declaration(where, tool.get("function")))
+        elif isinstance(kind, str) and kind in BUILT_IN:
+            self.built_in[BUILT_IN[kind]] = tool.get(kind) or {}
+        elif kind is None and isinstance(tool, dict) and tool:
+            for name, options in tool.items():
+                self._add_native(where, name, options)
+        else:
+            raise BadRequest(f"{where}: Gemini has no tools of type {kind!r}.", param=where)
+
+    def _add_native(self, where: str, name: str, options: Any) -> None:
+        """A tool as Gemini itself writes it: `{"googleSearch": {}}`, in either spelling."""
+        if name in ("functionDeclarations", "function_declarations"):
+            self.functions.extend(as_list(options))
+        elif BUILT_IN.get(name, name) in _NATIVE:
+            self.built_in[BUILT_IN.get(name, name)] = options or {}
+        else:
+            raise BadRequest(f"{where}: {name!r} is no tool of Gemini's.", param=where)
+
+    def choose(self, choice: Any) -> None:
+        """Reads `tool_choice` in all its forms: a word, one function, or a list of those allowed."""
+        allowed = choice.get("allowed_tools") if isinstance(choice, dict) else None
+        if isinstance(allowed, dict):
+            self._only = [_name(tool) for tool in as_list(allowed.get("tools"))]
+            self._mode = _mode(allowed.get("mode") or "auto")
+        elif isinstance(choice, dict):
+            self._only, self._mode = [_name(choice)], "ANY"
+        else:
+            self._mode = _mode(choice)
+
+    def render(self) -> Json:
+        """`tools` and `toolConfig`, as far as there is something to say."""
+        functions = self.functions
+        if self._only and self._mode == "AUTO":  # Gemini takes names only where a call is a must
+            functions = [one for one in functions if one.get("name") in self._only]
+        tools = [{"functionDeclarations": functions}] if functions else []
+        tools += [{name: options} for name, options in self.built_in.items()]
+        config = self._config() if functions else {}
+        return {**({"tools": tools} if tools else {}), **({"toolConfig": config} if config else {})}
+
+    def _config(self) -> Json:
+        config: Json = {}
+        if self._mode != "AUTO":
+            names = {"allowedFunctionNames": self._only} if self._only and self._mode == "ANY" else {}
+            config["functionCallingConfig"] = {"mode": self._mode, **names}
+        if self.built_in and self._server_side and self._can.mixed:
+            config["includeServerSideToolInvocations"] = True
+        return config
+
+
+def _declaration(where: str, function: Any) -> Json:
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise BadRequest(f"{where} is not a function with a name.", param=where)
+    declaration: Json = {"name": function["name"]}
+    if function.get("description"):
+        declaration["description"] = function["description"]
+    parameters = function.get("parameters")
+    if isinstance(parameters, dict) and parameters.get("properties", parameters):
+        schema = inlined(parameters)
+        if schema.get("properties", True):  # a function without arguments is declared without a schema
+            declaration["parametersJsonSchema"] = schema
+    return declaration
+
+
+def _name(tool: Any) -> str:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str):
+        raise BadRequest("'tool_choice' names no function.", param="tool_choice")
+    return name
+
+
+def _mode(choice: Any) -> str:
+    if not isinstance(choice, str) or choice not in _MODES:
+        raise BadRequest(f"'tool_choice' cannot be {choice!r}.", param="tool_choice")
+    return _MODES[choice]

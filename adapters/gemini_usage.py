@@ -1,0 +1,50 @@
+"""Gemini's `usageMetadata` as OpenAI's `usage`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmproxy.chat import Json
+
+_MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_tokens"}
+
+
+def render_usage(metadata: Any) -> Json:
+    """`{"usage": {...}, "service_tier": ...}`, as far as Gemini said it; empty if it counted nothing.
+
+    Gemini counts thoughts beside the answer and tool use beside the prompt, OpenAI inside of them. A count of zero is
+    left out on Google's wire, so one that is absent is zero once there are counts at all.
+    """
+    if not isinstance(metadata, dict):
+        return {}
+    count = {key: value for key, value in metadata.items() if isinstance(value, int) and key.endswith("Count")}
+    if not count:  # Vertex sends `trafficType` alone with all but the last event
+        return {}
+    prompt = count.get("promptTokenCount", 0) + count.get("toolUsePromptTokenCount", 0)
+    completion = count.get("candidatesTokenCount", 0) + count.get("thoughtsTokenCount", 0)
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": count.get("totalTokenCount", prompt + completion),
+    }
+    said_of_prompt = {"cached_tokens": "cachedContentTokenCount", "tool_use_tokens": "toolUsePromptTokenCount"}
+    details = {
+        "prompt_tokens_details": _details(count, said_of_prompt, metadata.get("promptTokensDetails")),
+        "completion_tokens_details": _details(
+            count, {"reasoning_tokens": "thoughtsTokenCount"}, metadata.get("candidatesTokensDetails")
+        ),
+    }
+    tier = metadata.get("serviceTier")
+    return {
+        "usage": {**usage, **{key: value for key, value in details.items() if value}},
+        **({"service_tier": tier} if isinstance(tier, str) else {}),
+    }
+
+
+def _details(count: Json, names: dict[str, str], modalities: Any) -> Json:
+    details = {ours: count[theirs] for ours, theirs in names.items() if theirs in count}
+    for one in modalities if isinstance(modalities, list) else ():
+        kind = _MODALITIES.get(str(one.get("modality"))) if isinstance(one, dict) else None
+        if kind and isinstance(one.get("tokenCount"), int):
+            details[kind] = details.get(kind, 0) + one["tokenCount"]
+    return details
