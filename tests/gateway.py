@@ -1,4 +1,4 @@
-"""The real server process, started for tests: a config, an environment with nothing of the developer's in it, its log."""
+"""The real server process, started for tests with a config and an environment that hold nothing of the developer's."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Gateway:
 def running_gateway(
     config: str = "", environment: Mapping[str, str] | None = None, *, port: int = 0
 ) -> Iterator[Gateway]:
-    """`python -m llmproxy serve`, ready to answer; stopped when the block ends. `config` is the text of an llmproxy.toml."""
+    """`python -m llmproxy serve`, ready to answer, stopped when the block ends. `config` is an llmproxy.toml's text."""
     with tempfile.TemporaryDirectory(prefix="llmproxy-test-") as name:
         folder = Path(name)
         (folder / "llmproxy.toml").write_text(config)
@@ -69,7 +69,8 @@ def running_gateway(
 
 
 def _started(folder: Path, port: int, environment: Mapping[str, str]) -> Gateway:
-    command = [sys.executable, "-m", "llmproxy", "serve", "--port", str(port), "--config", str(folder / "llmproxy.toml")]
+    options = ["--port", str(port), "--config", str(folder / "llmproxy.toml")]
+    command = [sys.executable, "-m", "llmproxy", "serve", *options]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=_environment(folder, environment), stdout=output, stderr=subprocess.STDOUT

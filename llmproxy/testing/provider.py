@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -20,8 +21,8 @@ Route = Callable[[Exchange], Behaviour | None]
 class FakeProvider:
     """`async with FakeProvider() as provider:` listens on `provider.url` until the block ends.
 
-    POSTs take the scripted behaviours in turn; `route` is asked first, for those that choose by path. GETs are answered with
-    `models`, so that a gateway may list models at any time without disturbing a script.
+    POSTs take the scripted behaviours in turn; `route` is asked first, for those that choose by path. GETs are answered
+    with `models`, so that a gateway may list models at any time without disturbing a script.
     """
 
     def __init__(self, port: int = 0, *, route: Route | None = None, models: Sequence[str] = ("fake-model",)) -> None:
@@ -139,4 +140,4 @@ class FakeProvider:
 def cut_at(body: bytes, cuts: Sequence[int]) -> list[bytes]:
     """The body in pieces that end at these offsets."""
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(body)}), len(body)]
-    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False) if a != b]
+    return [body[a:b] for a, b in pairwise(edges) if a != b]

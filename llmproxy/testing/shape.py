@@ -1,7 +1,7 @@
 """The shapes of OpenAI's answers as tables, and how a JSON value differs from one.
 
-A shape is a dict of member -> what it must be; a name that ends in `?` may be missing. What it must be is a type, a tuple of
-alternatives, a list with one shape (every item), a dict (an object), or a `Const`.
+A shape is a dict of member -> what it must be; a name that ends in `?` may be missing. What it must be is a type, a
+tuple of alternatives, a list with one shape (every item), a dict (an object), or a `Const`.
 """
 
 from __future__ import annotations
