@@ -56,7 +56,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The conditions of one rule; all that are given must hold. `keywords` match whole words, any of them, without case."""
+    """The conditions of one rule; all that are given must hold. One of `keywords` as whole words, in any case, is enough."""
 
     keywords: tuple[str, ...] = ()
     images: bool | None = None
@@ -83,7 +83,8 @@ class Rule:
 class Alias:
     """A name that stands for others. Exactly one of the three is filled.
 
-    chain: the first that answers. weights: a draw, then the others by weight. rules: the first that holds, else `default`.
+    chain: the first that answers. weights: a draw, then the others by weight.
+    rules: the first that holds, else `default`.
     """
 
     name: str

@@ -1,0 +1,43 @@
+"""Model servers of one's own that speak OpenAI's dialect, by the variables their users already have set."""
+
+from __future__ import annotations
+
+from llmproxy.adapter import Account, Environment
+
+from .compatible import Compatible
+
+
+class _Local(Compatible):
+    """People write the server's address; its OpenAI face is under /v1."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        if not self.base_url.endswith("/v1"):
+            self.base_url += "/v1"
+
+
+class Ollama(_Local):
+    environment = Environment(
+        keys=("OLLAMA_API_KEY",),
+        base_urls=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+        base_url="http://127.0.0.1:11434/v1",
+        needs_key=False,
+    )
+
+
+class VLLM(_Local):
+    environment = Environment(
+        keys=("VLLM_API_KEY",),
+        base_urls=("VLLM_BASE_URL",),
+        base_url="http://127.0.0.1:8000/v1",
+        needs_key=False,
+    )
+
+
+class LMStudio(_Local):
+    environment = Environment(
+        keys=("LMSTUDIO_API_KEY", "LM_API_TOKEN"),
+        base_urls=("LMSTUDIO_BASE_URL",),
+        base_url="http://127.0.0.1:1234/v1",
+        needs_key=False,
+    )

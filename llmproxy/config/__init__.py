@@ -1,0 +1,39 @@
+"""What the operator wants: llmproxy.toml and the environment, read once into values that do not change."""
+
+from .errors import ConfigError
+from .load import load
+from .values import (
+    Alias,
+    Breaker,
+    Config,
+    Key,
+    Limits,
+    Logs,
+    Mode,
+    OnDisconnect,
+    Provider,
+    Rule,
+    Server,
+    Storage,
+    Timeouts,
+    When,
+)
+
+__all__ = [
+    "Alias",
+    "Breaker",
+    "Config",
+    "ConfigError",
+    "Key",
+    "Limits",
+    "Logs",
+    "Mode",
+    "OnDisconnect",
+    "Provider",
+    "Rule",
+    "Server",
+    "Storage",
+    "Timeouts",
+    "When",
+    "load",
+]

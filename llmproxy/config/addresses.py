@@ -1,0 +1,77 @@
+"""Which addresses are this machine's, a private network's, or a cloud's metadata service."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import SplitResult, urlsplit
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Where clouds answer with credentials to whoever asks from inside. 169.254.0.0/16 and fe80::/10 are link-local anyhow.
+_METADATA = {"fd00:ec2::254", "100.100.100.200", "metadata.google.internal", "metadata", "instance-data"}
+
+
+def address(host: str) -> Address | None:
+    """The IP address that `host` spells, also in the forms resolvers accept (0x7f000001, 127.1); None for a name."""
+    try:
+        found: Address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        try:
+            found = ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def is_loopback(host: str) -> bool:
+    found = address(host)
+    return found.is_loopback if found else host.lower().rstrip(".") in ("localhost", "ip6-localhost")
+
+
+def is_private(host: str) -> bool:
+    """Loopback, a private network, or a bare name as containers and office networks use (`ollama`, `nas.local`)."""
+    found = address(host)
+    if found:
+        return found.is_private and not found.is_link_local
+    name = host.lower().rstrip(".")
+    return "." not in name or name.endswith((".local", ".internal", ".lan", ".localhost", ".home.arpa"))
+
+
+def is_metadata(host: str) -> bool:
+    found = address(host)
+    return (found is not None and found.is_link_local) or str(found or host.lower().rstrip(".")) in _METADATA
+
+
+def problem_with(url: str) -> str:
+    """What is wrong with `url` as a provider's address; empty if nothing is. Never repeats a password in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "must begin with http:// or https:// and name a host"
+    return _problem_with_parts(parts, parts.hostname)
+
+
+def _problem_with_parts(parts: SplitResult, host: str) -> str:
+    if parts.username or parts.password:
+        return "must not hold a user or password: put the key into api_key"
+    if parts.fragment:
+        return "must not have a fragment (#...)"
+    if is_metadata(host):
+        return f"{host} is a link-local or cloud metadata address, which is never a provider"
+    return ""
+
+
+def completed(url: str, default: str = "") -> str:
+    """A URL from what people write: `host`, `host:port`, `0.0.0.0:11434`. Scheme and port come from `default`."""
+    url = url.strip().rstrip("/")
+    if not url or "://" in url:
+        return url
+    port = urlsplit(default).port if default else None
+    if ":" not in url and port:
+        url = f"{url}:{port}"
+    return "http://" + url.replace("0.0.0.0", "127.0.0.1", 1)

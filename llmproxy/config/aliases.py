@@ -1,0 +1,112 @@
+"""The `[aliases]` table: names that stand for a chain, a draw or a set of rules, and never for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .errors import Path, Wrong, suggestion
+from .tables import expect_table, listing, parse, text, texts
+from .values import Alias, Rule, When
+
+
+def parse_aliases(table: object, providers: Mapping[str, object]) -> dict[str, Alias]:
+    path: Path = ("aliases",)
+    aliases = {name: _alias(name, value, (*path, name)) for name, value in expect_table(table, path).items()}
+    for name in aliases:
+        _refuse_shadowed(name, providers)
+        _refuse_cycle(name, aliases)
+    return aliases
+
+
+def _alias(name: str, value: Any, path: Path) -> Alias:
+    if not isinstance(value, dict):
+        return Alias(name, chain=_chain(value, path))
+    match value:
+        case {"weights": weights, **others} if not others:
+            return Alias(name, weights=_weights(weights, (*path, "weights")))
+        case {"rules": rules, **others} if not others.keys() - {"default"}:
+            default = _chain(others["default"], (*path, "default")) if others else ()
+            return Alias(name, rules=_rules(rules, (*path, "rules")), default=default)
+        case {"chain": chain, **others} if not others:
+            return Alias(name, chain=_chain(chain, (*path, "chain")))
+    raise Wrong(
+        path, "an alias is a model, a list of models, a table with `weights`, or one with `rules` and `default`"
+    )
+
+
+def _chain(value: Any, path: Path) -> tuple[str, ...]:
+    chain = (text(value, path),) if isinstance(value, str) else texts(value, path)
+    if not chain or not all(chain):
+        raise Wrong(path, "names no model")
+    return chain
+
+
+def _weights(value: Any, path: Path) -> dict[str, float]:
+    weights = expect_table(value, path)
+    for model, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight <= 0:
+            raise Wrong((*path, model), "a weight is a number above zero")
+    if not weights:
+        raise Wrong(path, "names no model")
+    return {model: float(weight) for model, weight in weights.items()}
+
+
+def _rules(value: Any, path: Path) -> tuple[Rule, ...]:
+    if not isinstance(value, list) or not value:
+        raise Wrong(path, "expected a list of rules, each { when = { ... }, use = ... }")
+    return tuple(_rule(rule, (*path, index)) for index, rule in enumerate(value))
+
+
+def _rule(value: Any, path: Path) -> Rule:
+    table = expect_table(value, path)
+    for key in table:
+        if key not in ("when", "use", "why"):
+            raise Wrong((*path, key), f"there is no such setting{suggestion(key, ('when', 'use', 'why'))}")
+    if "use" not in table:
+        raise Wrong(path, "a rule needs `use`, the model it chooses")
+    when = parse(When, table.get("when", {}), (*path, "when"))
+    rule = Rule(use=_chain(table["use"], (*path, "use")), when=when, why=text(table.get("why", ""), (*path, "why")))
+    return replace(rule, when=replace(when, keywords=tuple(word for word in when.keywords if word.strip())))
+
+
+def targets(alias: Alias) -> tuple[str, ...]:
+    """Every name that the alias may stand for, in the order written."""
+    return (*alias.chain, *alias.weights, *(model for rule in alias.rules for model in rule.use), *alias.default)
+
+
+def _refuse_shadowed(name: str, providers: Mapping[str, object]) -> None:
+    head, slash, _ = name.partition("/")
+    if slash and head in providers:
+        raise Wrong(("aliases", name), f"would never be used: a name that begins with {head}/ goes to that provider")
+
+
+def _refuse_cycle(name: str, aliases: Mapping[str, Alias]) -> None:
+    for trail in _trails(name, aliases, (name,)):
+        if trail[-1] == name:
+            circle = " -> ".join(trail)
+            raise Wrong(
+                ("aliases", name), f"stands for itself ({circle}); name the provider too, as in provider/{name}"
+            )
+
+
+def _trails(name: str, aliases: Mapping[str, Alias], trail: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The ways from an alias through other aliases, each until it ends or meets itself."""
+    for target in targets(aliases[name]):
+        longer = (*trail, target)
+        if target in aliases:
+            yield longer
+        if target in aliases and target not in trail:
+            yield from _trails(target, aliases, longer)
+
+
+def unknown_providers(aliases: Mapping[str, Alias], providers: Mapping[str, object]) -> Iterator[str]:
+    """Sentences about targets `head/model` whose head is no configured provider: a typing error, or a key not set."""
+    for alias in aliases.values():
+        for target in targets(alias):
+            head, slash, _ = target.partition("/")
+            if slash and target not in aliases and head not in providers:
+                near = suggestion(head, providers)
+                have = listing(providers)
+                yield f"alias {alias.name}: {target}: no provider {head} is configured{near}; there are {have}"

@@ -1,0 +1,117 @@
+"""What the environment variables say: which providers there are, with which key, and how the gateway itself runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import catalog
+from ..adapter import Environment
+from .addresses import completed, is_private, problem_with
+from .errors import ConfigError
+from .values import Key, Provider
+
+Environ = Mapping[str, str]
+
+# Variable: the table and key of llmproxy.toml that it stands for.
+SETTINGS = {
+    "LLMPROXY_HOST": ("server", "host"),
+    "LLMPROXY_PORT": ("server", "port"),
+    "LLMPROXY_WORKERS": ("server", "workers"),
+    "LLMPROXY_LOG_LEVEL": ("logs", "level"),
+    "LLMPROXY_LOG_FORMAT": ("logs", "format"),
+    "LLMPROXY_DATA_DIR": ("storage", "dir"),
+}
+
+
+def settings(environ: Environ) -> dict[str, dict[str, str]]:
+    """The gateway's own settings as tables of text, shaped as in the file."""
+    tables: dict[str, dict[str, str]] = {}
+    for variable, (table, key) in SETTINGS.items():
+        if value := environ.get(variable):
+            tables.setdefault(table, {})[key] = value
+    return tables
+
+
+def client_keys(environ: Environ) -> tuple[Key, ...]:
+    """LLMPROXY_KEY is the operator's own key; LLMPROXY_KEYS are clients', by comma."""
+    own = [Key("environment", secret, admin=True) for secret in _words(environ.get("LLMPROXY_KEY", ""))]
+    others = [
+        Key(f"environment-{number}", secret)
+        for number, secret in enumerate(_words(environ.get("LLMPROXY_KEYS", "")), start=1)
+    ]
+    return (*own, *others)
+
+
+def _words(text: str) -> Iterator[str]:
+    return (word.strip() for word in text.split(",") if word.strip())
+
+
+def providers(environ: Environ, settled: Iterable[str]) -> Iterator[Provider]:
+    """A provider for every adapter that the environment has what it takes for, save those `settled` in the file."""
+    for name in sorted(set(catalog.names()) - set(settled), key=_order):
+        found = _provider(name, environment_of(name), environ)
+        if found:
+            yield found
+
+
+def _order(name: str) -> tuple[bool, str]:
+    """What needs nothing (a demo) comes last: a real provider that serves the same name goes before it."""
+    return _needs_nothing(environment_of(name)), name
+
+
+def _provider(name: str, declared: Environment, environ: Environ) -> Provider | None:
+    key = first(environ, declared.keys)
+    base_url = base_url_from(declared, environ)
+    if not is_usable(declared, key, base_url):
+        return None
+    return Provider(name, name, base_url or declared.base_url, key, options=options_from(declared, environ))
+
+
+def is_usable(declared: Environment, key: str, base_url: str) -> bool:
+    """Whether a key, or an address that needs none, has been given."""
+    if _needs_nothing(declared):
+        return True
+    if not base_url:
+        return bool(key and declared.needs_key and declared.base_url)
+    return bool(key) or not declared.needs_key or is_local(base_url)
+
+
+def is_local(base_url: str) -> bool:
+    """Whether it is on this machine or a private network, where servers and mocks are asked without a key."""
+    return is_private(urlsplit(base_url).hostname or "")
+
+
+def _needs_nothing(declared: Environment) -> bool:
+    return not (declared.needs_key or declared.keys or declared.base_urls or declared.base_url)
+
+
+def environment_of(adapter: str) -> Environment:
+    """What the adapter declares. One that cannot be imported is an error the operator should see."""
+    try:
+        return catalog.load(adapter).environment
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"the adapter {adapter} that is installed cannot be loaded: {reason}") from error
+
+
+def base_url_from(declared: Environment, environ: Environ) -> str:
+    for name in declared.base_urls:
+        if value := environ.get(name, "").strip():
+            url = completed(value, declared.base_url)
+            if problem := problem_with(url):
+                raise ConfigError(f"environment variable {name}: {problem}")
+            return url
+    return ""
+
+
+def options_from(declared: Environment, environ: Environ) -> dict[str, Any]:
+    # `options` maps an adapter's option to its variable; adapters made before there was such a member have none.
+    named: Mapping[str, str] = getattr(declared, "options", {})
+    return {option: environ[variable] for option, variable in named.items() if environ.get(variable)}
+
+
+def first(environ: Environ, names: Iterable[str]) -> str:
+    """The first of the variables that is set to something, without the newline that files leave in secrets."""
+    return next((value for name in names if (value := environ.get(name, "").strip())), "")

@@ -1,0 +1,118 @@
+"""llmproxy.toml: what each table of it means, and on which line it goes wrong."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .aliases import parse_aliases
+from .errors import ConfigError, Path, Wrong, dotted, suggestion
+from .lines import line_of
+from .providers import is_enabled, parse_provider
+from .tables import Table, expect_table, fields, listing, parse, substitute, text
+from .values import Config, Key, Limits, Logs, Mode, Provider, Server, Storage
+
+_TOP = ("server", "limits", "logs", "storage", "providers", "aliases", "modes", "default_model")
+
+
+def read(path: pathlib.Path, environ: Mapping[str, str]) -> tuple[Config, frozenset[str]]:
+    """The file's Config, and the names of providers that it switches off."""
+    source = _source(path)
+    try:
+        return _parse(_toml(source, path), environ, path)
+    except Wrong as error:
+        place = f"{path}:{line_of(source, error.path)}: "
+        raise ConfigError(place + f"{dotted(error.path)}: {error.problem}") from None
+
+
+def _source(path: pathlib.Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _toml(source: str, path: pathlib.Path) -> Table:
+    try:
+        return tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        problem, _, where = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", where)
+        place = line[1] if line else str(source.count("\n") + 1)
+        raise ConfigError(f"{path}:{place}: is not valid TOML: {problem[:1].lower()}{problem[1:]}") from None
+
+
+def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> tuple[Config, frozenset[str]]:
+    for key in document:
+        if key not in _TOP:
+            raise Wrong((key,), f"there is no such setting{suggestion(key, _TOP)}; known are {listing(_TOP)}")
+    tables = expect_table(document.get("providers", {}), ("providers",))
+    wanted = {name: table for name, table in tables.items() if is_enabled(table, ("providers", name))}
+    document = substitute({**document, "providers": wanted}, environ)
+    providers = _providers(document["providers"], environ, path.parent)
+    config = Config(
+        server=_server(document.get("server", {})),
+        limits=parse(Limits, document.get("limits", {}), ("limits",)),
+        logs=parse(Logs, document.get("logs", {}), ("logs",)),
+        storage=_storage(document.get("storage", {}), path.parent),
+        providers=tuple(providers.values()),
+        aliases=parse_aliases(document.get("aliases", {}), providers),
+        modes=_modes(document.get("modes", {})),
+        default_model=text(document.get("default_model", ""), ("default_model",)),
+        source=str(path),
+    )
+    return config, frozenset(tables.keys() - wanted.keys())
+
+
+def _providers(tables: Table, environ: Mapping[str, str], folder: pathlib.Path) -> dict[str, Provider]:
+    return {name: parse_provider(name, table, ("providers", name), environ, folder) for name, table in tables.items()}
+
+
+def _storage(value: object, folder: pathlib.Path) -> Storage:
+    storage = parse(Storage, value, ("storage",))
+    return replace(storage, dir=str(folder / pathlib.Path(storage.dir).expanduser())) if storage.dir else storage
+
+
+def _server(value: object) -> Server:
+    table = expect_table(value, ("server",))
+    others = {key: inner for key, inner in table.items() if key != "keys"}
+    return Server(keys=_keys(table.get("keys", [])), **fields(Server, others, ("server",)))
+
+
+def _keys(value: Any) -> tuple[Key, ...]:
+    path: Path = ("server", "keys")
+    if not isinstance(value, list):
+        raise Wrong(path, 'expected a list of keys: ["${NAME}"], or tables with name, secret, admin, models')
+    keys = tuple(_key(one, index, (*path, index)) for index, one in enumerate(value))
+    for index, key in enumerate(keys):
+        if any(key.secret == earlier.secret or key.name == earlier.name for earlier in keys[:index]):
+            raise Wrong((*path, index), "has the name or the secret of an earlier key")
+    return keys
+
+
+def _key(value: Any, index: int, path: Path) -> Key:
+    table = {"secret": value} if isinstance(value, str) else expect_table(value, path)
+    if "secret" not in table:
+        raise Wrong(path, "needs `secret`")
+    key = parse(Key, {"name": f"key-{index + 1}", **table}, path)
+    if not key.secret.strip():
+        raise Wrong(path, "the secret is empty")
+    return key
+
+
+def _modes(value: object) -> dict[str, Mode]:
+    tables = expect_table(value, ("modes",))
+    return {name: _mode(name, table, ("modes", name)) for name, table in tables.items()}
+
+
+def _mode(name: str, value: object, path: Path) -> Mode:
+    table = expect_table(value, path)
+    parameters = expect_table(table.get("parameters", {}), (*path, "parameters"))
+    given = fields(Mode, {key: inner for key, inner in table.items() if key != "parameters"}, path, aside=("name",))
+    return Mode(name=name, parameters=dict(parameters), **given)

@@ -1,0 +1,106 @@
+"""How a Config comes about: the file, then the environment, then the command line, the later over the earlier."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import environ as env
+from .addresses import is_loopback
+from .errors import ConfigError, Wrong
+from .values import Config, Provider, Server, Storage
+
+FILE = "llmproxy.toml"
+
+
+def load(
+    path: pathlib.Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """The configuration that holds now. Raises ConfigError.
+
+    path: the file; None takes LLMPROXY_CONFIG, else ./llmproxy.toml if it is there, else no file at all.
+    environ: os.environ if not given.
+    overrides: members of Server that the command line sets.
+    """
+    environ = os.environ if environ is None else environ
+    path = path or _file(environ)
+    config = Config()
+    switched_off: frozenset[str] = frozenset()
+    if path:
+        from .file import read
+
+        config, switched_off = read(path, environ)
+    config = _with_environment(config, environ, switched_off)
+    config = replace(config, server=replace(config.server, **overrides or {}))
+    _refuse_open_door(config.server)
+    return config
+
+
+def _file(environ: Mapping[str, str]) -> pathlib.Path | None:
+    if named := environ.get("LLMPROXY_CONFIG"):
+        return pathlib.Path(named)
+    here = pathlib.Path(FILE)
+    return here if here.is_file() else None
+
+
+def _with_environment(config: Config, environ: Mapping[str, str], switched_off: frozenset[str]) -> Config:
+    changes = _settings(environ)
+    server = replace(config.server, **changes.get("server", {}))
+    own = {provider.name for provider in config.providers}
+    found = tuple(env.providers(environ, own | switched_off))
+    return replace(
+        config,
+        server=replace(server, keys=(*server.keys, *env.client_keys(environ))),
+        logs=replace(config.logs, **changes.get("logs", {})),
+        storage=_placed(replace(config.storage, **changes.get("storage", {})), environ),
+        providers=_demos_last((*config.providers, *found)),
+    )
+
+
+def _settings(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    tables = env.settings(environ)
+    if not tables:
+        return {}
+    from .tables import Substituted, fields  # only now: they cost what a quick start need not pay
+
+    classes = {name: type(getattr(Config(), name)) for name in tables}
+    try:
+        return {
+            name: fields(classes[name], {key: Substituted(value) for key, value in table.items()}, (name,))
+            for name, table in tables.items()
+        }
+    except Wrong as error:
+        variable = next(name for name, place in env.SETTINGS.items() if place == error.path[:2])
+        raise ConfigError(f"environment variable {variable}: {error.problem}") from None
+
+
+def _demos_last(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
+    """As written, but what needs nothing goes after everything real: of two that serve a model the first is asked."""
+    return tuple(sorted(providers, key=lambda provider: not (provider.base_url or provider.api_key)))
+
+
+def _placed(storage: Storage, environ: Mapping[str, str]) -> Storage:
+    """With an absolute directory: the platform's place for data if none was named."""
+    named = storage.dir or _data_dir(environ)
+    return replace(storage, dir=os.path.abspath(os.path.expanduser(named)))
+
+
+def _data_dir(environ: Mapping[str, str]) -> str:
+    if base := environ.get("XDG_DATA_HOME") or environ.get("LOCALAPPDATA"):
+        return os.path.join(base, "llmproxy")
+    return os.path.join(environ.get("HOME") or "~", ".local", "share", "llmproxy")
+
+
+def _refuse_open_door(server: Server) -> None:
+    if server.keys or is_loopback(server.host):
+        return
+    where = server.host or "every address"
+    raise ConfigError(
+        f"refusing to listen on {where} without a key: whoever can reach it could spend your providers' money.\n"
+        "Either listen on 127.0.0.1, or set LLMPROXY_KEY (or `keys` under [server]) to a secret of your choice."
+    )

@@ -1,0 +1,119 @@
+"""The `[providers.NAME]` tables: where each provider is, with which key, completed from the environment."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import catalog
+from ..adapter import Environment
+from .addresses import completed, problem_with
+from .environ import Environ, base_url_from, environment_of, first, is_local, options_from
+from .errors import Path, Wrong, suggestion
+from .tables import Table, expect_table, fields, listing, text
+from .values import Provider
+
+_SPECIAL = ("name", "options", "api_key_file", "enabled", "adapter", "base_url", "api_key")
+_KNOWN = {*Provider.__dataclass_fields__, *_SPECIAL} - {"name"}
+
+
+def parse_provider(name: str, value: object, path: Path, environ: Environ, folder: pathlib.Path) -> Provider:
+    """One table. `folder` is where relative `api_key_file` paths begin."""
+    table = expect_table(value, path)
+    if not name or "/" in name:
+        raise Wrong(
+            path, "a provider's name is not empty and has no slash: it stands before the model's, provider/model"
+        )
+    adapter = _adapter(name, table, path)
+    declared = environment_of(adapter)
+    base_url = _base_url(name, table, path, declared, environ)
+    options = {**options_from(declared, environ), **_options(table, path)}
+    settings = {key: inner for key, inner in table.items() if key in _KNOWN and key not in _SPECIAL}
+    return Provider(
+        name=name,
+        adapter=adapter,
+        base_url=base_url,
+        api_key=_written_key(table, path, folder) or _found_key(name, path, declared, base_url, environ),
+        options=options,
+        **fields(Provider, settings, path, aside=_SPECIAL),
+    )
+
+
+def is_enabled(value: object, path: Path) -> bool:
+    enabled = expect_table(value, path).get("enabled", True)
+    if not isinstance(enabled, bool):
+        raise Wrong((*path, "enabled"), "is either true or false")
+    return enabled
+
+
+def _adapter(name: str, table: Table, path: Path) -> str:
+    adapter = text(table.get("adapter", name), (*path, "adapter"))
+    if adapter in catalog.names():
+        return adapter
+    known = listing(catalog.names())
+    if "adapter" in table:
+        near = suggestion(adapter, catalog.names())
+        raise Wrong((*path, "adapter"), f'no adapter is called "{adapter}"{near}; installed are {known}')
+    raise Wrong(path, f'needs `adapter`, one of {known} ("compatible" and a base_url suit most services)')
+
+
+def _options(table: Table, path: Path) -> dict[str, Any]:
+    """What the core does not know goes to the adapter; a near miss of what it does know is a typing error."""
+    unknown = {key: inner for key, inner in table.items() if key not in _KNOWN}
+    for key in unknown:
+        if near := suggestion(key, _KNOWN, cutoff=0.8):
+            raise Wrong((*path, key), f"there is no such setting{near}; options of an adapter go under `options`")
+    return {**unknown, **expect_table(table.get("options", {}), (*path, "options"))}
+
+
+def _base_url(name: str, table: Table, path: Path, declared: Environment, environ: Environ) -> str:
+    if "base_url" not in table:
+        found = first(environ, [variable(name, "BASE_URL")]) or base_url_from(declared, environ) or declared.base_url
+        if not found and (declared.needs_key or declared.base_urls):
+            raise Wrong(path, "needs `base_url`, the address of the service")
+        return found
+    url = completed(text(table["base_url"], (*path, "base_url")), declared.base_url)
+    if problem := problem_with(url):
+        raise Wrong((*path, "base_url"), problem)
+    return url
+
+
+def _written_key(table: Table, path: Path, folder: pathlib.Path) -> str:
+    """The key that the table itself gives, or an empty one."""
+    if "api_key" in table and "api_key_file" in table:
+        raise Wrong((*path, "api_key_file"), "give either api_key or api_key_file, not both")
+    if "api_key_file" in table:
+        return _read_key(folder, text(table["api_key_file"], (*path, "api_key_file")), (*path, "api_key_file"))
+    return text(table.get("api_key", ""), (*path, "api_key")).strip()
+
+
+def _found_key(name: str, path: Path, declared: Environment, base_url: str, environ: Environ) -> str:
+    # The adapter's own variables hold a key for the adapter's own service: never sent to another address.
+    at_home = _host(base_url) in (_host(declared.base_url), _host(base_url_from(declared, environ)))
+    own = variable(name, "API_KEY")
+    key = first(environ, [own, *(declared.keys if at_home else ())])
+    if not key and declared.needs_key and not is_local(base_url):
+        names = " or ".join(dict.fromkeys([*(declared.keys if at_home else ()), own]))
+        raise Wrong(path, f"has no key: set {names} in the environment, or api_key here (or enabled = false)")
+    return key
+
+
+def _host(url: str) -> str | None:
+    return urlsplit(url).hostname if url else None
+
+
+def variable(provider: str, suffix: str) -> str:
+    """The environment variable of a provider by its name: `my-groq` has MY_GROQ_API_KEY."""
+    return "".join(char if char.isalnum() else "_" for char in provider).upper() + "_" + suffix
+
+
+def _read_key(folder: pathlib.Path, name: str, path: Path) -> str:
+    try:
+        key = (folder / pathlib.Path(name).expanduser()).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise Wrong(path, f"cannot read {name}: {reason}") from error
+    if not key:
+        raise Wrong(path, f"{name} is empty")
+    return key

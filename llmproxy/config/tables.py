@@ -1,0 +1,141 @@
+"""TOML tables to typed values: unknown keys, wrong types and impossible numbers are told, not guessed at."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from .errors import Path, Wrong, suggestion
+
+T = TypeVar("T")
+Table = Mapping[str, Any]
+
+_REFERENCE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "port": (0, 65535),
+    "workers": (1, 256),
+    "attempts": (1, 100),
+    "max_body": (1024, 2**40),
+    "max_connections": (1, 10**6),
+    "max_in_flight": (1, 10**6),
+    "max_concurrent": (1, 10**6),
+    "success": (0, 1),
+}
+_UP_FROM_ZERO = (0, float("inf"))
+
+
+class Substituted(str):
+    """Text in which a `${NAME}` was replaced: possibly a secret, and possibly meant as a number."""
+
+    __slots__ = ()
+
+
+def substitute(value: Any, environ: Mapping[str, str], path: Path = ()) -> Any:
+    """`value` with `${NAME}` and `${NAME:-default}` replaced in all its strings; `$${` stands for `${` itself."""
+    if isinstance(value, str):
+        return _substitute_text(value, environ, path)
+    if isinstance(value, dict):
+        return {key: substitute(inner, environ, (*path, key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [substitute(inner, environ, (*path, index)) for index, inner in enumerate(value)]
+    return value
+
+
+def _substitute_text(text: str, environ: Mapping[str, str], path: Path) -> str:
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if match["escaped"]:
+            return "${"
+        if (value := environ.get(name) or default) is not None:
+            return value
+        raise Wrong(path, f"the environment variable {name} is not set (give a default with ${{{name}:-...}})")
+
+    return Substituted(_REFERENCE.sub(replacement, text)) if "${" in text else text
+
+
+def parse(cls: type[T], table: object, path: Path, aside: Iterable[str] = ()) -> T:
+    """The dataclass `cls` from a table with its field names as keys; tables inside tables likewise.
+
+    `aside` are fields that the caller fills in itself.
+    """
+    return cls(**fields(cls, table, path, aside))
+
+
+def fields(cls: type, table: object, path: Path, aside: Iterable[str] = ()) -> dict[str, Any]:
+    hints = {name: hint for name, hint in _hints(cls).items() if name not in aside}
+    given = expect_table(table, path)
+    for key in given:
+        if key not in hints:
+            raise Wrong((*path, key), f"there is no such setting{suggestion(key, hints)}; known are {listing(hints)}")
+    return {key: _parse_value(hints[key], value, (*path, key)) for key, value in given.items()}
+
+
+def _parse_value(hint: Any, value: Any, path: Path) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return parse(hint, value, path)
+    if get_origin(hint) is Literal:
+        return one_of(value, get_args(hint), path)
+    converted = _convert(hint, value, path)
+    if isinstance(converted, (int, float)) and not isinstance(converted, bool):
+        _check_range(converted, path)
+    return converted
+
+
+def _convert(hint: Any, value: Any, path: Path) -> Any:
+    """msgspec's words for a wrong type are good; what it says of the value's inside becomes part of the path."""
+    lax = isinstance(value, Substituted)
+    try:
+        return msgspec.convert(str(value) if lax else value, hint, strict=not lax)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).partition(" - at `$")
+        index = re.match(r"\[(\d+)\]", where)
+        place = (*path, int(index[1])) if index else path
+        raise Wrong(place, problem[:1].lower() + problem[1:]) from None
+
+
+def _check_range(number: float, path: Path) -> None:
+    least, most = _RANGES.get(str(path[-1]), _UP_FROM_ZERO)
+    if not least <= number <= most:
+        allowed = f"from {least:g} to {most:g}" if most != float("inf") else f"at least {least:g}"
+        raise Wrong(path, f"{number:g} is out of range: it must be {allowed}")
+
+
+def one_of(value: Any, allowed: Iterable[str], path: Path) -> str:
+    known = [str(word) for word in allowed]
+    if isinstance(value, str) and value in known:
+        return str(value)
+    shown = "this value" if isinstance(value, Substituted) else f'"{value}"'
+    near = suggestion(value, known) if isinstance(value, str) else ""
+    raise Wrong(path, f"{shown} is not one of {', '.join(known)}{near}")
+
+
+def text(value: Any, path: Path) -> str:
+    return str(_convert(str, value, path))
+
+
+def texts(value: Any, path: Path) -> tuple[str, ...]:
+    return tuple(_convert(tuple[str, ...], value, path))
+
+
+def expect_table(value: object, path: Path) -> Table:
+    if isinstance(value, dict):
+        return value
+    raise Wrong(path, f"expected a table, got {_KINDS.get(type(value), 'something else')}")
+
+
+def listing(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+_KINDS = {str: "text", int: "a number", float: "a number", bool: "a boolean", list: "an array"}
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
