@@ -56,7 +56,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The conditions of one rule; all that are given must hold. One of `keywords` as whole words, in any case, is enough."""
+    """The conditions of one rule; all that are given must hold. Of `keywords` (whole words, any case) one is enough."""
 
     keywords: tuple[str, ...] = ()
     images: bool | None = None
