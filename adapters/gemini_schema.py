@@ -9,6 +9,7 @@ from llmproxy.chat import Json
 from llmproxy.errors import BadRequest
 
 MOST_NODES = 20_000  # a schema of references that double at each level would grow without end
+DEEPEST = 100
 _NOT_SCHEMA = frozenset(("$schema", "$id", "$comment", "$defs", "definitions"))
 _NAMED = frozenset(("properties", "patternProperties"))  # whose keys are names, not keywords
 _DATA = frozenset(("enum", "const", "default", "example", "examples", "required", "propertyOrdering"))
@@ -29,6 +30,7 @@ class _Inliner:
         self._path: list[str] = ["#"]  # the references being written out, outermost first
         self._kept: dict[str, str] = {}  # references that stay -> their name in $defs
         self._nodes = 0
+        self._depth = 0
 
     def result(self) -> Json:
         schema: Json = self._schema(self._root)
@@ -45,8 +47,16 @@ class _Inliner:
 
     def _schema(self, node: Any) -> Any:
         self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise BadRequest("The schema is too large once its references are written out.", code="invalid_schema")
+        self._depth += 1
+        if self._nodes > MOST_NODES or self._depth > DEEPEST:
+            raise BadRequest(
+                "The schema is too large or too deep with its references written out.", code="invalid_schema"
+            )
+        written = self._written(node)
+        self._depth -= 1
+        return written
+
+    def _written(self, node: Any) -> Any:
         if isinstance(node, list):
             return [self._schema(one) for one in node]
         if not isinstance(node, dict):
