@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from .adapter import Adapter, Account
+from .adapter import Account, Adapter
 
 GROUP = "llmproxy.adapters"
 

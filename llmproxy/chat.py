@@ -100,7 +100,9 @@ class Chat:
 
     def saying(self, **changes: Any) -> Chat:
         """The same question with some members set, or removed where the value is None."""
-        body = {key: value for key, value in {**self.body, **changes}.items() if key not in changes or value is not None}
+        body = {
+            key: value for key, value in {**self.body, **changes}.items() if key not in changes or value is not None
+        }
         return Chat(body, self.model, self.face, None, self.trace, self.headers)
 
     def drop(self, *names: str) -> Chat:

@@ -80,7 +80,9 @@ class OpenAICompatible:
         """One entry of the provider's list; None to leave it out."""
         extra = {key: value for key, value in entry.items() if key not in ("id", "object", "created", "owned_by")}
         owner = entry.get("owned_by")
-        return Model(entry["id"], _whole(entry.get("created")), owner if isinstance(owner, str) else self.account.name, extra)
+        return Model(
+            entry["id"], _whole(entry.get("created")), owner if isinstance(owner, str) else self.account.name, extra
+        )
 
     def _body(self, chat: Chat) -> bytes:
         if chat.face == "embeddings":

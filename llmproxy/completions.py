@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .chat import Chat, Json
+from .errors import BadRequest
 
 _HIDDEN = frozenset(("role", "content", "refusal"))  # of a delta: what a text choice has no place for
 
@@ -44,11 +45,13 @@ def _written(choice: Json) -> Json:
 
 
 def as_chat(chat: Chat) -> Chat:
-    """The question of a text completion put to a model that only chats. Raises ValueError for what cannot be put so."""
+    """The question of a text completion put to a model that only chats. Raises BadRequest for what cannot be put so."""
     prompt = chat.body.get("prompt", "")
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
         prompt = prompt[0]
     if not isinstance(prompt, str):
-        raise ValueError("This model only chats: `prompt` must be one string.")
+        raise BadRequest(
+            "This model only chats: `prompt` must be one string.", param="prompt", code="unsupported_value"
+        )
     asked = chat.drop("echo", "suffix", "best_of", "logprobs")
     return asked.saying(messages=[{"role": "user", "content": prompt}], prompt=None)

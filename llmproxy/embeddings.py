@@ -69,7 +69,12 @@ def _parsed(body: bytes) -> Json:
 
 def _is_whole(answer: Json) -> bool:
     first = answer["data"][0] if answer["data"] else {"object": 0, "index": 0}
-    return answer.get("object") == "list" and "model" in answer and isinstance(first, dict) and {"object", "index"} <= first.keys()
+    return (
+        answer.get("object") == "list"
+        and "model" in answer
+        and isinstance(first, dict)
+        and {"object", "index"} <= first.keys()
+    )
 
 
 def encoded(vector: Iterable[float], encoding: object) -> list[float] | str:

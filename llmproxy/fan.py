@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import reduce
 
 import orjson
@@ -17,6 +17,8 @@ from .sse import DONE, Events, frame
 
 _AT_MOST = 8
 
+_Item = Json | GatewayError | None  # a chunk, a failure, the end of one reply
+
 
 class Fanned:
     """An opener whose answer to `n` is n answers of the opener within, each a stream of its own."""
@@ -28,24 +30,66 @@ class Fanned:
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
         count = min(int(chat.body["n"]), _AT_MOST)
         single = chat.saying(n=None, stream=True, stream_options={"include_usage": True})
-        async with AsyncExitStack() as stack:
-            replies = await self._enter(stack, single, count)
-            merged = Merged(chat, replies)
+        async with _Readers(self._inner, single, count) as readers:
+            replies = await readers.all_open()
+            merged = Merged(chat, replies, readers.queue)
             async with aclosing(merged.frames()) as frames:
-                yield Reply(frames, merged, "text/event-stream" if chat.stream else "application/json", replies[0].headers)
+                yield Reply(
+                    frames, merged, "text/event-stream" if chat.stream else "application/json", replies[0].headers
+                )
 
-    async def _enter(self, stack: AsyncExitStack, chat: Chat, count: int) -> list[Reply]:
-        """All of them, or none: the first failure ends the others, before anything was sent."""
-        entering = [self._inner.open(chat) for _ in range(count)]
-        return [await stack.enter_async_context(one) for one in entering]
+
+class _Readers:
+    """The tasks that read the replies, one each, into one short queue. Leaving ends them all."""
+
+    def __init__(self, inner: Opener, chat: Chat, count: int) -> None:
+        self.queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=16)
+        loop = asyncio.get_running_loop()
+        self._opened: list[asyncio.Future[Reply]] = [loop.create_future() for _ in range(count)]
+        self._tasks = [loop.create_task(self._read(inner, chat, index)) for index in range(count)]
+
+    async def __aenter__(self) -> _Readers:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._opened, return_exceptions=True)
+
+    async def all_open(self) -> list[Reply]:
+        """Every reply, once each has its first real frame. Raises the first failure, before anything was sent."""
+        return await asyncio.gather(*self._opened)
+
+    async def _read(self, inner: Opener, chat: Chat, index: int) -> None:
+        opened = self._opened[index]
+        events = Events()
+        try:
+            async with inner.open(chat) as reply:
+                opened.set_result(reply)
+                async for block in reply.frames:
+                    for event in events.feed(block):
+                        if event.data != b"[DONE]":
+                            await self.queue.put(_numbered(orjson.loads(event.data), index))
+        except GatewayError as error:
+            if not opened.done():
+                opened.set_exception(error)
+            await self.queue.put(error)
+        finally:
+            opened.cancel()
+        await self.queue.put(None)
+
+
+def _numbered(chunk: Json, index: int) -> Json:
+    return {**chunk, "choices": [{**choice, "index": index} for choice in chunk["choices"]]}
 
 
 class Merged:
     """The choices of several replies as one answer. Fills a Translator's place for whoever asks for usage."""
 
-    def __init__(self, chat: Chat, replies: list[Reply]) -> None:
+    def __init__(self, chat: Chat, replies: list[Reply], queue: asyncio.Queue[_Item]) -> None:
         self._chat = chat
         self._replies = replies
+        self._queue = queue
         self._head: Json = {}
         self.started = True
         self.done = False
@@ -54,7 +98,9 @@ class Merged:
     def usage(self) -> Usage | None:
         known = [reply.translator.usage for reply in self._replies]
         there = [usage for usage in known if usage is not None]
-        return Usage.parse(reduce(summed, (usage.raw for usage in there))) if there and len(there) == len(known) else None
+        return (
+            Usage.parse(reduce(summed, (usage.raw for usage in there))) if there and len(there) == len(known) else None
+        )
 
     @property
     def produced(self) -> int:
@@ -84,39 +130,19 @@ class Merged:
 
     async def _chunks(self) -> AsyncGenerator[Json, None]:
         """The chunks of all replies in the order they come, without their usage."""
-        queue: asyncio.Queue[Json | GatewayError | None] = asyncio.Queue(maxsize=16)
-        async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(_read(reply, index, queue)) for index, reply in enumerate(self._replies)]
-            left = len(readers)
-            try:
-                while left:
-                    item = await queue.get()
-                    if item is None:
-                        left -= 1
-                    elif isinstance(item, GatewayError):
-                        raise item
-                    elif item.get("choices"):
-                        yield self._under_one_head(item)
-            finally:
-                for reader in readers:
-                    reader.cancel()
+        left = len(self._replies)
+        while left:
+            item = await self._queue.get()
+            if item is None:
+                left -= 1
+            elif isinstance(item, GatewayError):
+                raise item
+            elif item.get("choices"):
+                yield self._under_one_head(item)
 
     def _under_one_head(self, chunk: Json) -> Json:
         self._head = self._head or {key: chunk[key] for key in ("id", "object", "created", "model")}
         return {**chunk, **self._head}
-
-
-async def _read(reply: Reply, index: int, queue: asyncio.Queue[Json | GatewayError | None]) -> None:
-    events = Events()
-    try:
-        async for block in reply.frames:
-            for event in events.feed(block):
-                if event.data != b"[DONE]":
-                    chunk = orjson.loads(event.data)
-                    await queue.put({**chunk, "choices": [{**choice, "index": index} for choice in chunk["choices"]]})
-    except GatewayError as error:
-        await queue.put(error)
-    await queue.put(None)
 
 
 def summed(one: Json, other: Json) -> Json:

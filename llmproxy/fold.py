@@ -89,7 +89,9 @@ def _joined_calls(calls: list[Json], pieces: Any) -> list[Json]:
             continue
         call = calls[piece["index"]]
         function = _grown(call.get("function") or {}, piece.get("function") or {})
-        call.update({**{k: v for k, v in piece.items() if k != "index"}, **({"function": function} if function else {})})
+        call.update(
+            {**{k: v for k, v in piece.items() if k != "index"}, **({"function": function} if function else {})}
+        )
     return calls
 
 
@@ -97,7 +99,11 @@ def _grown(kept: Json, piece: Json) -> Json:
     """Pieces of arguments, of base64 audio and of its transcript are joined; anything else is said once."""
     grown = dict(kept)
     for key, value in piece.items():
-        joins = key in ("arguments", "data", "transcript", "input") and isinstance(value, str) and isinstance(kept.get(key), str)
+        joins = (
+            key in ("arguments", "data", "transcript", "input")
+            and isinstance(value, str)
+            and isinstance(kept.get(key), str)
+        )
         grown[key] = kept[key] + value if joins else value
     return grown
 
@@ -106,7 +112,11 @@ def _joined_details(details: list[Json], pieces: list[Json]) -> list[Json]:
     """OpenRouter's reasoning_details: text of one index and type grows, its signature comes last (recorded)."""
     for piece in pieces:
         last = details[-1] if details else {}
-        if last and all(last.get(key) == piece.get(key) for key in ("type", "index")) and piece.get("type") != "reasoning.encrypted":
+        if (
+            last
+            and all(last.get(key) == piece.get(key) for key in ("type", "index"))
+            and piece.get("type") != "reasoning.encrypted"
+        ):
             for key, value in piece.items():
                 joins = key in ("text", "summary") and isinstance(value, str) and isinstance(last.get(key), str)
                 last[key] = last[key] + value if joins else (value if value is not None else last.get(key))
@@ -124,7 +134,9 @@ def _joined_logprobs(kept: Json, piece: Json) -> Json:
 
 def unfold(completion: Json) -> Iterator[Json]:
     """The chunks of an answer that came as one JSON object."""
-    choices = [_opened(index, one) for index, one in enumerate(completion.get("choices") or ()) if isinstance(one, dict)]
+    choices = [
+        _opened(index, one) for index, one in enumerate(completion.get("choices") or ()) if isinstance(one, dict)
+    ]
     yield {**completion, "object": "chat.completion.chunk", "choices": choices}
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from . import catalog
 from .adapter import Account, Adapter
 from .chat import Chat
 from .client import Client
-from .config import Config, Provider
+from .config import Config, Key, Provider
 from .errors import BadRequest
 from .fan import Fanned
 from .offers import Offers, Source
 from .reply import Opener, Reply
 from .resilience import Budget, FirstOf, Guarded, Limited, Retried
-from .routing import Route, Router, Target
+from .routing import Route, Router, Target, allowed
 from .upstream import Upstream
 
 
@@ -43,7 +43,6 @@ class Gateway:
     rooms: Mapping[str, Room]
     offers: Offers
     router: Router
-    _chains: dict[tuple[Target, ...], Opener] = field(default_factory=dict)
 
     @classmethod
     def build(cls, config: Config) -> Gateway:
@@ -52,19 +51,19 @@ class Gateway:
         offers = Offers([Source(room.provider, room.adapter, room.client) for room in rooms.values()])
         return cls(config, rooms, offers, Router(config, offers))
 
-    def route(self, chat: Chat) -> Route:
+    def route(self, chat: Chat, key: Key) -> Route:
         """Who is to answer. Raises ModelNotFound, and BadRequest if none of them can do what is asked."""
         route = self.router.route(chat)
-        able = tuple(one for one in route.targets if self._speaks(one.provider, chat))
+        open_to = allowed(key, chat.model, route.targets)
+        able = tuple(one for one in open_to if self._speaks(one.provider, chat))
         if not able:
-            name = route.targets[0].provider
+            name = open_to[0].provider
             raise BadRequest(f"{name} has no {chat.face} endpoint.", code="unsupported_endpoint", param="model")
         chat.trace.route = route.why
         return Route(able, route.why)
 
-    def open(self, chat: Chat, route: Route | None = None) -> AbstractAsyncContextManager[Reply]:
-        """Sends the chat where its model leads."""
-        route = route or self.route(chat)
+    def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
+        """Sends the chat where its route leads."""
         return self._chain(route.targets, fan=_many(chat)).open(chat.asking(route.targets[0].model))
 
     async def close(self) -> None:
@@ -78,7 +77,9 @@ class Gateway:
     def _chain(self, targets: tuple[Target, ...], *, fan: bool) -> Opener:
         if len(targets) == 1:
             return self._opener(targets[0], fan=fan)
-        return FirstOf([(self._opener(one, fan=fan), one.model) for one in targets], attempts=self.config.limits.attempts)
+        return FirstOf(
+            [(self._opener(one, fan=fan), one.model) for one in targets], attempts=self.config.limits.attempts
+        )
 
     def _opener(self, target: Target, *, fan: bool) -> Opener:
         room = self.rooms[target.provider]
@@ -97,7 +98,9 @@ def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
     opener: Opener = Upstream(adapter, client, provider.timeouts)
     limited = None
     if provider.max_concurrent is not None:
-        opener = limited = Limited(opener, at_once=provider.max_concurrent, queue=provider.max_queue, wait=provider.queue_wait)
+        opener = limited = Limited(
+            opener, at_once=provider.max_concurrent, queue=provider.max_queue, wait=provider.queue_wait
+        )
     breaker = Guarded(opener, provider.breaker)
     limits = config.limits
     budget = Budget(limits.retry_budget)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .chat import Chat, Trace
-from .errors import GatewayError
+from .chat import Chat, Trace, Usage
+from .errors import Cancelled, GatewayError
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Running:
     started: float
     started_at: float
     face: str = "chat"
-    task: asyncio.Task[Any] | None = None
+    task: asyncio.Task[Any] = field(init=False)
     state: State = "running"
     by: str | None = None  # who cancelled it
     error: GatewayError | None = None
@@ -43,10 +43,12 @@ class Running:
     ended: float | None = None
     tape: Tape | None = None  # its frames, if it may be resumed
     note: dict[str, Any] = field(default_factory=dict)  # for whoever started it
+    _usage: Usage | None = None  # the last known, once the reply is let go
+    _tokens: tuple[int, bool] = (0, True)
 
     def cancel(self, by: str) -> bool:
         """Stops it, in whatever phase it is. False if it had ended already; a second call changes nothing."""
-        if self.task is None or self.task.done():
+        if self.task.done():
             return False
         if self.by is None:
             self.by = by
@@ -60,14 +62,24 @@ class Running:
         self.first_frame = asyncio.get_running_loop().time()
 
     @property
+    def usage(self) -> Usage | None:
+        """What the provider has counted so far."""
+        return self.reply.translator.usage if self.reply is not None else self._usage
+
+    @property
     def tokens(self) -> tuple[int, bool]:
         """Completion tokens so far, and whether that is only an estimate from the text's length."""
-        translator = self.reply.translator if self.reply else None
-        if translator is None:
-            return 0, True
+        if self.reply is None:
+            return self._tokens
+        translator = self.reply.translator
         if translator.usage is not None and (self.state != "running" or translator.usage.completion):
             return translator.usage.completion, False
         return (translator.produced + 3) // 4, True
+
+    def forget(self) -> None:
+        """Keeps the numbers and lets the answer go."""
+        self._usage, self._tokens = self.usage, self.tokens
+        self.reply = None
 
     @property
     def closed_ms(self) -> float | None:
@@ -107,13 +119,12 @@ class Inflight:
     def start(self, id: str, owner: str, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
         """Starts the one task of a request. The caller awaits `.task`, or leaves it to us."""
         loop = asyncio.get_running_loop()
-        running = Running(
-            id, owner, str(chat.body.get("model") or chat.model), chat.stream, chat.trace, loop.time(), time.time(), chat.face
-        )
+        named = str(chat.body.get("model") or chat.model)
+        running = Running(id, owner, named, chat.stream, chat.trace, loop.time(), time.time(), chat.face)
         self._running[id] = running
         self._idle.clear()
         running.task = loop.create_task(work(running))
-        running.task.add_done_callback(lambda task: self._settle(running, task))
+        running.task.add_done_callback(lambda _: self._settle(running))
         return running
 
     def get(self, id: str, owner: str | None = None) -> Running | None:
@@ -129,16 +140,18 @@ class Inflight:
         """Returns when nothing runs."""
         await self._idle.wait()
 
-    def _settle(self, running: Running, task: asyncio.Task[Any]) -> None:
+    def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""
+        task = running.task
         running.ended = asyncio.get_running_loop().time()
         error = None if task.cancelled() else task.exception()  # asked for, or asyncio complains that nobody did
         if task.cancelled():
             running.state, running.by = "cancelled", running.by or "client_disconnect"
             running.status = 499
-        elif error is not None:
-            running.state = "failed"
-            running.error = error if isinstance(error, GatewayError) else GatewayError("The gateway failed.", code="internal_error")
+        elif error is not None or running.error is not None:
+            running.error = _told(error) if error is not None else running.error
+            running.state = "cancelled" if isinstance(running.error, Cancelled) else "failed"
+            running.by = running.by or running.error.extra.get("by")
             running.status = running.error.status
         else:
             running.state = "completed"
@@ -150,4 +163,8 @@ class Inflight:
             self._idle.set()
         if self._ended is not None:
             self._ended(running)
-        running.task = None if running.tape is None else task
+        running.forget()
+
+
+def _told(error: BaseException) -> GatewayError:
+    return error if isinstance(error, GatewayError) else GatewayError("The gateway failed.", code="internal_error")

@@ -24,7 +24,6 @@ class Native:
         self.citations: list[Json] = []
         self.usage: Json | None = None
         self.finish_reason: str | None = None
-        self.error: Json | None = None  # said by the stream itself
         self._stream = sse.Events()
         self._text = [before] if before else []
         self._reasoning: list[str] = []
@@ -44,7 +43,6 @@ class Native:
         return list(_coalesced(event for chunk in chunks for event in self._read(chunk)))
 
     def _read(self, chunk: Json) -> Iterator[Event]:
-        self.error = _object(chunk.get("error")) or self.error
         for choice in _objects(chunk.get("choices")):
             if choice.get("index", 0) == 0:
                 self.finish_reason = choice.get("finish_reason") or self.finish_reason

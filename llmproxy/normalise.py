@@ -102,7 +102,9 @@ class ToolCalls:
             calls = delta.get("tool_calls")
             if calls is None and "tool_calls" not in delta:
                 continue
-            seen = self._calls.setdefault(choice.get("index") or 0, _Calls(self._chat.trace.id, choice.get("index") or 0))
+            seen = self._calls.setdefault(
+                choice.get("index") or 0, _Calls(self._chat.trace.id, choice.get("index") or 0)
+            )
             tidy = [seen.place(call) for call in calls or () if isinstance(call, dict)]
             if not tidy:
                 chunk = with_delta(chunk, _same(chunk, choice), {k: v for k, v in delta.items() if k != "tool_calls"})
@@ -194,12 +196,16 @@ class Envelope:
             chunk = {k: v for k, v in chunk.items() if k != "usage"}
         if not chunk.get("choices"):
             return self._choiceless(chunk)
-        choices = [tidy for one in chunk["choices"] if isinstance(one, dict) and (tidy := self._choice(one)) is not None]
+        choices = [
+            tidy for one in chunk["choices"] if isinstance(one, dict) and (tidy := self._choice(one)) is not None
+        ]
         chunk = self._enveloped(chunk)
         if not choices:  # only a finish: held
             self._keep_extras(chunk)
             return ()
-        if len(choices) != len(chunk["choices"]) or any(a is not b for a, b in zip(choices, chunk["choices"], strict=True)):
+        if len(choices) != len(chunk["choices"]) or any(
+            a is not b for a, b in zip(choices, chunk["choices"], strict=True)
+        ):
             chunk = {**chunk, "choices": choices}
         return (self._with_extras(chunk),)
 
@@ -221,7 +227,10 @@ class Envelope:
 
     def _finished(self, index: int, one: _Choice) -> Json:
         delta: Json = {} if one.opened else {"role": "assistant", "content": ""}
-        return {**self._head, "choices": [{**one.extras, "index": index, "delta": delta, "finish_reason": one.reason()}]}
+        return {
+            **self._head,
+            "choices": [{**one.extras, "index": index, "delta": delta, "finish_reason": one.reason()}],
+        }
 
     def _choiceless(self, chunk: Json) -> Iterable[Json]:
         rest = {k: v for k, v in chunk.items() if k not in _ENVELOPE and v is not None}
@@ -317,7 +326,11 @@ class _Choice:
             if not delta:
                 return delta
             self.opened = True
-            return delta if role == "assistant" else {"role": "assistant", **{k: v for k, v in delta.items() if k != "role"}}
+            return (
+                delta
+                if role == "assistant"
+                else {"role": "assistant", **{k: v for k, v in delta.items() if k != "role"}}
+            )
         return delta if "role" not in delta else {k: v for k, v in delta.items() if k != "role"}
 
     def take_finish(self, choice: Json) -> None:
@@ -326,7 +339,9 @@ class _Choice:
 
     def keep(self, choice: Json) -> None:
         """Members that come with the end go out with it, whatever the chunk they came in."""
-        extras = {k: v for k, v in choice.items() if k not in ("index", "delta", "message", "finish_reason") and v is not None}
+        extras = {
+            k: v for k, v in choice.items() if k not in ("index", "delta", "message", "finish_reason") and v is not None
+        }
         self.extras = {**self.extras, **extras}
 
     def reason(self) -> str:

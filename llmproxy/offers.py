@@ -32,6 +32,11 @@ class Source:
     error: str | None = None
     asked: bool = False  # whether its list has been asked for at least once
 
+    @property
+    def unlisted(self) -> bool:
+        """Whether it may serve models that we do not know of."""
+        return isinstance(self.adapter, ListsModels) and (not self.asked or self.error is not None)
+
 
 @dataclass(slots=True)
 class Offers:
@@ -42,11 +47,21 @@ class Offers:
 
     def models(self, provider: str | None = None) -> list[tuple[str, Model]]:
         """(provider, model), in the config's order, each once."""
-        return [(one.provider.name, model) for one in self.sources if provider in (None, one.provider.name) for model in _all(one)]
+        return [
+            (one.provider.name, model)
+            for one in self.sources
+            if provider in (None, one.provider.name)
+            for model in _all(one)
+        ]
 
     def serves(self, model: str) -> list[str]:
-        """The names of the providers that offer a model of this name."""
-        return [one.provider.name for one in self.sources if any(model == offered.id for offered in _all(one))]
+        """The names of the providers that offer a model of this name.
+
+        If none does and just one provider's list is not to be had, it is that one: it will know.
+        """
+        found = [one.provider.name for one in self.sources if any(model == offered.id for offered in _all(one))]
+        unknown = [one.provider.name for one in self.sources if one.unlisted]
+        return found or (unknown if len(unknown) == 1 else [])
 
     async def keep_fresh(self) -> None:
         """Runs until cancelled: asks every provider for its list, now and then."""
@@ -63,7 +78,13 @@ class Offers:
             source.listed, source.error = await fetch(source), None
         except UpstreamError as error:
             if source.error is None:  # said once, not every time
-                log.warning("models_unavailable", provider=source.provider.name, status=error.status, code=error.code, message=error.message)
+                log.warning(
+                    "models_unavailable",
+                    provider=source.provider.name,
+                    status=error.status,
+                    code=error.code,
+                    message=error.message,
+                )
             source.error = error.message
         source.asked = True
 
@@ -77,7 +98,10 @@ async def fetch(source: Source) -> list[Model]:
     for _ in range(_PAGES):
         asking = adapter.models_request(page)
         try:
-            async with asyncio.timeout(15), source.client.send(asking, connect=source.provider.timeouts.connect) as incoming:
+            async with (
+                asyncio.timeout(15),
+                source.client.send(asking, connect=source.provider.timeouts.connect) as incoming,
+            ):
                 body = await incoming.read(_LIMIT)
                 if incoming.status != 200:
                     raise source.adapter.error(incoming.status, incoming.headers, body)
@@ -91,7 +115,9 @@ async def fetch(source: Source) -> list[Model]:
 
 
 def _all(source: Source) -> list[Model]:
-    known: Mapping[str, Model] = {one.id: one for one in source.adapter.known_models} if isinstance(source.adapter, KnowsModels) else {}
+    known: Mapping[str, Model] = (
+        {one.id: one for one in source.adapter.known_models} if isinstance(source.adapter, KnowsModels) else {}
+    )
     configured = {name: known.get(name, Model(name, owned_by=source.provider.name)) for name in source.provider.models}
     listed = {one.id: one for one in source.listed}
     return list({**known, **configured, **listed}.values())

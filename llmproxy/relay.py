@@ -233,7 +233,7 @@ class Relay:
             yield DONE
             return
         answer = self._fold.result()
-        yield orjson.dumps((self._show(answer) if self._show else answer))
+        yield orjson.dumps(self._show(answer) if self._show else answer)
 
     def _finish_whole(self, body: bytes) -> Iterator[bytes]:
         """A reply that is one JSON text: an answer, an error under status 200, or Gemini's array of events."""
@@ -301,7 +301,13 @@ def _is_clean(whole: Any) -> bool:
     if not isinstance(whole, dict) or whole.get("error") or whole.get("object") != "chat.completion":
         return False
     choices = whole.get("choices")
-    if not choices or not isinstance(choices, list) or not whole.get("id") or not whole.get("model") or not whole.get("created"):
+    if (
+        not choices
+        or not isinstance(choices, list)
+        or not whole.get("id")
+        or not whole.get("model")
+        or not whole.get("created")
+    ):
         return False
     return isinstance(whole.get("usage", {}), dict) and all(map(_is_clean_choice, choices))
 
@@ -310,10 +316,15 @@ def _is_clean_choice(choice: Any) -> bool:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict) or choice.get("finish_reason") not in FINISHES or "delta" in choice:
         return False
-    if "reasoning" in message or message.get("role") != "assistant" or isinstance(message.get("content", ()), list | tuple):
+    if (
+        "reasoning" in message
+        or message.get("role") != "assistant"
+        or isinstance(message.get("content", ()), list | tuple)
+    ):
         return False
     return not message.get("tool_calls") or (
-        choice["finish_reason"] in ("tool_calls", "length", "content_filter") and all(map(_is_clean_call, message["tool_calls"]))
+        choice["finish_reason"] in ("tool_calls", "length", "content_filter")
+        and all(map(_is_clean_call, message["tool_calls"]))
     )
 
 

@@ -102,7 +102,11 @@ class Retried:
     def _worth(self, error: UpstreamError, chat: Chat) -> bool:
         if not error.retry_here:
             return False
-        left = chat.trace.deadline - asyncio.get_running_loop().time() if chat.trace.deadline is not None else self._max_wait
+        left = (
+            chat.trace.deadline - asyncio.get_running_loop().time()
+            if chat.trace.deadline is not None
+            else self._max_wait
+        )
         return (error.wait or 0.0) <= min(self._max_wait, left)
 
     def _spent(self, error: BaseException | None, attempts: int) -> bool:
@@ -184,7 +188,9 @@ class Limited:
                 await turn
         except TimeoutError as error:
             self._leave(turn, chat)
-            raise Saturated("The wait for this provider was too long.", status=503, headers={"Retry-After": "5"}) from error
+            raise Saturated(
+                "The wait for this provider was too long.", status=503, headers={"Retry-After": "5"}
+            ) from error
         except asyncio.CancelledError:
             self._leave(turn, chat)
             raise
@@ -270,7 +276,9 @@ class Guarded:
             self._probing = True
             return True
         wait = max(1, round(left + 0.5))
-        raise BreakerOpen("This provider failed repeatedly and is left alone for a moment.", headers={"Retry-After": str(wait)})
+        raise BreakerOpen(
+            "This provider failed repeatedly and is left alone for a moment.", headers={"Retry-After": str(wait)}
+        )
 
     def _succeeded(self) -> None:
         self._row = self._opened = 0

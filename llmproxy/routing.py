@@ -78,6 +78,16 @@ class Router:
             raise self._not_found(asked)
         return replace(route, why=_PLAIN.sub("?", route.why))
 
+    def reach(self, name: str) -> tuple[Target, ...]:
+        """All that a name may lead to, whatever the question: the likeliest first."""
+        alias = self._aliases.get(name)
+        if alias is None:
+            provider, _, model = name.partition("/")
+            return (Target(provider, model),) if provider in self._providers and model else self._bare(name).targets
+        weighted = sorted(alias.weights, key=lambda one: -alias.weights[one])
+        names = (*alias.chain, *weighted, *alias.default, *(one for rule in alias.rules for one in rule.use))
+        return tuple(dict.fromkeys(target for one in names for target in self.reach(one)))
+
     def _resolve(self, name: str, question: Question) -> Route:
         """A route without targets if nobody serves it."""
         provider, slash, model = name.partition("/")

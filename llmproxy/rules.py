@@ -11,7 +11,7 @@ from .chat import Chat, Json
 from .config import When
 
 # As much of a long text as is looked at: what is asked stands at its beginning or at its end.
-_EDGE = 8_000
+_EDGE = 2_000
 
 _PARTS = {
     "image_url": "images",

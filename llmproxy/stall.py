@@ -33,7 +33,9 @@ class Stall:
         self._handle = self._loop.call_later(self._limit, self._look)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._handle.cancel()
         # Somebody else's cancel that came in the same tick is kept: then cancelling() is still above what it was.
         if self._fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:

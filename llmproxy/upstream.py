@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from .adapter import Adapter, InProcess, Translator
 from .chat import Chat
 from .client import Client
+from .completions import as_chat
 from .config import Timeouts
 from .errors import TimedOut, UpstreamError
 from .reply import Reply
@@ -38,6 +39,8 @@ class Upstream:
         trace = chat.trace
         trace.provider, trace.model, trace.phase = self.name, chat.model, "connecting"
         trace.attempts += 1
+        if chat.face not in self._adapter.faces:
+            chat = as_chat(chat)
         translator = self._adapter.translator(chat)
         clock = asyncio.timeout(self._first_frame if chat.stream else self._timeouts.answer)
         try:
@@ -74,7 +77,7 @@ class Upstream:
         return error
 
     async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> list[bytes]:
-        """Frames until one is real. An answer that is folded counts as waiting until it is whole, yet it must go on growing."""
+        """Frames until one is real. An answer that is folded is waited for until it is whole, as long as it grows."""
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
@@ -116,7 +119,7 @@ class Upstream:
 
 
 def _collected(frames: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
-    """The frames in one piece. What was given before a failure is still good: it goes out before the failure is told."""
+    """The frames in one piece. What was given before a failure is still good, and goes out first."""
     got: list[bytes] = []
     try:
         got.extend(frames)

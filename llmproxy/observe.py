@@ -1,0 +1,156 @@
+"""What is known of a request once it has ended: one log line, one row of the ledger, and the totals since the start."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from .inflight import Inflight, Running
+
+if TYPE_CHECKING:
+    from .store import Store
+
+log = structlog.get_logger()
+
+_SWEEP = 0.05  # seconds a request may run before it is noted down as open
+_OUTCOMES = {"completed": "ok", "cancelled": "cancelled", "failed": "failed"}
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of one provider's model and one outcome, since the process started. Times in seconds."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    first_frame_seconds: float = 0.0
+    retries: int = 0
+
+
+@dataclass(slots=True)
+class Observer:
+    """Told of every request's start and end. `store` opens the ledger at its first use; None keeps none."""
+
+    store: Callable[[], Store] | None = None
+    totals: dict[tuple[str, str, str], Totals] = field(default_factory=lambda: defaultdict(Totals))
+    inflight: Inflight | None = None
+    _sweep: asyncio.TimerHandle | None = None
+    _noted: set[str] = field(default_factory=set)
+
+    def started(self) -> None:
+        """Those that are still running in a moment are noted down as open; the quick ones cost one row."""
+        if self.store is not None and self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(_SWEEP, self._note_open)
+
+    def ended(self, running: Running) -> None:
+        facts = _facts(running)
+        log.info("request", **facts)
+        totals = self.totals[facts["provider"] or "", facts["provider_model"] or "", facts["outcome"]]
+        totals.requests += 1
+        totals.retries += max(0, facts["attempts"] - 1)
+        totals.tokens_in += facts["tokens_in"] or 0
+        totals.tokens_out += facts["tokens_out"] or 0
+        totals.seconds += facts["duration_ms"] / 1000
+        totals.first_frame_seconds += (facts["ttft_ms"] or 0) / 1000
+        if self.store is not None:
+            self._noted.discard(running.id)
+            self._put([running])
+
+    def _note_open(self) -> None:
+        self._sweep = None
+        if self.inflight is None:
+            return
+        now = asyncio.get_running_loop().time()
+        fresh = [one for one in self.inflight if one.id not in self._noted]
+        old = [one for one in fresh if now - one.started >= _SWEEP / 2]
+        self._noted.update(one.id for one in old)
+        self._put(old)
+        if len(old) < len(fresh):
+            self.started()
+
+    def _put(self, those: Iterable[Running]) -> None:
+        from .store import Entry
+
+        if self.store is None:
+            return
+        store = self.store()
+        for one in those:
+            store.ledger.put(Entry(process=store.process, **_row(one)))
+
+
+def _facts(running: Running) -> dict[str, Any]:
+    """The log line: numbers and names, never a key, never what was said."""
+    trace, usage = running.trace, running.usage
+    tokens, estimated = running.tokens
+    code = running.error.code if running.error is not None else None
+    facts: dict[str, Any] = {
+        "id": running.id,
+        "face": running.face,
+        "model": running.model[:200],
+        "provider": trace.provider,
+        "provider_model": trace.model,
+        "attempts": trace.attempts,
+        "status": running.status,
+        "outcome": "truncated" if code == "upstream_truncated" else _OUTCOMES[running.state],
+        "stream": running.stream,
+        "ttft_ms": _ms(running.first_frame, running.started),
+        "duration_ms": _ms(running.ended, running.started) or 0.0,
+        "tokens_in": usage.prompt if usage is not None else None,
+        "tokens_out": tokens if tokens or usage is not None else None,
+    }
+    if estimated and tokens:
+        facts["estimated"] = True
+    if running.by:
+        facts["by"], facts["closed_ms"] = running.by, running.closed_ms
+    if code:
+        facts["code"] = code
+    if running.owner:
+        facts["owner"] = running.owner
+    for name in ("failures", "dropped", "route"):
+        if value := getattr(trace, name):
+            facts[name] = value
+    return facts
+
+
+def _row(running: Running) -> dict[str, Any]:
+    """The ledger's row, of a request that runs or has ended."""
+    trace, usage = running.trace, running.usage
+    tokens, estimated = running.tokens
+    ttft, duration = _ms(running.first_frame, running.started), _ms(running.ended, running.started)
+    flowing = (duration - ttft) / 1000 if duration is not None and ttft is not None else 0.0
+    return {
+        "opened_at": running.started_at,
+        "id": running.id,
+        "owner": running.owner,
+        "face": running.face,
+        "state": "open" if running.state == "running" else running.state,
+        "stopped_by": running.by,
+        "closed_at": time.time() if running.ended is not None else None,
+        "model": running.model[:200],
+        "provider": trace.provider,
+        "provider_model": trace.model,
+        "attempts": trace.attempts,
+        "status": running.status if running.ended is not None else None,
+        "code": running.error.code if running.error is not None else None,
+        "tokens_in": usage.prompt if usage is not None else None,
+        "tokens_out": tokens if tokens or usage is not None else None,
+        "tokens_reasoning": usage.reasoning if usage is not None else None,
+        "tokens_cached": usage.cached if usage is not None else None,
+        "usage_source": "provider" if usage is not None and not estimated else "estimated" if tokens else "none",
+        "cost": usage.cost if usage is not None else None,
+        "ttft_ms": ttft,
+        "duration_ms": duration,
+        "closed_ms": running.closed_ms,
+        "tokens_per_second": round(tokens / flowing, 1) if running.stream and tokens and flowing > 0.01 else None,
+    }
+
+
+def _ms(until: float | None, since: float) -> float | None:
+    return round((until - since) * 1000, 2) if until is not None else None

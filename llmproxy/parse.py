@@ -1,0 +1,116 @@
+"""A request's bytes read into a Chat: what the gateway needs is checked, everything else travels on unseen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from .chat import Chat, Face, Json, Trace
+from .errors import BadRequest
+
+_MAX_CHOICES = 128
+_MAX_STOPS = 64
+
+
+def parse_body(raw: bytes) -> Json:
+    """The JSON object in a request's body. Raises BadRequest for anything else, NaN and keys said twice included."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if raw else ""
+        raise BadRequest(f"The request's body is not valid JSON{where}.", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The request's body must be a JSON object.", code="invalid_json")
+    if raw.count(b'"model"') > 1:  # rare enough to look closely: two models at the top would be answered by one of them
+        _refuse_doubles(raw)
+    return body
+
+
+def _refuse_doubles(raw: bytes) -> None:
+    def pairs(members: list[tuple[str, Any]]) -> Json:
+        if len(names := dict(members)) != len(members):
+            double = next(name for name in names if sum(name == other for other, _ in members) > 1)
+            raise BadRequest(f"The member {double!r} stands twice in one object.", code="invalid_json", param=double)
+        return names
+
+    json.loads(raw, object_pairs_hook=pairs)
+
+
+def parse_chat(
+    raw: bytes, face: Face, trace: Trace, *, default_model: str = "", headers: Mapping[str, str] | None = None
+) -> Chat:
+    """The question in a request's body. Raises BadRequest, with the member at fault in `param`."""
+    body = parse_body(raw)
+    model = body.get("model") or default_model
+    if not model:
+        raise BadRequest("You must say which `model` is to answer.", param="model", code="missing_required_parameter")
+    if not isinstance(model, str) or len(model) > 512:
+        raise BadRequest("`model` must be a string.", param="model", code="invalid_type")
+    _CHECKS[face](body)
+    _check_common(body)
+    return Chat(body, model, face, raw, trace, headers or {})
+
+
+def _check_common(body: Json) -> None:
+    for name in ("stream", "logprobs") if not isinstance(body.get("logprobs"), int) else ("stream",):
+        _check(body, name, (bool,), "true or false")
+    _check(body, "stream_options", (dict,), "an object")
+    _check(body, "tools", (list,), "a list")
+    for name in ("max_tokens", "max_completion_tokens"):
+        if _check(body, name, (int, float), "a number") and body[name] < 0:
+            raise BadRequest(f"`{name}` must not be negative.", param=name, code="integer_below_min_value")
+    if _check(body, "n", (int,), "a whole number") and not 1 <= body["n"] <= _MAX_CHOICES:
+        raise BadRequest(f"`n` must be from 1 to {_MAX_CHOICES}.", param="n", code="invalid_value")
+    if isinstance(body.get("stop"), list) and len(body["stop"]) > _MAX_STOPS:
+        raise BadRequest(f"`stop` may have at most {_MAX_STOPS} entries.", param="stop", code="array_above_max_length")
+
+
+def _check(body: Json, name: str, kinds: tuple[type, ...], wanted: str) -> bool:
+    """Whether the member is there; raises BadRequest if it is of the wrong type."""
+    value = body.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise BadRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
+    return True
+
+
+def _check_messages(body: Json) -> None:
+    messages = body.get("messages")
+    if messages is None:
+        raise BadRequest("`messages` is missing.", param="messages", code="missing_required_parameter")
+    if not isinstance(messages, list):
+        raise BadRequest("`messages` must be a list.", param="messages", code="invalid_type")
+    if not messages:
+        raise BadRequest("`messages` must have at least one message.", param="messages", code="empty_array")
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise BadRequest(
+                f"`messages[{number}]` must be an object.", param=f"messages[{number}]", code="invalid_type"
+            )
+        if not isinstance(message.get("role"), str):
+            raise BadRequest(
+                f"`messages[{number}].role` must be a string.", param=f"messages[{number}].role", code="invalid_type"
+            )
+        if not isinstance(message.get("content"), (str, list, type(None))):
+            where = f"messages[{number}].content"
+            raise BadRequest(f"`{where}` must be a string or a list of parts.", param=where, code="invalid_type")
+
+
+def _check_prompt(body: Json) -> None:
+    if not isinstance(body.get("prompt"), (str, list)):
+        raise BadRequest("`prompt` must be a string or a list.", param="prompt", code="missing_required_parameter")
+
+
+def _check_input(body: Json) -> None:
+    given = body.get("input")
+    if not isinstance(given, (str, list)):
+        raise BadRequest("`input` must be a string or a list.", param="input", code="missing_required_parameter")
+    if not given:
+        raise BadRequest("`input` must not be empty.", param="input", code="empty_array")
+
+
+_CHECKS = {"chat": _check_messages, "completions": _check_prompt, "embeddings": _check_input}

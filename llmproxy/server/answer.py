@@ -1,0 +1,109 @@
+"""An answer on its way to the client who asked: the request's one task writes every frame as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+
+from aiohttp import web
+
+from ..config import Limits
+from ..errors import GatewayError
+from ..inflight import Running
+from ..reply import Reply
+from ..sse import PING
+from . import faults
+from .beat import Beat
+
+_STREAM = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+_JSON = {"Content-Type": "application/json"}
+
+
+class Answer:
+    """One HTTP answer in the making. `begun` once its status has gone out."""
+
+    _running: Running
+
+    def __init__(self, request: web.Request, limits: Limits) -> None:
+        self._request = request
+        self._limits = limits
+        self._response: web.StreamResponse | None = None
+
+    async def give(self, running: Running, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
+        """The work of the request's task. Raises GatewayError before anything was sent; afterwards it is told in the stream."""
+        self._running = running
+        try:
+            async with asyncio.timeout_at(self._running.trace.deadline) as clock:
+                return await self._give(opening)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return await self.fail(faults.cancelled("deadline"))
+        except ConnectionError as error:  # the client left while we were writing; the same end as if we had been told
+            self._running.by = self._running.by or "client_disconnect"
+            raise asyncio.CancelledError from error
+
+    async def _give(self, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
+        early = self._limits.early_ping if self._running.stream else self._limits.json_whitespace
+        if early > 0:
+            with self._beat(early) as beat:
+                return await self._pump(opening, beat)
+        return await self._pump(opening, None)
+
+    async def _pump(self, opening: AbstractAsyncContextManager[Reply], waiting: Beat | None) -> web.StreamResponse:
+        try:
+            async with opening as reply:
+                self._running.began(reply)
+                if not self._running.stream:
+                    return await self._whole(reply)
+                response = await self._begin(reply.headers)
+                with self._beat(self._limits.ping) if waiting is None else waiting as beat:
+                    async for block in reply.frames:
+                        await beat.write(response.write(block))
+        except GatewayError as error:
+            return await self.fail(error)
+        return response
+
+    async def _whole(self, reply: Reply) -> web.StreamResponse:
+        body = b"".join([block async for block in reply.frames])
+        if self._response is not None:  # whitespace has gone out in front of it
+            await self._response.write(body)
+            return self._response
+        return web.Response(body=body, headers={**_JSON, **self._told(), **reply.headers})
+
+    async def fail(self, error: GatewayError) -> web.StreamResponse:
+        """Tells the client of a failure, in the one way that is left."""
+        if self._response is None:
+            raise error
+        self._running.error = error
+        line = faults.event(error) if self._running.stream else error.as_bytes()
+        async with asyncio.timeout(self._limits.slow_reader or None):
+            await self._response.write(line)
+        return self._response
+
+    def _beat(self, silent: float) -> Beat:
+        return Beat(
+            silent=silent,
+            ping=self._ping,
+            stuck=self._limits.slow_reader,
+            hang_up=lambda: self._running.cancel("slow_reader"),
+        )
+
+    async def _ping(self) -> None:
+        response = await self._begin({})
+        await response.write(PING if self._running.stream else b" ")
+
+    async def _begin(self, headers: Mapping[str, str]) -> web.StreamResponse:
+        if self._response is None:
+            kind = _STREAM if self._running.stream else _JSON
+            self._response = web.StreamResponse(headers={**kind, **self._told(), **headers})
+            await self._response.prepare(self._request)
+        return self._response
+
+    def _told(self) -> dict[str, str]:
+        return {"X-Request-ID": self._running.id, **faults.told(self._running.trace)}

@@ -1,0 +1,36 @@
+"""The application: routes by face, one gate in front, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ..config import Config
+from ..gateway import Gateway
+from ..inflight import Inflight
+from ..observe import Observer
+from . import health, openai, page, requests
+from .gate import gate
+from .keys import CURRENT, INFLIGHT, OBSERVER, STORE, Current
+
+if TYPE_CHECKING:
+    from ..store import Store
+
+
+def build(config: Config, gateway: Gateway, store: Callable[[], Store]) -> web.Application:
+    """Everything but the sockets."""
+    app = web.Application(middlewares=[gate], client_max_size=config.server.max_body)
+    observer = Observer(store if config.storage.enabled else None)
+    inflight = Inflight(remembered=config.limits.remembered, ended=observer.ended)
+    observer.inflight = inflight
+    app[CURRENT] = Current(gateway)
+    app[INFLIGHT] = inflight
+    app[OBSERVER] = observer
+    app[STORE] = store
+    for face in (openai, requests, health):
+        app.add_routes(face.routes())
+    if config.server.page:
+        app.add_routes(page.routes())
+    return app

@@ -1,0 +1,208 @@
+"""An answer that outlives its readers: the request's task tells it to a tape, and keeps it as it grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llmproxy.chat import Chat, Json, Trace
+from llmproxy.errors import GatewayError
+from llmproxy.inflight import Running
+from llmproxy.native import Native
+from llmproxy.reply import Reply
+from llmproxy.sse import event
+from llmproxy.store.db import StoreError
+from llmproxy.store.messages import Ended, State
+from llmproxy.tape import Tape
+
+from . import faults
+
+Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
+REFUSED = "refused"  # in Running.note
+CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is asked, the members of `init` beside the request's own, and what the answer goes on from."""
+
+    chat: Chat
+    init: Json
+    before: str = ""
+
+
+class Record(Protocol):
+    """Where question and answer are kept."""
+
+    async def begin(self) -> Begun: ...
+
+    def grow(self, text: str, reasoning: str) -> None: ...
+
+    async def end(self, ended: Ended) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """A question outside threads: nothing of it is kept."""
+
+    chat: Chat
+
+    async def begin(self) -> Begun:
+        return Begun(self.chat, dict.fromkeys(("thread_id", "question_id", "message_id")))
+
+    def grow(self, text: str, reasoning: str) -> None:
+        return
+
+    async def end(self, ended: Ended) -> None:
+        return
+
+
+class Told(Trace):
+    """A trace that tells what happens to the request, when it happens."""
+
+    __slots__ = ("tell",)
+    tell: Callable[[Json], None]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in _STATUS and hasattr(self, "tell") and (status := _STATUS[name](self)):
+            self.tell(status)
+
+
+def _where(trace: Trace, state: str) -> Json:
+    return {"state": state, "provider": trace.provider, "model": trace.model, "attempt": trace.attempts}
+
+
+# Which change of a trace says what; each is the last of those that belong together.
+_STATUS: dict[str, Callable[[Trace], Json | None]] = {
+    "attempts": lambda trace: _where(trace, "connecting"),
+    "position": lambda trace: {"state": "queued", "position": trace.position} if trace.position is not None else None,
+    "phase": lambda trace: _where(trace, "streaming") if trace.phase == "streaming" else None,
+    "wait": lambda trace: {
+        **_where(trace, "retrying"),
+        "wait_s": round(trace.wait, 3),
+        "code": trace.failures[-1] if trace.failures else None,
+    },
+}
+
+
+class Detached:
+    """One native answer."""
+
+    def __init__(self, record: Record, opening: Opening, tape: Tape) -> None:
+        self.tape = tape
+        self._record = record
+        self._opening = opening
+        self._native = Native()
+        self._message_id: str | None = None
+        self._reasoned: list[float] = []  # when the first and the last piece of reasoning came
+        self._growing: asyncio.TimerHandle | None = None
+
+    async def work(self, running: Running) -> None:
+        """The work of the request's task. However it ends, the answer is kept first and told then."""
+        try:
+            async with asyncio.timeout_at(running.trace.deadline) as clock:
+                await self._answer(running)
+        except asyncio.CancelledError:
+            await self._end(running, "stopped", {"ok": False, "stopped": True, "by": running.by, **_closed(running)})
+            raise
+        except TimeoutError as error:
+            late = faults.cancelled("deadline") if clock.expired() else _internal()
+            await self._fail(running, late)
+            raise late from error
+        except GatewayError as error:
+            await self._fail(running, error)
+            raise
+        except Exception:
+            await self._fail(running, _internal())
+            raise
+        await self._end(running, "complete", {"ok": True})
+
+    async def _answer(self, running: Running) -> None:
+        begun = await self._record.begin()
+        self._native = Native(begun.before)
+        self._message_id = begun.init["message_id"]
+        self._tell("init", {"request_id": running.id, "model": running.model, **begun.init})
+        if isinstance(running.trace, Told):
+            running.trace.tell = lambda status: self._tell("status", status)
+        if begun.before:
+            self._tell("token", {"t": begun.before})
+        async with self._opening(begun.chat) as reply:
+            running.began(reply)
+            async for frames in reply.frames:
+                self._take(frames)
+
+    def _take(self, frames: bytes) -> None:
+        for name, data in self._native.feed(frames):
+            if name == "reasoning":
+                now = asyncio.get_running_loop().time()
+                self._reasoned = [*self._reasoned[:1], now]
+            self._tell(name, data)
+        if self._growing is None:
+            self._growing = asyncio.get_running_loop().call_later(CHECKPOINT, self._grow)
+
+    def _grow(self) -> None:
+        self._growing = None
+        self._record.grow(self._native.response, self._native.reasoning)
+
+    def _tell(self, name: str, data: Json) -> None:
+        self.tape.append(event(name, data, self.tape.newest + 1))
+
+    async def _fail(self, running: Running, error: GatewayError) -> None:
+        if self.tape.newest == 0:  # it never began: the first reader is told by status
+            running.note[REFUSED] = error
+        await self._end(running, "failed", {"ok": False, **error.as_json()})
+
+    async def _end(self, running: Running, state: State, done: Json) -> None:
+        if self._growing is not None:
+            self._growing.cancel()
+        native, facts = self._native, self._facts(running)
+        kept = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
+        error = done.get("error")
+        try:
+            await self._record.end(Ended(state, native.response, {**facts, **kept, "error": error}))
+        except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
+            done = {**done, "ok": False, **failure.as_json()}
+        finally:
+            if REFUSED not in running.note:
+                said = {"response": native.response, "reasoning": native.reasoning, "model_used": facts.pop("model")}
+                told = {"request_id": running.id, "message_id": self._message_id}
+                self._tell("done", {**done, **said, **facts, **told})
+            self.tape.close()
+
+    def _facts(self, running: Running) -> Json:
+        trace, now = running.trace, asyncio.get_running_loop().time()
+        usage = running.reply.translator.usage if running.reply else None
+        first = running.first_frame
+        tokens, _ = running.tokens
+        return {
+            "model": trace.model,
+            "provider": trace.provider,
+            "usage": self._native.usage,
+            "cost": usage.cost if usage else None,
+            "ttft_ms": _ms(running.started, first),
+            "duration_ms": _ms(running.started, now),
+            "reasoning_ms": _ms(self._reasoned[0], self._reasoned[-1]) if self._reasoned else None,
+            "tokens_per_second": round(tokens / (now - first), 2) if first is not None and now > first else None,
+            "finish_reason": self._native.finish_reason,
+            "attempts": trace.attempts,
+            "failures": list(trace.failures),
+            "route": trace.route,
+        }
+
+
+def _ms(start: float, end: float | None) -> float | None:
+    return round((end - start) * 1000, 1) if end is not None else None
+
+
+def _closed(running: Running) -> Json:
+    """The provider's connection is closed by now: leaving the `async with` has done it."""
+    now = asyncio.get_running_loop().time()
+    return {"closed_ms": _ms(running.asked_to_stop, now) if running.asked_to_stop is not None else None}
+
+
+def _internal() -> GatewayError:
+    return GatewayError("The gateway failed.", code="internal_error")

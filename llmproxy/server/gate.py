@@ -1,0 +1,162 @@
+"""What every request passes first and every answer last: whose it is, whether it may, its id, and failures in OpenAI's form."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+
+from ..config import Config, Key
+from ..errors import BadRequest, GatewayError
+from . import faults
+from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, REQUEST_ID, TRACE
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_OPEN = frozenset(("/livez", "/readyz", "/healthz"))  # no key: they tell nothing
+_PAGE = ("/v1", "/chat", "/threads", "/api", "/metrics")  # what is not below these is the page, which is public
+
+
+@web.middleware
+async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The only middleware."""
+    request[REQUEST_ID] = _id(request)
+    try:
+        request[CALLER] = _admit(request)
+        response = await handler(request)
+    except GatewayError as error:
+        response = faults.response(error, request.get(TRACE))
+    except web.HTTPException as error:
+        response = error if error.status < 400 else faults.response(_http(error, request))
+    except (ConnectionError, TimeoutError):
+        raise
+    except Exception as error:  # noqa: BLE001  # the last line of defence: told as a 500, without what it was about
+        log.error(
+            "internal_error",
+            id=request[REQUEST_ID],
+            path=request.path,
+            failure=type(error).__name__,
+            where=_where(error),
+        )
+        response = faults.response(GatewayError("The gateway failed. The log says where.", code="internal_error"))
+    if not response.prepared:
+        response.headers["X-Request-ID"] = request[REQUEST_ID]
+    return response
+
+
+def _id(request: web.Request) -> str:
+    """The client's own id if it is well-formed and free, else an unguessable one."""
+    wanted = request.headers.get("X-Request-ID")
+    if wanted is None:
+        return secrets.token_urlsafe(18)
+    return request.app[INFLIGHT].free_id(wanted if _ID.fullmatch(wanted) else None)
+
+
+def _admit(request: web.Request) -> Key:
+    config = request.app[CURRENT].config
+    _check_host(request, config)
+    _check_origin(request, config)
+    if not config.server.keys or request.path in _OPEN or not request.path.startswith(_PAGE):
+        return ANYBODY if not config.server.keys else Key(name="", secret="", models=())
+    given = _given(request)
+    found = None
+    for key in config.server.keys:  # all of them, always: the time tells nothing
+        if compare_digest(key.secret.encode(), given.encode()):
+            found = key
+    if found is None:
+        text = "Incorrect API key." if given else "You must send an API key: `Authorization: Bearer KEY`."
+        raise GatewayError(
+            text,
+            status=401,
+            type="invalid_request_error",
+            code="invalid_api_key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return found
+
+
+def _given(request: web.Request) -> str:
+    bearer = request.headers.get("Authorization", "")
+    other = request.headers.get("X-Api-Key") or request.headers.get("Api-Key") or ""
+    kind, _, token = bearer.partition(" ")
+    if bearer and other and other != token.strip():
+        raise BadRequest("Two different keys were sent.", code="invalid_api_key")
+    return token.strip() if kind.lower() == "bearer" else other
+
+
+def _check_host(request: web.Request, config: Config) -> None:
+    """A name that is not ours is a page that had its own name point here (DNS rebinding)."""
+    hosts = request.headers.getall("Host", [])
+    found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if found is None or int(found[2] or 0) > 65535:
+        raise BadRequest("The Host header is missing or wrong.", code="invalid_host")
+    server = config.server
+    name = found[1].lower()
+    if name in _LOOPBACK or name == server.host or name in server.allowed_hosts or "*" in server.allowed_hosts:
+        return
+    if server.keys and not server.allowed_hosts:  # a key is asked for: a page that does not know it gains nothing
+        return
+    raise GatewayError(
+        f"This gateway does not answer to the name {name!r}. `[server] allowed_hosts` can name it.",
+        status=421,
+        code="unknown_host",
+    )
+
+
+def _check_origin(request: web.Request, config: Config) -> None:
+    """A browser says which page is asking: only our own may, and those that the config names."""
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site")
+    if origin is None:
+        if site == "cross-site" and request.method not in ("GET", "HEAD"):
+            raise _foreign("another site")
+        return
+    allowed = config.server.allowed_origins
+    if origin in allowed or "*" in allowed:
+        return
+    if urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        raise _foreign(origin)
+
+
+def _foreign(origin: str) -> GatewayError:
+    return GatewayError(
+        f"Pages of {faults.header_safe(origin)} may not use this gateway. `[server] allowed_origins` can name them.",
+        status=403,
+        code="forbidden_origin",
+    )
+
+
+def _http(error: web.HTTPException, request: web.Request) -> GatewayError:
+    """aiohttp's own refusals: no such path, wrong method, too large."""
+    path = faults.header_safe(request.path)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return GatewayError(
+            f"{path} takes {allowed}, not {error.method}.",
+            status=405,
+            code="method_not_allowed",
+            headers={"Allow": allowed},
+        )
+    if isinstance(error, web.HTTPNotFound):
+        return GatewayError(f"There is nothing at {path}. The API begins at /v1.", status=404, code="unknown_url")
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return GatewayError("The request's body is too large.", status=413, code="request_too_large")
+    return GatewayError(error.reason, status=error.status)
+
+
+def _where(error: BaseException) -> str:
+    """File and line, nothing of the values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace is not None else "?"

@@ -1,0 +1,52 @@
+"""What the handlers share, each under its typed key of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ..config import Config, Key
+from ..gateway import Gateway
+from ..inflight import Inflight
+from ..observe import Observer
+
+if TYPE_CHECKING:
+    from ..store import Store
+
+
+@dataclass(slots=True)
+class Current:
+    """The gateway of now: a new config replaces it, whole."""
+
+    gateway: Gateway
+    ready: bool = True  # false while draining
+
+    @property
+    def config(self) -> Config:
+        return self.gateway.config
+
+
+CURRENT = web.AppKey("current", Current)
+INFLIGHT = web.AppKey("inflight", Inflight)
+OBSERVER = web.AppKey("observer", Observer)
+STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
+
+CALLER = "llmproxy.caller"
+REQUEST_ID = "llmproxy.request_id"
+TRACE = "llmproxy.trace"
+
+ANYBODY = Key(name="", secret="", admin=True)  # the caller where no keys are configured
+
+
+def caller(request: web.Request) -> Key:
+    """Whose key the request came with."""
+    found: Key = request[CALLER]
+    return found
+
+
+def owner(request: web.Request) -> str:
+    """To whom a request and a thread belong."""
+    return caller(request).name

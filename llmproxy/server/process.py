@@ -1,0 +1,213 @@
+"""One process from its first socket to its exit code: start, signals, a new config, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from ..config import Config, ConfigError
+from ..gateway import Gateway
+from ..logs import configure
+from . import watch
+from .app import build
+from .keys import CURRENT, INFLIGHT, Current
+
+if TYPE_CHECKING:
+    from ..store import Store
+
+log = structlog.get_logger()
+
+_BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
+_VANISHED_MS = 15_000  # a peer without a FIN is given up after this
+_LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
+
+Announce = Callable[[str, Gateway], None]
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on."""
+
+
+def run(config: Config, *, load: Callable[[], Config], announce: Announce | None = None) -> int:
+    """Serves until told to stop. Returns the exit code: 0 drained, 1 stopped at once by a second signal."""
+    configure(config.logs)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(Process(config, load, announce).serve())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if os.environ.get("LLMPROXY_LOOP") == "asyncio":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+class Process:
+    def __init__(self, config: Config, load: Callable[[], Config], announce: Announce | None) -> None:
+        self._config = config
+        self._load = load
+        self._announce = announce
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._fresh: asyncio.Task[None] | None = None
+
+    async def serve(self) -> int:
+        config = self._config
+        gateway = Gateway.build(config)
+        store = _store(config)
+        app = build(config, gateway, store)
+        self._signals(app)
+        runner = web.AppRunner(
+            app,
+            handler_cancellation=True,  # off by default: a client that left would never be noticed
+            auto_decompress=False,
+            keepalive_timeout=75,
+            access_log=None,
+            shutdown_timeout=1,
+            lingering_time=1,
+            logger=logging.getLogger("aiohttp.server"),
+        )
+        await runner.setup()
+        listening = listen(config.server.host, config.server.port)
+        try:
+            await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+            self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
+            gc.freeze()  # what the start made lives as long as the process
+            if self._announce is not None:
+                self._announce(_address(listening), gateway)
+            with watch.running(app):
+                await self._stop.wait()
+                return await self._drain(app, runner)
+        finally:
+            await self._close(app, runner, store)
+
+    def _signals(self, app: web.Application) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, app[CURRENT])
+
+    def _told_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def _drain(self, app: web.Application, runner: web.AppRunner) -> int:
+        """Not ready, then deaf, then patient, then firm."""
+        inflight, server = app[INFLIGHT], app[CURRENT].config.server
+        app[CURRENT].ready = False
+        log.info("draining", in_flight=len(inflight))
+        await self._unless_hurried(server.drain_delay)
+        for site in list(runner.sites):
+            await site.stop()
+        await self._unless_hurried(server.drain_timeout, until=inflight.idle())
+        left = inflight.cancel_all("drain")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await inflight.idle()
+        await asyncio.sleep(0)  # the handlers write their last events
+        log.info("stopped", cancelled=left, hurried=self._hurry.is_set())
+        return 1 if self._hurry.is_set() else 0
+
+    async def _unless_hurried(self, seconds: float, until: object = None) -> None:
+        waits = [asyncio.ensure_future(self._hurry.wait())]
+        if until is not None:
+            waits.append(asyncio.ensure_future(until))  # type: ignore[call-overload]  # a coroutine
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    def _reload(self, current: Current) -> None:
+        """A new config, whole or not at all; requests in flight keep the old gateway."""
+        try:
+            config = self._load()
+            gateway = Gateway.build(config)
+        except (ConfigError, LookupError) as error:
+            log.error("config_rejected", reason=str(error))
+            return
+        current.gateway = gateway
+        if self._fresh is not None:
+            self._fresh.cancel()
+        self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
+        log.info("config_reloaded", providers=list(gateway.rooms))
+
+    async def _close(self, app: web.Application, runner: web.AppRunner, store: Callable[[], Store]) -> None:
+        if self._fresh is not None:
+            self._fresh.cancel()
+        await runner.cleanup()
+        await app[CURRENT].gateway.close()
+        if store.cache_info().currsize:  # type: ignore[attr-defined]  # functools.cache
+            await store().close()
+
+
+def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
+    """A listening socket that notices peers that vanish. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if share:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for option, value in (
+        ("TCP_USER_TIMEOUT", _VANISHED_MS),
+        ("TCP_KEEPIDLE", 5),
+        ("TCP_KEEPINTVL", 3),
+        ("TCP_KEEPCNT", 3),
+    ):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    made.setblocking(False)
+    return made
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _store(config: Config) -> Callable[[], Store]:
+    """The store, made at the first call: a gateway that keeps no threads never opens a database."""
+
+    @cache
+    def opened() -> Store:
+        from ..store import Store
+
+        return Store(_folder(config) if config.storage.enabled else None, config.storage.ledger_days)
+
+    return opened
+
+
+def _folder(config: Config) -> Path:
+    if config.storage.dir:
+        return Path(config.storage.dir).expanduser()
+    home = os.environ.get("XDG_DATA_HOME")
+    base = (
+        Path(home)
+        if home
+        else Path.home() / ("Library/Application Support" if sys.platform == "darwin" else ".local/share")
+    )
+    return base / "llmproxy"

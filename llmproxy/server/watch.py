@@ -1,0 +1,50 @@
+"""A second look at every waiting client's socket: aiohttp does not see one leave while its reading is paused.
+
+That is so while a body is unread, and once some twenty further requests were pipelined behind the one being answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from .keys import INFLIGHT
+
+_EVERY = 1.0  # seconds
+_ESTABLISHED = 1  # tcpi_state of TCP_INFO
+TRANSPORT = "transport"  # in Running.note: the connection that is being answered
+
+
+@contextmanager
+def running(app: web.Application) -> Iterator[None]:
+    """Looks once a second for as long as the block lasts."""
+    loop = asyncio.get_running_loop()
+    handle: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal handle
+        for request in app[INFLIGHT]:
+            transport = request.note.get(TRANSPORT)
+            if transport is not None and _gone(transport):
+                request.cancel("client_disconnect")
+        handle = loop.call_later(_EVERY, look)
+
+    handle = loop.call_later(_EVERY, look)
+    try:
+        yield
+    finally:
+        handle.cancel()
+
+
+def _gone(transport: asyncio.BaseTransport) -> bool:
+    made = transport.get_extra_info("socket")
+    if made is None or not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+    except OSError:
+        return True
