@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from ssl import SSLContext
@@ -52,14 +52,17 @@ class Client:
         self._closed = False
         self._head = lru_cache(HEADS)(self._render_head)
 
-    def send(self, outgoing: Outgoing, *, connect: float) -> AbstractAsyncContextManager[Incoming]:
+    def send(
+        self, outgoing: Outgoing, *, connect: float, sent: Callable[[], None] | None = None
+    ) -> AbstractAsyncContextManager[Incoming]:
         """Enters once the answer's head is there; leaving closes what was not received to its end.
 
         connect: seconds to get a connection; the caller keeps time of all the rest.
+        sent: called when a connection is there and the request goes out.
         Raises BadRequest, Unreachable, Dropped, Malformed.
         """
         head = self._head(outgoing.method, outgoing.url, tuple(outgoing.headers.items()))
-        exchange = _Exchange(self, head.route, head.request(outgoing.body), connect)
+        exchange = _Exchange(self, head.route, head.request(outgoing.body), connect, sent)
         return exchange if self._limit is None else _InTurn(self._turn(head.route, self._limit), exchange)
 
     async def close(self) -> None:
@@ -70,20 +73,22 @@ class Client:
             connection.abort()
         await asyncio.sleep(0)  # the transports close their sockets in the loop's next round
 
-    async def ask(self, route: Route, request: Request, connect: float) -> tuple[Connection, Answer]:
+    async def ask(
+        self, route: Route, request: Request, connect: float, sent: Callable[[], None] | None
+    ) -> tuple[Connection, Answer]:
         """The answer's beginning, and the connection it comes by."""
         if self._closed:
             raise RuntimeError("the client is closed")
         connection = self._pool.take(route)
         if connection is not None:
             try:
-                return connection, await self._ask(connection, request)
+                return connection, await self._ask(connection, request, sent)
             except Dropped:
                 # The provider closed it while it lay idle, and we could not know: that is nobody's failure.
                 if not connection.silent:
                     raise
         connection = await dial(route, self._context, connect)
-        return connection, await self._ask(connection, request)
+        return connection, await self._ask(connection, request, sent)
 
     def leave(self, route: Route, connection: Connection, *, clean: bool) -> None:
         """The end of an exchange: the connection is kept, or closed at once."""
@@ -93,8 +98,10 @@ class Client:
         else:
             connection.abort()
 
-    async def _ask(self, connection: Connection, request: Request) -> Answer:
+    async def _ask(self, connection: Connection, request: Request, sent: Callable[[], None] | None) -> Answer:
         self._busy.add(connection)
+        if sent is not None:
+            sent()
         try:
             return await connection.ask(request)
         except BaseException:
@@ -113,18 +120,21 @@ class Client:
 
 
 class _Exchange:
-    __slots__ = ("_client", "_connect", "_connection", "_request", "_route")
+    __slots__ = ("_client", "_connect", "_connection", "_request", "_route", "_sent")
 
     _connection: Connection
 
-    def __init__(self, client: Client, route: Route, request: Request, connect: float) -> None:
+    def __init__(
+        self, client: Client, route: Route, request: Request, connect: float, sent: Callable[[], None] | None
+    ) -> None:
+        self._sent = sent
         self._client = client
         self._route = route
         self._request = request
         self._connect = connect
 
     async def __aenter__(self) -> Incoming:
-        self._connection, answer = await self._client.ask(self._route, self._request, self._connect)
+        self._connection, answer = await self._client.ask(self._route, self._request, self._connect, self._sent)
         return Incoming(self._connection, answer)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
