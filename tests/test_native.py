@@ -108,12 +108,6 @@ def test_odd_chunks_say_nothing(odd: dict[str, Any]) -> None:
     assert Native().feed(frame(**odd)) == []
 
 
-def test_an_error_in_the_stream_is_remembered() -> None:
-    native = Native()
-    native.feed(frame(error={"message": "boom", "code": "x"}))
-    assert native.error == {"message": "boom", "code": "x"}
-
-
 def test_going_on_begins_with_what_was_there() -> None:
     native = Native(before="Once ")
     native.feed(text("upon"))

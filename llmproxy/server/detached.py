@@ -22,22 +22,27 @@ from . import faults
 
 Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
 REFUSED = "refused"  # in Running.note
+Tell = Callable[[str, Json], None]
 CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What is asked, the members of `init` beside the request's own, and what the answer goes on from."""
+    """What is asked, the members of `init` beside the request's own, and what the answer goes on from.
+
+    title: the `title` event, if the question gave its thread one.
+    """
 
     chat: Chat
     init: Json
     before: str = ""
+    title: Json | None = None
 
 
 class Record(Protocol):
-    """Where question and answer are kept."""
+    """Where question and answer are kept. `tell` adds an event to the stream, if it has not ended yet."""
 
-    async def begin(self) -> Begun: ...
+    async def begin(self, tell: Tell) -> Begun: ...
 
     def grow(self, text: str, reasoning: str) -> None: ...
 
@@ -50,7 +55,7 @@ class Unkept:
 
     chat: Chat
 
-    async def begin(self) -> Begun:
+    async def begin(self, tell: Tell) -> Begun:
         return Begun(self.chat, dict.fromkeys(("thread_id", "question_id", "message_id")))
 
     def grow(self, text: str, reasoning: str) -> None:
@@ -122,10 +127,12 @@ class Detached:
         await self._end(running, "complete", {"ok": True})
 
     async def _answer(self, running: Running) -> None:
-        begun = await self._record.begin()
+        begun = await self._record.begin(self._tell)
         self._native = Native(begun.before)
         self._message_id = begun.init["message_id"]
         self._tell("init", {"request_id": running.id, "model": running.model, **begun.init})
+        if begun.title is not None:
+            self._tell("title", begun.title)
         if isinstance(running.trace, Told):
             running.trace.tell = lambda status: self._tell("status", status)
         if begun.before:
@@ -149,7 +156,8 @@ class Detached:
         self._record.grow(self._native.response, self._native.reasoning)
 
     def _tell(self, name: str, data: Json) -> None:
-        self.tape.append(event(name, data, self.tape.newest + 1))
+        if not self.tape.closed:
+            self.tape.append(event(name, data, self.tape.newest + 1))
 
     async def _fail(self, running: Running, error: GatewayError) -> None:
         if self.tape.newest == 0:  # it never began: the first reader is told by status

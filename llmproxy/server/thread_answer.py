@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from dataclasses import dataclass, replace
+
+import orjson
 from aiohttp import web
 
-from llmproxy.asking import chat_body, question
-from llmproxy.chat import Json
+from llmproxy.asking import chat_body, question, spoken
+from llmproxy.chat import Chat, Json, Trace
+from llmproxy.config import Key
 from llmproxy.errors import BadRequest
-from llmproxy.store import messages, threads
-from llmproxy.store.messages import Ask
+from llmproxy.gateway import Gateway
+from llmproxy.inflight import Inflight, Running
+from llmproxy.store import Store, messages, threads
+from llmproxy.store.messages import Ask, Ended
 
-from . import native
-from .keys import CURRENT, REQUEST_ID, STORE, caller, owner
+from . import faults
+from .begin import answer, checked_chat
+from .detached import Begun, Tell
+from .keys import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
 
 TITLE_MODEL = "title"  # the alias that thinks of titles, where the config has one
 TITLE_SECONDS = 30.0
@@ -24,27 +34,108 @@ TITLE_PROMPT = (
 
 async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamResponse:
     """Asks in a thread, and streams the answer. What is wrong with the question is said by status."""
-    current, store = request.app[CURRENT], request.app[STORE]()
+    current, store, key = request.app[CURRENT], request.app[STORE](), caller(request)
     thread = await store.read(threads.thread, owner(request), thread_id)
     what = _what(given, request[REQUEST_ID], store.process)
-    said = [{"role": "user", "content": what.content or "-"}]
-    chat = native.checked_chat(request, chat_body(given, said, current.config, thread))
-    gateway, key = current.gateway, caller(request)
-    record = ThreadRecord(store, owner(request), thread_id, what, chat, Titles(request, gateway, key))
-    return await native.answer(
-        request, chat, record, lambda chat: gateway.open(chat, gateway.route(chat, key)), "detach"
-    )
+    asked = [{"role": "user", "content": what.content or "-"}]
+    chat = checked_chat(request, chat_body(given, asked, current.config, thread))
+    place = Place(store, owner(request), thread_id)
+    titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
+    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles)
+    gateway = current.gateway
+    return await answer(request, chat, record, lambda chat: gateway.open(chat, gateway.route(chat, key)), "detach")
 
 
 def _what(given: Json, request_id: str, process: str) -> Ask:
     """One of three: a question, another answer to one, the rest of an answer."""
-    fixed = {"request_id": request_id, "answer_id": messages.new_id(), "process": process}
-    for name, member in (("answer_to", "answer_to"), ("continue", "going_on")):
-        if (id := given.get(name)) is not None:
-            if not isinstance(id, str) or given.get("content") is not None:
-                raise BadRequest(f"{name} is a message's id, in place of content.", param=name)
-            return Ask(**fixed, **{member: id})
-    parent_id = given.get("parent_id")
-    if not isinstance(parent_id, (str, type(None))):
-        raise BadRequest("parent_id is a message's id or null.", param="parent_id")
-    return Ask(**fixed, content=question(given), follows_head="parent_id" not in given, parent_id=parent_id)
+    ask = Ask(request_id, messages.new_id(), process)
+    answer_to, going_on, parent_id = (_id(given, name) for name in ("answer_to", "continue", "parent_id"))
+    if answer_to is not None or going_on is not None:
+        if given.get("content") is not None or None not in (answer_to, going_on):
+            raise BadRequest("Give one of content, answer_to and continue.", param="content")
+        return replace(ask, answer_to=answer_to, going_on=going_on)
+    return replace(ask, content=question(given), follows_head="parent_id" not in given, parent_id=parent_id)
+
+
+def _id(given: Json, name: str) -> str | None:
+    value = given.get(name)
+    if not isinstance(value, (str, type(None))):
+        raise BadRequest(f"{name} must be a message's id.", param=name, code="invalid_type")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A thread, and the store that it is in."""
+
+    store: Store
+    owner: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord:
+    """Keeps one question and its answer in a thread. `chat` has the question's parameters and system prompt."""
+
+    place: Place
+    what: Ask
+    chat: Chat
+    titles: Titles
+
+    async def begin(self, tell: Tell) -> Begun:
+        place = self.place
+        asked = await place.store.write(messages.ask, place.owner, place.thread_id, self.what, time.time())
+        system = self.chat.messages[:-1]
+        chat = self.chat.saying(messages=[*system, *spoken(asked.conversation, asked.before)])
+        init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
+        title = None
+        if asked.untitled and self.what.content is not None:
+            title = {"thread_id": place.thread_id, "title": asked.thread["title"]}
+            self.titles.think(messages.text_of(self.what.content), tell)
+        return Begun(chat, init, asked.before, title)
+
+    def grow(self, text: str, reasoning: str) -> None:
+        growing = self.place.store.write(messages.checkpoint, self.what.answer_id, text, reasoning)
+        growing.add_done_callback(asyncio.Future.exception)  # the end is kept too, and would say what is wrong
+
+    async def end(self, ended: Ended) -> None:
+        await self.place.store.write(messages.end, self.what.answer_id, ended, time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """Lets a small model think of a title, as a request of its own: seen, counted and stopped as any other."""
+
+    place: Place
+    inflight: Inflight
+    gateway: Gateway
+    key: Key
+
+    def think(self, text: str, tell: Tell) -> None:
+        """Begins to. Until there is one, and where no model is configured for it, the first words stay."""
+        if TITLE_MODEL not in self.gateway.config.aliases or not text:
+            return
+        asked = [{"role": "system", "content": TITLE_PROMPT}, {"role": "user", "content": text[:TITLE_CHARACTERS]}]
+        trace = Trace(self.inflight.free_id(), int(time.time()))
+        trace.deadline = asyncio.get_running_loop().time() + TITLE_SECONDS
+        chat = Chat({"model": TITLE_MODEL, "messages": asked}, TITLE_MODEL, trace=trace)
+        self.inflight.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
+
+    async def _work(self, running: Running, chat: Chat, tell: Tell) -> None:
+        try:
+            opening = self.gateway.open(chat, self.gateway.route(chat, self.key))
+            async with asyncio.timeout_at(chat.trace.deadline), opening as reply:
+                running.began(reply)
+                body = b"".join([block async for block in reply.frames])
+        except TimeoutError as error:
+            raise faults.cancelled("deadline") from error
+        title = _title(body)
+        if title and await self.place.store.write(threads.entitle, self.place.thread_id, title):
+            tell("title", {"thread_id": self.place.thread_id, "title": title})
+
+
+def _title(body: bytes) -> str:
+    """The title in a whole answer; empty where the model gave none."""
+    choices = orjson.loads(body).get("choices") or [{}]
+    text = (choices[0].get("message") or {}).get("content")
+    return threads.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""

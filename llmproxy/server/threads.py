@@ -13,7 +13,8 @@ from llmproxy.chat import Json
 from llmproxy.errors import BadRequest
 from llmproxy.store import Store, export, messages, search, threads
 
-from . import native, thread_answer
+from . import thread_answer
+from .begin import read_body, stop
 from .keys import INFLIGHT, STORE, owner
 
 _MEMBERS: dict[str, tuple[type, ...]] = {
@@ -53,7 +54,7 @@ async def listed(request: web.Request) -> web.Response:
 
 
 async def create(request: web.Request) -> web.Response:
-    given = _members(await native.read_body(request), _NEW)
+    given = _members(await read_body(request), _NEW)
     made = await _store(request).write(threads.create, owner(request), time.time(), **given)
     return _json(made, status=201)
 
@@ -63,7 +64,7 @@ async def one(request: web.Request) -> web.Response:
 
 
 async def change(request: web.Request) -> web.Response:
-    changes = _members(await native.read_body(request), _MEMBERS.keys())
+    changes = _members(await read_body(request), _MEMBERS.keys())
     id = request.match_info["id"]
     return _json(await _store(request).write(threads.change, owner(request), id, changes, time.time()))
 
@@ -93,11 +94,11 @@ async def all_messages(request: web.Request) -> web.Response:
 
 
 async def ask_in(request: web.Request) -> web.StreamResponse:
-    return await thread_answer.ask(request, request.match_info["id"], await native.read_body(request))
+    return await thread_answer.ask(request, request.match_info["id"], await read_body(request))
 
 
 async def cancel(request: web.Request) -> web.Response:
-    return await native.stop(request, request.match_info["request_id"])
+    return await stop(request, request.match_info["request_id"])
 
 
 async def export_file(request: web.Request) -> web.Response:
@@ -115,7 +116,7 @@ async def export_file(request: web.Request) -> web.Response:
 
 
 async def import_file(request: web.Request) -> web.Response:
-    file = await native.read_body(request)
+    file = await read_body(request)
     return _json({"threads": await _store(request).write(export.take, owner(request), file, time.time())})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Entry:
 
 
 _NAMES = [field.name for field in fields(Entry)]
+_ROW = attrgetter(*_NAMES)
 _WRITE = f"INSERT OR REPLACE INTO ledger ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
 
 
@@ -102,7 +104,7 @@ class Ledger:
 
 
 def write(db: Connection, entries: list[Entry]) -> None:
-    db.executemany(_WRITE, [astuple(entry) for entry in entries])
+    db.executemany(_WRITE, map(_ROW, entries))
 
 
 def lose(db: Connection, process: str, now: float) -> None:

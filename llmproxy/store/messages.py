@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection, Row
 
 Content = str | list[Json]
+State = Literal["complete", "stopped", "failed"]
 
 FACTS: Json = {  # what is known of an answer beside its text, and what is said where it is not known
     "reasoning": "",
@@ -46,8 +47,9 @@ class Ask:
     """
 
     request_id: str
+    answer_id: str  # chosen by the one who asks, who can so end the answer whatever becomes of the asking
     process: str
-    model: str
+    model: str = ""
     content: Content | None = None
     follows_head: bool = True
     parent_id: str | None = None
@@ -64,13 +66,14 @@ class Asked:
     answer_id: str
     conversation: tuple[Json, ...]
     before: str = ""  # what the answer goes on from
+    untitled: bool = False  # the title is only the first words so far
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """An answer that grows no more. `facts` are all that FACTS names, as far as known."""
 
-    state: Literal["complete", "stopped", "failed"]
+    state: State
     text: str
     facts: Json
 
@@ -81,9 +84,10 @@ def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> As
     if thread["deleted"]:
         raise NotFound("That thread was deleted.")
     question_id, before = _question(db, thread, what, now)
-    answer_id = _insert(
+    _insert(
         db,
         before,
+        id=what.answer_id,
         thread_id=thread_id,
         parent_id=question_id,
         role="assistant",
@@ -95,10 +99,11 @@ def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> As
     )
     db.execute(
         "UPDATE threads SET head = ?, updated_at = ?, model = coalesce(model, ?) WHERE id = ?",
-        (answer_id, now, what.model, thread_id),
+        (what.answer_id, now, what.model, thread_id),
     )
     conversation = tuple(path(db, thread_id, question_id))
-    return Asked(threads.thread(db, owner, thread_id), question_id, answer_id, conversation, before)
+    [titled] = db.execute("SELECT titled FROM threads WHERE id = ?", (thread_id,)).fetchone()
+    return Asked(threads.thread(db, owner, thread_id), question_id, what.answer_id, conversation, before, not titled)
 
 
 def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> None:
@@ -159,6 +164,10 @@ def restore(db: Connection, thread_id: str, message: Json, parent_id: str | None
         created_at=message.get("created_at") or now,
         facts=json.dumps(facts),
     )
+
+
+def new_id() -> str:
+    return token_urlsafe(12)
 
 
 def text_of(content: Content) -> str:
@@ -224,7 +233,7 @@ def _there(db: Connection, thread: Json, id: str | None, role: str | None, param
 def _insert(db: Connection, content: Content, **columns: Any) -> str:
     """A new row of `messages` with these columns beside its content. Gives its id."""
     parts = None if isinstance(content, str) else json.dumps(content)
-    row = {"id": token_urlsafe(12), "text": text_of(content), "parts": parts, **columns}
+    row = {"id": new_id(), "text": text_of(content), "parts": parts, **columns}
     places = ", ".join("?" * len(row))
     db.execute(f"INSERT INTO messages ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
     return str(row["id"])

@@ -20,7 +20,7 @@ async def thread(store: Store, now: float = NOW, **members: Any) -> dict[str, An
 
 
 async def ask(store: Store, id: str, content: Content | None = "Why is the sky blue?", **how: Any) -> Asked:
-    what = replace(Ask("r1", store.process, "m1", content), **how)
+    what = replace(Ask("r1", messages.new_id(), store.process, "m1", content), **how)
     return await store.write(messages.ask, ME, id, what, NOW)
 
 
@@ -203,7 +203,7 @@ async def test_another_owner_sees_and_changes_nothing(store: Store) -> None:
         (threads.change, id, {"title": "x"}, NOW),
         (threads.delete, id, NOW, True),
         (messages.of_thread, id),
-        (messages.ask, id, Ask("r", "p", "m", "?"), NOW),
+        (messages.ask, id, Ask("r", "a", "p", "m", "?"), NOW),
         (export.as_json, id, NOW),
         (export.as_markdown, id),
     ):

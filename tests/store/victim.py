@@ -19,7 +19,7 @@ def say(*words: str) -> None:
 async def answer(store: Store, thread_id: str, number: int) -> None:
     opened = Entry(time.time(), f"{store.process}-{number}", store.process)
     store.ledger.put(opened)
-    what = Ask(opened.id, store.process, "m", f"question {number}", follows_head=False)
+    what = Ask(opened.id, messages.new_id(), store.process, "m", f"question {number}", follows_head=False)
     asked = await store.write(messages.ask, "me", thread_id, what, time.time())
     say("asked", asked.answer_id)
     for size in (100, 2000, 9000):

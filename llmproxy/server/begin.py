@@ -1,0 +1,76 @@
+"""A native request from its body to its first reader, and its end by the client's wish."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Literal
+
+import orjson
+from aiohttp import web
+
+from llmproxy.chat import Chat, Json
+from llmproxy.config import Limits, OnDisconnect
+from llmproxy.inflight import Inflight
+from llmproxy.parse import parse_body, parse_chat
+from llmproxy.tape import Tape
+
+from .body import read_json
+from .detached import Detached, Opening, Record, Told
+from .follow import LEAVING, follow
+from .keys import CURRENT, INFLIGHT, REQUEST_ID, owner
+from .openai import seconds
+
+TAPES_BYTES = 64 * 1024 * 1024  # of all the tapes of requests that have ended
+
+
+async def read_body(request: web.Request) -> Json:
+    return parse_body(await read_json(request, request.app[CURRENT].config.server))
+
+
+def checked_chat(request: web.Request, body: Json) -> Chat:
+    """The chat of this request. Raises BadRequest with the member at fault."""
+    trace = Told(request[REQUEST_ID], int(time.time()))
+    trace.deadline = asyncio.get_running_loop().time() + seconds(request, request.app[CURRENT].config.limits.deadline)
+    return parse_chat(orjson.dumps(body), "chat", trace)
+
+
+async def answer(
+    request: web.Request, chat: Chat, record: Record, opening: Opening, leaving: OnDisconnect
+) -> web.StreamResponse:
+    """Starts a detached request, and gives its first reader what it says."""
+    inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
+    detached = Detached(record, opening, Tape(limits.tape_bytes))
+    running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
+    running.tape = detached.tape
+    running.note[LEAVING] = leaving
+    if running.task is not None:
+        running.task.add_done_callback(lambda _: _ended(inflight, limits))
+    return await follow(request, running, 0)
+
+
+async def stop(request: web.Request, id: str) -> web.Response:
+    """Cancels the caller's request of that id, and answers when its provider's connection is closed."""
+    running = request.app[INFLIGHT].get(id, owner(request))
+    status: Literal["cancelled", "not_found"] = "not_found"
+    if running is not None and (running.cancel("api") or running.state == "cancelled"):
+        status = "cancelled"
+        if running.task is not None:
+            await asyncio.wait({running.task})
+    return web.json_response({"status": status, "request_id": id})
+
+
+def _ended(inflight: Inflight, limits: Limits) -> None:
+    _forget(inflight, limits)
+    asyncio.get_running_loop().call_later(limits.detached_seconds + 1, _forget, inflight, limits)
+
+
+def _forget(inflight: Inflight, limits: Limits) -> None:
+    """Lets go of tapes that ended long ago, and of the oldest where all together are too large."""
+    oldest = asyncio.get_running_loop().time() - limits.detached_seconds
+    room = TAPES_BYTES
+    for running in inflight.recent():
+        if running.tape is not None and running.ended is not None:
+            room -= running.tape.size
+            if room < 0 or running.ended < oldest:
+                running.tape = None
