@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmproxy.errors import BadRequest
 
@@ -30,7 +30,7 @@ class Head:
 
     route: Route
     method: str
-    start: bytes
+    start: bytes = field(repr=False)
 
     def request(self, body: Body) -> Request:
         pieces = (body,) if isinstance(body, bytes) else tuple(body)
@@ -44,8 +44,8 @@ class Head:
 class Request:
     """`bodiless` is said of the answer: it has none, whatever its head says."""
 
-    head: bytes
-    pieces: tuple[bytes, ...] = ()
+    head: bytes = field(repr=False)
+    pieces: tuple[bytes, ...] = field(default=(), repr=False)
     size: int = 0  # bytes of the body
     bodiless: bool = False
 

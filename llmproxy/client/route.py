@@ -23,6 +23,9 @@ class Proxy(NamedTuple):
     port: int
     fields: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:  # the fields hold a password
+        return f"Proxy({self.host!r}, {self.port})"
+
 
 class Route(NamedTuple):
     """What makes two requests able to share a connection. With a proxy the way there is a tunnel."""
