@@ -1,7 +1,7 @@
 """Whether an answer is exactly what OpenAI's API would send: framing, required members, enums, order.
 
 Every check gives a list of `Violation`, empty if there is nothing to complain of. Unknown members are allowed
-everywhere: a gateway passes on what it does not know. Source: OpenAI's published OpenAPI file (2.3.0) and recorded streams.
+everywhere: a gateway passes on what it does not know. Source: OpenAI's published OpenAPI file (2.3.0) and recordings.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def _of_choice(got: Choice, said: Said) -> Iterator[str]:
         yield f"text {_apart(got.text, said.text)}"
     if got.reasoning != said.reasoning:
         yield f"reasoning {_apart(got.reasoning, said.reasoning)}"
-    if got.refusal != said.refusal:
+    if said.refusal is not None and got.refusal != said.refusal:
         yield f"refusal {got.refusal!r}, said was {said.refusal!r}"
     if said.finish is not None and got.finish != said.finish:
         yield f"finish {got.finish!r}, expected {said.finish!r}"

@@ -19,7 +19,7 @@ class Said:
 
     text: str = ""
     reasoning: str = ""
-    refusal: str = ""
+    refusal: str | None = ""  # None: any will do
     calls: list[Json] = field(default_factory=list)  # {"id", "name", "arguments": parsed or text}
     finish: str | None = None
     urls: list[str] = field(default_factory=list)  # cited
@@ -75,11 +75,11 @@ def _openai(parts: list[Json], recording: Recording) -> Expected:
         if part.get("error"):
             found.error = part["error"]
         if part.get("usage"):
-            found.usage = part["usage"]
+            found.usage = _summed(found.usage, part["usage"]) if recording.provider == "llamacpp" else part["usage"]
         if part.get("choices") or not recording.stream:
             found.extras.update((key, value) for key, value in part.items() if key not in _HEAD and value is not None)
         for position, choice in enumerate(part.get("choices") or ()):
-            _add_choice(found.choice(choice.get("index", position)), choice)
+            _add_choice(found.choice(choice.get("index", position)), choice, "delta" if recording.stream else "message")
             if choice.get("error"):
                 found.error = choice["error"]
     for said in found.choices.values():
@@ -87,11 +87,19 @@ def _openai(parts: list[Json], recording: Recording) -> Expected:
     return found
 
 
-def _add_choice(said: Said, choice: Json) -> None:
-    piece = choice.get("delta") or choice.get("message") or {}
+def _summed(usage: Json, more: Json) -> Json:
+    """llama.cpp counts each choice by itself, in an event of its own."""
+    if not usage:
+        return more
+    completion = usage["completion_tokens"] + more["completion_tokens"]
+    return {**more, "completion_tokens": completion, "total_tokens": more["prompt_tokens"] + completion}
+
+
+def _add_choice(said: Said, choice: Json, kind: str) -> None:
+    piece = choice.get(kind) or {}
     said.text += _text(piece.get("content")) or choice.get("text") or ""
     said.reasoning += _thoughts(piece)
-    said.refusal += piece.get("refusal") or ""
+    said.refusal = (said.refusal or "") + (piece.get("refusal") or "")
     said.urls += [one["url_citation"]["url"] for one in piece.get("annotations") or () if "url_citation" in one]
     said.pictures += len(piece.get("images") or ())
     logprobs = choice.get("logprobs")
@@ -152,7 +160,7 @@ def _gemini(parts: list[Json]) -> Expected:
         for candidate in part.get("candidates") or ():
             _add_candidate(found.choice(candidate.get("index", 0)), candidate)
         if (part.get("promptFeedback") or {}).get("blockReason"):
-            found.choice(0).finish = "content_filter"
+            found.choice(0).finish, found.choice(0).refusal = "content_filter", None
     for said in found.choices.values():
         _close(said, found)
     if not found.choices and not found.error:

@@ -156,7 +156,7 @@ def said_error(recording: Recording) -> dict[str, Any]:
     said: dict[str, Any] = {"message": error["message"], "param": error.get("param")}
     if isinstance(error.get("type"), str):
         said["type"] = error["type"]
-    if isinstance(error.get("code"), str):
+    if isinstance(error.get("code", 0), str | None):
         said["code"] = error["code"]
     if recording.native:
         bad_key = "API_KEY_INVALID" in json.dumps(error) or "unregistered callers" in error["message"]
