@@ -1,0 +1,235 @@
+"""Which providers answer which name, in which order, and why."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from llmproxy.adapter import Model
+from llmproxy.chat import Chat
+from llmproxy.config import Alias, Config, Key, Provider, Rule, When
+from llmproxy.errors import BadRequest, ModelNotFound
+from llmproxy.routing import Route, Router, Target, allowed, permits
+
+OFFERED = [
+    ("openai", "gpt-mini"),
+    ("openai", "shared"),
+    ("openrouter", "shared"),
+    ("openrouter", "anthropic/claude"),
+    ("perplexity", "sonar"),
+]
+
+
+class Offered:
+    """A catalog that knows OFFERED."""
+
+    def serves(self, model: str) -> list[str]:
+        return [provider for provider, name in OFFERED if name == model]
+
+    def models(self) -> list[tuple[str, Model]]:
+        return [(provider, Model(name)) for provider, name in OFFERED]
+
+
+def router(*aliases: Alias, default: str = "", seed: int = 0) -> Router:
+    providers = tuple(Provider(name, name) for name in ("openai", "openrouter", "perplexity"))
+    config = Config(providers=providers, aliases={alias.name: alias for alias in aliases}, default_model=default)
+    return Router(config, Offered(), random.Random(seed))
+
+
+def chat(model: str = "", text: str = "hello", **members: Any) -> Chat:
+    return Chat({"messages": [{"role": "user", "content": text}], **members}, model)
+
+
+def names(route: Route) -> list[str]:
+    return [str(target) for target in route.targets]
+
+
+def test_a_model_is_found_at_the_provider_before_the_first_slash() -> None:
+    assert router().route(chat("openrouter/anthropic/claude")).targets == (Target("openrouter", "anthropic/claude"),)
+
+
+def test_a_provider_may_be_asked_for_a_model_it_does_not_list() -> None:
+    assert names(router().route(chat("openai/brand-new"))) == ["openai/brand-new"]
+
+
+def test_a_bare_name_finds_the_one_provider_that_serves_it() -> None:
+    assert names(router().route(chat("gpt-mini"))) == ["openai/gpt-mini"]
+
+
+def test_a_bare_name_with_a_slash_of_its_own_is_found_too() -> None:
+    assert names(router().route(chat("anthropic/claude"))) == ["openrouter/anthropic/claude"]
+
+
+def test_of_two_providers_of_a_bare_name_the_first_answers_and_the_other_is_told() -> None:
+    route = router().route(chat("shared"))
+    assert (names(route), route.why) == (["openai/shared"], "openai/shared (also at openrouter)")
+
+
+def test_an_unknown_model_is_told_with_its_nearest_names_and_the_form_they_have() -> None:
+    with pytest.raises(ModelNotFound, match="gpt-mini") as caught:
+        router().route(chat("gpt-mimi"))
+    assert (caught.value.status, caught.value.param) == (404, "model")
+    assert "provider/model" in caught.value.message
+
+
+def test_no_model_takes_the_default() -> None:
+    assert names(router(default="openai/gpt-mini").route(chat())) == ["openai/gpt-mini"]
+
+
+def test_no_model_without_a_default_is_the_clients_mistake() -> None:
+    with pytest.raises(BadRequest) as caught:
+        router().route(chat())
+    assert (caught.value.status, caught.value.param) == (400, "model")
+
+
+def test_an_alias_stands_for_its_model_and_says_so() -> None:
+    route = router(Alias("fast", chain=("openai/gpt-mini",))).route(chat("fast"))
+    assert (names(route), route.why) == (["openai/gpt-mini"], "fast -> openai/gpt-mini")
+
+
+def test_aliases_lead_through_aliases_and_each_target_is_asked_once() -> None:
+    route = router(
+        Alias("gpt-4", chain=("deep", "fast")),
+        Alias("deep", chain=("perplexity/sonar", "fast")),
+        Alias("fast", chain=("gpt-mini",)),
+    ).route(chat("gpt-4"))
+    assert names(route) == ["perplexity/sonar", "openai/gpt-mini"]
+
+
+def test_a_link_of_a_chain_that_nobody_serves_is_left_out() -> None:
+    assert names(router(Alias("deep", chain=("azure/gone", "gpt-mini"))).route(chat("deep"))) == ["openai/gpt-mini"]
+
+
+def test_an_alias_that_leads_nowhere_is_a_model_not_found() -> None:
+    with pytest.raises(ModelNotFound, match="deep"):
+        router(Alias("deep", chain=("azure/gone",))).route(chat("deep"))
+
+
+def test_weights_draw_the_first_and_order_the_others_by_weight() -> None:
+    drawing = router(Alias("mix", weights={"openai/a": 1, "openai/b": 6, "openai/c": 3}))
+    routes = [names(drawing.route(chat("mix"))) for _ in range(2000)]
+    first = Counter(route[0] for route in routes)
+    assert first["openai/b"] > first["openai/c"] > first["openai/a"] > 100
+    assert {tuple(route) for route in routes} == {
+        ("openai/a", "openai/b", "openai/c"),
+        ("openai/b", "openai/c", "openai/a"),
+        ("openai/c", "openai/b", "openai/a"),
+    }
+
+
+def ruled(*rules: Rule) -> Router:
+    return router(Alias("auto", rules=rules, default=("openai/default",)))
+
+
+def met(when: When, asked: Chat) -> bool:
+    return names(ruled(Rule(("openai/special",), when)).route(asked)) == ["openai/special"]
+
+
+def part(kind: str) -> Chat:
+    content = [{"type": "text", "text": "look"}, {"type": kind, kind: {}}]
+    return Chat({"messages": [{"role": "user", "content": content}]}, "auto")
+
+
+@pytest.mark.parametrize(
+    ("when", "asked"),
+    [
+        (When(keywords=("news", "right now")), chat("auto", "What is going on RIGHT  NOW?")),
+        (When(keywords=("c++",)), chat("auto", "is C++ hard")),
+        (When(images=True), part("image_url")),
+        (When(images=False), chat("auto")),
+        (When(audio=True), part("input_audio")),
+        (When(files=True), part("file")),
+        (When(tools=True), chat("auto", tools=[{"type": "function"}])),
+        (When(json=True), chat("auto", response_format={"type": "json_object"})),
+        (When(reasoning=True), chat("auto", reasoning_effort="high")),
+        (When(code=True), chat("auto", "why?\n```python\n1/0\n```")),
+        (When(code=True), chat("auto", "fix\ndef f(x):\n    return x")),
+        (When(min_chars=100), chat("auto", "x" * 100)),
+        (When(max_chars=5), chat("auto", "hello")),
+        (When(), chat("auto")),
+    ],
+)
+def test_a_rule_holds_for_what_it_describes(when: When, asked: Chat) -> None:
+    assert met(when, asked)
+
+
+@pytest.mark.parametrize(
+    ("when", "asked"),
+    [
+        (When(keywords=("news",)), chat("auto", "a newsletter")),
+        (When(keywords=("c++",)), chat("auto", "cats")),
+        (When(images=True), chat("auto")),
+        (When(images=False), part("image_url")),
+        (When(json=True), chat("auto", response_format={"type": "text"})),
+        (When(code=True), chat("auto", "I import wine from France; it is good")),
+        (When(min_chars=100), chat("auto", "x" * 99)),
+        (When(tools=True, keywords=("news",)), chat("auto", "news")),
+    ],
+)
+def test_a_rule_does_not_hold_for_less(when: When, asked: Chat) -> None:
+    assert not met(when, asked)
+
+
+def test_keywords_are_looked_for_in_the_users_last_words_only() -> None:
+    earlier = [{"role": "user", "content": "news?"}, {"role": "assistant", "content": "No news."}]
+    asked = Chat({"messages": [*earlier, {"role": "user", "content": "thanks"}]}, "auto")
+    assert not met(When(keywords=("news",)), asked)
+
+
+def test_keywords_are_found_at_the_end_of_a_long_text() -> None:
+    assert met(When(keywords=("summary",)), chat("auto", "word " * 50_000 + "\nGive me a summary."))
+
+
+def test_the_first_rule_that_holds_decides_and_its_reason_is_told() -> None:
+    auto = ruled(
+        Rule(("perplexity/sonar",), When(keywords=("news",)), "live data"),
+        Rule(("openai/b",), When(), "anything"),
+    )
+    route = auto.route(chat("auto", "any news?"))
+    assert (names(route), route.why) == (["perplexity/sonar"], "auto: live data -> perplexity/sonar")
+
+
+def test_a_rule_whose_model_nobody_serves_gives_way_to_the_next() -> None:
+    auto = ruled(Rule(("azure/gone",), When(), "first"), Rule(("gpt-mini",), When(), "second"))
+    assert names(auto.route(chat("auto"))) == ["openai/gpt-mini"]
+
+
+def test_without_a_rule_that_holds_the_default_answers() -> None:
+    assert names(ruled(Rule(("openai/a",), When(tools=True))).route(chat("auto"))) == ["openai/default"]
+
+
+def test_the_reason_is_fit_for_a_header() -> None:
+    route = ruled(Rule(("openai/a",), When(), "Grüße\r\nX-Evil: 1")).route(chat("auto"))
+    assert route.why == 'auto: Gr?e?X-Evil: 1 -> openai/a'
+
+
+@pytest.mark.parametrize(
+    "body", [{"messages": 7}, {"messages": [None, {"role": "user", "content": 3}]}, {"prompt": ["a"]}]
+)
+def test_a_malformed_question_is_routed_all_the_same(body: dict[str, Any]) -> None:
+    auto = ruled(Rule(("openai/a",), When(images=True, keywords=("x",), min_chars=5, code=True)))
+    assert names(auto.route(Chat(body, "auto"))) == ["openai/default"]
+
+
+TARGETS = (Target("openai", "gpt-mini"), Target("openrouter", "anthropic/claude"))
+
+
+def test_a_key_may_use_all_that_an_alias_it_may_name_stands_for() -> None:
+    assert allowed(Key("a", "s", models=("fast",)), "fast", TARGETS) == TARGETS
+
+
+def test_a_key_limited_to_a_provider_uses_that_part_of_a_chain() -> None:
+    assert allowed(Key("a", "s", models=("openai/*",)), "fast", TARGETS) == TARGETS[:1]
+
+
+def test_a_model_that_a_key_may_not_use_looks_like_one_that_does_not_exist() -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        allowed(Key("a", "s", models=("perplexity/*",)), "fast", TARGETS)
+    assert (caught.value.status, caught.value.param) == (404, "model")
+
+
+def test_a_key_without_patterns_of_its_own_may_use_everything() -> None:
+    assert permits(Key("a", "s"), "openrouter/anthropic/claude")
