@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from llmproxy.adapter import Account, Environment, Model, Outgoing, Translator
@@ -33,7 +33,12 @@ class Demo:
     many = True
     first_frame = 60.0
     known_models: Sequence[Model] = tuple(
-        Model(name, 0, "llmproxy", {"context_length": 8192, "tools": True, "reasoning": name == "reasoning", "input": ["text", "image"]})
+        Model(
+            name,
+            0,
+            "llmproxy",
+            {"context_length": 8192, "tools": True, "reasoning": name == "reasoning", "input": ["text", "image"]},
+        )
         for name in ("hello", "reasoning", "tools", "markdown", "long", "slow", "error")
     )
 
@@ -51,11 +56,13 @@ class Demo:
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return UpstreamError(f"The demo failed with {status}.", status=status)
 
-    async def answer(self, chat: Chat) -> AsyncIterator[bytes]:
+    async def answer(self, chat: Chat) -> AsyncGenerator[bytes, None]:
         """What a provider would send, at a pace that can be read."""
         kind = _kind(chat)
         if kind == "error":
-            raise UpstreamError("The demo model fails when it is asked to.", status=503, code="demo_error", retry_here=False)
+            raise UpstreamError(
+                "The demo model fails when it is asked to.", status=503, code="demo_error", retry_here=False
+            )
         pause = 1 / self._rate * (5 if kind == "slow" else 1)
         tokens = 0
         limit = _limit(chat)
@@ -130,25 +137,38 @@ def _reasoning(chat: Chat) -> Iterator[Json]:
 
 def _tools(chat: Chat) -> Iterator[Json]:
     """Calls every function it was offered (two at most), with arguments made from their schemas."""
-    offered = [one["function"] for one in chat.body.get("tools") or () if isinstance(one, dict) and isinstance(one.get("function"), dict)]
+    offered = [
+        one["function"]
+        for one in chat.body.get("tools") or ()
+        if isinstance(one, dict) and isinstance(one.get("function"), dict)
+    ]
     if not offered:
         yield from _spoken("I would call a tool, but none was offered with the request.")
     for index, function in enumerate(offered[:2]):
-        call = {"index": index, "id": f"call_demo_{index}", "type": "function", "function": {"name": function.get("name", ""), "arguments": ""}}
+        call = {
+            "index": index,
+            "id": f"call_demo_{index}",
+            "type": "function",
+            "function": {"name": function.get("name", ""), "arguments": ""},
+        }
         yield {"tool_calls": [call]}
         for piece in _PIECE.findall(_arguments(function.get("parameters") or {})):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
 def _arguments(schema: Json) -> str:
-    pairs = [f'"{name}": {_sample(one)}' for name, one in (schema.get("properties") or {}).items() if isinstance(one, dict)]
+    pairs = [
+        f'"{name}": {_sample(one)}' for name, one in (schema.get("properties") or {}).items() if isinstance(one, dict)
+    ]
     return "{" + ", ".join(pairs) + "}"
 
 
 def _sample(schema: Json) -> str:
     if schema.get("enum"):
         return f'"{schema["enum"][0]}"'
-    return {"integer": "1", "number": "1.5", "boolean": "true", "array": "[]", "object": "{}"}.get(str(schema.get("type")), '"demo"')
+    return {"integer": "1", "number": "1.5", "boolean": "true", "array": "[]", "object": "{}"}.get(
+        str(schema.get("type")), '"demo"'
+    )
 
 
 _KINDS: Mapping[str, Callable[[Chat], Iterator[Json]]] = {

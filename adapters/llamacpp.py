@@ -45,7 +45,12 @@ class LlamaCpp(OpenAICompatible):
     def model(self, entry: Json) -> Model | None:
         base = super().model(entry)
         meta = entry.get("meta") or {}
-        return base and Model(base.id, base.created, "llamacpp", {**base.extra, "context_length": meta.get("n_ctx") or meta.get("n_ctx_train")})
+        return base and Model(
+            base.id,
+            base.created,
+            "llamacpp",
+            {**base.extra, "context_length": meta.get("n_ctx") or meta.get("n_ctx_train")},
+        )
 
 
 class OneName:

@@ -23,9 +23,24 @@ class Perplexity(OpenAICompatible):
     faces = frozenset(("chat", "embeddings"))
     many = False
     asks_usage = False  # usage comes with every event, asked or not (recorded)
-    drops = ("seed", "logit_bias", "n", "logprobs", "top_logprobs", "stream_options", "store", "prediction", "service_tier")
+    drops = (
+        "seed",
+        "logit_bias",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "stream_options",
+        "store",
+        "prediction",
+        "service_tier",
+    )
     known_models = tuple(
-        Model(id, 0, "perplexity", {"context_length": length, "reasoning": "reasoning" in id or "research" in id, "input": ["text", "image"]})
+        Model(
+            id,
+            0,
+            "perplexity",
+            {"context_length": length, "reasoning": "reasoning" in id or "research" in id, "input": ["text", "image"]},
+        )
         for id, length in _SONAR.items()
     )
 
@@ -97,10 +112,10 @@ def _annotations(sources: Json) -> Iterator[Json]:
     """`[1]` in the text points at the first of `citations`, whose titles stand in search_results."""
     results = [one for one in sources.get("search_results") or () if isinstance(one, dict)]
     titles = {one.get("url"): one.get("title") for one in results}
-    urls = [url for url in sources.get("citations") or () if isinstance(url, str)] or [one.get("url") for one in results]
-    for url in urls:
-        if url:
-            yield {"type": "url_citation", "url_citation": {"url": url, "title": titles.get(url) or url, "start_index": 0, "end_index": 0}}
+    for url in sources.get("citations") or [one.get("url") for one in results]:
+        if isinstance(url, str) and url:
+            citation = {"url": url, "title": titles.get(url) or url, "start_index": 0, "end_index": 0}
+            yield {"type": "url_citation", "url_citation": citation}
 
 
 class ThinkTags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -61,10 +61,25 @@ class Translator(Protocol):
     some; those are still good.
     """
 
-    usage: Usage | None  # as far as the provider has said
-    started: bool  # a real frame has come: text, reasoning, a tool call, a finish; not comments, roles, empty deltas
-    done: bool  # the answer is complete; what the provider sends after it is of no interest
-    produced: int  # bytes of text so far, for whoever must estimate
+    @property
+    def usage(self) -> Usage | None:
+        """As far as the provider has said."""
+        ...
+
+    @property
+    def started(self) -> bool:
+        """A real frame has come: text, reasoning, a tool call, a finish; not comments, roles, empty deltas."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """The answer is complete; what the provider sends after it is of no interest."""
+        ...
+
+    @property
+    def produced(self) -> int:
+        """Characters of text so far, for whoever must estimate."""
+        ...
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         """The next bytes of a 2xx reply."""
@@ -83,6 +98,8 @@ class Adapter(Protocol):
     many: bool  # whether `n > 1` may be asked in one request
     first_frame: float  # seconds a first frame may take, if the config does not say
     faces: frozenset[Face]  # what the provider speaks natively
+
+    def __init__(self, account: Account) -> None: ...
 
     def request(self, chat: Chat) -> Outgoing:
         """Renders the question. Raises BadRequest for what the provider could never take."""
@@ -119,7 +136,7 @@ class KnowsModels(Protocol):
 class InProcess(Protocol):
     """An adapter whose provider lives in this process: it answers itself, with the bytes a provider would send."""
 
-    def answer(self, chat: Chat) -> AsyncIterator[bytes]: ...
+    def answer(self, chat: Chat) -> AsyncGenerator[bytes, None]: ...
 
 
 class Step(Protocol):

@@ -148,11 +148,11 @@ class Inflight:
         if task.cancelled():
             running.state, running.by = "cancelled", running.by or "client_disconnect"
             running.status = 499
-        elif error is not None or running.error is not None:
-            running.error = _told(error) if error is not None else running.error
-            running.state = "cancelled" if isinstance(running.error, Cancelled) else "failed"
-            running.by = running.by or running.error.extra.get("by")
-            running.status = running.error.status
+        elif failure := _told(error) or running.error:
+            running.error = failure
+            running.state = "cancelled" if isinstance(failure, Cancelled) else "failed"
+            running.by = running.by or failure.extra.get("by")
+            running.status = failure.status
         else:
             running.state = "completed"
         self._running.pop(running.id, None)
@@ -166,5 +166,7 @@ class Inflight:
         running.forget()
 
 
-def _told(error: BaseException) -> GatewayError:
-    return error if isinstance(error, GatewayError) else GatewayError("The gateway failed.", code="internal_error")
+def _told(error: BaseException | None) -> GatewayError | None:
+    if error is None or isinstance(error, GatewayError):
+        return error
+    return GatewayError("The gateway failed.", code="internal_error")

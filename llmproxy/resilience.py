@@ -10,12 +10,15 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .chat import Chat
 from .config import Breaker
 from .errors import BreakerOpen, Saturated, UpstreamError
 from .reply import Opener, Reply
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 _BASE, _CAP = 0.25, 8.0  # seconds: exponential, with full jitter
 _LOADING = 0.5  # seconds between two looks at a provider that is starting up
@@ -73,19 +76,17 @@ class Retried:
 
         attempts = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, UpstreamError) and self._worth(error, chat)),
-            stop=lambda state: self._spent(state.outcome.exception(), state.attempt_number),
-            wait=lambda state: self._pause(state.outcome.exception(), state.attempt_number),
+            stop=lambda state: self._spent(_failure(state), state.attempt_number),
+            wait=lambda state: self._pause(_failure(state), state.attempt_number),
             sleep=lambda seconds: self._back_off(chat, seconds),
             reraise=True,
         )
         self._budget.retrying += 1
-        pending: UpstreamError | None = first
         try:
             async for attempt in attempts:
                 with attempt:
-                    if pending is not None:
-                        pending, failure = None, pending
-                        raise failure
+                    if attempt.retry_state.attempt_number == 1:
+                        raise first  # it has happened already
                     try:
                         return await stack.enter_async_context(self._inner.open(chat))
                     except UpstreamError as error:
@@ -125,6 +126,10 @@ class Retried:
         chat.trace.phase = "backing_off"
         chat.trace.wait = seconds
         await self._sleep(seconds)
+
+
+def _failure(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
 
 
 class FirstOf:

@@ -21,7 +21,7 @@ _DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the conne
 _PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
 _PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
 
-Pieces = AsyncGenerator[bytes, None]
+Pieces = AsyncIterator[bytes]
 
 
 class Upstream:
@@ -44,7 +44,7 @@ class Upstream:
         translator = self._adapter.translator(chat)
         clock = asyncio.timeout(self._first_frame if chat.stream else self._timeouts.answer)
         try:
-            async with clock, self._source(chat) as (pieces, headers), aclosing(pieces):
+            async with clock, self._source(chat) as (pieces, headers):
                 first = await self._first(pieces, translator, clock)
                 clock.reschedule(None)
                 trace.phase = "streaming"
@@ -67,7 +67,7 @@ class Upstream:
         async with self._client.send(outgoing, connect=self._timeouts.connect, sent=sent) as incoming:
             if not 200 <= incoming.status < 300:
                 raise await self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
-            yield incoming.chunks(), passed_on(incoming.headers)
+            yield aiter(incoming), passed_on(incoming.headers)
 
     async def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
@@ -90,7 +90,7 @@ class Upstream:
         frames.extend(translator.finish())
         return frames
 
-    async def _frames(self, first: list[bytes], pieces: Pieces, translator: Translator) -> Pieces:
+    async def _frames(self, first: list[bytes], pieces: Pieces, translator: Translator) -> AsyncGenerator[bytes, None]:
         """What comes after the first real frame, one write's worth at a time."""
         try:
             with Stall(self._timeouts.idle) as stall:
@@ -140,7 +140,8 @@ async def _drain(pieces: Pieces) -> None:
 @asynccontextmanager
 async def _in_process(adapter: InProcess, chat: Chat) -> AsyncIterator[tuple[Pieces, Mapping[str, str]]]:
     chat.trace.phase = "waiting"
-    yield adapter.answer(chat), {}
+    async with aclosing(adapter.answer(chat)) as pieces:
+        yield pieces, {}
 
 
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from ..blame import header_safe
 from ..config import Config, Key
 from ..errors import BadRequest, GatewayError
 from . import faults
@@ -130,7 +131,7 @@ def _check_origin(request: web.Request, config: Config) -> None:
 
 def _foreign(origin: str) -> GatewayError:
     return GatewayError(
-        f"Pages of {faults.header_safe(origin)} may not use this gateway. `[server] allowed_origins` can name them.",
+        f"Pages of {header_safe(origin)} may not use this gateway. `[server] allowed_origins` can name them.",
         status=403,
         code="forbidden_origin",
     )
@@ -138,7 +139,7 @@ def _foreign(origin: str) -> GatewayError:
 
 def _http(error: web.HTTPException, request: web.Request) -> GatewayError:
     """aiohttp's own refusals: no such path, wrong method, too large."""
-    path = faults.header_safe(request.path)
+    path = header_safe(request.path)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return GatewayError(

@@ -130,7 +130,8 @@ class Titles:
         except TimeoutError as error:
             raise faults.cancelled("deadline") from error
         title = _title(body)
-        if title and await self.place.store.write(threads.entitle, self.place.thread_id, title):
+        taken = await self.place.store.write(threads.entitle, self.place.thread_id, title) if title else False
+        if taken:
             tell("title", {"thread_id": self.place.thread_id, "title": title})
 
 

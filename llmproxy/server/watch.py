@@ -45,6 +45,6 @@ def _gone(transport: asyncio.BaseTransport) -> bool:
     if made is None or not hasattr(socket, "TCP_INFO"):
         return False
     try:
-        return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+        return bool(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED)
     except OSError:
         return True
