@@ -42,6 +42,7 @@ class Gemini:
     faces: frozenset[Face] = frozenset(("chat", "embeddings"))
     # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
     many = False
+    first_frame = 180.0  # a model that thinks hard is silent for minutes if its thoughts are hidden
 
     def __init__(self, account: Account) -> None:
         self.account = account

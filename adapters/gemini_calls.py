@@ -11,6 +11,8 @@ import orjson
 from llmproxy.chat import Json
 from llmproxy.errors import Malformed
 
+from .gemini_shapes import an_object, objects, text
+
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
 _LONGEST = 10_000  # items of a list that is built by index
 
@@ -23,14 +25,13 @@ class Calls:
 
     def feed(self, part: Json) -> Json | None:
         """`{id, name, args, signature}` of a call that this part completes."""
-        call = part["functionCall"] if isinstance(part["functionCall"], dict) else {}
+        call = an_object(part["functionCall"])
         if self._open is None:
             self._open = {"id": None, "name": "", "args": {}, "signature": None}
-        self._open.update((key, call[key]) for key in ("id", "name") if call.get(key))
-        self._open["signature"] = part.get("thoughtSignature") or self._open["signature"]
-        if isinstance(call.get("args"), dict):
-            self._open["args"].update(call["args"])
-        for piece in call.get("partialArgs") or ():
+        self._open.update((key, said) for key in ("id", "name") if (said := text(call.get(key))))
+        self._open["signature"] = text(part.get("thoughtSignature")) or self._open["signature"]
+        self._open["args"].update(an_object(call.get("args")))
+        for piece in objects(call.get("partialArgs")):
             _put(self._open["args"], piece)
         return None if call.get("willContinue") is True else self.flush()
 
@@ -52,9 +53,9 @@ def _put(root: Json, piece: Json) -> None:
     holder: Any = root
     for step, following in pairwise(path):
         holder = _enter(holder, step, [] if isinstance(following, int) else {})
-    if isinstance(text := piece.get("stringValue"), str):
+    if isinstance(said := piece.get("stringValue"), str):
         before = _enter(holder, path[-1], "")
-        holder[path[-1]] = before + text if isinstance(before, str) else text
+        holder[path[-1]] = before + said if isinstance(before, str) else said
     else:
         _enter(holder, path[-1], None)
         holder[path[-1]] = piece.get("numberValue", piece.get("boolValue"))

@@ -11,6 +11,7 @@ from llmproxy.errors import UpstreamError
 
 from .gemini_calls import Calls, arguments
 from .gemini_citations import Text, url_citations
+from .gemini_shapes import an_object, objects, text
 from .gemini_signatures import Signatures
 
 FINISH = {
@@ -43,7 +44,7 @@ FAILED = frozenset(
     )
 )
 # Clients of the gRPC kind ask for enums as numbers. The two APIs number them alike only this far.
-_NUMBERED = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
+_NUMBERED = {"1": "STOP", "2": "MAX_TOKENS", "3": "SAFETY", "4": "RECITATION", "5": "OTHER"}
 # Members of a candidate that have no place in OpenAI's answer: kept under `extra_content.google`.
 _KEPT = {
     "finishMessage": "finish_message",
@@ -70,22 +71,22 @@ class Candidate:
 
     def feed(self, candidate: Json) -> Iterator[Json]:
         """The choices that this piece of the candidate comes to."""
-        content = candidate.get("content")
-        for part in (content.get("parts") or ()) if isinstance(content, dict) else ():
-            if isinstance(part, dict) and (delta := self._part(part)):
+        for part in objects(an_object(candidate.get("content")).get("parts")):
+            if delta := self._part(part):
                 yield self._choice(delta)
         self._keep(candidate)
-        if isinstance(logprobs := candidate.get("logprobsResult"), dict):
+        if logprobs := an_object(candidate.get("logprobsResult")):
             yield {**self._choice({}), "logprobs": {"content": list(_logprobs(logprobs)), "refusal": None}}
-        if (reason := candidate.get("finishReason")) and reason != "FINISH_REASON_UNSPECIFIED":
+        said = candidate.get("finishReason")
+        if (reason := _NUMBERED.get(str(said), str(said or ""))) not in ("", "FINISH_REASON_UNSPECIFIED"):
             yield from self._left_open()
-            yield self._finished(_NUMBERED.get(reason, str(reason)), candidate.get("finishMessage"))
+            yield self._finished(reason, candidate.get("finishMessage"))
 
     def feedback(self, feedback: Json, alone: bool) -> Iterator[Json]:
         """What Gemini says of the prompt; if it blocked it there is no candidate: a refusal, finished by the filter."""
         self._google["prompt_feedback"] = feedback
         if alone and (reason := feedback.get("blockReason")):
-            refusal = feedback.get("blockReasonMessage") or f"Gemini blocked the prompt: {reason}"
+            refusal = text(feedback.get("blockReasonMessage")) or f"Gemini blocked the prompt: {reason}"
             ended = {"finish_reason": "content_filter", "native_finish_reason": str(reason)}
             yield {**self._choice({"content": "", "refusal": refusal}), **ended}
 
@@ -105,7 +106,9 @@ class Candidate:
 
     def _part(self, part: Json) -> Json:
         kind = next((kind for kind in _PARTS if kind in part), None)
-        signature = part.get("thoughtSignature")
+        if part.get("thought") is True and kind != "text":  # a sketch of the picture to come
+            kind = None
+        signature = text(part.get("thoughtSignature"))
         if signature and kind not in ("functionCall", "inlineData"):
             self._google["thought_signature"] = signature
         delta = _PARTS[kind](self, part) if kind else self._raw(part)
@@ -113,13 +116,13 @@ class Candidate:
         return delta
 
     def _words(self, part: Json) -> Json:
-        text = part["text"]
-        if not isinstance(text, str) or not text:
+        words = text(part["text"])
+        if not words:
             return {}
         if part.get("thought") is True:
-            return {"reasoning_content": text}
-        self._text.add(text)
-        return {"content": text}
+            return {"reasoning_content": words}
+        self._text.add(words)
+        return {"content": words}
 
     def _call(self, part: Json) -> Json:
         call = self._calls.feed(part)
@@ -141,19 +144,19 @@ class Candidate:
             yield self._choice(self._called(call))
 
     def _media(self, part: Json) -> Json:
-        blob = part["inlineData"] if isinstance(part["inlineData"], dict) else {}
-        mime, data = str(blob.get("mimeType")), blob.get("data") or ""
+        blob = an_object(part["inlineData"])
+        mime, data = text(blob.get("mimeType")), text(blob.get("data"))
         if mime.startswith("audio/"):
             return {"audio": {"data": data, "mime_type": mime}}
         url = {"url": f"data:{mime};base64,{data}"}
         return {"images": [{"type": "image_url", "image_url": url, **_signature(part.get("thoughtSignature"))}]}
 
     def _code(self, part: Json) -> Json:
-        code = part["executableCode"] or {}
-        return self._fenced(part, str(code.get("code") or ""), str(code.get("language") or "").lower())
+        code = an_object(part["executableCode"])
+        return self._fenced(part, text(code.get("code")), text(code.get("language")).lower())
 
     def _output(self, part: Json) -> Json:
-        return self._fenced(part, str((part["codeExecutionResult"] or {}).get("output") or ""), "")
+        return self._fenced(part, text(an_object(part["codeExecutionResult"]).get("output")), "")
 
     def _fenced(self, part: Json, inside: str, language: str) -> Json:
         """Code as a client can show it; as it came it is kept beside."""
@@ -162,9 +165,9 @@ class Candidate:
             return {}
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", inside)), default=0))
         lead, end = "" if self._text.at_line_start else "\n", "" if inside.endswith("\n") else "\n"
-        text = f"{lead}{fence}{language}\n{inside}{end}{fence}\n"
-        self._text.add(text, counted=False)
-        return {"content": text}
+        shown = f"{lead}{fence}{language}\n{inside}{end}{fence}\n"
+        self._text.add(shown, counted=False)
+        return {"content": shown}
 
     def _raw(self, part: Json) -> Json:
         self._google.setdefault("parts", []).append(part)
@@ -172,12 +175,10 @@ class Candidate:
 
     def _keep(self, candidate: Json) -> None:
         self._google.update((ours, candidate[theirs]) for theirs, ours in _KEPT.items() if candidate.get(theirs))
-        if isinstance(grounding := candidate.get("groundingMetadata"), dict):
-            self._grounding = {**self._grounding, **grounding}
-        metadata = candidate.get("citationMetadata")
-        if isinstance(metadata, dict):
-            cited = metadata.get("citations") or metadata.get("citationSources") or ()
-            self._citations += [one for one in cited if isinstance(one, dict) and one not in self._citations]
+        self._grounding = {**self._grounding, **an_object(candidate.get("groundingMetadata"))}
+        metadata = an_object(candidate.get("citationMetadata"))
+        cited = objects(metadata.get("citations") or metadata.get("citationSources"))
+        self._citations += [one for one in cited if one not in self._citations]
 
     def _finished(self, reason: str, message: Any) -> Json:
         if reason in FAILED or (reason not in FINISH and not self._said):
@@ -205,12 +206,12 @@ def _signature(signature: Any) -> Json:
 
 def _logprobs(result: Json) -> Iterator[Json]:
     """OpenAI's list of tokens: the chosen ones, each with its alternatives. Bytes are the token's UTF-8."""
-    tops = result.get("topCandidates") or []
-    for at, chosen in enumerate(result.get("chosenCandidates") or ()):
-        top = tops[at].get("candidates") or () if at < len(tops) else ()
+    tops = objects(result.get("topCandidates"))
+    for at, chosen in enumerate(objects(result.get("chosenCandidates"))):
+        top = objects(tops[at].get("candidates")) if at < len(tops) else []
         yield {**_token(chosen), "top_logprobs": [_token(one) for one in top]}
 
 
 def _token(said: Json) -> Json:
-    token = str(said.get("token") or "")
+    token = text(said.get("token"))
     return {"token": token, "logprob": said.get("logProbability") or 0.0, "bytes": list(token.encode(errors="replace"))}

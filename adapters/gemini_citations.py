@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from llmproxy.chat import Json
+
+from .gemini_shapes import an_object, number, objects
+from .gemini_shapes import text as words
 
 
 class Text:
@@ -60,15 +62,15 @@ def url_citations(text: Text, grounding: Json, citations: list[Json]) -> list[Js
 
 
 def _grounded(text: Text, grounding: Json) -> Iterator[Json]:
-    sources = [_source(chunk) for chunk in _objects(grounding.get("groundingChunks"))]
-    supports = list(_objects(grounding.get("groundingSupports")))
+    sources = [_source(chunk) for chunk in objects(grounding.get("groundingChunks"))]
+    supports = objects(grounding.get("groundingSupports"))
     for support in supports:
-        segment = support.get("segment") or {}
-        first, last = _number(segment.get("startIndex")), _number(segment.get("endIndex"))
-        start, end = text.place(first, last, segment.get("text") or "")
-        for number in support.get("groundingChunkIndices") or ():
-            if number < len(sources) and sources[number].get("uri"):
-                yield _annotation(sources[number], start, end)
+        segment = an_object(support.get("segment"))
+        start, end = text.place(*_range(segment), words(segment.get("text")))
+        indices = support.get("groundingChunkIndices")
+        for at, source in enumerate(sources):
+            if isinstance(indices, list) and at in indices and source.get("uri"):
+                yield _annotation(source, start, end)
     if not supports:
         yield from (_annotation(source, 0, len(text)) for source in sources if source.get("uri"))
 
@@ -76,16 +78,12 @@ def _grounded(text: Text, grounding: Json) -> Iterator[Json]:
 def _cited(text: Text, citations: list[Json]) -> Iterator[Json]:
     for citation in citations:
         if citation.get("uri"):
-            start, end = text.place(_number(citation.get("startIndex")), _number(citation.get("endIndex")))
-            yield _annotation(citation, start, end)
+            yield _annotation(citation, *text.place(*_range(citation)))
 
 
 def _annotation(source: Json, start: int, end: int) -> Json:
-    title = source.get("title") or ""
-    return {
-        "type": "url_citation",
-        "url_citation": {"url": source["uri"], "title": title, "start_index": start, "end_index": end},
-    }
+    cited = {"url": words(source["uri"]), "title": words(source.get("title")), "start_index": start, "end_index": end}
+    return {"type": "url_citation", "url_citation": cited}
 
 
 def _source(chunk: Json) -> Json:
@@ -93,9 +91,6 @@ def _source(chunk: Json) -> Json:
     return next((source for source in chunk.values() if isinstance(source, dict)), {})
 
 
-def _objects(value: Any) -> Iterator[Json]:
-    return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else iter(())
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0  # absent is the beginning
+def _range(segment: Json) -> tuple[int, int]:
+    """In bytes; a beginning that is absent is the very beginning."""
+    return number(segment.get("startIndex")), number(segment.get("endIndex"))

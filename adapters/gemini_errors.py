@@ -12,6 +12,8 @@ from llmproxy import blame
 from llmproxy.chat import Json
 from llmproxy.errors import UpstreamError
 
+from .gemini_shapes import objects
+
 BAD_KEY = frozenset(("API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED"))
 # Used up for longer than anyone would wait, or never granted.
 _HOPELESS = re.compile(r"PerDay|PerMonth", re.IGNORECASE)
@@ -55,7 +57,7 @@ def _google_error(body: bytes) -> Json:
 
 
 def _read(error: Json, status: int, headers: Mapping[str, str], secret: str) -> UpstreamError:
-    details = [one for one in error.get("details") or () if isinstance(one, dict)]
+    details = objects(error.get("details"))
     number = _status(error, status, details)
     translated: Json = {
         "message": error.get("message"),
@@ -69,7 +71,7 @@ def _read(error: Json, status: int, headers: Mapping[str, str], secret: str) -> 
 
 
 def _status(error: Json, status: int, details: list[Json]) -> int:
-    if any(one.get("reason") in BAD_KEY for one in details) or _NO_KEY.search(str(error.get("message"))):
+    if any(str(one.get("reason")) in BAD_KEY for one in details) or _NO_KEY.search(str(error.get("message"))):
         return 401
     if status < 400:
         said = error.get("code")
@@ -86,7 +88,7 @@ def _code(error: Json, status: int) -> str:
 
 def _violations(details: list[Json]) -> Iterator[Json]:
     for detail in details:
-        yield from (one for one in detail.get("violations") or () if isinstance(one, dict))
+        yield from objects(detail.get("violations"))
 
 
 def _is_hopeless(violation: Json) -> bool:

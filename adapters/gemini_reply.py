@@ -8,6 +8,7 @@ from hashlib import blake2s
 from llmproxy.chat import Chat, Json
 
 from .gemini_candidate import Candidate
+from .gemini_shapes import an_object, number, objects
 from .gemini_signatures import Signatures
 from .gemini_usage import render_usage
 
@@ -23,13 +24,11 @@ class Answer:
 
     def feed(self, event: Json) -> Iterable[Json]:
         self._head = self._read_head(event)
-        candidates = [one for one in event.get("candidates") or () if isinstance(one, dict)]
+        candidates = objects(event.get("candidates"))
         for candidate in candidates:
-            index = candidate.get("index")
-            state = self._candidate(index if isinstance(index, int) else 0)
+            state = self._candidate(number(candidate.get("index")))
             yield from (self._chunk(choice) for choice in state.feed(candidate))
-        feedback = event.get("promptFeedback")
-        if isinstance(feedback, dict) and feedback:
+        if feedback := an_object(event.get("promptFeedback")):
             yield from (self._chunk(choice) for choice in self._candidate(0).feedback(feedback, not candidates))
         usage = render_usage(event.get("usageMetadata"))
         if usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 from typing import Any
 
 import orjson
@@ -423,3 +424,36 @@ def test_base64_of_a_picture_is_handed_on_untouched() -> None:
     data = base64.b64encode(bytes(range(256)) * 400).decode()
     got = message(event({"inlineData": {"mimeType": "image/png", "data": data}}, finish=STOP))
     assert got["images"][0]["image_url"]["url"].endswith(data)
+
+
+def mangled(value: Any, dice: random.Random) -> Any:
+    """The value with some of its members gone or of another type."""
+    if dice.random() < 0.07:
+        return dice.choice([None, -1, 7, 1.5, "", "x", True, [], {}, [None], [[]], {"a": 1}, [7]])
+    if isinstance(value, dict):
+        return {key: mangled(one, dice) for key, one in value.items() if dice.random() > 0.02}
+    return [mangled(one, dice) for one in value] if isinstance(value, list) else value
+
+
+def test_whatever_gemini_sends_is_translated_or_its_own_failure() -> None:
+    last = event(
+        text("b"),
+        {"executableCode": {"code": "1", "language": "PYTHON"}},
+        {"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"},
+        finish=STOP,
+        groundingMetadata=grounding((0, 1, "a")),
+        citationMetadata={"citations": [{"startIndex": 0, "endIndex": 1, "uri": "https://a.example"}]},
+        logprobsResult={"chosenCandidates": [{"token": "a"}], "topCandidates": [{"candidates": [{"token": "a"}]}]},
+        usageMetadata={"promptTokenCount": 1, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1}]},
+        promptFeedback={"blockReason": "SAFETY"},
+    )
+    pieces: Json = {"partialArgs": [{"jsonPath": "$.a[0]", "stringValue": "x"}]}
+    whole = [event(text("a", thought=True)), event(call("f", {"x": 1}), call("g", **pieces)), last]
+    adapter, dice, failures = gemini(), random.Random(1), 0
+    for _ in range(400):
+        events = [{key: mangled(value, dice) for key, value in one.items()} for one in whole]
+        try:
+            read(sse(*events), 10**9, stream=True, adapter=adapter)
+        except UpstreamError:
+            failures += 1
+    assert 0 < failures < 400

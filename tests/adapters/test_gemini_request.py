@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 from typing import Any
 
 import orjson
@@ -616,3 +617,43 @@ def test_safety_settings_of_the_config_are_the_default() -> None:
 
 def test_thoughts_can_be_hidden_by_the_config() -> None:
     assert "generationConfig" not in rendered(asking(), gemini(thoughts=False))
+
+
+def mangled(value: Any, dice: random.Random) -> Any:
+    """The value with some of its members gone or of another type."""
+    if dice.random() < 0.07:
+        return dice.choice([None, -1, 7, 1.5, "", "x", True, [], {}, [None], [[]], {"a": 1}, [7]])
+    if isinstance(value, dict):
+        return {key: mangled(one, dice) for key, one in value.items() if dice.random() > 0.02}
+    return [mangled(one, dice) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3.5-flash", "gemma-3"])
+def test_whatever_a_client_sends_is_rendered_or_refused_as_its_mistake(model: str) -> None:
+    signed = calling(("a", "time", "{}"), extra_content={"google": {"thought_signature": "c2ln"}})
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}", "detail": "low"}}
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    file = {"type": "file", "file": {"file_data": "AAAA", "filename": "a.pdf"}}
+    whole: Json = {
+        "messages": [user([picture, sound, file]), signed, result("a", [picture]), user("!")],
+        "tools": [WEATHER, TIME, {"googleSearch": {}}, {"type": "web_search"}],
+        "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [TIME]}},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"schema": {"$ref": "#/$defs/A", "$defs": {"A": {}}}},
+        },
+        "reasoning": {"effort": "low", "max_tokens": 3},
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "Kore"},
+        "stop": ["a"],
+        "google": {"tools": [{"googleSearch": {}}], "toolConfig": {}},
+        "extra_body": {"google": {"thinking_config": {}}},
+        "generationConfig": {"top_k": 1},
+    }
+    adapter, dice, refused = gemini(), random.Random(1), 0
+    for _ in range(400):
+        try:
+            adapter.request(Chat({key: mangled(value, dice) for key, value in whole.items()}, model))
+        except BadRequest:
+            refused += 1
+    assert 0 < refused < 400
