@@ -96,7 +96,6 @@ class UpstreamError(GatewayError):
     """
 
     status = 502
-    code: str | None = "upstream_error"
     retry_here = False
     try_elsewhere = True
     blames = True

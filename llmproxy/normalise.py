@@ -15,6 +15,7 @@ from .errors import Truncated, UpstreamError
 
 FINISHES = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 _ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))
+_OTHER_NAMES = frozenset(("reasoning", "reasoning_details"))
 _TEXT = ("content", "reasoning_content", "reasoning", "refusal")
 _REAL = (*_TEXT, "tool_calls", "function_call", "audio", "images", "annotations", "reasoning_details")
 
@@ -42,7 +43,7 @@ class Reasoning:
 
     def feed(self, chunk: Json) -> Iterable[Json]:
         for choice, delta in deltas(chunk):
-            if "reasoning" in delta or isinstance(delta.get("content"), list):
+            if not _OTHER_NAMES.isdisjoint(delta) or isinstance(delta.get("content"), list):
                 chunk = with_delta(chunk, _same(chunk, choice), _one_name(delta))
         return (chunk,)
 
@@ -65,12 +66,19 @@ def _one_name(delta: Json) -> Json:
         delta["content"] = text
         if thoughts:
             delta["reasoning_content"] = thoughts
-    reasoning = delta.get("reasoning")
+    details = delta.get("reasoning_details")
+    reasoning = delta.get("reasoning") or _detailed(details)
     if isinstance(reasoning, str) and reasoning and not delta.get("reasoning_content"):
         delta["reasoning_content"] = reasoning
-    if not delta.get("reasoning_details"):
+    if not details:
         delta.pop("reasoning", None)
     return delta
+
+
+def _detailed(details: object) -> str:
+    """The text of reasoning that comes in details alone, as OpenRouter does for some models when not streamed (recorded)."""
+    parts = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    return "".join(text for one in parts if isinstance(text := one.get("text") or one.get("summary"), str))
 
 
 def _parts(parts: list[Any]) -> tuple[str, str]:
