@@ -294,12 +294,13 @@ def cited(got: Json) -> list[tuple[str, str]]:
     return [(one["url"], got["content"][one["start_index"] : one["end_index"]]) for one in citations]
 
 
-def test_sources_have_offsets_in_characters_where_gemini_counts_bytes() -> None:
+@pytest.mark.parametrize("quoted", ["ist naß.", ""])
+def test_sources_have_offsets_in_characters_where_gemini_counts_bytes(quoted: str) -> None:
     words = "Zürich 🌧 ist naß."
     start, end = words.encode().index(b"ist"), len(words.encode())
     got = message(
         event(text("Zürich 🌧 ")),
-        event(text("ist naß."), finish=STOP, groundingMetadata=grounding((start, end, "ist naß."))),
+        event(text("ist naß."), finish=STOP, groundingMetadata=grounding((start, end, quoted))),
     )
     assert cited(got) == [("https://a.example", "ist naß."), ("https://b.example", "ist naß.")]
     assert got["annotations"][0]["url_citation"]["title"] == "A"
