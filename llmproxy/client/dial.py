@@ -87,6 +87,8 @@ async def _tunnel(connection: Connection, route: Route, proxy: Proxy) -> None:
     if not 200 <= answer.status < 300:
         message = f"The proxy refused the connection with status {answer.status}."
         raise Unreachable(message, retry_here=answer.status >= 500)
+    if answer.pieces:
+        raise Unreachable("The proxy sent more than was asked for.")
 
 
 @contextmanager

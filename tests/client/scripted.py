@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -13,6 +13,11 @@ from ssl import SSLContext
 Talk = Callable[["Peer"], Awaitable[None]]
 
 LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+async def collect(pieces: AsyncIterable[bytes], into: list[bytes]) -> None:
+    async for piece in pieces:
+        into.append(piece)
 
 
 def answer(body: bytes = b"ok", status: str = "200 OK", *fields: str) -> bytes:
@@ -31,10 +36,12 @@ LAST = b"0\r\n\r\n"
 class Peer:
     """The provider's end of one connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, provider: Provider, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.provider = provider
         self.reader = reader
         self.writer = writer
         self.requests: list[bytes] = []
+        self.ended = asyncio.Event()
 
     async def request(self) -> bytes:
         """Reads one request, body included. Raises IncompleteReadError when the client has gone instead."""
@@ -88,7 +95,7 @@ async def serving(talk: Talk, ssl: SSLContext | None = None, host: str = "127.0.
     tasks: set[asyncio.Task[None] | None] = set()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = Peer(reader, writer)
+        peer = Peer(provider, reader, writer)
         provider.peers.append(peer)
         tasks.add(asyncio.current_task())
         try:
@@ -97,6 +104,7 @@ async def serving(talk: Talk, ssl: SSLContext | None = None, host: str = "127.0.
             pass
         finally:
             writer.close()
+            peer.ended.set()
 
     server = await asyncio.start_server(meet, host, 0, ssl=ssl)
     provider = Provider(server.sockets[0].getsockname()[1], "https" if ssl else "http")

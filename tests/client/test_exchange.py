@@ -14,7 +14,7 @@ from llmproxy.client import Client, Incoming
 from llmproxy.client.connection import HIGH_WATER, SLICE
 from llmproxy.errors import BadRequest, Dropped, Malformed, Truncated, Unreachable
 from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, saying, saying_once
+from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, collect, saying, saying_once
 
 
 def ask(provider: Provider, body: bytes = b"{}", method: str = "POST") -> Outgoing:
@@ -136,11 +136,10 @@ CUT = {
 @pytest.mark.parametrize("name", CUT)
 async def test_a_body_that_is_cut_never_ends_quietly(serve: Serve, client: Client, name: str) -> None:
     provider = await serve(saying_once(CUT[name]))
-    pieces = []
+    pieces: list[bytes] = []
     async with client.send(ask(provider), connect=5) as incoming:
         with pytest.raises(Truncated):
-            async for piece in incoming:
-                pieces.append(piece)
+            await collect(incoming, pieces)
     assert b"".join(pieces) in CUT[name]  # what came before the cut was given
     assert pieces
 

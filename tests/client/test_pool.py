@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -37,9 +38,8 @@ async def test_requests_at_once_have_connections_of_their_own(serve: Serve, clie
 
 async def test_the_connection_used_last_is_used_next(serve: Serve, client: Client) -> None:
     provider = await serve(saying(answer()))
-    async with client.send(ask(provider), connect=5):  # leaves last
-        async with client.send(ask(provider), connect=5):
-            pass
+    async with client.send(ask(provider), connect=5), client.send(ask(provider), connect=5):
+        pass  # the first one leaves last
     await read(client, provider)
     assert [len(peer.requests) for peer in provider.peers] == [2, 1]
 
@@ -58,9 +58,7 @@ NOT_KEPT = {
 
 
 @pytest.mark.parametrize("name", NOT_KEPT)
-async def test_a_connection_is_closed_when_the_answer_says_or_shows_it(
-    serve: Serve, client: Client, name: str
-) -> None:
+async def test_a_connection_is_closed_when_the_answer_says_or_shows_it(serve: Serve, client: Client, name: str) -> None:
     provider = await serve(saying(NOT_KEPT[name]))
     assert [await read(client, provider), await read(client, provider)] == [b"ok", b"ok"]
     assert len(provider.peers) == 2
@@ -181,10 +179,8 @@ async def test_no_request_fails_where_idle_times_meet(serve: Serve, client: Clie
                 await peer.say(answer())
 
     async def patiently(peer: Peer) -> None:
-        try:
+        with suppress(TimeoutError):
             await talk(peer)
-        except TimeoutError:
-            pass
 
     provider = await serve(patiently)
     for turn in range(400):
