@@ -95,7 +95,7 @@ def _as_error(parsed: object) -> Json:
 def _prose(body: bytes) -> Json:
     """A body that is no JSON: plain text is the message, of a web page nothing is kept."""
     text = body.decode("utf-8", "replace").strip()
-    return {} if text.startswith("<") else {"message": text[:_TOO_LONG] or None}
+    return {"message": None if text.startswith("<") else text[:_TOO_LONG], "code": "upstream_error"}
 
 
 def _status(status: int, error: Json) -> int:

@@ -16,10 +16,11 @@ import orjson
 from . import blame as _blame
 from .adapter import Step
 from .chat import Chat, Json, Usage
+from .clean import is_clean
 from .completions import FromText, as_text
 from .errors import Malformed, Truncated, UpstreamError
 from .fold import Fold, unfold
-from .normalise import FINISHES, Envelope, Reasoning, ToolCalls
+from .normalise import Envelope, Reasoning, ToolCalls
 from .sse import DONE, MAX_EVENT, Events, frame
 
 # What may stand between the quotes of a JSON string.
@@ -242,7 +243,7 @@ class Relay:
         except Malformed:
             yield from self._not_whole(body)
             return
-        if self._fold is not None and len(self._steps) == 2 and _is_clean(whole):
+        if self._fold is not None and len(self._steps) == 2 and is_clean(whole):
             self._envelope.usage = Usage.parse(whole["usage"]) if whole.get("usage") else None
             self.done = True
             yield body
@@ -294,42 +295,3 @@ def _object(parsed: Any, name: bytes = b"") -> Json:
 def _is_completion(chunk: Json) -> bool:
     choices = chunk.get("choices")
     return isinstance(choices, list) and any(isinstance(one, dict) and "message" in one for one in choices)
-
-
-def _is_clean(whole: Any) -> bool:
-    """Whether an answer may leave as the bytes that came."""
-    if not isinstance(whole, dict) or whole.get("error") or whole.get("object") != "chat.completion":
-        return False
-    choices = whole.get("choices")
-    if (
-        not choices
-        or not isinstance(choices, list)
-        or not whole.get("id")
-        or not whole.get("model")
-        or not whole.get("created")
-    ):
-        return False
-    return isinstance(whole.get("usage", {}), dict) and all(map(_is_clean_choice, choices))
-
-
-def _is_clean_choice(choice: Any) -> bool:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict) or choice.get("finish_reason") not in FINISHES or "delta" in choice:
-        return False
-    if (
-        "reasoning" in message
-        or message.get("role") != "assistant"
-        or isinstance(message.get("content", ()), list | tuple)
-    ):
-        return False
-    return not message.get("tool_calls") or (
-        choice["finish_reason"] in ("tool_calls", "length", "content_filter")
-        and all(map(_is_clean_call, message["tool_calls"]))
-    )
-
-
-def _is_clean_call(call: Any) -> bool:
-    if not isinstance(call, dict) or not call.get("id") or not call.get("type"):
-        return False
-    function = call.get("function")
-    return function is None or (isinstance(function, dict) and isinstance(function.get("arguments"), str))
