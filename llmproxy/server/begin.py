@@ -44,8 +44,7 @@ async def answer(
     running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
     running.tape = detached.tape
     running.note[LEAVING] = leaving
-    if running.task is not None:
-        running.task.add_done_callback(lambda _: _ended(inflight, limits))
+    running.task.add_done_callback(lambda _: _ended(inflight, limits))
     return await follow(request, running, 0)
 
 
@@ -55,8 +54,7 @@ async def stop(request: web.Request, id: str) -> web.Response:
     status: Literal["cancelled", "not_found"] = "not_found"
     if running is not None and (running.cancel("api") or running.state == "cancelled"):
         status = "cancelled"
-        if running.task is not None:
-            await asyncio.wait({running.task})
+        await asyncio.wait({running.task})
     return web.json_response({"status": status, "request_id": id})
 
 

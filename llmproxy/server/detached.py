@@ -183,7 +183,7 @@ class Detached:
 
     def _facts(self, running: Running) -> Json:
         trace, now = running.trace, asyncio.get_running_loop().time()
-        usage = running.reply.translator.usage if running.reply else None
+        usage = running.usage
         first = running.first_frame
         tokens, _ = running.tokens
         return {
