@@ -2,6 +2,7 @@
 
 from .errors import ConfigError
 from .load import load
+from .reach import Reach, reach
 from .values import (
     Alias,
     Breaker,
@@ -30,10 +31,12 @@ __all__ = [
     "Mode",
     "OnDisconnect",
     "Provider",
+    "Reach",
     "Rule",
     "Server",
     "Storage",
     "Timeouts",
     "When",
     "load",
+    "reach",
 ]

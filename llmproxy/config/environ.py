@@ -19,6 +19,7 @@ SETTINGS = {
     "LLMPROXY_HOST": ("server", "host"),
     "LLMPROXY_PORT": ("server", "port"),
     "LLMPROXY_WORKERS": ("server", "workers"),
+    "LLMPROXY_DISCOVER": ("server", "discover"),
     "LLMPROXY_LOG_LEVEL": ("logs", "level"),
     "LLMPROXY_LOG_FORMAT": ("logs", "format"),
     "LLMPROXY_DATA_DIR": ("storage", "dir"),
@@ -66,7 +67,9 @@ def _provider(name: str, declared: Environment, environ: Environ) -> Provider | 
     base_url = base_url_from(declared, environ)
     if not is_usable(declared, key, base_url):
         return None
-    return Provider(name, name, base_url or declared.base_url, key, options=options_from(declared, environ))
+    source = next((one for one in (*declared.keys, *declared.base_urls) if environ.get(one, "").strip()), "")
+    options = options_from(declared, environ)
+    return Provider(name, name, base_url or declared.base_url, key, options=options, source=source)
 
 
 def is_usable(declared: Environment, key: str, base_url: str) -> bool:

@@ -19,8 +19,8 @@ from .values import Config, Key, Limits, Logs, Mode, Provider, Server, Storage
 _TOP = ("server", "limits", "logs", "storage", "providers", "aliases", "modes", "default_model")
 
 
-def read(path: pathlib.Path, environ: Mapping[str, str]) -> tuple[Config, frozenset[str]]:
-    """The file's Config, and the names of providers that it switches off."""
+def read(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
+    """What the file says, and nothing else. Raises ConfigError."""
     source = _source(path)
     try:
         return _parse(_toml(source, path), environ, path)
@@ -48,7 +48,7 @@ def _toml(source: str, path: pathlib.Path) -> Table:
         raise ConfigError(f"{path}:{place}: is not valid TOML: {problem[:1].lower()}{problem[1:]}") from None
 
 
-def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> tuple[Config, frozenset[str]]:
+def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> Config:
     for key in document:
         if key not in _TOP:
             raise Wrong((key,), f"there is no such setting{suggestion(key, _TOP)}; known are {listing(_TOP)}")
@@ -56,7 +56,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> t
     wanted = {name: table for name, table in tables.items() if is_enabled(table, ("providers", name))}
     document = substitute({**document, "providers": wanted}, environ)
     providers = _providers(document["providers"], environ, path.parent)
-    config = Config(
+    return Config(
         server=_server(document.get("server", {})),
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
@@ -66,8 +66,8 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> t
         modes=_modes(document.get("modes", {})),
         default_model=text(document.get("default_model", ""), ("default_model",)),
         source=str(path),
+        switched_off=frozenset(tables.keys() - wanted.keys()),
     )
-    return config, frozenset(tables.keys() - wanted.keys())
 
 
 def _providers(tables: Table, environ: Mapping[str, str], folder: pathlib.Path) -> dict[str, Provider]:

@@ -30,12 +30,11 @@ def load(
     environ = os.environ if environ is None else environ
     path = path or _file(environ)
     config = Config()
-    switched_off: frozenset[str] = frozenset()
     if path:
         from .file import read
 
-        config, switched_off = read(path, environ)
-    config = _with_environment(config, environ, switched_off)
+        config = read(path, environ)
+    config = _with_environment(config, environ)
     config = replace(config, server=replace(config.server, **overrides or {}))
     _refuse_open_door(config.server)
     return config
@@ -48,11 +47,11 @@ def _file(environ: Mapping[str, str]) -> pathlib.Path | None:
     return here if here.is_file() else None
 
 
-def _with_environment(config: Config, environ: Mapping[str, str], switched_off: frozenset[str]) -> Config:
+def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
     changes = _settings(environ)
     server = replace(config.server, **changes.get("server", {}))
     own = {provider.name for provider in config.providers}
-    found = tuple(env.providers(environ, own | switched_off))
+    found = tuple(env.providers(environ, own | config.switched_off))
     return replace(
         config,
         server=replace(server, keys=(*server.keys, *env.client_keys(environ))),

@@ -10,12 +10,12 @@ from .. import catalog
 from ..adapter import Environment
 from .addresses import completed, problem_with
 from .environ import Environ, base_url_from, environment_of, first, is_local, options_from
-from .errors import Path, Wrong, suggestion
+from .errors import Path, Wrong, dotted, suggestion
 from .tables import Table, expect_table, fields, listing, text
 from .values import Provider
 
-_SPECIAL = ("name", "options", "api_key_file", "enabled", "adapter", "base_url", "api_key")
-_KNOWN = {*Provider.__dataclass_fields__, *_SPECIAL} - {"name"}
+_SPECIAL = ("name", "options", "source", "api_key_file", "enabled", "adapter", "base_url", "api_key")
+_KNOWN = {*Provider.__dataclass_fields__, *_SPECIAL} - {"name", "source"}
 
 
 def parse_provider(name: str, value: object, path: Path, environ: Environ, folder: pathlib.Path) -> Provider:
@@ -36,6 +36,7 @@ def parse_provider(name: str, value: object, path: Path, environ: Environ, folde
         base_url=base_url,
         api_key=_written_key(table, path, folder) or _found_key(name, path, declared, base_url, environ),
         options=options,
+        source=dotted(path),
         **fields(Provider, settings, path, aside=_SPECIAL),
     )
 

@@ -52,6 +52,7 @@ class Provider:
     verify_tls: bool = True
     ca_file: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    source: str = ""  # what made it: a file, or the variable that holds its key or address
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class Server:
     drain_timeout: float = 20.0
     workers: int = 1
     page: bool = True
+    discover: bool = True  # look for model servers on this machine at the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +179,4 @@ class Config:
     modes: Mapping[str, Mode] = field(default_factory=dict)
     default_model: str = ""  # asked for where a client names none; empty: it must name one
     source: str = ""  # the file this was read from
+    switched_off: frozenset[str] = frozenset()  # providers with `enabled = false`

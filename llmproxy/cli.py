@@ -1,0 +1,94 @@
+"""The command line: which commands there are, what they take, and how a failure ends the process."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .config import ConfigError
+
+WRONG_CONFIG = 2  # the exit code of a configuration that cannot be used; argparse's for a wrong command line, too
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(argv)
+    # Each command is imported only when it is asked for: `serve` must not pay for what `chat` needs.
+    command = importlib.import_module(f"llmproxy.commands.{given.command}")
+    try:
+        return int(command.main(given))
+    except ConfigError as error:
+        print(f"llmproxy: {error}", file=sys.stderr)
+        return WRONG_CONFIG
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has had enough (`| head`)
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llmproxy", description="One light process that makes every model look like OpenAI."
+    )
+    parser.add_argument("--version", action="version", version=f"llmproxy {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _serve(commands.add_parser("serve", help="run the gateway"))
+    _chat(commands.add_parser("chat", help="talk to a model through the running gateway"))
+    _models(commands.add_parser("models", help="list what the running gateway offers"))
+    _check(commands.add_parser("check", help="validate the configuration"))
+    _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
+    return parser
+
+
+def _serve(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", help="address to listen on (127.0.0.1)")
+    command.add_argument("--port", type=_port, help="port to listen on (8811); 0 takes a free one")
+    command.add_argument("--workers", type=_count, help="processes that share the port (1)")
+    _config(command)
+
+
+def _chat(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", nargs="?", default="", help="an alias, a model, or provider/model")
+    command.add_argument("--system", default="", metavar="TEXT", help="what the model is told beforehand")
+    command.add_argument("--once", metavar="QUESTION", help="ask this, print the answer, and end")
+    _address(command)
+
+
+def _models(command: argparse.ArgumentParser) -> None:
+    _address(command)
+
+
+def _check(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--call", action="store_true", help="ask every provider for a first word, and show a table")
+    _config(command)
+
+
+def _conformance(command: argparse.ArgumentParser) -> None:
+    command.add_argument("url", metavar="URL", help="a base_url, as http://127.0.0.1:8811/v1")
+
+
+def _config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="a configuration file (./llmproxy.toml if there is one)"
+    )
+
+
+def _address(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--base-url", metavar="URL", help="of the gateway (http://127.0.0.1:8811/v1)")
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")

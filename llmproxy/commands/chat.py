@@ -1,0 +1,130 @@
+"""`llmproxy chat`: a conversation in the terminal, through the running gateway and the real openai SDK."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llmproxy.config import reach
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+_GREY, _PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+def main(given: argparse.Namespace) -> int:
+    try:
+        from openai import OpenAI
+    except ImportError:
+        print("llmproxy: chat needs the openai SDK: pip install 'llmproxy[chat]'", file=sys.stderr)
+        return 1
+    place = reach(given.base_url)
+    client = OpenAI(base_url=place.base_url, api_key=place.key or "none", max_retries=0)
+    with client:
+        talk = Talk(client, given.model, _beginning(given.system))
+        if given.once is not None:
+            return 0 if talk.ask(given.once) else 1
+        _converse(talk)
+    return 0
+
+
+def _beginning(system: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": system}] if system else []
+
+
+def _converse(talk: Talk) -> None:
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  # gives input() its history and its editing
+    print(f"{talk.model or 'the default model'}; Ctrl-C stops an answer, Ctrl-D ends", file=sys.stderr)
+    while True:
+        try:
+            question = input("> ")
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if question.strip():
+            talk.ask(question)
+
+
+@dataclass(slots=True)
+class Talk:
+    """One conversation: what was said so far goes along with every question."""
+
+    client: OpenAI
+    model: str
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+    def ask(self, question: str) -> bool:
+        """Prints the answer as it comes. Whether it came whole; a question without any answer is taken back."""
+        import openai
+
+        self.messages.append({"role": "user", "content": question})
+        # Named by us, so that it can be cancelled in every phase, before any answer has begun.
+        request_id = f"chat-{uuid.uuid4().hex}"
+        heard: list[str] = []
+        whole = False
+        try:
+            for piece in self._pieces(request_id):
+                heard.append(piece)
+            whole = True
+        except KeyboardInterrupt:
+            self._cancel(request_id)
+        except openai.APIError as error:
+            print(f"\nllmproxy: {_said(error)}", file=sys.stderr)
+        print(flush=True)
+        self._remember("".join(heard))
+        return whole
+
+    def _pieces(self, request_id: str) -> Iterator[str]:
+        """The answer's text, printed and given on; what the model thinks is printed in grey on a terminal."""
+        streaming = self.client.chat.completions.create(
+            model=self.model,
+            messages=self.messages,  # type: ignore[arg-type]  # plain dicts in place of the SDK's TypedDicts
+            stream=True,
+            extra_headers={"X-Request-ID": request_id},
+        )
+        with streaming as chunks:
+            for chunk in chunks:
+                for choice in chunk.choices[:1]:
+                    _think(getattr(choice.delta, "reasoning_content", None))
+                    if choice.delta.content:
+                        print(choice.delta.content, end="", flush=True)
+                        yield choice.delta.content
+
+    def _cancel(self, request_id: str) -> None:
+        """On the server, too: closing our connection would do, but saying it is exact and works through any proxy."""
+        import openai
+
+        try:
+            said: Any = self.client.post(f"/requests/{request_id}/cancel", cast_to=object)
+        except (openai.APIError, KeyboardInterrupt):
+            print("\n[stopped here]", file=sys.stderr)
+        else:
+            state = said.get("state", "cancelled") if isinstance(said, dict) else "cancelled"
+            print(f"\n[{state} on the server]", file=sys.stderr)
+
+    def _remember(self, answer: str) -> None:
+        if answer:
+            self.messages.append({"role": "assistant", "content": answer})
+        else:
+            self.messages.pop()
+
+
+def _think(thought: object) -> None:
+    if isinstance(thought, str) and thought and sys.stderr.isatty():
+        print(f"{_GREY}{thought}{_PLAIN}", end="", file=sys.stderr, flush=True)
+
+
+def _said(error: Exception) -> str:
+    """The gateway's own message where there is one."""
+    body = getattr(error, "body", None)
+    if isinstance(body, dict) and isinstance(body.get("message"), str):
+        return str(body["message"])
+    cause = error.__cause__
+    return f"{error}{f' ({cause})' if cause else ''}"

@@ -1,0 +1,113 @@
+"""`llmproxy check`: whether the configuration holds, and, asked to, whether each provider answers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmproxy.config import Config, load
+from llmproxy.config.aliases import targets, unknown_providers
+
+from .table import table
+
+if TYPE_CHECKING:
+    from llmproxy.gateway import Gateway
+    from llmproxy.offers import Source
+
+_PATIENCE = 60.0  # seconds for one provider
+_NO_CHAT = re.compile(
+    r"embed|whisper|tts|audio|realtime|image|dall-e|sora|moderation|rerank|transcri|veo|aqa|lyria", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One provider's answer to a tiny question; `error` is empty if it began to answer."""
+
+    provider: str
+    model: str
+    milliseconds: float
+    error: str = ""
+
+
+def main(given: argparse.Namespace) -> int:
+    config = load(given.config)
+    source = config.source or "the environment"
+    names = ", ".join(provider.name for provider in config.providers) or "none"
+    print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
+    for doubt in unknown_providers(config.aliases, {provider.name: provider for provider in config.providers}):
+        print(f"warning: {doubt}", file=sys.stderr)
+    if not given.call:
+        return 0
+    calls = asyncio.run(_call_all(config))
+    print("\n" + table(("provider", "model", "ok", "ms", "error"), [_row(call) for call in calls]))
+    return 1 if any(call.error for call in calls) else 0
+
+
+def _row(call: Call) -> Sequence[str]:
+    return call.provider, call.model, "no" if call.error else "yes", f"{call.milliseconds:.0f}", call.error
+
+
+async def _call_all(config: Config) -> list[Call]:
+    from llmproxy.gateway import Gateway
+    from llmproxy.logs import configure
+
+    configure(config.logs)
+    gateway = Gateway.build(config)
+    try:
+        return [await _call(gateway, source, config) for source in gateway.offers.sources]
+    finally:
+        await gateway.close()
+
+
+async def _call(gateway: Gateway, source: Source, config: Config) -> Call:
+    """The time to the first word; then we hang up."""
+    from llmproxy.errors import GatewayError
+
+    name, model, error = source.provider.name, "", ""
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            model = await _model(source, config)
+            began = time.perf_counter()
+            await _first_word(gateway, f"{name}/{model}")
+    except GatewayError as failure:
+        error = f"{failure.status} {failure.message}"
+    except TimeoutError:
+        error = f"no answer within {_PATIENCE:.0f} s"
+    return Call(name, model, (time.perf_counter() - began) * 1000, error)
+
+
+async def _first_word(gateway: Gateway, model: str) -> None:
+    from llmproxy.chat import Chat
+
+    body = {"messages": [{"role": "user", "content": "Say: ok"}], "stream": True}
+    async with gateway.open(Chat({**body, "model": model}, model)):
+        pass  # entering means that a first real frame is there
+
+
+async def _model(source: Source, config: Config) -> str:
+    """A model to ask: one the config names for this provider, else a known one, else one that it lists."""
+    from llmproxy.adapter import KnowsModels, ListsModels
+    from llmproxy.errors import ModelNotFound
+    from llmproxy.offers import fetch
+
+    names = [*source.provider.models, *_named(source.provider.name, config)]
+    if not names and isinstance(source.adapter, KnowsModels):
+        names = [model.id for model in source.adapter.known_models if not _NO_CHAT.search(model.id)]
+    if not names and isinstance(source.adapter, ListsModels):
+        names = [model.id for model in await fetch(source) if not _NO_CHAT.search(model.id)]
+    if not names:
+        raise ModelNotFound("no model to ask: name some under `models`")
+    return names[0]
+
+
+def _named(provider: str, config: Config) -> list[str]:
+    every = [config.default_model, *(name for alias in config.aliases.values() for name in targets(alias))]
+    return [name.partition("/")[2] for name in every if name.startswith(f"{provider}/")]

@@ -1,0 +1,30 @@
+"""`llmproxy serve`: the configuration read, local servers looked for, and the gateway run until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from llmproxy.config import Config, load
+
+from .banner import banner
+from .discover import Search
+
+
+def main(given: argparse.Namespace) -> int:
+    overrides = {name: value for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None}
+
+    def read() -> Config:
+        return search.added_to(load(given.config, overrides=overrides))
+
+    config = load(given.config, overrides=overrides)
+    search = Search(config)
+    # This import takes longer than the search, which runs beside it: nothing waits for either.
+    from llmproxy.server import run
+    from llmproxy.server.process import PortTaken
+
+    try:
+        return run(search.added_to(config), load=read, announce=banner)
+    except PortTaken as error:
+        print(f"llmproxy: {error}; another port: llmproxy serve --port N", file=sys.stderr)
+        return 1
