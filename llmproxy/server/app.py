@@ -11,7 +11,7 @@ from ..config import Config
 from ..gateway import Gateway
 from ..inflight import Inflight
 from ..observe import Observer
-from . import health, openai, page, requests
+from . import api, health, metrics, native, openai, page, requests, threads
 from .gate import gate
 from .keys import CURRENT, INFLIGHT, OBSERVER, STORE, Current
 
@@ -29,7 +29,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store]) -> web.A
     app[INFLIGHT] = inflight
     app[OBSERVER] = observer
     app[STORE] = store
-    for face in (openai, requests, health):
+    for face in (openai, native, threads, requests, health, api, metrics):
         app.add_routes(face.routes())
     if config.server.page:
         app.add_routes(page.routes())

@@ -50,7 +50,8 @@ class File:
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.get("/", index, allow_head=True), web.get("/{path:.+}", file, allow_head=True)]
+    name = r"/{path:(?:assets/)?[\w.-]+\.[a-z0-9]+}"
+    return [web.get("/", index, allow_head=True), web.get(name, file, allow_head=True)]
 
 
 async def index(request: web.Request) -> web.Response:

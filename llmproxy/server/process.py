@@ -8,11 +8,9 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +21,7 @@ from ..gateway import Gateway
 from ..logs import configure
 from . import watch
 from .app import build
+from .folder import folder
 from .keys import CURRENT, INFLIGHT, Current
 
 if TYPE_CHECKING:
@@ -196,18 +195,6 @@ def _store(config: Config) -> Callable[[], Store]:
     def opened() -> Store:
         from ..store import Store
 
-        return Store(_folder(config) if config.storage.enabled else None, config.storage.ledger_days)
+        return Store(folder(config) if config.storage.enabled else None, config.storage.ledger_days)
 
     return opened
-
-
-def _folder(config: Config) -> Path:
-    if config.storage.dir:
-        return Path(config.storage.dir).expanduser()
-    home = os.environ.get("XDG_DATA_HOME")
-    base = (
-        Path(home)
-        if home
-        else Path.home() / ("Library/Application Support" if sys.platform == "darwin" else ".local/share")
-    )
-    return base / "llmproxy"
