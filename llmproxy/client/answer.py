@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from llmproxy.errors import Dropped, Malformed, Truncated, UpstreamError
@@ -14,6 +16,8 @@ BODILESS = frozenset({204, 304})
 TRANSFER_CODINGS = frozenset({"identity", "chunked"})
 CONTENT_CODINGS = frozenset({"", "identity", *CODINGS})  # identity is asked for; some compress nevertheless
 
+Fields = list[tuple[bytes, bytes]]
+
 
 class Answer:
     """What the provider has said so far. `pieces` is the body not yet taken, without its transfer coding.
@@ -22,7 +26,7 @@ class Answer:
     """
 
     __slots__ = (
-        "_bodiless", "_fields", "_head", "_idle", "_interim", "_parser", "_until_close",
+        "_bodiless", "_fields", "_idle", "_interim", "_parser", "_until_close",
         "begun", "complete", "headers", "keep_alive", "on_body", "pieces", "status",
     )  # fmt: skip
 
@@ -37,9 +41,8 @@ class Answer:
         self.on_body = self.pieces.append
         self._bodiless = bodiless
         self._until_close = False
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._head = 0  # bytes of fields, trailers included
-        self._idle = 0  # bytes since the last that were of use
+        self._fields: Fields = []
+        self._idle = 0  # bytes since the last of the body; before it, all of them
         self._interim = 0
         self._parser: HttpResponseParser | None = HttpResponseParser(self)  # None when there is nothing more to parse
 
@@ -49,9 +52,11 @@ class Answer:
             self.keep_alive = False
             return
         had = len(self.pieces)
+        self._idle += len(data)
         try:
             self._parser.feed_data(data)
-            self._idle = 0 if len(self.pieces) > had else self._idle + len(data)
+            if len(self.pieces) > had:
+                self._idle = 0
             self._check_progress()
         except (HttpParserError, HttpParserUpgrade, Malformed) as error:
             self.keep_alive = False
@@ -77,11 +82,7 @@ class Answer:
             raise Malformed("The provider sent more than one answer.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head += len(name) + len(value) + 4
-        if self._head > MAX_HEAD:
-            raise Malformed("The provider sent too many header bytes.")
-        if not self.begun:  # else it is a trailer, which nobody reads
-            self._fields.append((name, value))
+        self._fields.append((name, value))  # trailers too, which nobody reads
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
@@ -89,6 +90,8 @@ class Answer:
         if self.status < 200:
             self._count_interim()
             return
+        if self._idle > MAX_HEAD and _size(self._fields) > MAX_HEAD:
+            raise Malformed("The provider sent too many header bytes.")
         self.headers = _fold(self._fields)
         self.keep_alive = self._parser.should_keep_alive()
         self._check_codings()
@@ -128,10 +131,19 @@ def _malformed(error: Exception) -> Malformed:
     return cause if isinstance(cause, Malformed) else Malformed(f"The provider does not speak HTTP: {error}.")
 
 
-def _fold(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _size(fields: Fields) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in fields)
+
+
+def _fold(fields: Fields) -> dict[str, str]:
     folded: dict[str, str] = {}
     for raw_name, raw_value in fields:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        if name != "set-cookie":
-            folded[name] = f"{folded[name]}, {value}" if name in folded else value
+        name, value = _name(raw_name), raw_value.decode("latin-1")
+        folded[name] = f"{folded[name]}, {value}" if name in folded else value
+    folded.pop("set-cookie", None)
     return folded
+
+
+@lru_cache(1024)  # providers use the same few names again and again
+def _name(raw: bytes) -> str:
+    return raw.decode("latin-1").lower()

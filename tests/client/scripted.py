@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ssl import SSLContext
 
@@ -61,11 +61,9 @@ class Peer:
 
     async def gone(self) -> None:
         """Waits until the client has closed."""
-        try:
+        with suppress(ConnectionError):
             while await self.reader.read(65536):
                 pass
-        except ConnectionError:
-            pass
 
     def reset(self) -> None:
         """Ends the connection with RST."""
@@ -92,18 +90,18 @@ class Provider:
 @asynccontextmanager
 async def serving(talk: Talk, ssl: SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Provider]:
     """Runs `talk` for each connection and closes it thereafter."""
-    tasks: set[asyncio.Task[None] | None] = set()
+    tasks: list[asyncio.Task[None]] = []
 
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = Peer(provider, reader, writer)
-        provider.peers.append(peer)
-        tasks.add(asyncio.current_task())
+    def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        provider.peers.append(Peer(provider, reader, writer))
+        tasks.append(asyncio.ensure_future(run(provider.peers[-1])))
+
+    async def run(peer: Peer) -> None:
         try:
-            await talk(peer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await talk(peer)
         finally:
-            writer.close()
+            peer.writer.close()
             peer.ended.set()
 
     server = await asyncio.start_server(meet, host, 0, ssl=ssl)
@@ -113,9 +111,8 @@ async def serving(talk: Talk, ssl: SSLContext | None = None, host: str = "127.0.
     finally:
         server.close()
         for task in tasks:
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def saying(*answers: bytes) -> Talk:

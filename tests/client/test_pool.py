@@ -11,7 +11,7 @@ from llmproxy.adapter import Outgoing
 from llmproxy.client import Client
 from llmproxy.errors import Dropped
 from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, saying
+from tests.client.scripted import CHUNKED, Peer, Provider, answer, chunk, saying
 
 
 def ask(provider: Provider) -> Outgoing:
@@ -190,22 +190,21 @@ async def test_no_request_fails_where_idle_times_meet(serve: Serve, client: Clie
 
 
 async def test_at_most_so_many_requests_at_once(serve: Serve) -> None:
-    now = most = 0
+    go = asyncio.Event()
 
     async def talk(peer: Peer) -> None:
-        nonlocal now, most
         while True:
             await peer.request()
-            now += 1
-            most = max(most, now)
-            await peer.say(CHUNKED)
-            await asyncio.sleep(0)
-            now -= 1
-            await peer.say(LAST)
+            provider.events.put_nowait("asked")
+            await go.wait()
+            await peer.say(answer())
 
     client, provider = Client(limit_per_host=2), await serve(talk)
-    await asyncio.gather(*(read(client, provider) for _ in range(20)))
-    assert most == len(provider.peers) == 2
+    reading = asyncio.gather(*(read(client, provider) for _ in range(20)))
+    assert [await provider.events.get(), await provider.events.get()] == ["asked", "asked"]
+    go.set()
+    assert await reading == [b"ok"] * 20
+    assert len(provider.peers) == 2  # a third at once would have needed a third connection
     await client.close()
 
 
