@@ -14,6 +14,7 @@ from llmproxy.config import reach
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types.chat import ChatCompletionMessageParam
 
 _GREY, _PLAIN = "\x1b[2m", "\x1b[0m"
 
@@ -34,7 +35,7 @@ def main(given: argparse.Namespace) -> int:
     return 0
 
 
-def _beginning(system: str) -> list[dict[str, str]]:
+def _beginning(system: str) -> list[ChatCompletionMessageParam]:
     return [{"role": "system", "content": system}] if system else []
 
 
@@ -58,7 +59,7 @@ class Talk:
 
     client: OpenAI
     model: str
-    messages: list[dict[str, str]] = field(default_factory=list)
+    messages: list[ChatCompletionMessageParam] = field(default_factory=list)
 
     def ask(self, question: str) -> bool:
         """Prints the answer as it comes. Whether it came whole; a question without any answer is taken back."""
@@ -85,7 +86,7 @@ class Talk:
         """The answer's text, printed and given on; what the model thinks is printed in grey on a terminal."""
         streaming = self.client.chat.completions.create(
             model=self.model,
-            messages=self.messages,  # type: ignore[arg-type]  # plain dicts in place of the SDK's TypedDicts
+            messages=self.messages,
             stream=True,
             extra_headers={"X-Request-ID": request_id},
         )

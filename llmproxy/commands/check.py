@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmproxy.config import Config, load
+from llmproxy.config import Config, Key, load
 from llmproxy.config.aliases import targets, unknown_providers
 
 from .table import table
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmproxy.offers import Source
 
 _PATIENCE = 60.0  # seconds for one provider
+_OPERATOR = Key("check", "")  # may ask for everything
 _NO_CHAT = re.compile(
     r"embed|whisper|tts|audio|realtime|image|dall-e|sora|moderation|rerank|transcri|veo|aqa|lyria", re.I
 )
@@ -88,7 +89,8 @@ async def _first_word(gateway: Gateway, model: str) -> None:
     from llmproxy.chat import Chat
 
     body = {"messages": [{"role": "user", "content": "Say: ok"}], "stream": True}
-    async with gateway.open(Chat({**body, "model": model}, model)):
+    chat = Chat({**body, "model": model}, model)
+    async with gateway.open(chat, gateway.route(chat, _OPERATOR)):
         pass  # entering means that a first real frame is there
 
 
