@@ -88,9 +88,8 @@ class ThreadRecord:
         system = self.chat.messages[:-1]
         chat = self.chat.saying(messages=[*system, *spoken(asked.conversation, asked.before)])
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
-        title = None
+        title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
         if asked.untitled and self.what.content is not None:
-            title = {"thread_id": place.thread_id, "title": asked.thread["title"]}
             self.titles.think(messages.text_of(self.what.content), tell)
         return Begun(chat, init, asked.before, title)
 

@@ -66,7 +66,8 @@ class Asked:
     answer_id: str
     conversation: tuple[Json, ...]
     before: str = ""  # what the answer goes on from
-    untitled: bool = False  # the title is only the first words so far
+    named: str | None = None  # the title, if the question gave the thread one
+    untitled: bool = False  # whether the title is only the first words so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,16 @@ def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> As
         "UPDATE threads SET head = ?, updated_at = ?, model = coalesce(model, ?) WHERE id = ?",
         (what.answer_id, now, what.model, thread_id),
     )
-    conversation = tuple(path(db, thread_id, question_id))
-    [titled] = db.execute("SELECT titled FROM threads WHERE id = ?", (thread_id,)).fetchone()
-    return Asked(threads.thread(db, owner, thread_id), question_id, what.answer_id, conversation, before, not titled)
+    now_is = threads.thread(db, owner, thread_id)
+    return Asked(
+        thread=now_is,
+        question_id=question_id,
+        answer_id=what.answer_id,
+        conversation=tuple(path(db, thread_id, question_id)),
+        before=before,
+        named=now_is["title"] if now_is["title"] != thread["title"] else None,
+        untitled=not threads.titled(db, thread_id),
+    )
 
 
 def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> None:

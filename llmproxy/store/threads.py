@@ -73,6 +73,11 @@ def change(db: Connection, owner: str, id: str, changes: Mapping[str, Any], now:
     return thread(db, owner, id)
 
 
+def titled(db: Connection, id: str) -> bool:
+    """Whether somebody thought of the title; first words do not count."""
+    return bool(db.execute("SELECT titled FROM threads WHERE id = ?", (id,)).fetchone()[0])
+
+
 def entitle(db: Connection, id: str, title: str) -> bool:
     """The title a model thought of; one that the user gave in the meantime stays. Whether it was taken."""
     return db.execute("UPDATE threads SET title = ?, titled = 1 WHERE id = ? AND NOT titled", (title, id)).rowcount > 0

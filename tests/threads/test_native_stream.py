@@ -7,12 +7,12 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from llmproxy.config import Alias, Key, Limits, Mode
 from llmproxy.testing import FakeProvider, chunk, sse
-
-from .conftest import DONE, House, Open, Setting, named, parsed, said, tokens
+from tests.threads.house import DONE, House, Open, Setting, named, parsed, said, tokens
 
 HI = {"message": "Hi?", "model": "m"}
 
@@ -180,6 +180,22 @@ async def test_two_readers_see_the_same(house: House, provider: FakeProvider) ->
     one, two = await asyncio.gather(house.stream(path), house.stream(path + "?from=0"))
     assert one == two
     assert tokens(one) == "abcdef"
+
+
+async def test_a_reader_that_does_not_read_slows_nobody_and_is_hung_up_on(opened: Open, provider: FakeProvider) -> None:
+    provider.streams(*said(*["x" * 60_000] * 200))
+    async with opened(Setting(limits=Limits(slow_reader=0.2))) as house:
+        asked = orjson.dumps(HI)
+        head = f"POST /chat/stream HTTP/1.1\r\nHost: localhost\r\nX-LLMProxy-On-Disconnect: detach\r\nContent-Length: {len(asked)}"
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]), limit=1024)
+        writer.write(head.encode() + b"\r\n\r\n" + asked)
+        await provider.received()
+        [running] = house.inflight
+        await asyncio.wait({running.task})
+        assert running.state == "completed"
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(100_000_000)
+        writer.close()
 
 
 async def test_a_reader_that_comes_late_gets_all_of_it(house: House, provider: FakeProvider) -> None:

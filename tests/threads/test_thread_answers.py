@@ -1,0 +1,258 @@
+"""Answers in threads: kept as they come, whatever happens, in branches one can go back to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from llmproxy.asking import GO_ON
+from llmproxy.config import Alias, Key
+from llmproxy.server import detached
+from llmproxy.store import messages
+from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
+from tests.threads.house import House, Open, Setting, named, said, tokens
+
+
+def shape(kept: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    return [(one["role"], one["content"], one["state"]) for one in kept]
+
+
+async def test_question_and_answer_are_kept(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.streams(*said("Hel", "lo"))
+    events = await house.ask(thread, "Hi?")
+    init, done = events[0][2], events[-1][2]
+    kept = await house.messages(thread)
+    assert shape(kept) == [("user", "Hi?", "complete"), ("assistant", "Hello", "complete")]
+    assert [one["id"] for one in kept] == [init["question_id"], init["message_id"]]
+    answer = kept[1]
+    assert (answer["provider"], answer["model"], answer["usage"]["completion_tokens"]) == ("fake", "m", 2)
+    for name in ("ttft_ms", "duration_ms", "finish_reason", "attempts", "message_id", "cost"):
+        assert done[name] == answer.get(name, answer["id"])
+
+
+async def test_the_next_question_brings_the_conversation_along(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread(settings={"system": "Be brief.", "temperature": 0.3})
+    provider.streams(*said("first"))
+    provider.streams(*said("second"))
+    await house.ask(thread, "one")
+    await house.ask(thread, "two")
+    sent = provider.last.json
+    assert [(one["role"], one["content"]) for one in sent["messages"]] == [
+        ("system", "Be brief."),
+        ("user", "one"),
+        ("assistant", "first"),
+        ("user", "two"),
+    ]
+    assert sent["temperature"] == 0.3
+
+
+async def test_chat_stream_with_a_thread_asks_in_it(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.streams(*said("x"))
+    await house.stream("/chat/stream", {"message": "Hi?", "model": "m", "thread_id": thread})
+    assert shape(await house.messages(thread)) == [("user", "Hi?", "complete"), ("assistant", "x", "complete")]
+
+
+async def test_an_edited_question_leaves_the_old_branch(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.streams(*said("old"))
+    provider.streams(*said("new"))
+    old = await house.ask(thread, "one")
+    new = await house.ask(thread, "one, edited", parent_id=None)
+    assert [one["content"] for one in provider.last.json["messages"]] == ["one, edited"]
+    kept = await house.messages(thread)
+    assert [one["parent_id"] for one in kept] == [None, kept[0]["id"], None, kept[2]["id"]]
+    head = (await house.call("GET", f"/threads/{thread}"))[1]["head"]
+    assert head == new[0][2]["message_id"]
+    back = await house.call("PATCH", f"/threads/{thread}", {"head": old[0][2]["message_id"]})
+    assert back[1]["head"] == old[0][2]["message_id"]
+
+
+async def test_regenerating_with_another_model_is_a_sibling(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.streams(*said("old"))
+    provider.streams(*said("new"))
+    first = await house.ask(thread, "one")
+    await house.ask(thread, None, answer_to=first[0][2]["question_id"], model="other")
+    assert [one["content"] for one in provider.last.json["messages"]] == ["one"]
+    kept = await house.messages(thread)
+    assert [(one["content"], one["model"]) for one in kept if one["role"] == "assistant"] == [
+        ("old", "m"),
+        ("new", "other"),
+    ]
+    assert kept[1]["parent_id"] == kept[2]["parent_id"] == kept[0]["id"]
+
+
+async def test_going_on_with_a_cut_answer(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.cuts(sse(chunk({"content": "Once upon"}), done=False), after=10_000)
+    provider.streams(*said(" a time"))
+    cut = await house.ask(thread, "Tell")
+    assert shape(await house.messages(thread))[1] == ("assistant", "Once upon", "failed")
+    events = await house.ask(thread, None, **{"continue": cut[0][2]["message_id"]})
+    assert tokens(events) == events[-1][2]["response"] == "Once upon a time"
+    assert [one["content"] for one in provider.last.json["messages"]] == ["Tell", "Once upon", GO_ON]
+    assert shape(await house.messages(thread))[2] == ("assistant", "Once upon a time", "complete")
+
+
+async def test_closing_the_page_does_not_lose_the_answer(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.streams(*said(*"abcdef"), every=0.005)
+    asked = {"content": "Hi?", "model": "m"}
+    begun = await house.leaving_after("token", f"/threads/{thread}/messages/stream", asked)
+    id = begun[0][2]["request_id"]
+    assert (await house.call("GET", f"/threads/{thread}"))[1]["running"] == [id]
+    rest = await house.stream(f"/v1/requests/{id}/stream?from={begun[-1][0]}")
+    assert tokens([*begun, *rest]) == "abcdef"
+    assert shape(await house.messages(thread))[1] == ("assistant", "abcdef", "complete")
+    assert (await house.call("GET", f"/threads/{thread}"))[1]["running"] == []
+
+
+async def test_a_stopped_answer_is_kept_as_stopped(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.hangs(*said("half")[:1])
+    asked = {"content": "Hi?", "model": "m"}
+    begun = await house.leaving_after("token", f"/threads/{thread}/messages/stream", asked)
+    id = begun[0][2]["request_id"]
+    assert (await house.call("POST", f"/threads/cancel/{id}"))[1] == {"status": "cancelled", "request_id": id}
+    assert shape(await house.messages(thread))[1] == ("assistant", "half", "stopped")
+
+
+async def test_a_failed_answer_is_kept_with_its_error(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.fails(400)
+    done = (await house.ask(thread, "Hi?"))[-1][2]
+    answer = (await house.messages(thread))[1]
+    assert (answer["state"], answer["content"]) == ("failed", "")
+    assert answer["error"] == done["error"]
+
+
+async def test_a_growing_answer_is_checkpointed(
+    house: House, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detached, "CHECKPOINT", 0.0)
+    thread = await house.thread()
+    provider.hangs(*said("half")[:1])
+    await house.leaving_after("token", f"/threads/{thread}/messages/stream", {"content": "Hi?", "model": "m"})
+    while shape(await house.messages(thread))[1] != ("assistant", "half", "streaming"):
+        pass
+
+
+async def test_what_was_growing_when_the_gateway_ended_is_lost_and_said(opened: Open, provider: FakeProvider) -> None:
+    async with opened() as house:
+        thread = await house.thread()
+        ask = messages.Ask("gone", messages.new_id(), "0" * 16, "m", "Hi?")
+        await house.store.write(messages.ask, "", thread, ask, 1.0)
+        await house.store.write(messages.checkpoint, ask.answer_id, "half", "")
+    async with opened() as house:
+        assert shape(await house.messages(thread))[1] == ("assistant", "half", "lost")
+        assert (await house.call("GET", f"/threads/{thread}"))[1]["running"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({}, "message"),
+        ({"content": ""}, "content"),
+        ({"content": []}, "content"),
+        ({"content": "x", "parent_id": 3}, "parent_id"),
+        ({"content": "x", "parent_id": "nowhere"}, "parent_id"),
+        ({"answer_to": "nowhere"}, "answer_to"),
+        ({"continue": "nowhere"}, "continue"),
+        ({"content": "x", "answer_to": "y"}, "content"),
+        ({"content": "x", "max_tokens": "many"}, "max_tokens"),
+        ({"content": "x", "model": 3}, "model"),
+    ],
+)
+async def test_a_wrong_question_is_refused_and_not_kept(house: House, asked: Any, param: str) -> None:
+    thread = await house.thread(model="m")
+    status, answer = await house.call("POST", f"/threads/{thread}/messages/stream", asked)
+    assert (status, answer["error"]["param"]) == (400, param)
+    assert await house.messages(thread) == []
+
+
+async def test_a_thread_that_is_not_there_is_said_by_status(house: House) -> None:
+    assert (await house.call("POST", "/threads/none/messages/stream", {"content": "x", "model": "m"}))[0] == 404
+
+
+async def test_the_first_words_are_told_as_the_title(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.streams(*said("x"))
+    provider.streams(*said("y"))
+    events = await house.ask(thread, "Why is the sky blue?")
+    assert named(events, "title") == [{"thread_id": thread, "title": "Why is the sky blue?"}]
+    assert named(await house.ask(thread, "And the sea?"), "title") == []
+
+
+async def test_a_small_model_gives_the_title_where_one_is_configured(opened: Open, provider: FakeProvider) -> None:
+    def route(exchange: Exchange) -> Behaviour | None:
+        if not exchange.path.endswith("/chat/completions"):
+            return None
+        if exchange.json["model"] == "small":
+            body = orjson.dumps(completion('"The Blue Sky"'))
+            return Behaviour([body], headers={"content-type": "application/json"}, framing="length")
+        return Behaviour(said(*"abcdefgh"), headers={"content-type": "text/event-stream"}, every=0.02)
+
+    provider.route = route
+    async with opened(Setting(aliases={"title": Alias("title", chain=("fake/small",))})) as house:
+        thread = await house.thread()
+        events = await house.ask(thread, "Why is the sky blue?")
+        assert [one["title"] for one in named(events, "title")] == ["Why is the sky blue?", "The Blue Sky"]
+        assert (await house.call("GET", f"/threads/{thread}"))[1]["title"] == "The Blue Sky"
+        asked = next(one.json for one in provider.exchanges if one.json["model"] == "small")
+        assert "stream" not in asked
+
+
+async def test_a_title_that_fails_disturbs_nothing(opened: Open, provider: FakeProvider) -> None:
+    provider.fails(500)
+    provider.streams(*said("x"))
+    async with opened(Setting(aliases={"title": Alias("title", chain=("fake/small",))})) as house:
+        thread = await house.thread()
+        events = await house.ask(thread, "Why?")
+        title = (await house.call("GET", f"/threads/{thread}"))[1]["title"]
+    assert title == "Why?"
+    assert events[-1][1] == "done"
+
+
+async def test_purging_stops_what_is_growing(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.hangs(*said("half")[:1])
+    asked = {"content": "Hi?", "model": "m"}
+    await house.leaving_after("token", f"/threads/{thread}/messages/stream", asked)
+    assert (await house.call("DELETE", f"/threads/{thread}?purge=1"))[0] == 204
+    await (await provider.received()).closed.wait()
+    assert (await house.call("GET", f"/threads/{thread}"))[0] == 404
+
+
+async def test_threads_work_without_a_disk(opened: Open, provider: FakeProvider) -> None:
+    async with opened(Setting(on_disk=False)) as house:
+        thread = await house.thread()
+        provider.streams(*said("x"))
+        await house.ask(thread, "Hi?")
+        assert shape(await house.messages(thread))[1] == ("assistant", "x", "complete")
+
+
+async def test_another_key_sees_nothing_of_a_thread(opened: Open, provider: FakeProvider) -> None:
+    keys = (Key("a", "secret-a"), Key("b", "secret-b", admin=True))
+    provider.streams(*said("x"))
+    async with opened(Setting(keys=keys)) as house:
+        a, b = house.as_key("secret-a"), house.as_key("secret-b")
+        thread = await a.thread()
+        await a.ask(thread, "secret zebra")
+        for method, path, body in (
+            ("GET", f"/threads/{thread}", None),
+            ("PATCH", f"/threads/{thread}", {"title": "x"}),
+            ("DELETE", f"/threads/{thread}?purge=1", None),
+            ("GET", f"/threads/{thread}/messages", None),
+            ("GET", f"/threads/{thread}/export", None),
+            ("POST", f"/threads/{thread}/messages/stream", {"content": "x", "model": "m"}),
+        ):
+            assert (await b.call(method, path, body))[0] == 404, path
+        assert (await b.call("GET", "/threads"))[1]["threads"] == []
+        assert (await b.call("GET", "/threads/search?q=zebra"))[1]["results"] == []
+        assert (await b.call("GET", "/threads/export"))[1]["threads"] == []
+        await b.call("DELETE", "/threads")
+        assert len(await a.messages(thread)) == 2
