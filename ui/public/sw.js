@@ -1,0 +1,39 @@
+// Keeps the page's shell for times without a network: hashed files from the cache, the document from the network first.
+const SHELL = 'shell-v1';
+const ALWAYS = ['/', '/theme.js', '/icon.svg', '/manifest.webmanifest'];
+
+async function fill() {
+  const cache = await caches.open(SHELL);
+  const built = Object.values(await (await fetch('/files.json')).json());
+  const files = built.flatMap((entry) => [entry.file, ...(entry.css ?? [])]).map((file) => `/${file}`);
+  await cache.addAll([...new Set([...ALWAYS, ...files.filter((file) => file.startsWith('/assets/'))])]);
+}
+
+async function remember(request) {
+  const response = await fetch(request);
+  if (response.ok) (await caches.open(SHELL)).put(request, response.clone());
+  return response;
+}
+
+async function hashed(request) {
+  return (await caches.match(request)) ?? remember(request);
+}
+
+async function fresh(request) {
+  try {
+    return await remember(request);
+  } catch (error) {
+    const kept = await caches.match(request, { ignoreSearch: true });
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+self.addEventListener('install', (event) => event.waitUntil(fill().then(() => self.skipWaiting())));
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('fetch', (event) => {
+  const { pathname, origin } = new URL(event.request.url);
+  if (event.request.method !== 'GET' || origin !== self.location.origin) return;
+  if (pathname.startsWith('/assets/')) event.respondWith(hashed(event.request));
+  else if (ALWAYS.includes(pathname)) event.respondWith(fresh(event.request));
+});

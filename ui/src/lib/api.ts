@@ -1,0 +1,30 @@
+/** The gateway's calls by name; streaming ones are in stream.ts. */
+import { ask, json, sending } from './http.ts';
+import type { Performance, Requests, Window } from './metrics.ts';
+import type { Hit, Info, Message, Model, Thread, ThreadSettings } from './types.ts';
+
+const at = (id: string): string => `/threads/${encodeURIComponent(id)}`;
+
+type Change = Partial<Pick<Thread, 'title' | 'pinned' | 'model' | 'head' | 'deleted'>> & { settings?: ThreadSettings };
+
+export const api = {
+  info: () => json<Info>('/api/info'),
+  models: async () => (await json<{ data: Model[] }>('/v1/models')).data,
+  requests: () => json<Requests>('/v1/requests'),
+  performance: (window: Window) => json<Performance>(`/api/metrics/performance?window=${window}`),
+  stop: (request: string) => ask(`/v1/requests/${encodeURIComponent(request)}/cancel`, { method: 'POST' }),
+
+  threads: (before?: string) =>
+    json<{ threads: Thread[]; next: string | null }>(`/threads?limit=50${before ? `&before=${encodeURIComponent(before)}` : ''}`),
+  search: async (words: string, signal: AbortSignal) =>
+    (await json<{ results: Hit[] }>(`/threads/search?q=${encodeURIComponent(words)}`, { signal })).results,
+  create: (model: string | null) => json<Thread>('/threads', sending('POST', model ? { model } : {})),
+  messages: (id: string) => json<{ thread: Thread; messages: Message[] }>(`${at(id)}/messages`),
+  change: (id: string, change: Change) => json<Thread>(at(id), sending('PATCH', change)),
+  remove: (id: string) => ask(at(id), { method: 'DELETE' }),
+  removeAll: () => ask('/threads', { method: 'DELETE' }),
+  cancel: (request: string) =>
+    json<{ status: string }>(`/threads/cancel/${encodeURIComponent(request)}`, { method: 'POST' }),
+  exported: async (path: string) => (await ask(path)).blob(),
+  imported: async (file: Blob) => (await json<{ threads: string[] }>('/threads/import', { method: 'POST', body: await file.text() })).threads,
+};

@@ -1,0 +1,51 @@
+/** One way to ask the gateway: the key goes along, a refusal becomes a `Refused` with the gateway's own words. */
+import { key } from './key.ts';
+import type { Problem } from './types.ts';
+
+export class Refused extends Error {
+  constructor(readonly status: number, readonly problem: Problem) {
+    super(problem.message);
+  }
+}
+
+/** The gateway could not be reached at all. */
+export class Unreachable extends Error {}
+
+let onLocked: () => void = () => undefined;
+
+/** What to do when the gateway says that a key is missing or wrong. */
+export function whenLocked(action: () => void): void {
+  onLocked = action;
+}
+
+async function refusal(response: Response): Promise<Refused> {
+  const fallback = { message: `The gateway answered ${response.status}.`, code: null };
+  const body = (await response.json().catch(() => null)) as { error?: Problem } | null;
+  return new Refused(response.status, body?.error ?? fallback);
+}
+
+function headersFor(init: RequestInit): Headers {
+  const headers = new Headers(init.headers);
+  const secret = key();
+  if (secret) headers.set('Authorization', `Bearer ${secret}`);
+  if (typeof init.body === 'string') headers.set('Content-Type', 'application/json');
+  return headers;
+}
+
+export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await fetch(path, { ...init, headers: headersFor(init) }).catch((error: unknown) => {
+    if (init.signal?.aborted) throw error;
+    throw new Unreachable(String(error));
+  });
+  if (response.status === 401) onLocked();
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+export async function json<T>(path: string, init: RequestInit = {}): Promise<T> {
+  return (await (await ask(path, init)).json()) as T;
+}
+
+export function sending(method: 'POST' | 'PATCH', body: unknown): RequestInit {
+  return { method, body: JSON.stringify(body) };
+}

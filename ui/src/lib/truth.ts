@@ -1,0 +1,53 @@
+/** The facts about an answer, in the order in which they are read; what is not known is not said. */
+import { strings } from '../strings.ts';
+import { count, duration, money } from './format.ts';
+import type { Message } from './types.ts';
+
+export interface Fact {
+  name: string;
+  text: string;
+  title?: string;
+}
+
+const words = strings.truth;
+
+/** Tokens a second as the gateway said it, else from what it said of tokens and times. */
+export function speed(message: Message): number | null {
+  if (message.tokens_per_second != null) return message.tokens_per_second;
+  const { usage, duration_ms, ttft_ms } = message;
+  const tokens = usage?.completion_tokens;
+  const ms = duration_ms != null && ttft_ms != null ? duration_ms - ttft_ms : 0;
+  return tokens && ms > 0 ? (tokens / ms) * 1000 : null;
+}
+
+function model({ provider, model: name }: Message): string {
+  if (!provider || name?.startsWith(`${provider}/`)) return name ?? '';
+  return `${provider}/${name ?? '?'}`;
+}
+
+function tokens(label: string, all: number | null | undefined, part: number | null | undefined, partLabel: string): string {
+  if (all == null) return '';
+  return `${count(all)} ${label}${part ? ` (${count(part)} ${partLabel})` : ''}`;
+}
+
+function failures({ failures: list }: Message): string {
+  const names = list.map(({ provider, code }) => [provider, code].filter(Boolean).join(' ')).filter(Boolean);
+  return names.length ? words.failover(names.join(', ')) : '';
+}
+
+export function truths(message: Message): Fact[] {
+  const { usage, ttft_ms, attempts, cost, route } = message;
+  const rate = speed(message);
+  const facts: Fact[] = [
+    { name: 'model', text: model(message) },
+    { name: 'first', text: ttft_ms == null ? '' : `${words.first} ${duration(ttft_ms)}` },
+    { name: 'speed', text: rate == null ? '' : `${rate.toFixed(rate < 10 ? 1 : 0)} ${words.speed}` },
+    { name: 'in', text: tokens(words.tokensIn, usage?.prompt_tokens, usage?.prompt_tokens_details?.cached_tokens, words.cached) },
+    { name: 'out', text: tokens(words.tokensOut, usage?.completion_tokens, usage?.completion_tokens_details?.reasoning_tokens, words.reasoning) },
+    { name: 'cost', text: cost == null ? '' : money(cost) },
+    { name: 'attempts', text: attempts && attempts > 1 ? words.attempts(attempts) : '' },
+    { name: 'failures', text: failures(message), title: message.failures.map((one) => one.message ?? '').filter(Boolean).join('\n') },
+    { name: 'route', text: route ? `${words.via} ${route}` : '' },
+  ];
+  return facts.filter(({ text }) => text !== '');
+}

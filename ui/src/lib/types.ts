@@ -1,0 +1,145 @@
+/** The shapes of the gateway's HTTP interface, as docs/api.md names them. */
+
+export type Part =
+  | { type: 'text'; text: string }
+  | { type: 'image_url'; image_url: { url: string } }
+  | { type: 'input_audio'; input_audio: { data: string; format: string } }
+  | { type: 'file'; file: { filename: string; file_data: string } };
+
+export type Content = string | Part[];
+
+export interface Problem {
+  message: string;
+  type?: string | null;
+  param?: string | null;
+  code?: string | null;
+}
+
+export interface Usage {
+  prompt_tokens?: number | null;
+  completion_tokens?: number | null;
+  completion_tokens_details?: { reasoning_tokens?: number | null } | null;
+  prompt_tokens_details?: { cached_tokens?: number | null } | null;
+}
+
+export interface ToolCall {
+  index: number;
+  id: string | null;
+  name: string | null;
+  arguments: string;
+}
+
+export interface Citation {
+  index: number;
+  url: string;
+  title: string | null;
+}
+
+export interface Failure {
+  provider?: string | null;
+  code?: string | null;
+  message?: string | null;
+}
+
+export type State = 'complete' | 'streaming' | 'stopped' | 'failed' | 'lost';
+
+export interface Message {
+  id: string;
+  thread_id: string;
+  parent_id: string | null;
+  role: 'user' | 'assistant';
+  content: Content;
+  reasoning: string | null;
+  tool_calls: ToolCall[];
+  citations: Citation[];
+  state: State;
+  error: Problem | null;
+  request_id: string | null;
+  model: string | null;
+  provider: string | null;
+  usage: Usage | null;
+  cost: number | null;
+  ttft_ms: number | null;
+  duration_ms: number | null;
+  reasoning_ms: number | null;
+  attempts: number | null;
+  failures: Failure[];
+  route: string | null;
+  finish_reason: string | null;
+  created_at: number;
+  // Known only while the page watches, or said once by `done`:
+  tokens_per_second?: number | null;
+  closed_ms?: number | null;
+  phase?: Phase | null;
+}
+
+export type Phase =
+  | { state: 'asking' | 'resuming' }
+  | { state: 'queued'; position: number }
+  | { state: 'connecting' | 'streaming'; provider: string; model: string; attempt: number }
+  | { state: 'retrying'; provider: string; attempt: number; wait_s: number | null; code: string | null };
+
+export interface ThreadSettings {
+  compare?: string | null;
+  [name: string]: unknown;
+}
+
+export interface Thread {
+  id: string;
+  title: string | null;
+  created_at: number;
+  updated_at: number;
+  pinned: boolean;
+  deleted: boolean;
+  model: string | null;
+  settings: ThreadSettings | null;
+  head: string | null;
+  messages: number;
+  running: string[];
+}
+
+export interface Hit {
+  thread_id: string;
+  title: string | null;
+  message_id: string;
+  snippet: string;
+}
+
+export interface Info {
+  version: string;
+  providers: { name: string; adapter: string; ready: boolean; hint: string | null }[];
+  modes: { name: string; model: string | null }[];
+  default_model: string | null;
+  needs_key: boolean;
+  data_dir: string | null;
+}
+
+export type Input = 'text' | 'image' | 'audio' | 'file';
+
+export interface Model {
+  id: string;
+  llmproxy?: {
+    kind: 'alias' | 'model';
+    provider: string | null;
+    targets: string[] | null;
+    context_length: number | null;
+    max_output: number | null;
+    input: Input[] | null;
+    tools: boolean | null;
+    reasoning: boolean | null;
+    pricing: { prompt: number | null; completion: number | null } | null;
+  };
+}
+
+export interface Ask {
+  content?: Content;
+  answer_to?: string;
+  continue?: string;
+  parent_id?: string | null;
+  model?: string;
+  mode?: string;
+  system?: string;
+  temperature?: number;
+  max_tokens?: number;
+  reasoning_effort?: string;
+}

@@ -1,0 +1,77 @@
+/** A growing text as blocks: finished ones are given once and never again; only the last may still change. */
+import type { Token, Tokens } from 'marked';
+import { tokens, type Links } from './parser.ts';
+
+/** A list or table longer than this is handed on in pieces, or its tail would be parsed whole on every frame. */
+const PIECE = 6;
+
+export interface Block {
+  token: Token;
+  /** Goes on with the list or table before it. */
+  joins: boolean;
+}
+
+export interface Growth {
+  finished: Block[];
+  tail: Block | null;
+}
+
+interface Cut {
+  piece: Token;
+  /** Length of the source that the piece covers. */
+  length: number;
+  /** What must stand before the rest for it to be read alike. */
+  prefix: string;
+}
+
+function cutList(list: Tokens.List): Cut {
+  const items = list.items.slice(0, -1);
+  const raw = items.map((item) => item.raw).join('');
+  return { piece: { ...list, items, raw }, length: raw.length, prefix: '' };
+}
+
+function cutTable(table: Tokens.Table): Cut {
+  const lines = table.raw.split('\n');
+  const rows = table.rows.slice(0, -1);
+  const raw = `${lines.slice(0, rows.length + 2).join('\n')}\n`;
+  return { piece: { ...table, rows, raw }, length: raw.length, prefix: `${lines.slice(0, 2).join('\n')}\n` };
+}
+
+function cut(token: Token): Cut | null {
+  if (token.type === 'list' && (token as Tokens.List).items.length > PIECE) return cutList(token as Tokens.List);
+  if (token.type === 'table' && (token as Tokens.Table).rows.length > PIECE) return cutTable(token as Tokens.Table);
+  return null;
+}
+
+export class Blocks {
+  #offset = 0;
+  #prefix = '';
+  #joins = false;
+  readonly #links: Links = {};
+
+  /** `text` is all of it so far, and begins with what was given before. */
+  grow(text: string): Growth {
+    const found = tokens(this.#prefix + text.slice(this.#offset), this.#links);
+    const last = found.findLastIndex((token) => token.type !== 'space');
+    if (last < 0) return { finished: [], tail: null };
+    const finished = found.slice(0, last).flatMap((token) => this.#finish(token));
+    const tail = found[last] as Token;
+    const split = cut(tail);
+    if (!split) return { finished, tail: { token: tail, joins: this.#joins } };
+    finished.push({ token: split.piece, joins: this.#joins });
+    this.#advance(split.length, split.prefix, true);
+    return { finished, tail: this.grow(text).tail };
+  }
+
+  #finish(token: Token): Block[] {
+    const block = { token, joins: this.#joins };
+    this.#advance(token.raw.length, '', token.type === 'space' && this.#joins);
+    return token.type === 'space' ? [] : [block];
+  }
+
+  #advance(length: number, prefix: string, joins: boolean): void {
+    this.#offset += length - this.#prefix.length;
+    this.#prefix = prefix;
+    this.#joins = joins;
+  }
+}

@@ -1,0 +1,98 @@
+/** A block of code in the page: a line is an element, so that a growing block only touches its last ones. */
+import { strings } from '../strings.ts';
+import { highlight, nextId } from './highlighter.ts';
+
+/** Colouring a growing block may take this share of the worker's time. */
+const SHARE = 0.25;
+
+function element(tag: string, className: string, text = ''): HTMLElement {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+export class CodeView {
+  readonly element = element('figure', 'code');
+  readonly #code = document.createElement('code');
+  readonly #id = nextId();
+  readonly #caption = element('span', 'language');
+  #language = '';
+  #source = '';
+  #lastLine = 0;
+  #final = false;
+  #busy = false;
+  #stale = false;
+
+  constructor(readonly coloured = true) {
+    const caption = document.createElement('figcaption');
+    caption.append(this.#caption, this.#copyButton());
+    const pre = document.createElement('pre');
+    pre.tabIndex = 0;
+    pre.append(this.#code);
+    this.element.append(caption, pre);
+  }
+
+  /** `info` is what stands behind the opening fence: it grows as well. */
+  update(source: string, info: string, final: boolean): void {
+    this.#language = info.trim().split(/[\s{:,]/)[0]?.toLowerCase() ?? '';
+    this.#caption.textContent = this.#language || strings.answer.code;
+    if (!source.startsWith(this.#source)) this.#clear();
+    if (source !== this.#source || final !== this.#final) this.#stale = true;
+    this.#grow(source);
+    this.#final = final;
+    if (this.coloured && this.#language && !this.#busy && this.#stale) void this.#colour();
+  }
+
+  #clear(): void {
+    this.#code.replaceChildren();
+    this.#source = '';
+    this.#lastLine = 0;
+  }
+
+  /** Rewrites the last line and appends what came after it. */
+  #grow(source: string): void {
+    const fresh = source.slice(this.#lastLine).split('\n');
+    const known = this.#code.lastElementChild;
+    if (known && fresh.length === 1 && source === this.#source) return;
+    known?.remove();
+    this.#code.append(...fresh.map((line, index) => element('span', 'line', index < fresh.length - 1 ? `${line}\n` : line)));
+    this.#lastLine = source.lastIndexOf('\n') + 1;
+    this.#source = source;
+  }
+
+  async #colour(): Promise<void> {
+    this.#busy = true;
+    this.#stale = false;
+    const began = performance.now();
+    const { from, lines } = await highlight({ id: this.#id, code: this.#source, language: this.#language, final: this.#final });
+    this.#paint(from, lines);
+    const cost = performance.now() - began;
+    setTimeout(() => {
+      this.#busy = false;
+      if (this.#stale) void this.#colour();
+    }, this.#final ? 0 : cost / SHARE);
+  }
+
+  /** The text may have grown since it was sent: its last line is then left plain. The worker's HTML is escaped source and spans. */
+  #paint(from: number, lines: string[]): void {
+    const nodes = this.#code.children;
+    lines.forEach((html, index) => {
+      const node = nodes[from + index];
+      const last = from + index === nodes.length - 1;
+      if (node && !(last && this.#stale)) node.innerHTML = last ? html : `${html}\n`;
+    });
+  }
+
+  #copyButton(): HTMLElement {
+    const button = element('button', 'copy', strings.actions.copy) as HTMLButtonElement;
+    button.type = 'button';
+    button.addEventListener('click', () => {
+      void navigator.clipboard.writeText(this.#source).then(() => {
+        button.textContent = strings.actions.copied;
+        setTimeout(() => (button.textContent = strings.actions.copy), 1500);
+      });
+    });
+    return button;
+  }
+}

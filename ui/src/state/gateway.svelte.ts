@@ -1,0 +1,64 @@
+/** What the gateway says about itself: its providers, its models, and whether it wants a key. */
+import { api } from '../lib/api.ts';
+import { whenLocked } from '../lib/http.ts';
+import { key } from '../lib/key.ts';
+import type { Info, Input, Model } from '../lib/types.ts';
+import { settings } from './settings.svelte.ts';
+
+export const DEMO = 'demo/hello';
+
+class Gateway {
+  info = $state.raw<Info | null>(null);
+  models = $state.raw<Model[] | null>(null);
+  failed = $state(false);
+  locked = $state(false);
+  online = $state(navigator.onLine);
+
+  constructor() {
+    whenLocked(() => (this.locked = true));
+    addEventListener('online', () => (this.online = true));
+    addEventListener('offline', () => (this.online = false));
+  }
+
+  async load(): Promise<void> {
+    this.failed = false;
+    try {
+      this.info = await api.info();
+      if (this.info.needs_key && !key()) this.locked = true;
+      else this.models = await api.models();
+    } catch {
+      this.failed = true;
+    }
+  }
+
+  /** Whether any provider but the demo could answer. */
+  get ready(): boolean {
+    return this.info?.providers.some(({ adapter, ready }) => ready && adapter !== 'demo') ?? true;
+  }
+
+  /** The model for a new chat: the one chosen last if it is still there, else the gateway's own choice. */
+  get preferred(): string | null {
+    const known = (id: string | null | undefined): boolean => Boolean(id && (this.models === null || this.model(id) || this.mode(id)));
+    return [settings.model, this.info?.default_model, this.models?.[0]?.id].find(known) ?? null;
+  }
+
+  model(id: string | null): Model | undefined {
+    return this.models?.find((model) => model.id === id);
+  }
+
+  mode(id: string | null): string | undefined {
+    return this.info?.modes.find(({ name }) => id === `mode:${name}`)?.name;
+  }
+
+  /** Unknown abilities are left to the provider to judge. */
+  takes(id: string | null, input: Input): boolean {
+    return this.model(id)?.llmproxy?.input?.includes(input) ?? true;
+  }
+
+  /** A model that says it takes all of these. */
+  able(inputs: Input[]): Model | undefined {
+    return this.models?.find((model) => inputs.every((input) => model.llmproxy?.input?.includes(input)));
+  }
+}
+
+export const gateway = new Gateway();

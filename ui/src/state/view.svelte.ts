@@ -1,0 +1,62 @@
+/** What is open on the page besides the chat: the drawer, a dialog, the place to write. */
+import { place } from './route.svelte.ts';
+import { settings } from './settings.svelte.ts';
+
+export type Overlay = 'settings' | 'shortcuts';
+
+const PHONE = '(max-width: 47.99rem)';
+
+class View {
+  drawer = $state(false);
+  overlay = $state<Overlay | null>(null);
+  phone = $state(matchMedia(PHONE).matches);
+  /** The question that is being edited. */
+  editing = $state<string | null>(null);
+  /** A message that a search led to. */
+  sought = $state<string | null>(null);
+
+  constructor() {
+    matchMedia(PHONE).addEventListener('change', ({ matches }) => (this.phone = matches));
+  }
+
+  get sidebar(): boolean {
+    return this.phone ? this.drawer : settings.sidebar;
+  }
+
+  toggleSidebar(): void {
+    if (this.phone) this.drawer = !this.drawer;
+    else settings.sidebar = !settings.sidebar;
+  }
+
+  closeDrawer(): void {
+    this.drawer = false;
+  }
+
+  show(overlay: Overlay): void {
+    this.drawer = false;
+    this.overlay = overlay;
+  }
+
+  newChat(): void {
+    this.drawer = false;
+    place.go('#/');
+    this.focusComposer();
+  }
+
+  toMessage(id: string): void {
+    this.drawer = false;
+    this.sought = id;
+  }
+
+  /** After the page has been painted, since the composer may just be appearing. */
+  focusComposer(): void {
+    requestAnimationFrame(() => document.getElementById('composer')?.focus());
+  }
+
+  search(): void {
+    if (!this.sidebar) this.toggleSidebar();
+    requestAnimationFrame(() => document.getElementById('search')?.focus());
+  }
+}
+
+export const view = new View();
