@@ -58,18 +58,23 @@ class Retried:
     @asynccontextmanager
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
         self._budget.active += 1
+        begun = False
         try:
-            async with AsyncExitStack() as stack:
-                try:
-                    reply = await stack.enter_async_context(self._inner.open(chat))
-                except UpstreamError as error:
-                    chat.trace.failures.append(error.code or str(error.status))
-                    reply = await self._again(stack, chat, error)
+            async with self._inner.open(chat) as reply:
+                begun = True
                 yield reply
+        except UpstreamError as error:
+            if begun:
+                raise
+            failure = error
         finally:
             self._budget.active -= 1
+        if not begun:
+            async with AsyncExitStack() as stack:
+                yield await self._again(stack, chat, failure)
 
     async def _again(self, stack: AsyncExitStack, chat: Chat, first: UpstreamError) -> Reply:
+        chat.trace.failures.append(first.code or str(first.status))
         if not self._worth(first, chat) or not self._budget.allows():
             raise first
         from tenacity import AsyncRetrying, retry_if_exception  # 100 ms to import, for the day something fails
@@ -254,20 +259,13 @@ class Guarded:
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
         probe = self._admit()
         try:
-            async with AsyncExitStack() as stack:
-                try:
-                    reply = await stack.enter_async_context(self._inner.open(chat))
-                except UpstreamError as error:
-                    if error.blames:
-                        self._failed()
-                    raise
+            async with self._inner.open(chat) as reply:
                 self._succeeded()
-                try:
-                    yield reply
-                except UpstreamError as error:  # it broke in mid-answer
-                    if error.blames:
-                        self._failed()
-                    raise
+                yield reply
+        except UpstreamError as error:  # it did not answer, or broke in mid-answer
+            if error.blames:
+                self._failed()
+            raise
         finally:
             if probe:
                 self._probing = False

@@ -32,6 +32,7 @@ class Upstream:
         self._client = client
         self._timeouts = timeouts
         self._first_frame = timeouts.first_frame or adapter.first_frame
+        self._in_process = adapter if isinstance(adapter, InProcess) else None
         self.name = adapter.account.name
 
     @asynccontextmanager
@@ -45,10 +46,10 @@ class Upstream:
         clock = asyncio.timeout(self._first_frame if chat.stream else self._timeouts.answer)
         try:
             async with clock, self._source(chat) as (pieces, headers):
-                first = await self._first(pieces, translator, clock)
+                first, ended = await self._first(pieces, translator, clock)
                 clock.reschedule(None)
                 trace.phase = "streaming"
-                async with aclosing(self._frames(first, pieces, translator)) as frames:
+                async with aclosing(self._frames(first, ended, pieces, translator)) as frames:
                     yield Reply(frames, translator, "text/event-stream" if chat.stream else "application/json", headers)
         except TimeoutError as error:
             if not clock.expired():
@@ -56,7 +57,7 @@ class Upstream:
             raise self._late(translator) from error
 
     def _source(self, chat: Chat) -> AbstractAsyncContextManager[tuple[Pieces, Mapping[str, str]]]:
-        return _in_process(self._adapter, chat) if isinstance(self._adapter, InProcess) else self._over_http(chat)
+        return self._over_http(chat) if self._in_process is None else _in_process(self._in_process, chat)
 
     @asynccontextmanager
     async def _over_http(self, chat: Chat) -> AsyncIterator[tuple[Pieces, Mapping[str, str]]]:
@@ -76,28 +77,29 @@ class Upstream:
         error.headers = {**passed_on(headers), **error.headers}
         return error
 
-    async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> list[bytes]:
-        """Frames until one is real. An answer that is folded is waited for until it is whole, as long as it grows."""
+    async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> tuple[list[bytes], bool]:
+        """Frames until one is real, and whether that was all. An answer that is folded is waited for until it is whole, as long as it grows."""
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
             frames.extend(translator.feed(data))
             if translator.started:
-                return frames
+                return frames, False
             if translator.produced > produced:
                 produced = translator.produced
                 clock.reschedule(asyncio.get_running_loop().time() + self._timeouts.idle)
         frames.extend(translator.finish())
-        return frames
+        return frames, True
 
-    async def _frames(self, first: list[bytes], pieces: Pieces, translator: Translator) -> AsyncGenerator[bytes, None]:
-        """What comes after the first real frame, one write's worth at a time."""
+    async def _frames(
+        self, first: list[bytes], ended: bool, pieces: Pieces, translator: Translator
+    ) -> AsyncGenerator[bytes, None]:
+        """What was held back for the first real frame, and all that comes after it, one write's worth at a time."""
+        yield b"".join(first)
+        if ended:
+            return
         try:
             with Stall(self._timeouts.idle) as stall:
-                if first:
-                    stall.watching = False
-                    yield b"".join(first) if len(first) > 1 else first[0]
-                    stall.watching = True
                 while not translator.done:
                     data = await anext(pieces, None)
                     block, failure = _collected(translator.finish() if data is None else translator.feed(data))
