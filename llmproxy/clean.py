@@ -26,7 +26,7 @@ def _is_clean_choice(choice: Any) -> bool:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict) or choice.get("finish_reason") not in FINISHES or "delta" in choice:
         return False
-    if not _REQUIRED <= message.keys() or not _OTHER_NAMES.isdisjoint(message) or message["role"] != "assistant":
+    if not message.keys() >= _REQUIRED or not _OTHER_NAMES.isdisjoint(message) or message["role"] != "assistant":
         return False
     if not isinstance(message["content"], str | None):
         return False

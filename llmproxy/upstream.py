@@ -78,7 +78,7 @@ class Upstream:
         return error
 
     async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> tuple[list[bytes], bool]:
-        """Frames until one is real, and whether that was all. An answer that is folded is waited for until it is whole, as long as it grows."""
+        """Frames until one is real, and whether that was all. An answer that is folded is waited for while it grows."""
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
