@@ -1,0 +1,162 @@
+"""What is measured: how each gateway is started in front of the mock, and how it is asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "bench"
+PEERS = CACHE / "peers"
+Kind = Literal["reference", "ours", "peer"]
+
+NGINX = """\
+daemon off; worker_processes 1; error_log stderr; pid {home}/nginx.pid; user root;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; keepalive_requests 10000000; client_max_body_size 64m; client_body_buffer_size 8m;
+  client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
+  fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
+  upstream mock {{ server 127.0.0.1:{mock}; keepalive 1024; keepalive_requests 10000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{ proxy_pass http://mock; proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+  }}
+}}
+"""
+CADDY = """\
+{{
+  admin off
+  auto_https off
+}}
+http://127.0.0.1:{port} {{
+  reverse_proxy 127.0.0.1:{mock}
+  }}
+}}
+"""
+LITELLM = """\
+model_list:
+  - model_name: mock
+    litellm_params: {{model: openai/mock, api_base: "http://127.0.0.1:{mock}/v1", api_key: x}}
+general_settings: {{}}
+litellm_settings: {{num_retries: 0, telemetry: false}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one process of a run stands: its port, the mock's, and a directory of its own."""
+
+    port: int
+    mock: int
+    home: Path
+
+    def file(self, name: str, text: str) -> str:
+        """Writes a configuration with the ports and the directory filled in; its path."""
+        path = self.home / name
+        path.write_text(text.format(port=self.port, mock=self.mock, home=self.home))
+        return str(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One gateway. `command` is None where there is nothing to start; `slow` ones get less load."""
+
+    name: str
+    command: Callable[[Place], list[str]] | None
+    installed: Callable[[], bool] = lambda: True
+    environment: Callable[[Place], Mapping[str, str]] = lambda place: {}
+    model: str = "mock"
+    headers: Callable[[Place], Mapping[str, str]] = lambda place: {}
+    kind: Kind = "reference"
+    slow: bool = False
+    gemini: str | None = None  # the model that makes it talk to the mock in Gemini's dialect
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def _relay(kind: str) -> Callable[[Place], list[str]]:
+    return lambda at: _python(
+        "tests.bench.relays", kind, "--port", str(at.port), "--upstream", f"http://127.0.0.1:{at.mock}"
+    )
+
+
+def _nginx(at: Place) -> list[str]:
+    return ["nginx", "-p", str(at.home), "-e", "stderr", "-c", at.file("nginx.conf", NGINX)]
+
+
+def _caddy(at: Place) -> list[str]:
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", at.file("Caddyfile", CADDY)]
+
+
+def _llmproxy(workers: int = 1) -> Callable[[Place], list[str]]:
+    more = ("--workers", str(workers)) if workers > 1 else ()
+    return lambda at: _python("llmproxy", "serve", "--port", str(at.port), *more)
+
+
+def _llmproxy_environment(at: Place) -> dict[str, str]:
+    upstream = f"http://127.0.0.1:{at.mock}"
+    openai = {"OPENAI_BASE_URL": f"{upstream}/v1", "OPENAI_API_KEY": "x"}
+    return {**openai, "GEMINI_BASE_URL": f"{upstream}/v1beta", "GEMINI_API_KEY": "x", "XDG_DATA_HOME": str(at.home)}
+
+
+def _has(program: str) -> Callable[[], bool]:
+    return lambda: shutil.which(program) is not None
+
+
+def _there(path: Path) -> Callable[[], bool]:
+    return path.exists
+
+
+_LITELLM = PEERS / "litellm" / "bin" / "litellm"
+_PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("direct", None),
+        Target("nginx", _nginx, _has("nginx")),
+        Target("caddy", _caddy, _has("caddy")),
+        Target("bare aiohttp", _relay("bare")),
+        Target("aiohttp relay", _relay("aiohttp")),
+        Target("lean relay", _relay("lean")),
+        Target("llmproxy", _llmproxy(), environment=_llmproxy_environment, model="openai/mock", kind="ours", gemini="gemini/mock"),
+        Target("llmproxy x2", _llmproxy(2), environment=_llmproxy_environment, model="openai/mock", kind="ours"),
+        Target(
+            "litellm",
+            lambda at: [str(_LITELLM), "--host", "127.0.0.1", "--port", str(at.port), "--config", at.file("litellm.yaml", LITELLM)],
+            _there(_LITELLM),
+            environment=lambda at: {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "DISABLE_ADMIN_UI": "True"},
+            kind="peer",
+            slow=True,
+        ),
+        Target(
+            "portkey",
+            lambda at: ["node", str(_PORTKEY), f"--port={at.port}", "--headless"],
+            _there(_PORTKEY),
+            headers=lambda at: {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{at.mock}/v1"},
+            kind="peer",
+            slow=True,
+        ),
+    )
+}
+DEFAULT = ("direct", "nginx", "caddy", "aiohttp relay", "lean relay", "llmproxy")
+
+
+def chosen(names: list[str], peers: bool) -> list[Target]:
+    """The targets of those names, or the default ones with the peers; those that are not installed are left out."""
+    wanted = names or [*DEFAULT, *(name for name, target in TARGETS.items() if peers and target.kind == "peer")]
+    return [TARGETS[name] for name in wanted if TARGETS[name].installed()]
+
+
+def clean_environment(target: Target, at: Place) -> dict[str, str]:
+    """Nothing of ours but what a program needs: no key and no proxy of the caller can leak into a measurement."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SSL_CERT_FILE") if name in os.environ}
+    return {**kept, "HOME": str(at.home), **target.environment(at)}
