@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -12,11 +13,17 @@ from llmproxy.config import Alias, Key
 from llmproxy.server import detached
 from llmproxy.store import messages
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
-from tests.threads.house import House, Open, Setting, named, said, tokens
+from llmproxy.testing.provider import JSON_TYPE, SSE_TYPE
+from tests.threads.house import House, Open, Setting, named, parsed, said, tokens
 
 
 def shape(kept: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     return [(one["role"], one["content"], one["state"]) for one in kept]
+
+
+def by_model(**behaviours: Behaviour) -> Callable[[Exchange], Behaviour | None]:
+    """Answers each model in its own way, whichever asks first."""
+    return lambda exchange: behaviours[exchange.json["model"]] if exchange.method == "POST" else None
 
 
 async def test_question_and_answer_are_kept(house: House, provider: FakeProvider) -> None:
@@ -188,33 +195,32 @@ async def test_the_first_words_are_told_as_the_title(house: House, provider: Fak
 
 
 async def test_a_small_model_gives_the_title_where_one_is_configured(opened: Open, provider: FakeProvider) -> None:
-    def route(exchange: Exchange) -> Behaviour | None:
-        if not exchange.path.endswith("/chat/completions"):
-            return None
-        if exchange.json["model"] == "small":
-            body = orjson.dumps(completion('"The Blue Sky"'))
-            return Behaviour([body], headers={"content-type": "application/json"}, framing="length")
-        return Behaviour(said(*"abcdefgh"), headers={"content-type": "text/event-stream"}, every=0.02)
-
-    provider.route = route
+    provider.route = by_model(
+        small=Behaviour([orjson.dumps(completion('"The Blue Sky"'))], headers=JSON_TYPE, framing="length"),
+        m=Behaviour(said("x")[:1], headers=SSE_TYPE, ending="hang"),
+    )
     async with opened(Setting(aliases={"title": Alias("title", chain=("fake/small",))})) as house:
         thread = await house.thread()
-        events = await house.ask(thread, "Why is the sky blue?")
-        assert [one["title"] for one in named(events, "title")] == ["Why is the sky blue?", "The Blue Sky"]
+        asked = {"content": "Why is the sky blue?", "model": "m"}
+        async with house.open("POST", f"/threads/{thread}/messages/stream", asked) as response:
+            seen = b""
+            while seen.count(b"event: title") < 2 or not seen.endswith(b"\n\n"):
+                seen += await response.content.readany()
+        assert [one["title"] for one in named(parsed(seen), "title")] == ["Why is the sky blue?", "The Blue Sky"]
         assert (await house.call("GET", f"/threads/{thread}"))[1]["title"] == "The Blue Sky"
-        asked = next(one.json for one in provider.exchanges if one.json["model"] == "small")
-        assert "stream" not in asked
+        request = next(one.json for one in provider.exchanges if one.json["model"] == "small")
+        assert "stream" not in request
 
 
 async def test_a_title_that_fails_disturbs_nothing(opened: Open, provider: FakeProvider) -> None:
-    provider.fails(500)
-    provider.streams(*said("x"))
+    provider.route = by_model(small=Behaviour(status=500), m=Behaviour(said("x"), headers=SSE_TYPE))
     async with opened(Setting(aliases={"title": Alias("title", chain=("fake/small",))})) as house:
         thread = await house.thread()
         events = await house.ask(thread, "Why?")
+        await house.inflight.idle()
         title = (await house.call("GET", f"/threads/{thread}"))[1]["title"]
     assert title == "Why?"
-    assert events[-1][1] == "done"
+    assert events[-1][2]["ok"] is True
 
 
 async def test_purging_stops_what_is_growing(house: House, provider: FakeProvider) -> None:
