@@ -1,0 +1,39 @@
+# The gateway with its page in a slim image: docker build -t llmproxy .
+
+FROM node:20-slim AS page
+WORKDIR /src/ui
+COPY ui/package.json ui/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY ui/ ./
+# Vite writes into ../llmproxy/static, as in a checkout.
+RUN npm run build
+
+FROM python:3.11-slim AS wheel
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY llmproxy/ llmproxy/
+COPY adapters/ adapters/
+COPY --from=page /src/llmproxy/static/ llmproxy/static/
+RUN python -m venv /opt/llmproxy \
+ && /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check '.[fast]' \
+ && /opt/llmproxy/bin/pip uninstall --yes --quiet pip
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --no-create-home llmproxy \
+ && install -d -o llmproxy -g llmproxy /data /config
+COPY --from=wheel /opt/llmproxy /opt/llmproxy
+ENV PATH=/opt/llmproxy/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    LLMPROXY_DATA_DIR=/data \
+    LLMPROXY_DISCOVER=0
+USER llmproxy
+# Where llmproxy.toml is looked for.
+WORKDIR /config
+VOLUME /data
+EXPOSE 8811
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('LLMPROXY_PORT', 8811)}/livez\", timeout=2)"]
+# Loopback inside the container, as everywhere: enough for a sidecar that shares the network (see compose.yaml). To publish
+# the port, set LLMPROXY_HOST=0.0.0.0 and LLMPROXY_KEY; without a key the gateway refuses to listen there.
+ENTRYPOINT ["llmproxy", "serve"]

@@ -1,0 +1,98 @@
+# What a developer or a first-time user types. `make help` lists it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PAGE   := llmproxy/static/index.html
+CACHE  := .cache
+
+# The stamps hold the time at which a step was last done; a second run does it again only if its inputs are newer.
+RUNS   := $(VENV)/.runs
+TESTS  := $(VENV)/.tests
+MODULES := ui/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check ui ui-build ui-test bench bench-peers bench-compare test-clients clean page system
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+run: $(RUNS) page ## install, build the page, serve on 127.0.0.1:8811 (ARGS="--port 9000")
+	@exec $(BIN)/llmproxy serve $(ARGS)
+
+test: $(TESTS) system page ## install what the tests need, check, and test (ARGS="-k routing")
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(TESTS) ## formatting, lint, types, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+ui: $(MODULES) ## the page with hot reload, against the gateway at 127.0.0.1:8811
+	cd ui && npm run dev
+
+ui-build: $(PAGE) ## the page, built into llmproxy/static
+
+ui-test: $(MODULES) ## the page's types and unit tests
+	cd ui && npm run check && npm test
+
+bench: $(TESTS) ## measure the gateway beside a bare aiohttp server (ARGS="S1 --quick")
+	$(BIN)/python -m tests.bench run $(ARGS)
+
+bench-peers: $(TESTS) ## install other gateways beside it and measure them too
+	$(BIN)/python -m tests.bench peers
+	$(BIN)/python -m tests.bench run --peers $(ARGS)
+
+bench-compare: $(TESTS) ## the last two measurements, as ratios
+	$(BIN)/python -m tests.bench compare $(ARGS)
+
+test-clients: $(TESTS) ## drive the gateway with other people's clients
+	$(BIN)/python -m pytest tests/clients $(ARGS)
+
+clean: ## remove everything that was made here
+	rm -rf $(VENV) $(CACHE) build dist *.egg-info ui/node_modules llmproxy/static
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "llmproxy needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNS): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,chat]'
+	@touch $@
+
+# Dependency groups came with pip 25.1.
+$(TESTS): pyproject.toml $(RUNS) | $(BIN)/python
+	@$(BIN)/python -m pip install --help | grep -q -e '--group' \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+# The gateway does without its page: what stands in the way of it is said in one line, and the rest goes on.
+page:
+	@if [ ! -f ui/package.json ]; then :; \
+	elif ! command -v npm >/dev/null; then echo "The page is not built: it needs Node 20 with npm. Everything else works."; \
+	else mkdir -p $(CACHE) && $(MAKE) --no-print-directory ui-build >$(CACHE)/page.log 2>&1 \
+		|| echo "The page could not be built (see $(CACHE)/page.log). Everything else works."; fi
+
+$(MODULES): ui/package-lock.json ui/package.json
+	cd ui && npm ci --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) | $(MODULES)
+	cd ui && npm run build
+	@touch $@
+
+# The page's tests drive a browser; without one they are skipped, and say so.
+system:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the page's tests"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
+			|| echo "chromium could not be installed: the tests of the page in a browser are skipped."; \
+	else echo "Not installed: chromium. The tests of the page in a browser are skipped; on Debian: apt-get install chromium"; fi
