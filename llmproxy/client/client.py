@@ -100,9 +100,9 @@ class Client:
 
     async def _ask(self, connection: Connection, request: Request, sent: Callable[[], None] | None) -> Answer:
         self._busy.add(connection)
-        if sent is not None:
-            sent()
         try:
+            if sent is not None:
+                sent()
             return await connection.ask(request)
         except BaseException:
             self._busy.discard(connection)
@@ -127,11 +127,11 @@ class _Exchange:
     def __init__(
         self, client: Client, route: Route, request: Request, connect: float, sent: Callable[[], None] | None
     ) -> None:
-        self._sent = sent
         self._client = client
         self._route = route
         self._request = request
         self._connect = connect
+        self._sent = sent
 
     async def __aenter__(self) -> Incoming:
         self._connection, answer = await self._client.ask(self._route, self._request, self._connect, self._sent)

@@ -307,6 +307,30 @@ async def test_a_header_with_a_line_end_is_refused_before_anything_is_sent(serve
     assert provider.peers == []
 
 
+async def test_the_sender_is_told_when_the_request_goes_out(serve: Serve, client: Client) -> None:
+    async def talk(peer: Peer) -> None:
+        await peer.request()
+        told_before.append(list(told))
+        await peer.say(answer())
+
+    told: list[str] = []
+    told_before: list[list[str]] = []
+    provider = await serve(talk)
+    async with client.send(ask(provider), connect=5, sent=lambda: told.append("sent")):
+        pass
+    assert told_before == [["sent"]]
+
+
+async def test_the_sender_is_not_told_of_a_request_that_never_goes_out(client: Client, unused_tcp_port: int) -> None:
+    told: list[str] = []
+    with pytest.raises(Unreachable):
+        async with client.send(
+            Outgoing(f"http://127.0.0.1:{unused_tcp_port}/"), connect=5, sent=lambda: told.append("sent")
+        ):
+            pass
+    assert told == []
+
+
 async def test_a_closed_client_says_so(serve: Serve) -> None:
     provider, client = await serve(saying(answer())), Client()
     await read(client, ask(provider))
