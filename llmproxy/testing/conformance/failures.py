@@ -1,0 +1,250 @@
+"""Checks of what a client is told when a provider fails: before the answer, in its middle, and in disguise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ..connection import Behaviour
+from ..provider import JSON_TYPE, SSE_TYPE
+from ..samples import completion, sse
+from ..validate import check_error
+from .stage import Check, Seen, Stage, clean, expect, taken
+from .streams import HELLO, ROLE, WORLD
+
+BEGUN = sse(ROLE, HELLO, WORLD, done=False)
+IN_BAND = b'data: {"error": {"message": "it broke", "type": "server_error", "param": null, "code": "broke"}}\n\n'
+UNSUPPORTED = {
+    "message": "'max_tokens' is not supported.",
+    "type": "invalid_request_error",
+    "param": "max_tokens",
+    "code": "unsupported_parameter",
+}
+
+
+async def bad_request(stage: Stage) -> str:
+    stage.answers({"error": UNSUPPORTED}, 400)
+    seen = await stage.stream()
+    expect(seen.status == 400, f"status {seen.status}")
+    error = _error(seen)
+    lost = {key: error.get(key) for key, value in UNSUPPORTED.items() if error.get(key) != value}
+    expect(not lost, f"changed: {lost}")
+    return "status, message, type, param and code"
+
+
+async def rate_limit(stage: Stage) -> str:
+    body = {"error": {"message": "Slow down.", "type": "requests", "param": None, "code": "rate_limit_exceeded"}}
+    stage.answers(body, 429, retry_after="97")
+    seen = await stage.ask()
+    expect(seen.status == 429, f"status {seen.status}")
+    expect(seen.headers.get("retry-after") == "97", f"retry-after {seen.headers.get('retry-after')}")
+    expect(_error(seen).get("code") == "rate_limit_exceeded", f"code {_error(seen).get('code')!r}")
+    return "status, code and Retry-After"
+
+
+async def quota(stage: Stage) -> str:
+    stage.answers(
+        {"error": {"message": "Pay.", "type": "insufficient_quota", "param": None, "code": "insufficient_quota"}}, 429
+    )
+    seen = await stage.ask()
+    expect(len(stage.asked) == 1, f"tried {len(stage.asked)} times")
+    expect(_error(seen).get("code") == "insufficient_quota", f"code {_error(seen).get('code')!r}")
+    return "told at once"
+
+
+async def number_for_a_code(stage: Stage) -> str:
+    stage.answers({"error": {"message": "No credits.", "code": 402}}, 402)
+    seen = await stage.ask()
+    expect(seen.status == 402, f"status {seen.status}")
+    clean(check_error(seen.body))
+    return f"code {_error(seen)['code']!r}"
+
+
+async def web_page(stage: Stage) -> str:
+    page = b"<html><body>502 Bad Gateway</body></html>"
+    stage.always(Behaviour([page], 502, {"content-type": "text/html"}, framing="length"))
+    seen = await stage.ask()
+    expect(seen.status >= 500, f"status {seen.status}")
+    clean(check_error(seen.body))
+    expect(b"<html>" not in seen.body, "the page is in the message")
+    return f"status {seen.status}"
+
+
+async def spent_retries(stage: Stage) -> str:
+    stage.answers({"error": {"message": "Busy.", "type": "server_error", "param": None, "code": None}}, 503)
+    seen = await stage.ask()
+    expect(seen.status >= 500, f"status {seen.status}")
+    tried, advice = len(stage.asked), seen.headers.get("x-should-retry")
+    expect(tried == 1 or advice == "false", f"tried {tried} times, x-should-retry is {advice}")
+    return f"tried {tried} times, x-should-retry is {advice}"
+
+
+async def error_in_a_success(stage: Stage) -> str:
+    stage.always(Behaviour([orjson.dumps({"error": UNSUPPORTED})], headers=JSON_TYPE, framing="length"))
+    seen = await stage.ask()
+    expect(seen.told, f"status {seen.status}, {seen.body[:80]!r}")
+    return f"status {seen.status}"
+
+
+async def error_in_a_success_streamed(stage: Stage) -> str:
+    stage.always(Behaviour([orjson.dumps({"error": UNSUPPORTED})], headers=JSON_TYPE, framing="length"))
+    return _as_told(await stage.stream())
+
+
+async def page_in_a_success(stage: Stage) -> str:
+    stage.streams(b"<html><body>Please log in</body></html>", headers={"content-type": "text/html"})
+    return _as_told(await stage.stream())
+
+
+async def error_for_a_first_event(stage: Stage) -> str:
+    stage.streams(IN_BAND)
+    seen = await stage.stream()
+    expect(seen.status >= 400, f"status {seen.status}: too late for a failover, and for the client's own retry")
+    return f"status {seen.status}"
+
+
+async def empty_stream(stage: Stage) -> str:
+    stage.streams(b"")
+    return _as_told(await stage.stream())
+
+
+async def truncated(stage: Stage) -> str:
+    stage.always(Behaviour([BEGUN], headers=SSE_TYPE, framing="close"))
+    return _as_told(await stage.stream(), text=True)
+
+
+async def cut_event(stage: Stage) -> str:
+    stage.always(Behaviour([BEGUN + b'data: {"id":"chatcmpl-fa'], headers=SSE_TYPE, framing="close"))
+    return _as_told(await stage.stream(), text=True)
+
+
+async def broken_chunks(stage: Stage) -> str:
+    stage.always(Behaviour([BEGUN], headers=SSE_TYPE, ending="fin"))
+    return _as_told(await stage.stream(), text=True)
+
+
+async def reset(stage: Stage) -> str:
+    stage.always(Behaviour([BEGUN, b": last words\n\n"], headers=SSE_TYPE, ending="rst", every=0.05))
+    return _as_told(await stage.stream(), text=True)
+
+
+async def error_in_mid_stream(stage: Stage) -> str:
+    stage.streams(BEGUN + IN_BAND)
+    return _as_told(await stage.stream(), text=True)
+
+
+async def error_and_done(stage: Stage) -> str:
+    stage.streams(BEGUN + IN_BAND + b"data: [DONE]\n\n")
+    return _as_told(await stage.stream(), text=True)
+
+
+async def bare_json_in_mid_stream(stage: Stage) -> str:
+    stage.streams(BEGUN + b'{\n  "error": {\n    "code": 499,\n    "message": "cancelled"\n  }\n}\n')
+    return _as_told(await stage.stream(), text=True)
+
+
+async def malformed_event(stage: Stage) -> str:
+    stage.streams(BEGUN + b'data: {"choices": [{"index": 0, "delta\n\n' + sse(HELLO))
+    return _as_told(await stage.stream(), text=True)
+
+
+async def no_retry_after_the_first_byte(stage: Stage) -> str:
+    stage.always(Behaviour([BEGUN], headers=SSE_TYPE, ending="fin"))
+    await stage.stream()
+    expect(len(stage.asked) == 1, f"the provider was asked {len(stage.asked)} times")
+    return "asked once"
+
+
+async def cut_whole_answer(stage: Stage) -> str:
+    stage.always(Behaviour([orjson.dumps(completion())[:-40]], headers=JSON_TYPE, framing="close"))
+    seen = await stage.ask()
+    expect(seen.status >= 500 or seen.broken, f"status {seen.status}, {seen.body[-60:]!r}")
+    return f"status {seen.status}"
+
+
+async def short_whole_answer(stage: Stage) -> str:
+    body = orjson.dumps(completion())
+    headers = {**JSON_TYPE, "content-length": str(len(body) + 50)}
+    stage.always(Behaviour([body[:-10]], headers=headers, framing="close", ending="fin"))
+    seen = await stage.ask()
+    expect(seen.status >= 500 or seen.broken, f"status {seen.status}, {seen.body[-60:]!r}")
+    return f"status {seen.status}"
+
+
+async def bad_json(stage: Stage) -> str:
+    return await _refusal(stage, "/v1/chat/completions", b'{"model": ', 400)
+
+
+async def no_messages(stage: Stage) -> str:
+    return await _refusal(stage, "/v1/chat/completions", orjson.dumps({"model": stage.model}), 400)
+
+
+async def unknown_path(stage: Stage) -> str:
+    return await _refusal(stage, "/v1/chat/nothing", b"{}", 404)
+
+
+async def unknown_model(stage: Stage) -> str:
+    body = {"model": "no-such-model-anywhere", "messages": [{"role": "user", "content": "Hello"}]}
+    stage.answers({"error": {**UNSUPPORTED, "code": "model_not_found", "param": "model"}}, 404)
+    return await _refusal(stage, "/v1/chat/completions", orjson.dumps(body), 404)
+
+
+async def _refusal(stage: Stage, path: str, body: bytes, status: int) -> str:
+    async with stage.send("POST", path, body) as response:
+        seen = await taken(response)
+    expect(seen.status == status, f"status {seen.status}")
+    clean(check_error(seen.body))
+    return f"status {seen.status}"
+
+
+def _error(seen: Seen) -> dict[str, Any]:
+    clean(check_error(seen.body))
+    error: dict[str, Any] = orjson.loads(seen.body)["error"]
+    return error
+
+
+def _as_told(seen: Seen, *, text: bool = False) -> str:
+    """A client must be able to see that something went wrong, and must have what came before."""
+    if seen.status >= 400:
+        clean(check_error(seen.body))
+        return f"status {seen.status}"
+    answer = seen.answer
+    expect(seen.told, f"a clean end, finish_reason {answer.first.finish!r}: {seen.body[-60:]!r}")
+    expect(not answer.done, "[DONE] although it failed")
+    expect(not text or answer.first.text, "the text that came before is lost")
+    if answer.error is None:
+        return "the connection breaks"
+    code = answer.error.get("code")
+    expect(code is None or isinstance(code, str), f"code {code!r}")
+    return f"an error event, code {code!r}"
+
+
+CHECKS = [
+    Check("errors", "a 400 keeps all it says", bad_request),
+    Check("errors", "a 429 keeps Retry-After", rate_limit),
+    Check("errors", "an exhausted quota is not tried again", quota),
+    Check("errors", "a number for a code becomes a string", number_for_a_code),
+    Check("errors", "a web page with a 502 becomes an error object", web_page),
+    Check("errors", "spent retries are not multiplied by the client's", spent_retries),
+    Check("errors", "bad JSON", bad_json),
+    Check("errors", "no messages", no_messages),
+    Check("errors", "an unknown path", unknown_path),
+    Check("errors", "an unknown model", unknown_model),
+    Check("disguised", "an error object with status 200", error_in_a_success),
+    Check("disguised", "an error object with status 200 for a stream", error_in_a_success_streamed),
+    Check("disguised", "a web page with status 200 for a stream", page_in_a_success),
+    Check("disguised", "an error for a first event has a status", error_for_a_first_event),
+    Check("disguised", "an empty stream", empty_stream),
+    Check("truncated", "a stream that ends without a finish", truncated),
+    Check("truncated", "a stream that ends inside an event", cut_event),
+    Check("truncated", "a body that ends without its last chunk", broken_chunks),
+    Check("truncated", "a connection that is reset", reset),
+    Check("truncated", "half an answer that was not streamed", cut_whole_answer),
+    Check("truncated", "an answer shorter than its Content-Length", short_whole_answer),
+    Check("mid-stream", "an error event", error_in_mid_stream),
+    Check("mid-stream", "an error event and [DONE]", error_and_done),
+    Check("mid-stream", "a bare JSON error", bare_json_in_mid_stream),
+    Check("mid-stream", "a malformed event", malformed_event),
+    Check("mid-stream", "the provider is not asked again", no_retry_after_the_first_byte),
+]

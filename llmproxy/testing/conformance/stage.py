@@ -1,0 +1,173 @@
+"""The place where a check plays: a gateway to ask, the provider behind it, and what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from ..answer import Answer, read
+from ..connection import Behaviour, Exchange
+from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
+from ..samples import as_bytes
+from ..validate import Violation
+
+Run = Callable[["Stage"], Awaitable[str]]
+CLOSES_WITHIN = 1.0  # seconds from a client's leaving to the upstream's socket being closed
+
+
+class Failed(Exception):
+    """What was seen instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`run` gives a few words on what was seen, and raises Failed if it was wrong."""
+
+    group: str
+    name: str
+    run: Run
+
+
+@dataclass(slots=True)
+class Seen:
+    """One answer as a client saw it. `broken`: the connection ended in the middle of the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+    broken: bool = False
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    @property
+    def answer(self) -> Answer:
+        try:
+            return read(self.body, self.content_type)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise Failed(f"unreadable: {self.body[:80]!r}") from error
+
+    @property
+    def told(self) -> bool:
+        """Whether a client can know that the answer is not complete."""
+        return self.status >= 400 or self.broken or self.answer.error is not None
+
+
+class Stage:
+    """Asks the gateway at `url` for `model`; `provider` is its upstream."""
+
+    def __init__(
+        self, url: str, provider: FakeProvider, client: aiohttp.ClientSession, model: str, key: str = ""
+    ) -> None:
+        self.provider = provider
+        self.model = model
+        self._url = url.rstrip("/").removesuffix("/v1")
+        self._client = client
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    # The provider's part
+
+    def always(self, behaviour: Behaviour) -> None:
+        """Every POST is answered so, however often the gateway tries."""
+        self.provider.route = lambda exchange: behaviour if exchange.method == "POST" else None
+
+    def streams(self, body: bytes, **how: Any) -> None:
+        self.always(Behaviour(how.pop("pieces", [body]), headers=how.pop("headers", SSE_TYPE), **how))
+
+    def answers(self, body: object, status: int = 200, **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.always(Behaviour([as_bytes(body)], status, {**JSON_TYPE, **named}, framing="length"))
+
+    def clear(self) -> None:
+        self.provider.route = None
+        self.provider.forget()
+
+    @property
+    def asked(self) -> list[Exchange]:
+        return self.provider.exchanges
+
+    # The client's part
+
+    async def ask(self, **members: Any) -> Seen:
+        async with self.asking(**members) as response:
+            return await taken(response)
+
+    async def stream(self, **members: Any) -> Seen:
+        return await self.ask(stream=True, **members)
+
+    @asynccontextmanager
+    async def asking(self, **members: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        body = {"model": self.model, "messages": [{"role": "user", "content": "Hello"}], **members}
+        async with self.send("POST", "/v1/chat/completions", as_bytes(body)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def send(self, method: str, path: str, body: bytes | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {**self._headers, **(JSON_TYPE if body is not None else {})}
+        async with self._client.request(method, self._url + path, data=body, headers=headers) as response:
+            yield response
+
+    async def leaves(self, *, after: int, **members: Any) -> float:
+        """Asks, leaves once `after` bytes came (0: once the upstream was asked); milliseconds until its socket closed."""
+        asking = asyncio.ensure_future(self._read_some(after, members))
+        try:
+            exchange = await self.provider.received()
+            if after:
+                await asyncio.shield(asking)
+        finally:
+            left = time.monotonic()
+            asking.cancel()
+        await self._gone(asking)
+        return await _closed_after(exchange, left)
+
+    async def _gone(self, asking: asyncio.Future[aiohttp.ClientResponse]) -> None:
+        (response,) = await asyncio.gather(asking, return_exceptions=True)
+        if isinstance(response, aiohttp.ClientResponse):
+            response.close()
+
+    async def _read_some(self, after: int, members: dict[str, Any]) -> aiohttp.ClientResponse:
+        body = as_bytes({"model": self.model, "messages": [{"role": "user", "content": "Hello"}], **members})
+        url = f"{self._url}/v1/chat/completions"
+        response = await self._client.post(url, data=body, headers={**self._headers, **JSON_TYPE})
+        if after:
+            await response.content.readexactly(after)
+        return response
+
+
+async def _closed_after(exchange: Exchange, left: float) -> float:
+    try:
+        async with asyncio.timeout(CLOSES_WITHIN):
+            await exchange.closed.wait()
+    except TimeoutError:
+        raise Failed(f"the upstream was still open {CLOSES_WITHIN:g} s after the client had left") from None
+    assert exchange.closed_at is not None
+    return max(0.0, (exchange.closed_at - left) * 1000)
+
+
+async def taken(response: aiohttp.ClientResponse) -> Seen:
+    """The whole answer, or as much of it as came."""
+    pieces: list[bytes] = []
+    broken = False
+    try:
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+    except (aiohttp.ClientError, ConnectionError):
+        broken = True
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Seen(response.status, headers, b"".join(pieces), broken)
+
+
+def expect(true: object, seen: object) -> None:
+    if not true:
+        raise Failed(str(seen)[:200])
+
+
+def clean(violations: list[Violation]) -> None:
+    expect(not violations, "; ".join(map(str, violations[:3])))
