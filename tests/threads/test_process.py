@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPResponse
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.gateway import Gateway, free_port, running_gateway
 
@@ -17,6 +22,8 @@ CONFIG = """
 adapter = "demo"
 tokens_per_second = 200
 """
+FAST = CONFIG.replace("200", "2000")
+KILLS = int(os.environ.get("LLMPROXY_SERVER_KILLS", "4"))
 
 
 @contextmanager
@@ -98,3 +105,37 @@ def test_a_second_process_over_the_same_data_leaves_a_growing_answer_alone() -> 
         environment = {"LLMPROXY_DATA_DIR": str(gateway.folder / "data")}
         with running_gateway(CONFIG, environment, port=free_port()) as other:
             assert answer(other, thread)["state"] == "streaming"
+
+
+@pytest.mark.timeout(60 + 2 * KILLS)
+def test_no_answer_that_was_told_is_missing_however_often_the_gateway_is_killed() -> None:
+    chance = random.Random(7)
+    told: dict[str, tuple[str, str]] = {}  # message: its thread, its text
+    with TemporaryDirectory(prefix="llmproxy-test-") as data:
+        for _ in range(KILLS):
+            with running_gateway(FAST, {"LLMPROXY_DATA_DIR": data}) as gateway, ThreadPoolExecutor(4) as clients:
+                asking = [clients.submit(ask_until_gone, gateway, told) for _ in range(4)]
+                time.sleep(chance.uniform(0.05, 0.4))
+                gateway.process.kill()
+            for client in asking:
+                client.result()
+        with running_gateway(FAST, {"LLMPROXY_DATA_DIR": data}) as gateway:
+            found: dict[str, tuple[str, str]] = {}
+            for thread in {thread for thread, _ in told.values()}:
+                kept = call(gateway, "GET", f"/threads/{thread}/messages")["messages"]
+                found |= {one["id"]: (thread, one["content"]) for one in kept if one["state"] == "complete"}
+                assert {one["state"] for one in kept} <= {"complete", "lost"}
+    assert told
+    assert {id: found.get(id) for id in told} == told
+
+
+def ask_until_gone(gateway: Gateway, told: dict[str, tuple[str, str]]) -> None:
+    with suppress(OSError, HTTPException):
+        thread = call(gateway, "POST", "/threads", {})["id"]
+        while True:
+            question = {"content": "Hi", "model": "demo/hello", "max_tokens": 5, "parent_id": None}
+            with asked(gateway, "POST", f"/threads/{thread}/messages/stream", question) as response:
+                done = [event for event in until(b"done", response) if "ok" in event]
+            for event in done:
+                assert event["ok"]
+                told[event["message_id"]] = (thread, event["response"])
