@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import sys
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from llmproxy.config import reach
 
 if TYPE_CHECKING:
     from openai import OpenAI
-    from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 _GREY, _PLAIN = "\x1b[2m", "\x1b[0m"
 
@@ -71,32 +70,29 @@ class Talk:
         heard: list[str] = []
         whole = False
         try:
-            for piece in self._pieces(request_id):
-                heard.append(piece)
-            whole = True
-        except KeyboardInterrupt:
-            self._cancel(request_id)
+            whole = self._listen(request_id, heard)
         except openai.APIError as error:
             print(f"\nllmproxy: {_said(error)}", file=sys.stderr)
         print(flush=True)
         self._remember("".join(heard))
         return whole
 
-    def _pieces(self, request_id: str) -> Iterator[str]:
-        """The answer's text, printed and given on; what the model thinks is printed in grey on a terminal."""
-        streaming = self.client.chat.completions.create(
-            model=self.model,
-            messages=self.messages,
-            stream=True,
-            extra_headers={"X-Request-ID": request_id},
-        )
-        with streaming as chunks:
-            for chunk in chunks:
-                for choice in chunk.choices[:1]:
-                    _think(getattr(choice.delta, "reasoning_content", None))
-                    if choice.delta.content:
-                        print(choice.delta.content, end="", flush=True)
-                        yield choice.delta.content
+    def _listen(self, request_id: str, heard: list[str]) -> bool:
+        """Prints the answer as it comes, and notes it in `heard`. Whether it was left to end by itself."""
+        with contextlib.ExitStack() as stack:
+            try:
+                streaming = self.client.chat.completions.create(
+                    model=self.model,
+                    messages=self.messages,
+                    stream=True,
+                    extra_headers={"X-Request-ID": request_id},
+                )
+                for chunk in stack.enter_context(streaming):
+                    heard.append(_shown(chunk))
+            except KeyboardInterrupt:
+                self._cancel(request_id)  # before the stream is closed, or the server would only see us leave
+                return False
+        return True
 
     def _cancel(self, request_id: str) -> None:
         """On the server, too: closing our connection would do, but saying it is exact and works through any proxy."""
@@ -117,9 +113,16 @@ class Talk:
             self.messages.pop()
 
 
-def _think(thought: object) -> None:
-    if isinstance(thought, str) and thought and sys.stderr.isatty():
+def _shown(chunk: ChatCompletionChunk) -> str:
+    """Prints what the chunk says and gives it back; what the model thinks is only shown, grey, on a terminal."""
+    if not chunk.choices:
+        return ""
+    delta = chunk.choices[0].delta
+    thought = getattr(delta, "reasoning_content", None)
+    if thought and sys.stderr.isatty():
         print(f"{_GREY}{thought}{_PLAIN}", end="", file=sys.stderr, flush=True)
+    print(delta.content or "", end="", flush=True)
+    return delta.content or ""
 
 
 def _said(error: Exception) -> str:
