@@ -22,7 +22,7 @@ State = Literal["running", "completed", "cancelled", "failed"]
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """One request. Times are on the event loop's clock, except `started_at`, which is Unix seconds."""
+    """One request. `started_at` is Unix seconds; the other times are time.monotonic(), as uvloop's clock ticks in milliseconds."""
 
     id: str
     owner: str
@@ -52,14 +52,14 @@ class Running:
             return False
         if self.by is None:
             self.by = by
-            self.asked_to_stop = asyncio.get_running_loop().time()
+            self.asked_to_stop = time.monotonic()
             self.task.cancel()
         return True
 
     def began(self, reply: Reply) -> None:
         """The first real frame is there."""
         self.reply = reply
-        self.first_frame = asyncio.get_running_loop().time()
+        self.first_frame = time.monotonic()
 
     @property
     def usage(self) -> Usage | None:
@@ -112,15 +112,20 @@ class Inflight:
 
     def free_id(self, wanted: str | None = None) -> str:
         """The client's own id if no request has it, else an unguessable one."""
-        if wanted and wanted not in self._running and wanted not in self._past:
+        if wanted and wanted not in self._running and not self._resumable(wanted):
             return wanted
         return secrets.token_urlsafe(18)
 
     def start(self, id: str, owner: str, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
-        """Starts the one task of a request. The caller awaits `.task`, or leaves it to us."""
+        """Starts the one task of a request. The caller awaits `.task`, or leaves it to us.
+
+        Raises GatewayError if a request of this id came in between.
+        """
+        if id in self._running:
+            raise GatewayError("A request with this id is being answered.", status=409, code="request_id_in_use")
         loop = asyncio.get_running_loop()
         named = str(chat.body.get("model") or chat.model)
-        running = Running(id, owner, named, chat.stream, chat.trace, loop.time(), time.time(), chat.face)
+        running = Running(id, owner, named, chat.stream, chat.trace, time.monotonic(), time.time(), chat.face)
         self._running[id] = running
         self._idle.clear()
         running.task = loop.create_task(work(running))
@@ -140,10 +145,15 @@ class Inflight:
         """Returns when nothing runs."""
         await self._idle.wait()
 
+    def _resumable(self, id: str) -> bool:
+        """Whether a request that ended is still kept under this id for those who resume it."""
+        past = self._past.get(id)
+        return past is not None and past.tape is not None
+
     def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""
         task = running.task
-        running.ended = asyncio.get_running_loop().time()
+        running.ended = time.monotonic()
         error = None if task.cancelled() else task.exception()  # asked for, or asyncio complains that nobody did
         if task.cancelled():
             running.state, running.by = "cancelled", running.by or "client_disconnect"
@@ -157,6 +167,7 @@ class Inflight:
             running.state = "completed"
         self._running.pop(running.id, None)
         self._past[running.id] = running
+        self._past.move_to_end(running.id)
         while len(self._past) > self._remembered:
             self._past.popitem(last=False)
         if not self._running:

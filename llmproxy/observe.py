@@ -67,7 +67,7 @@ class Observer:
         self._sweep = None
         if self.inflight is None:
             return
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         fresh = [one for one in self.inflight if one.id not in self._noted]
         old = [one for one in fresh if now - one.started >= _SWEEP / 2]
         self._noted.update(one.id for one in old)

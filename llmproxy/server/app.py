@@ -13,13 +13,14 @@ from ..inflight import Inflight
 from ..observe import Observer
 from . import api, health, metrics, native, openai, page, requests, threads
 from .gate import gate
-from .keys import CURRENT, INFLIGHT, OBSERVER, STORE, Current
+from .keys import CURRENT, INFLIGHT, OBSERVER, PEERS, STORE, Current
+from .peers import Peers
 
 if TYPE_CHECKING:
     from ..store import Store
 
 
-def build(config: Config, gateway: Gateway, store: Callable[[], Store]) -> web.Application:
+def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: Peers | None = None) -> web.Application:
     """Everything but the sockets."""
     app = web.Application(middlewares=[gate], client_max_size=config.server.max_body)
     observer = Observer(store if config.storage.enabled else None)
@@ -29,6 +30,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store]) -> web.A
     app[INFLIGHT] = inflight
     app[OBSERVER] = observer
     app[STORE] = store
+    app[PEERS] = peers
     for face in (openai, native, threads, requests, health, api, metrics):
         app.add_routes(face.routes())
     if config.server.page:

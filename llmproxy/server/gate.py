@@ -15,7 +15,8 @@ from ..blame import header_safe
 from ..config import Config, Key
 from ..errors import BadRequest, GatewayError
 from . import faults
-from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, REQUEST_ID, TRACE
+from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, PEERS, REQUEST_ID, TRACE
+from .peers import TOKEN
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[CALLER] = _admit(request)
         response = await handler(request)
     except GatewayError as error:
-        response = faults.response(error, request.get(TRACE))
+        response = await _elsewhere(request, error) or faults.response(error, request.get(TRACE))
     except web.HTTPException as error:
         response = error if error.status < 400 else faults.response(_http(error, request))
     except (ConnectionError, TimeoutError):
@@ -55,6 +56,14 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def _elsewhere(request: web.Request, error: GatewayError) -> web.StreamResponse | None:
+    """What another worker says of a request that we do not know."""
+    peers = request.app[PEERS]
+    if error.code != "request_not_found" or peers is None or TOKEN in request.headers:
+        return None
+    return await peers.forward(request)
+
+
 def _id(request: web.Request) -> str:
     """The client's own id if it is well-formed and free, else an unguessable one."""
     wanted = request.headers.get("X-Request-ID")
@@ -65,6 +74,9 @@ def _id(request: web.Request) -> str:
 
 def _admit(request: web.Request) -> Key:
     config = request.app[CURRENT].config
+    peers = request.app[PEERS]
+    if peers is not None and (key := peers.caller(request)) is not None:
+        return key
     _check_host(request, config)
     _check_origin(request, config)
     if not config.server.keys or request.path in _OPEN or not request.path.startswith(_PAGE):

@@ -15,6 +15,7 @@ from ..observe import Observer
 
 if TYPE_CHECKING:
     from ..store import Store
+    from .peers import Peers
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ CURRENT = web.AppKey("current", Current)
 INFLIGHT = web.AppKey("inflight", Inflight)
 OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
+
+PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
 
 CALLER = "llmproxy.caller"
 REQUEST_ID = "llmproxy.request_id"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import orjson
 from aiohttp import web
 
+from ..chat import Json
+from ..fan import summed
 from .keys import CURRENT, INFLIGHT, OBSERVER
+from .peers import TOKEN, others
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -21,7 +26,10 @@ _TOTALS = {
     "seconds": "Time from a request's arrival to its end.",
     "first_frame_seconds": "Time from a request's arrival to the first real frame.",
 }
-_STATES = {"closed": 0, "half_open": 1, "open": 2}
+_GAUGES = {
+    "open": "Workers whose breaker for this provider is open.",
+    "queued": "Requests waiting for their turn with this provider.",
+}
 
 
 def routes() -> list[web.RouteDef]:
@@ -32,28 +40,41 @@ async def metrics(request: web.Request) -> web.Response:
     from prometheus_client import CONTENT_TYPE_LATEST
     from prometheus_client.exposition import generate_latest
 
-    body = generate_latest(_Collector(request.app))
+    totals = _own(request.app)
+    for other in await others(request):
+        totals = summed(totals, other)
+    if TOKEN in request.headers:
+        return web.Response(body=orjson.dumps(totals), content_type="application/json")
+    body = generate_latest(_Collector(totals))
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
+def _own(app: web.Application) -> Json:
+    """This process's numbers, in a form that can be added up over processes."""
+    rooms = app[CURRENT].gateway.rooms
+    return {
+        "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].totals.items()},
+        "in_flight": len(app[INFLIGHT]),
+        "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
+        "queued": {name: room.limited.queued for name, room in rooms.items() if room.limited is not None},
+    }
+
+
 class _Collector:
-    def __init__(self, app: web.Application) -> None:
-        self._app = app
+    def __init__(self, told: Json) -> None:
+        self._told = told
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         for name, text in _TOTALS.items():
             family = CounterMetricFamily(f"llmproxy_{name}", text, labels=_LABELS)
-            for labels, totals in self._app[OBSERVER].totals.items():
-                family.add_metric(labels, getattr(totals, name))
+            for labels, totals in self._told["totals"].items():
+                family.add_metric(labels.split("\n"), totals[name])
             yield family
-        yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=len(self._app[INFLIGHT]))
-        breaker = GaugeMetricFamily("llmproxy_breaker", "0 closed, 1 half open, 2 open.", labels=("provider",))
-        queued = GaugeMetricFamily("llmproxy_queued", "Requests waiting for their turn.", labels=("provider",))
-        for name, room in self._app[CURRENT].gateway.rooms.items():
-            breaker.add_metric((name,), _STATES[room.breaker.state])
-            if room.limited is not None:
-                queued.add_metric((name,), room.limited.queued)
-        yield breaker
-        yield queued
+        yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
+        for name, text in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"llmproxy_{name}", text, labels=("provider",))
+            for provider, value in self._told[name].items():
+                gauge.add_metric((provider,), value)
+            yield gauge

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from aiohttp import web
 from ..config import Config, ConfigError
 from ..gateway import Gateway
 from ..logs import configure
-from . import watch
+from . import watch, workers
 from .app import build
 from .folder import folder
 from .keys import CURRENT, INFLIGHT, Current
+from .peers import Peers
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -43,8 +45,24 @@ class PortTaken(Exception):
 def run(config: Config, *, load: Callable[[], Config], announce: Announce | None = None) -> int:
     """Serves until told to stop. Returns the exit code: 0 drained, 1 stopped at once by a second signal."""
     configure(config.logs)
+    if config.server.workers > 1:
+        return _together(config, load, announce)
+    return _alone(Process(config, load, announce))
+
+
+def _alone(process: Process) -> int:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Process(config, load, announce).serve())
+        return runner.run(process.serve())
+
+
+def _together(config: Config, load: Callable[[], Config], announce: Announce | None) -> int:
+    server = config.server
+    held, port = workers.reserve(server.host, server.port)
+    config = replace(config, server=replace(server, port=port))
+    with held:
+        return workers.Supervisor(
+            server.workers, lambda place: _alone(Process(config, load, None if place.number else announce, place))
+        ).run()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -58,7 +76,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Process:
-    def __init__(self, config: Config, load: Callable[[], Config], announce: Announce | None) -> None:
+    def __init__(
+        self, config: Config, load: Callable[[], Config], announce: Announce | None, place: workers.Place | None = None
+    ) -> None:
+        self._place = place
         self._config = config
         self._load = load
         self._announce = announce
@@ -70,7 +91,7 @@ class Process:
         config = self._config
         gateway = Gateway.build(config)
         store = _store(config)
-        app = build(config, gateway, store)
+        app = build(config, gateway, store, Peers(self._place) if self._place is not None else None)
         self._signals(app)
         runner = web.AppRunner(
             app,
@@ -83,9 +104,10 @@ class Process:
             logger=logging.getLogger("aiohttp.server"),
         )
         await runner.setup()
-        listening = listen(config.server.host, config.server.port)
+        listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
             await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+            await self._join(runner)
             self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
             gc.freeze()  # what the start made lives as long as the process
             if self._announce is not None:
@@ -95,6 +117,13 @@ class Process:
                 return await self._drain(app, runner)
         finally:
             await self._close(app, runner, store)
+
+    async def _join(self, runner: web.AppRunner) -> None:
+        """Becomes one of several, if it is."""
+        if self._place is not None:
+            self._place.address.unlink(missing_ok=True)
+            await web.UnixSite(runner, str(self._place.address)).start()
+            workers.ends_with(self._place, self._told_to_stop)
 
     def _signals(self, app: web.Application) -> None:
         loop = asyncio.get_running_loop()
@@ -157,8 +186,8 @@ class Process:
             await store().close()
 
 
-def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
-    """A listening socket that notices peers that vanish. Raises PortTaken."""
+def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
+    """A socket to listen on that notices peers that vanish. Raises PortTaken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from itertools import islice
 
 import orjson
 from aiohttp import web
@@ -12,7 +14,8 @@ from ..config import Key
 from ..errors import GatewayError
 from ..inflight import Running
 from .body import read_json
-from .keys import INFLIGHT, caller
+from .keys import CURRENT, INFLIGHT, caller
+from .peers import others
 
 _RECENT = 100
 
@@ -30,9 +33,10 @@ async def listed(request: web.Request) -> web.Response:
     """What runs, of the caller's own; of everybody's for an admin. `recent` are the last that ended."""
     inflight, key = request.app[INFLIGHT], caller(request)
     running = [shown(one) for one in inflight if sees(key, one)]
-    recent = [
-        shown(one) for one, _ in zip((r for r in inflight.recent() if sees(key, r)), range(_RECENT), strict=False)
-    ]
+    recent = [shown(one) for one in islice((one for one in inflight.recent() if sees(key, one)), _RECENT)]
+    for other in await others(request):
+        running.extend(other["data"])
+        recent.extend(other["recent"])
     return _json({"object": "list", "data": running, "recent": recent})
 
 
@@ -52,11 +56,14 @@ async def cancel_many(request: web.Request) -> web.Response:
     """An administrator's stop: `{"model"?, "provider"?, "owner"?}`, all that fit."""
     if not caller(request).admin:
         raise GatewayError("Only an admin key may stop other people's requests.", status=403, code="forbidden")
-    wanted = orjson.loads(await read_json(request, request.app["llmproxy.limits"]) or b"{}")
+    wanted = orjson.loads(await read_json(request, request.app[CURRENT].config.server) or b"{}")
     stopped = [one for one in request.app[INFLIGHT] if _fits(one, wanted) and one.cancel("admin")]
     if stopped:
         await asyncio.wait({one.task for one in stopped})
-    return _json({"object": "list", "data": [shown(one) for one in stopped]})
+    data = [shown(one) for one in stopped]
+    for other in await others(request):
+        data.extend(other["data"])
+    return _json({"object": "list", "data": data})
 
 
 def _fits(running: Running, wanted: Json) -> bool:
@@ -85,7 +92,7 @@ def not_found(id: str) -> GatewayError:
 
 def shown(running: Running) -> Json:
     """A request as the API shows it; ages and times in seconds or milliseconds as their names say."""
-    now = running.ended or asyncio.get_running_loop().time()
+    now = running.ended or time.monotonic()
     tokens, estimated = running.tokens
     usage = running.usage
     trace = running.trace
