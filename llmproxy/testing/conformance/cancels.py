@@ -69,7 +69,7 @@ async def the_next_answer_is_its_own(stage: Stage) -> str:
 
 
 def _after(milliseconds: float) -> str:
-    return f"closed after {milliseconds:.0f} ms"
+    return f"closed after {milliseconds:.1f} ms"
 
 
 CHECKS = [

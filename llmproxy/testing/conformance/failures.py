@@ -109,48 +109,64 @@ async def empty_stream(stage: Stage) -> str:
     return _as_told(await stage.stream())
 
 
+def begun(stage: Stage, *then: bytes, **how: Any) -> None:
+    """The provider says some words, and a little later, so that they are surely on their way, something else."""
+    stage.always(Behaviour([BEGUN, *then], headers=SSE_TYPE, every=0.05, **how))
+
+
 async def truncated(stage: Stage) -> str:
-    stage.always(Behaviour([BEGUN], headers=SSE_TYPE, framing="close"))
+    begun(stage, framing="close")
     return _as_told(await stage.stream(), text=True)
 
 
 async def cut_event(stage: Stage) -> str:
-    stage.always(Behaviour([BEGUN + b'data: {"id":"chatcmpl-fa'], headers=SSE_TYPE, framing="close"))
+    begun(stage, b'data: {"id":"chatcmpl-fa', framing="close")
     return _as_told(await stage.stream(), text=True)
 
 
 async def broken_chunks(stage: Stage) -> str:
-    stage.always(Behaviour([BEGUN], headers=SSE_TYPE, ending="fin"))
+    begun(stage, ending="fin")
     return _as_told(await stage.stream(), text=True)
 
 
 async def reset(stage: Stage) -> str:
-    stage.always(Behaviour([BEGUN, b": last words\n\n"], headers=SSE_TYPE, ending="rst", every=0.05))
+    begun(stage, b": last words\n\n", ending="rst")
     return _as_told(await stage.stream(), text=True)
 
 
 async def error_in_mid_stream(stage: Stage) -> str:
-    stage.streams(BEGUN + IN_BAND)
+    begun(stage, IN_BAND)
     return _as_told(await stage.stream(), text=True)
 
 
 async def error_and_done(stage: Stage) -> str:
-    stage.streams(BEGUN + IN_BAND + b"data: [DONE]\n\n")
+    begun(stage, IN_BAND + b"data: [DONE]\n\n")
     return _as_told(await stage.stream(), text=True)
 
 
 async def bare_json_in_mid_stream(stage: Stage) -> str:
-    stage.streams(BEGUN + b'{\n  "error": {\n    "code": 499,\n    "message": "cancelled"\n  }\n}\n')
+    begun(stage, b'{\n  "error": {\n    "code": 499,\n    "message": "cancelled"\n  }\n}\n')
     return _as_told(await stage.stream(), text=True)
 
 
 async def malformed_event(stage: Stage) -> str:
-    stage.streams(BEGUN + b'data: {"choices": [{"index": 0, "delta\n\n' + sse(HELLO))
+    begun(stage, b'data: {"choices": [{"index": 0, "delta\n\n' + sse(HELLO))
     return _as_told(await stage.stream(), text=True)
 
 
+async def one_packet(stage: Stage) -> str:
+    """Where the network cuts must not decide what a client is told, nor whether the provider is asked again."""
+    stage.streams(BEGUN + IN_BAND)
+    together, asked = _as_told(await stage.stream()), len(stage.asked)
+    begun(stage, IN_BAND)
+    apart = _as_told(await stage.stream())
+    expect(asked == 1, f"the provider was asked {asked} times")
+    expect(together == apart, f"{together}; sent apart: {apart}")
+    return together
+
+
 async def no_retry_after_the_first_byte(stage: Stage) -> str:
-    stage.always(Behaviour([BEGUN], headers=SSE_TYPE, ending="fin"))
+    begun(stage, ending="fin")
     await stage.stream()
     expect(len(stage.asked) == 1, f"the provider was asked {len(stage.asked)} times")
     return "asked once"
@@ -208,6 +224,7 @@ def _as_told(seen: Seen, *, text: bool = False) -> str:
     """A client must be able to see that something went wrong, and must have what came before."""
     if seen.status >= 400:
         clean(check_error(seen.body))
+        expect(not text, f"status {seen.status}: the text that came before is lost")
         return f"status {seen.status}"
     answer = seen.answer
     expect(seen.told, f"a clean end, finish_reason {answer.first.finish!r}: {seen.body[-60:]!r}")
@@ -244,6 +261,7 @@ CHECKS = [
     Check("truncated", "an answer shorter than its Content-Length", short_whole_answer),
     Check("mid-stream", "an error event", error_in_mid_stream),
     Check("mid-stream", "an error event and [DONE]", error_and_done),
+    Check("mid-stream", "an error event in one packet with text", one_packet),
     Check("mid-stream", "a bare JSON error", bare_json_in_mid_stream),
     Check("mid-stream", "a malformed event", malformed_event),
     Check("mid-stream", "the provider is not asked again", no_retry_after_the_first_byte),

@@ -122,15 +122,10 @@ class Stage:
             if after:
                 await asyncio.shield(asking)
         finally:
-            left = time.monotonic()
             asking.cancel()
-        await self._gone(asking)
+            left = time.monotonic()
+            await _hang_up(asking)
         return await _closed_after(exchange, left)
-
-    async def _gone(self, asking: asyncio.Future[aiohttp.ClientResponse]) -> None:
-        (response,) = await asyncio.gather(asking, return_exceptions=True)
-        if isinstance(response, aiohttp.ClientResponse):
-            response.close()
 
     async def _read_some(self, after: int, members: dict[str, Any]) -> aiohttp.ClientResponse:
         body = as_bytes({"model": self.model, "messages": [{"role": "user", "content": "Hello"}], **members})
@@ -141,14 +136,21 @@ class Stage:
         return response
 
 
+async def _hang_up(asking: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    (response,) = await asyncio.gather(asking, return_exceptions=True)
+    if isinstance(response, aiohttp.ClientResponse):
+        response.close()
+
+
 async def _closed_after(exchange: Exchange, left: float) -> float:
+    expect(not exchange.closed.is_set(), "the upstream was closed before the client had left")
     try:
         async with asyncio.timeout(CLOSES_WITHIN):
             await exchange.closed.wait()
     except TimeoutError:
         raise Failed(f"the upstream was still open {CLOSES_WITHIN:g} s after the client had left") from None
     assert exchange.closed_at is not None
-    return max(0.0, (exchange.closed_at - left) * 1000)
+    return (exchange.closed_at - left) * 1000
 
 
 async def taken(response: aiohttp.ClientResponse) -> Seen:
