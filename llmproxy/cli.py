@@ -69,7 +69,8 @@ def _check(command: argparse.ArgumentParser) -> None:
 
 
 def _conformance(command: argparse.ArgumentParser) -> None:
-    command.add_argument("url", metavar="URL", help="a base_url, as http://127.0.0.1:8811/v1")
+    command.add_argument("url", metavar="URL", help="of the gateway, as http://127.0.0.1:8811")
+    command.add_argument("options", nargs=argparse.REMAINDER, help="see python -m llmproxy.testing.conformance --help")
 
 
 def _config(command: argparse.ArgumentParser) -> None:
