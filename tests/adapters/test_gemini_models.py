@@ -10,7 +10,7 @@ import orjson
 import pytest
 from google.genai import types
 from llmproxy.adapters.gemini import Gemini
-from llmproxy.adapters.gemini_signatures import Signatures
+from llmproxy.adapters.gemini.signatures import Signatures
 from pydantic import TypeAdapter
 
 from llmproxy.adapter import Account, Adapter, ListsModels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from llmproxy.adapters.gemini_schema import inlined
+from llmproxy.adapters.gemini.schema import inlined
 
 from llmproxy.chat import Json
 from llmproxy.errors import BadRequest

@@ -7,8 +7,8 @@ from itertools import groupby
 
 from llmproxy.chat import Json
 
-from .gemini_shapes import an_object, number, objects
-from .gemini_shapes import text as words
+from .shapes import an_object, number, objects
+from .shapes import text as words
 
 
 class Text:

@@ -19,10 +19,10 @@ from llmproxy.embeddings import Vectors
 from llmproxy.errors import Malformed, ModelNotFound, UpstreamError
 from llmproxy.relay import Relay
 
-from . import gemini_embeddings, gemini_errors, gemini_request
-from .gemini_models import abilities, with_rows
-from .gemini_reply import Answer
-from .gemini_signatures import Signatures
+from . import embeddings, errors, request
+from .models import abilities, with_rows
+from .reply import Answer
+from .signatures import Signatures
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 PAGE = 1000  # models at a time, the most that Google gives
@@ -53,18 +53,18 @@ class Gemini:
     def request(self, chat: Chat) -> Outgoing:
         name = _resource(chat.model)
         if chat.face == "embeddings":
-            return self._post(f"{name}:batchEmbedContents", gemini_embeddings.render(chat, name))
+            return self._post(f"{name}:batchEmbedContents", embeddings.render(chat, name))
         can = abilities(chat.model, self._rows)
-        body = gemini_request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
+        body = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
         return self._post(f"{name}:streamGenerateContent?alt=sse" if chat.stream else f"{name}:generateContent", body)
 
     def translator(self, chat: Chat) -> Translator:
         if chat.face == "embeddings":
-            return Vectors(chat, gemini_embeddings.reader(chat), self._in_band)
+            return Vectors(chat, embeddings.reader(chat), self._in_band)
         return Relay(chat, Answer(chat, self._signatures), blame=self._in_band)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return gemini_errors.parse_error(status, headers, body, self.account.api_key)
+        return errors.parse_error(status, headers, body, self.account.api_key)
 
     def models_request(self, page: str | None = None) -> Outgoing:
         query = {"pageSize": str(PAGE), **({"pageToken": page} if page else {})}
@@ -83,7 +83,7 @@ class Gemini:
         return "aiplatform." in self._base or "/publishers/" in self._base
 
     def _in_band(self, event: Json) -> UpstreamError:
-        return gemini_errors.in_band(event, self.account.api_key)
+        return errors.in_band(event, self.account.api_key)
 
     def _post(self, path: str, body: Json) -> Outgoing:
         headers = {"content-type": "application/json", **self._headers()}

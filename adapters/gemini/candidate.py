@@ -9,10 +9,10 @@ from typing import Any
 from llmproxy.chat import Json
 from llmproxy.errors import UpstreamError
 
-from .gemini_calls import Calls, arguments
-from .gemini_citations import Text, url_citations
-from .gemini_shapes import an_object, objects, text
-from .gemini_signatures import Signatures
+from .calls import Calls, arguments
+from .citations import Text, url_citations
+from .shapes import an_object, objects, text
+from .signatures import Signatures
 
 FINISH = {
     "STOP": "stop",

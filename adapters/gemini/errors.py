@@ -12,7 +12,7 @@ from llmproxy import blame
 from llmproxy.chat import Json
 from llmproxy.errors import UpstreamError
 
-from .gemini_shapes import objects
+from .shapes import objects
 
 BAD_KEY = frozenset(("API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED"))
 # Used up for longer than anyone would wait, or never granted.

@@ -7,10 +7,10 @@ from hashlib import blake2s
 
 from llmproxy.chat import Chat, Json
 
-from .gemini_candidate import Candidate
-from .gemini_shapes import an_object, number, objects
-from .gemini_signatures import Signatures
-from .gemini_usage import render_usage
+from .candidate import Candidate
+from .shapes import an_object, number, objects
+from .signatures import Signatures
+from .usage import render_usage
 
 
 class Answer:

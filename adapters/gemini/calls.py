@@ -11,7 +11,7 @@ import orjson
 from llmproxy.chat import Json
 from llmproxy.errors import Malformed
 
-from .gemini_shapes import an_object, objects, text
+from .shapes import an_object, objects, text
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
 _LONGEST = 10_000  # items of a list that is built by index

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from llmproxy.chat import Chat, Json
 from llmproxy.errors import BadRequest
 
-from .gemini_members import Members, camel
-from .gemini_messages import Conversation
-from .gemini_models import BUDGETS, Abilities
-from .gemini_parts import as_list
-from .gemini_schema import inlined
-from .gemini_signatures import Signatures
-from .gemini_tools import Tools
+from .members import Members, camel
+from .messages import Conversation
+from .models import BUDGETS, Abilities
+from .parts import as_list
+from .schema import inlined
+from .signatures import Signatures
+from .tools import Tools
 
 EFFORTS = frozenset(("none", *BUDGETS, "xhigh", "max"))
 TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}

@@ -7,9 +7,9 @@ from typing import Any
 from llmproxy.chat import Json
 from llmproxy.errors import BadRequest
 
-from .gemini_models import Abilities
-from .gemini_parts import as_list
-from .gemini_schema import inlined
+from .models import Abilities
+from .parts import as_list
+from .schema import inlined
 
 # Tools that run at Google, by the names that clients know them by. Gemini's own names work as well.
 BUILT_IN = {

@@ -10,9 +10,9 @@ import orjson
 from llmproxy.chat import Json
 from llmproxy.errors import BadRequest
 
-from .gemini_models import Abilities
-from .gemini_parts import Media, as_list, render_part
-from .gemini_signatures import Signatures, signature_of
+from .models import Abilities
+from .parts import Media, as_list, render_part
+from .signatures import Signatures, signature_of
 
 # Google's own word for a call whose signature is lost; without one Gemini 3 answers 400.
 LOST_SIGNATURE = "skip_thought_signature_validator"

@@ -9,7 +9,7 @@ from llmproxy.chat import Chat, Json
 from llmproxy.embeddings import encoded
 from llmproxy.errors import BadRequest, Malformed
 
-from .gemini_members import Members, camel
+from .members import Members, camel
 
 # What each text may be given beside: OpenAI's name, or Gemini's in either spelling.
 OPTIONS = {
