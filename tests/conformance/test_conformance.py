@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from llmproxy.testing.conformance.__main__ import CHECKS, Result, run, table
+from llmproxy.testing.conformance import CHECKS, Result, run, table
 from tests.gateway import free_port, running_gateway
 
 CONFIG = """

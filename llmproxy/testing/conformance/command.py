@@ -1,0 +1,99 @@
+"""The command: runs every check against a gateway and prints what was seen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import aiohttp
+import orjson
+
+from ..provider import FakeProvider
+from . import cancels, failures, fields, streams
+from .stage import Check, Failed, Stage
+
+CHECKS: Sequence[Check] = (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *cancels.CHECKS)
+PATIENCE = 20.0  # seconds for one check
+
+EPILOG = """
+The gateway must have an OpenAI-compatible provider at http://127.0.0.1:PORT/v1, any key, that serves the model.
+Nothing else may ask that provider while the checks run. Exit code: 0 if all passed, 1 if one failed, 2 if none could run.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    group: str
+    name: str
+    passed: bool
+    seen: str
+
+
+async def run(url: str, port: int, model: str, key: str = "", only: str = "") -> list[Result]:
+    """Every check, one after the other, with our provider listening on `port`."""
+    chosen = [check for check in CHECKS if only in f"{check.group}: {check.name}"]
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with (
+        FakeProvider(port, models=[model.rpartition("/")[2]]) as provider,
+        aiohttp.ClientSession(timeout=timeout, connector=connector, read_bufsize=2**22) as client,
+    ):
+        stage = Stage(url, provider, client, model, key)
+        return [await _result(check, stage) for check in chosen]
+
+
+async def _result(check: Check, stage: Stage) -> Result:
+    stage.clear()
+    passed, seen = False, ""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            passed, seen = True, await check.run(stage)
+    except Failed as failed:
+        passed, seen = False, str(failed)
+    except TimeoutError:
+        passed, seen = False, f"nothing within {PATIENCE:g} s"
+    except Exception as error:  # noqa: BLE001  a check must not end the others
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        passed, seen = False, f"{type(error).__name__}: {error} (at {where.name})"
+    if not passed:
+        await stage.provider.hang_up()
+    return Result(check.group, check.name, passed, seen)
+
+
+def table(results: Iterable[Result]) -> str:
+    """Markdown, readable as it is."""
+    rows = [("check", "", "seen"), ("---", "---", "---")]
+    rows += [(f"{one.group}: {one.name}", "pass" if one.passed else "FAIL", one.seen) for one in results]
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in (0, 1)]
+    return "\n".join(f"| {row[0]:<{widths[0]}} | {row[1]:<{widths[1]}} | {row[2]} |" for row in cells)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m llmproxy.testing.conformance", description=__doc__, epilog=EPILOG)
+    parser.add_argument("url", help="the gateway, for example http://127.0.0.1:8811")
+    parser.add_argument(
+        "--upstream-port", type=int, default=9800, help="where the gateway expects its provider (default 9800)"
+    )
+    parser.add_argument(
+        "--model", default="openai/fake-model", help="the name that leads to it (default openai/fake-model)"
+    )
+    parser.add_argument("--key", default="", help="the gateway's key")
+    parser.add_argument("--only", default="", help="checks whose name contains this")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    said = parser.parse_args(arguments)
+    try:
+        results = asyncio.run(run(said.url, said.upstream_port, said.model, said.key, said.only))
+    except OSError as error:
+        print(f"cannot listen on port {said.upstream_port}: {error}", file=sys.stderr)
+        return 2
+    if said.json:
+        print(orjson.dumps([asdict(one) for one in results], option=orjson.OPT_INDENT_2).decode())
+    else:
+        print(table(results))
+        print(f"\n{sum(one.passed for one in results)} of {len(results)} checks passed.")
+    return 0 if results and all(one.passed for one in results) else 1
