@@ -1,13 +1,34 @@
 /** How the page is built: hashed files into the gateway's static folder, nothing inline, so that a strict CSP holds. */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 const gateway = process.env['LLMPROXY_URL'] ?? 'http://127.0.0.1:8811';
 // The gateway refuses foreign origins; in development the page is one, so it borrows the gateway's.
 const toGateway = { target: gateway, changeOrigin: true, headers: { origin: gateway } };
 
+const WORTH_PACKING = /\.(js|css|html|svg|json|webmanifest)$/;
+
+/** Packs each file once, so that the gateway need not do it for every reader. */
+function packed(folder: string): Plugin {
+  const pack = (file: string): void => {
+    const body = readFileSync(file);
+    writeFileSync(`${file}.br`, brotliCompressSync(body));
+    writeFileSync(`${file}.gz`, gzipSync(body, { level: 9 }));
+  };
+  const all = (): string[] => readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)));
+  return {
+    name: 'packed',
+    apply: 'build',
+    closeBundle: () => all().filter((file) => WORTH_PACKING.test(file) && statSync(file).isFile()).forEach(pack),
+  };
+}
+
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), packed('../llmproxy/static')],
   build: {
     outDir: '../llmproxy/static',
     emptyOutDir: true,

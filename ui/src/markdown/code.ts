@@ -4,6 +4,7 @@ import { highlight, nextId } from './highlighter.ts';
 
 /** Colouring a growing block may take this share of the worker's time. */
 const SHARE = 0.25;
+const LONGEST_REST_MS = 400;
 
 function element(tag: string, className: string, text = ''): HTMLElement {
   const made = document.createElement(tag);
@@ -71,16 +72,16 @@ export class CodeView {
     setTimeout(() => {
       this.#busy = false;
       if (this.#stale) void this.#colour();
-    }, this.#final ? 0 : cost / SHARE);
+    }, this.#final ? 0 : Math.min(cost / SHARE, LONGEST_REST_MS));
   }
 
-  /** The text may have grown since it was sent: its last line is then left plain. The worker's HTML is escaped source and spans. */
+  /** If the text has grown meanwhile, the last line that was sent may be half of what it is now. The HTML is escaped source and spans. */
   #paint(from: number, lines: string[]): void {
     const nodes = this.#code.children;
-    lines.forEach((html, index) => {
+    const whole = this.#stale ? lines.slice(0, -1) : lines;
+    whole.forEach((html, index) => {
       const node = nodes[from + index];
-      const last = from + index === nodes.length - 1;
-      if (node && !(last && this.#stale)) node.innerHTML = last ? html : `${html}\n`;
+      if (node) node.innerHTML = from + index < nodes.length - 1 ? `${html}\n` : html;
     });
   }
 

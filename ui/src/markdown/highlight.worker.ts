@@ -36,7 +36,7 @@ for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(
 hljs.registerAliases(['console', 'shell', 'zsh'], { languageName: 'bash' });
 hljs.registerAliases(['svelte', 'vue'], { languageName: 'xml' });
 
-/** The lines last sent for each block that may still grow. */
+/** The lines last sent for each block that may still grow, but for the last, which may have been half a line. */
 const sent = new Map<number, string[]>();
 
 function highlighted({ id, code, language, final }: ToHighlight): Highlighted {
@@ -46,7 +46,7 @@ function highlighted({ id, code, language, final }: ToHighlight): Highlighted {
   const changed = now.findIndex((line, index) => line !== before[index]);
   const from = changed < 0 ? now.length : changed;
   if (final) sent.delete(id);
-  else sent.set(id, now);
+  else sent.set(id, now.slice(0, -1));
   return { id, from, lines: now.slice(from) };
 }
 

@@ -1,0 +1,80 @@
+"""The page as its tests speak of it: ask, stop, read, choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+DONE = 15_000  # milliseconds for an answer of the demo model
+
+
+class Site:
+    """One tab. `complaints` are the errors that its console has seen, but for refused requests, which the page answers itself."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+    def open(self, hash: str = "") -> None:
+        self.page.goto(f"{self.url}/{hash}")
+        expect(self.composer).to_be_visible()
+        expect(self.page.locator(".model-button").first).to_contain_text("demo/hello")
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.get_by_label("Your message")
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.get_by_role("article", name="Answer", exact=True)
+
+    @property
+    def questions(self) -> Locator:
+        return self.page.get_by_role("article", name="You", exact=True)
+
+    @property
+    def chats(self) -> Locator:
+        return self.page.locator("nav li a")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def choose(self, model: str) -> None:
+        self.page.locator(".model-button").first.click()
+        self.page.get_by_role("combobox", name="Search models").fill(model)
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator(".model-button").first).to_contain_text(model)
+
+    def ask(self, text: str) -> None:
+        self.composer.fill(text)
+        self.composer.press("Enter")
+
+    def answered(self, text: str, *, at: int = -1) -> Locator:
+        """Asks, and waits for the whole answer."""
+        before = self.answers.count()
+        self.ask(text)
+        if at < 0:
+            expect(self.answers).to_have_count(before + 1)
+        return self.complete(self.answers.nth(at))
+
+    def complete(self, answer: Locator) -> Locator:
+        expect(answer).to_have_attribute("aria-busy", "false", timeout=DONE)
+        return answer
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The open thread's messages as the gateway keeps them."""
+        thread = self.page.url.rsplit("/", 1)[1]
+        messages: list[dict[str, Any]] = self.page.request.get(f"{self.url}/threads/{thread}/messages").json()["messages"]
+        return messages
+
+    def in_flight(self) -> list[dict[str, Any]]:
+        running: list[dict[str, Any]] = self.page.request.get(f"{self.url}/v1/requests").json()["data"]
+        return running
