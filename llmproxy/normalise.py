@@ -130,29 +130,37 @@ class _Calls:
     def __init__(self, request: str, choice: int) -> None:
         self._prefix = f"call_{request}_{choice}_"
         self._ids: list[str] = []  # by our index
+        self._name = self._said = ""  # of the last call: its name, and its arguments so far
         self._by_index: dict[object, int] = {}  # the provider's index -> ours
 
     def place(self, call: Json) -> Json:
         """The call's next piece as OpenAI would send it: id, type and name only with the first."""
         given, theirs = call.get("id") or None, call.get("index")
-        known = self._find(given, theirs)
         function = call.get("function") if isinstance(call.get("function"), dict) else None
+        known = self._find(given, theirs, function or {})
         if known is None:
             return self._first(call, given, theirs, function)
         extra = {k: v for k, v in call.items() if k not in ("id", "type", "index", "function") and v is not None}
         tidy: Json = {"index": known, **extra}
         if function is not None:
             rest = {k: v for k, v in function.items() if k not in ("name", "arguments")}
-            tidy["function"] = {**rest, "arguments": _arguments(function)}
+            arguments = _arguments(function)
+            self._said += arguments
+            tidy["function"] = {**rest, "arguments": arguments}
         return tidy
 
-    def _find(self, given: str | None, theirs: object) -> int | None:
+    def _find(self, given: str | None, theirs: object, function: Json) -> int | None:
         if given is not None and given in self._ids:
             return self._ids.index(given)
-        if theirs is None:  # a piece without index and id goes on with the last call
-            return len(self._ids) - 1 if given is None and self._ids else None
+        if theirs is None:  # a piece without index and id goes on with the last call, unless it begins another
+            goes_on = given is None and self._ids and not self._begins(function.get("name"))
+            return len(self._ids) - 1 if goes_on else None
         known = self._by_index.get(theirs)
         return known if given is None else None if known is None else self._replaces(known, given)
+
+    def _begins(self, name: object) -> bool:
+        """Whether a name begins another call: some providers say it with every piece, others send each call whole."""
+        return bool(name) and (name != self._name or _is_whole(self._said))
 
     def _replaces(self, known: int, given: str) -> int | None:
         """Another id under an index that is taken is another call, unless we had to invent the first id."""
@@ -167,8 +175,17 @@ class _Calls:
         self._by_index[theirs if theirs is not None else ("none", ours)] = ours
         tidy: Json = {**call, "index": ours, "id": id, "type": call.get("type") or "function"}
         if function is not None:
-            tidy["function"] = {**function, "name": function.get("name") or "", "arguments": _arguments(function)}
+            self._name, self._said = function.get("name") or "", _arguments(function)
+            tidy["function"] = {**function, "name": self._name, "arguments": self._said}
         return tidy
+
+
+def _is_whole(arguments: str) -> bool:
+    try:
+        orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _arguments(function: Json) -> str:
@@ -280,6 +297,10 @@ class Envelope:
 
     def _choice(self, choice: Json) -> Json | None:
         """The choice as it goes on; None if nothing of it is left to say now."""
+        if choice.get("error") or choice.get("finish_reason") == "error":  # OpenRouter, when an upstream of its broke
+            raise self._blame(
+                {"error": choice.get("error") or {"message": "The provider ended its answer with an error."}}
+            )
         index = choice.get("index")
         number = index if isinstance(index, int) else 0
         state = self._choices.get(number)

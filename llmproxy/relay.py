@@ -186,9 +186,10 @@ class Relay:
             return
         if not data.strip():
             return
-        chunk = _object(_loads(data), name)
+        parsed, exact = _loads(data)
+        chunk = _object(parsed, name)
         for out in self._through(chunk, self._steps):
-            yield from self._out(out, data if out is chunk else None)
+            yield from self._out(out, data if exact and out is chunk else None)
 
     def _through(self, chunk: Json, steps: tuple[Step, ...]) -> Iterable[Json]:
         if chunk.get("error"):
@@ -239,11 +240,11 @@ class Relay:
     def _finish_whole(self, body: bytes) -> Iterator[bytes]:
         """A reply that is one JSON text: an answer, an error under status 200, or Gemini's array of events."""
         try:
-            whole = _loads(body)
+            whole, exact = _loads(body)
         except Malformed:
             yield from self._not_whole(body)
             return
-        if self._fold is not None and len(self._steps) == 2 and is_clean(whole):
+        if self._fold is not None and len(self._steps) == 2 and exact and is_clean(whole):
             self._envelope.usage = Usage.parse(whole["usage"]) if whole.get("usage") else None
             self.done = True
             yield body
@@ -269,14 +270,15 @@ class Relay:
             raise Truncated("The provider's answer is cut off inside its JSON.") from error
 
 
-def _loads(data: bytes) -> Any:
-    """JSON as providers write it: NaN, which vLLM sends in logprobs, is null; broken UTF-8 is replaced. Raises Malformed."""
+def _loads(data: bytes) -> tuple[Any, bool]:
+    """JSON as providers write it, and whether it was JSON to the letter: NaN, which vLLM sends in logprobs, becomes null;
+    broken UTF-8 is replaced. Raises Malformed."""
     try:
-        return orjson.loads(data)
+        return orjson.loads(data), True
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None), False
     except (ValueError, RecursionError) as error:
         raise Malformed("The provider sent an event that is not JSON.") from error
 
