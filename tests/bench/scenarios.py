@@ -185,7 +185,7 @@ async def leaving_clients(bench: Bench) -> None:
     async with bench.all_up() as up, aborts.watching(bench.mock) as watch:
         for phase in aborts.PHASES:
             for running in up:
-                count = 30 if bench.quick or running.target.slow else 150
+                count = 30 if bench.quick or running.target.slow else 300
                 closings = await aborts.leave_often(running.asked, watch, phase, count)
                 metrics = {**_percentiles(closings.delays), "never": float(closings.never), "errors": float(closings.errors)}
                 bench.record("S5", phase.name, running.target, metrics)
@@ -202,7 +202,7 @@ async def _left_behind(bench: Bench, running: Running, watch: aborts.Watch) -> M
         await asyncio.sleep(0.5)
         return sum(one.never + one.errors for one in closed)
 
-    await all_phases(share // 5)  # buffers and pools grow to their size once
+    await all_phases(300)  # pools, and the list of finished requests that is kept, grow to their size once
     pids = running.pids
     resident, sockets = machine.rss(pids), machine.sockets(pids)
     failed = await all_phases(share)

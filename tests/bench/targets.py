@@ -36,7 +36,6 @@ CADDY = """\
 }}
 http://127.0.0.1:{port} {{
   reverse_proxy 127.0.0.1:{mock}
-  }}
 }}
 """
 LITELLM = """\
