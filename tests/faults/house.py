@@ -1,0 +1,216 @@
+"""The gateway under test and the provider behind it, as one thing that a test asks and looks at."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
+from tests.faults.wire import Seen, Wire, get, post
+from tests.gateway import Gateway
+
+PATIENCE = 10.0  # seconds until a test gives up waiting; nothing is asserted about it
+STREAM = {"content-type": "text/event-stream"}
+JSON = {"content-type": "application/json"}
+FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
+MORE = sse(chunk({"content": "more "}), done=False)
+LAST = sse(chunk({}, finish="stop"))
+_numbers = itertools.count(1)
+
+
+def config(port: int, full: int = 9, **server: object) -> str:
+    """Providers for every fault, all at the fake one's address but `full`, where nobody answers; breakers never open, so that no test meets another's."""
+    settings = "".join(f"{name} = {value}\n" for name, value in server.items())
+    return f"""
+        [server]
+        {settings}
+        [limits]
+        retries = 2
+        [providers.p]
+        {_provider(port)}
+        [providers.one]
+        {_provider(port)}
+        max_concurrent = 1
+        [providers.brief]
+        {_provider(port)}
+        timeouts = {{ connect = 0.3, first_frame = 0.3, idle = 0.3, answer = 0.3 }}
+        retries = 0
+        [providers.once]
+        {_provider(port)}
+        retries = 0
+        [providers.full]
+        {_provider(full)}
+        timeouts = {{ connect = 30 }}
+        [providers.gem]
+        {_provider(port).replace("compatible", "gemini")}
+        [providers.llama]
+        {_provider(port).replace("compatible", "llamacpp")}
+        """
+
+
+def _provider(port: int) -> str:
+    return f"""adapter = "compatible"
+        base_url = "http://127.0.0.1:{port}/v1"
+        api_key = "sk-canary-0123456789abcdef"
+        list_models = false
+        breaker = {{ failures = 100000, samples = 1000 }}"""
+
+
+def streaming(*frames: bytes, **how: Any) -> Behaviour:
+    return Behaviour(frames, headers=STREAM, **how)
+
+
+def whole(body: object, status: int = 200, **headers: str) -> Behaviour:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Behaviour([raw], status, {**JSON, **{k.replace("_", "-"): v for k, v in headers.items()}}, framing="length")
+
+
+@dataclass(slots=True)
+class House:
+    """Each case asks its own model, and so has its own script: cases may run side by side."""
+
+    gateway: Gateway
+    provider: FakeProvider
+    _scripts: dict[str, list[Behaviour]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        self.provider.route = self._next
+
+    @property
+    def port(self) -> int:
+        return int(self.gateway.url.rpartition(":")[2])
+
+    def case(self, provider: str, *behaviours: Behaviour) -> Case:
+        """A new model with this script. The last behaviour is repeated."""
+        name = f"m{next(_numbers)}"
+        self._scripts[name].extend(behaviours)
+        return Case(self, name, f"{provider}/{name}", f"case-{name}-{os.getpid()}")
+
+    async def call(self, request: bytes) -> Seen:
+        """One request on a connection of its own."""
+        async with asyncio.timeout(PATIENCE):
+            async with await Wire.open(self.port) as wire:
+                await wire.send(request)
+                return await wire.answer()
+
+    async def request(self, id: str) -> dict[str, Any] | None:
+        """What the registry says of a request; None while it does not know it."""
+        seen = await self.call(get(f"/v1/requests/{id}"))
+        return dict(seen.json) if seen.status == 200 else None
+
+    async def running(self) -> list[str]:
+        return [one["id"] for one in (await self.call(get("/v1/requests"))).json["data"]]
+
+    async def quiet(self) -> None:
+        """Nothing runs any more."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.running():
+                await asyncio.sleep(0.01)
+
+    def _next(self, exchange: Exchange) -> Behaviour | None:
+        if exchange.method != "POST":
+            return None
+        script = self._scripts.get(exchange_model(exchange)) or []
+        return script.pop(0) if len(script) > 1 else script[0] if script else None
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes of the server."""
+        fields = Path(f"/proc/{self.gateway.process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def sockets(self) -> int:
+        """Sockets the server has open."""
+        folder = Path(f"/proc/{self.gateway.process.pid}/fd")
+        return sum(_is_socket(one) for one in folder.iterdir())
+
+
+def _is_socket(descriptor: Path) -> bool:
+    try:
+        return str(descriptor.readlink()).startswith("socket:")
+    except OSError:  # closed just now
+        return False
+
+
+def exchange_model(exchange: Exchange) -> str:
+    if "/models/" in exchange.path:  # Gemini says it there
+        return exchange.path.partition("/models/")[2].partition(":")[0]
+    try:
+        return str(orjson.loads(exchange.body).get("model"))
+    except orjson.JSONDecodeError:
+        return ""
+
+
+@dataclass(slots=True)
+class Case:
+    """One request of a test."""
+
+    house: House
+    name: str  # the model, as the provider hears it
+    model: str  # as the client says it
+    id: str
+
+    def ask(self, *, stream: bool = True, timeout: float | None = None, **members: Any) -> bytes:
+        body = {"model": self.model, "stream": stream, "messages": [{"role": "user", "content": "?"}], **members}
+        headers = {"X-Request-ID": self.id}
+        if timeout is not None:
+            headers["X-LLMProxy-Timeout"] = str(timeout)
+        return post("/v1/chat/completions", body, **headers)
+
+    async def send(self, *, receive_buffer: int | None = None, **how: Any) -> Wire:
+        wire = await Wire.open(self.house.port, receive_buffer=receive_buffer)
+        await wire.send(self.ask(**how))
+        return wire
+
+    async def answer(self, **how: Any) -> Seen:
+        async with asyncio.timeout(PATIENCE), await self.send(**how) as wire:
+            return await wire.answer()
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """What reached the provider."""
+        return [one for one in self.house.provider.exchanges if exchange_model(one) == self.name]
+
+    async def arrived(self) -> Exchange:
+        """The request, once it is at the provider."""
+        return await self.holds(lambda: self.exchanges[-1] if self.exchanges else None)
+
+    async def state(self) -> dict[str, Any]:
+        found = await self.house.request(self.id)
+        assert found is not None, f"{self.id} is not known"
+        return found
+
+    async def reaches(self, phase: str) -> None:
+        """Returns when the request is in that phase."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.house.request(self.id) or {}).get("phase") != phase:
+                await asyncio.sleep(0.005)
+
+    async def ended(self) -> dict[str, Any]:
+        """What the registry remembers of it, once it is over."""
+        async with asyncio.timeout(PATIENCE):
+            while (found := await self.state())["state"] == "running":
+                await asyncio.sleep(0.005)
+            return found
+
+    async def holds(self, what: Callable[[], Any]) -> Any:
+        """The first thing that `what` gives and that is something."""
+        async with asyncio.timeout(PATIENCE):
+            while not (found := what()):
+                await asyncio.sleep(0.005)
+            return found
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        """Its log lines: one, if all is right."""
+        lines = [line for line in self.house.gateway.output.splitlines() if self.id in line]
+        return [event for event in map(orjson.loads, lines) if event["event"] == "request"]
