@@ -12,7 +12,6 @@ from .inflate import CODINGS
 
 MAX_HEAD = 64 * 1024  # bytes of a head, and of anything else that is neither head nor body
 MAX_INTERIM = 20  # 1xx responses before the real one
-BODILESS = frozenset({204, 304})
 TRANSFER_CODINGS = frozenset({"identity", "chunked"})
 CONTENT_CODINGS = frozenset({"", "identity", *CODINGS})  # identity is asked for; some compress nevertheless
 
@@ -111,12 +110,12 @@ class Answer:
 
     def _ends_with_connection(self) -> bool:
         chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
-        return not chunked and "content-length" not in self.headers and self.status not in BODILESS
+        return not chunked and "content-length" not in self.headers
 
     def _count_interim(self) -> None:
         self._interim += 1
-        if self.status == 101 or self._interim > MAX_INTERIM:
-            raise Malformed("The provider sent interim responses that were not asked for.")
+        if self._interim > MAX_INTERIM:
+            raise Malformed("The provider sent interim responses without end.")
 
     def _check_progress(self) -> None:
         # The parser keeps an unfinished field whole, and skips chunk extensions for ever.

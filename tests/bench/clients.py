@@ -172,10 +172,10 @@ def main() -> None:
     process.start()
     at = f"http://127.0.0.1:{ours.recv()}"
     print("us of CPU per            JSON request   paced event   burst event")
-    for run in (uvloop.run, asyncio.run):
+    for loop, run in (("uvloop", uvloop.run), ("asyncio", asyncio.run)):
         for make in (Client, AiohttpClient, Client, AiohttpClient):
             json, paced, burst = run(measure(make, at))
-            print(f"{run.__module__:10}{make.__name__:14}{json:12.1f}{paced:14.1f}{burst:14.2f}", flush=True)
+            print(f"{loop:10}{make.__name__:14}{json:12.1f}{paced:14.1f}{burst:14.2f}", flush=True)
     process.terminate()
 
 

@@ -180,6 +180,15 @@ def test_nothing_but_the_body_may_grow_without_end(name: str, size: int) -> None
         fed(start, *pieces)
 
 
+def test_a_whole_head_that_is_too_long_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        fed(OK + b"A: " + b"a" * MAX_HEAD + b"\r\nContent-Length: 2\r\n\r\nhi")
+
+
+def test_a_long_body_at_once_is_no_long_head() -> None:
+    assert fed(OK + b"Content-Length: 200000\r\n\r\n" + b"a" * 200_000).complete
+
+
 def test_a_head_of_twenty_kilobytes_passes() -> None:
     value = "a" * 20_000
     answer = fed(OK + f"X-Long: {value}\r\nContent-Length: 0\r\n\r\n".encode())

@@ -131,10 +131,13 @@ async def eagerness(peer: Peer) -> None:
     await peer.gone()
 
 
-@pytest.mark.parametrize("talk", [silence, garbage, eagerness])
-async def test_a_proxy_that_fails(serve: Serve, talk: Talk) -> None:
+@pytest.mark.parametrize(
+    ("talk", "why"),
+    [(silence, "closed the connection"), (garbage, "does not speak HTTP"), (eagerness, "more than was asked for")],
+)
+async def test_a_proxy_that_fails(serve: Serve, talk: Talk, why: str) -> None:
     client = Client(proxy=at(await serve(talk)))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match=why):
         await read(client, Provider(443, "https"))
     await client.close()
 
