@@ -131,10 +131,10 @@ async def test_the_client_s_own_mistake_is_told_at_once(client: aiohttp.ClientSe
 
 async def test_when_all_fail_the_client_is_told(client: aiohttp.ClientSession) -> None:
     asked: list[str] = []
-    async with by_path(BAD["a 503"], BAD["a 503"], asked):
-        async with client.post("/v1/chat/completions", json=ask(stream=True)) as response:
-            assert response.status == 503
-            assert response.headers["x-should-retry"] == "false"
+    busy = BAD["a 503"]
+    async with by_path(busy, busy, asked), client.post("/v1/chat/completions", json=ask(stream=True)) as response:
+        assert response.status == 503
+        assert response.headers["x-should-retry"] == "false"
     assert asked == ["first", "second"]
 
 
