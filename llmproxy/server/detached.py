@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ class Detached:
     def _take(self, frames: bytes) -> None:
         for name, data in self._native.feed(frames):
             if name == "reasoning":
-                now = asyncio.get_running_loop().time()
+                now = time.monotonic()
                 self._reasoned = [*self._reasoned[:1], now]
             self._tell(name, data)
         if self._growing is None:
@@ -182,7 +183,7 @@ class Detached:
             self.tape.close()
 
     def _facts(self, running: Running) -> Json:
-        trace, now = running.trace, asyncio.get_running_loop().time()
+        trace, now = running.trace, time.monotonic()
         usage = running.usage
         first = running.first_frame
         tokens, _ = running.tokens
@@ -208,7 +209,7 @@ def _ms(start: float, end: float | None) -> float | None:
 
 def _closed(running: Running) -> Json:
     """The provider's connection is closed by now: leaving the `async with` has done it."""
-    now = asyncio.get_running_loop().time()
+    now = time.monotonic()
     return {"closed_ms": _ms(running.asked_to_stop, now) if running.asked_to_stop is not None else None}
 
 
