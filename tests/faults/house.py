@@ -6,10 +6,10 @@ import asyncio
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -24,10 +24,14 @@ FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
 MORE = sse(chunk({"content": "more "}), done=False)
 LAST = sse(chunk({}, finish="stop"))
 _numbers = itertools.count(1)
+T = TypeVar("T")
 
 
 def config(port: int, full: int = 9, **server: object) -> str:
-    """Providers for every fault, all at the fake one's address but `full`, where nobody answers; breakers never open, so that no test meets another's."""
+    """Providers for every fault, all at the fake one's address but `full`, where nobody answers.
+
+    Breakers never open, so that no test meets another's failures.
+    """
     settings = "".join(f"{name} = {value}\n" for name, value in server.items())
     return f"""
         [server]
@@ -73,6 +77,14 @@ def whole(body: object, status: int = 200, **headers: str) -> Behaviour:
     return Behaviour([raw], status, {**JSON, **{k.replace("_", "-"): v for k, v in headers.items()}}, framing="length")
 
 
+async def soon(look: Callable[[], Awaitable[T | None]]) -> T:
+    """What `look` gives once that is anything. Another process has no event to wait for: it can only be asked again."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await look()):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        return found
+
+
 @dataclass(slots=True)
 class House:
     """Each case asks its own model, and so has its own script: cases may run side by side."""
@@ -111,9 +123,11 @@ class House:
 
     async def quiet(self) -> None:
         """Nothing runs any more."""
-        async with asyncio.timeout(PATIENCE):
-            while await self.running():
-                await asyncio.sleep(0.01)
+
+        async def look() -> bool:
+            return not await self.running()
+
+        await soon(look)
 
     def _next(self, exchange: Exchange) -> Behaviour | None:
         if exchange.method != "POST":
@@ -159,11 +173,11 @@ class Case:
     model: str  # as the client says it
     id: str
 
-    def ask(self, *, stream: bool = True, timeout: float | None = None, **members: Any) -> bytes:
+    def ask(self, *, stream: bool = True, deadline: float | None = None, **members: Any) -> bytes:
         body = {"model": self.model, "stream": stream, "messages": [{"role": "user", "content": "?"}], **members}
         headers = {"X-Request-ID": self.id}
-        if timeout is not None:
-            headers["X-LLMProxy-Timeout"] = str(timeout)
+        if deadline is not None:
+            headers["X-LLMProxy-Timeout"] = str(deadline)
         return post("/v1/chat/completions", body, **headers)
 
     async def send(self, *, receive_buffer: int | None = None, **how: Any) -> Wire:
@@ -182,7 +196,11 @@ class Case:
 
     async def arrived(self) -> Exchange:
         """The request, once it is at the provider."""
-        return await self.holds(lambda: self.exchanges[-1] if self.exchanges else None)
+
+        async def look() -> Exchange | None:
+            return self.exchanges[-1] if self.exchanges else None
+
+        return await soon(look)
 
     async def state(self) -> dict[str, Any]:
         found = await self.house.request(self.id)
@@ -191,23 +209,28 @@ class Case:
 
     async def reaches(self, phase: str) -> None:
         """Returns when the request is in that phase."""
-        async with asyncio.timeout(PATIENCE):
-            while (await self.house.request(self.id) or {}).get("phase") != phase:
-                await asyncio.sleep(0.005)
+
+        async def look() -> bool:
+            return (await self.house.request(self.id) or {}).get("phase") == phase
+
+        await soon(look)
 
     async def ended(self) -> dict[str, Any]:
         """What the registry remembers of it, once it is over."""
-        async with asyncio.timeout(PATIENCE):
-            while (found := await self.state())["state"] == "running":
-                await asyncio.sleep(0.005)
-            return found
 
-    async def holds(self, what: Callable[[], Any]) -> Any:
-        """The first thing that `what` gives and that is something."""
-        async with asyncio.timeout(PATIENCE):
-            while not (found := what()):
-                await asyncio.sleep(0.005)
-            return found
+        async def look() -> dict[str, Any] | None:
+            found = await self.state()
+            return found if found["state"] != "running" else None
+
+        return await soon(look)
+
+    async def noted(self) -> list[dict[str, Any]]:
+        """Its log lines, once there is one: without asking a server that may be gone."""
+
+        async def look() -> list[dict[str, Any]]:
+            return self.logged
+
+        return await soon(look)
 
     @property
     def logged(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Stop means stop: in every phase, by everyone who can stop a request, the provider's connection closes and nothing more is sent."""
+"""Stop means stop: in every phase, whoever stops, the provider's connection closes and nothing more is sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ender:
     by: str
     status: int = 499
     code: str | None = None  # None: the client is not there any more to be told
-    timeout: float | None = None
+    deadline: float | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -60,16 +60,16 @@ ENDERS = (
     Ender("client RST", _rst, "client_disconnect"),
     Ender("client half-close", _half_close, "client_disconnect"),
     Ender("API", _cancel, "api", code="request_cancelled"),
-    Ender("deadline", _wait, "deadline", status=504, code="deadline_exceeded", timeout=0.4),
+    Ender("deadline", _wait, "deadline", status=504, code="deadline_exceeded", deadline=0.4),
 )
 # A pause that would outlast the deadline is not begun: there the deadline has nothing to end.
 PAUSES = ("backing off", "loading")
 CASES = [(p, e) for p in PHASES for e in ENDERS if not (p.name in PAUSES and e.name == "deadline")]
 
 
-@pytest.mark.parametrize(("phase", "ender"), CASES, ids=lambda one: str(one))
+@pytest.mark.parametrize(("phase", "ender"), CASES, ids=str)
 async def test_a_stop_reaches_the_provider(house: House, phase: Phase, ender: Ender) -> None:
-    async with asked(house, phase, timeout=ender.timeout) as one:
+    async with asked(house, phase, deadline=ender.deadline) as one:
         calls = len(one.case.exchanges)
         await ender.act(one)
         await _closed(one, phase)
@@ -85,9 +85,9 @@ async def test_a_stop_reaches_the_provider(house: House, phase: Phase, ender: En
 TOLD = [(p, e) for p, e in CASES if e.code]
 
 
-@pytest.mark.parametrize(("phase", "ender"), TOLD, ids=lambda one: str(one))
+@pytest.mark.parametrize(("phase", "ender"), TOLD, ids=str)
 async def test_who_is_stopped_is_told_so(house: House, phase: Phase, ender: Ender) -> None:
-    async with asked(house, phase, timeout=ender.timeout) as one:
+    async with asked(house, phase, deadline=ender.deadline) as one:
         await ender.act(one)
         seen = await one.wire.answer()
     _check_told(seen, phase, ender.status, str(ender.code))
