@@ -81,6 +81,13 @@ async def test_what_is_forgotten_is_said_with_the_oldest_id() -> None:
     assert gone.value.as_json()["error"]["oldest"] == 36
 
 
+async def test_one_event_too_few_is_a_gap() -> None:
+    tape = written(*EVENTS, max_events=5)
+    tape.check(35)
+    with pytest.raises(Gone):
+        tape.check(34)
+
+
 async def test_a_reader_that_falls_behind_in_mid_stream_is_told() -> None:
     tape = written(*EVENTS[:2], max_events=2)
     async with aclosing(tape.read()) as reader:  # type: ignore[type-var]  # an async generator, typed as its iterator
@@ -128,7 +135,7 @@ class Resuming(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tape = Tape(max_bytes=120, max_events=8)
+        self.tape = Tape(max_bytes=60, max_events=3)
         self.written: list[bytes] = []
         self.seen: dict[int, tuple[int, list[bytes]]] = {}  # reader: where it began, what it got since
 
@@ -139,6 +146,7 @@ class Resuming(RuleBasedStateMachine):
         assert self.tape.append(event) == len(self.written)
 
     @rule()
+    @precondition(lambda self: len(self.written) > 12)
     def end(self) -> None:
         self.tape.close()
 
@@ -169,8 +177,8 @@ class Resuming(RuleBasedStateMachine):
     @invariant()
     def bounds_hold(self) -> None:
         kept = self.tape.newest - self.tape.oldest + 1
-        assert kept <= 8
-        assert self.tape.size <= 120
+        assert kept <= 3
+        assert self.tape.size <= 60
 
 
 TestResuming = Resuming.TestCase

@@ -137,6 +137,15 @@ async def test_a_failed_answer_is_kept_with_its_error(house: House, provider: Fa
     assert answer["error"] == done["error"]
 
 
+async def test_an_answer_without_a_word_is_not_sent_along(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    provider.fails(400)
+    provider.streams(*said("x"))
+    await house.ask(thread, "one")
+    await house.ask(thread, "two")
+    assert [one["content"] for one in provider.last.json["messages"]] == ["one", "two"]
+
+
 async def test_a_growing_answer_is_checkpointed(
     house: House, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
