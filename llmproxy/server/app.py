@@ -11,7 +11,7 @@ from ..config import Config
 from ..gateway import Gateway
 from ..inflight import Inflight
 from ..observe import Observer
-from . import api, health, metrics, native, openai, page, requests, threads
+from . import api, cors, health, metrics, native, openai, page, requests, threads
 from .gate import gate
 from .keys import CURRENT, INFLIGHT, OBSERVER, PEERS, STORE, Current
 from .peers import Peers
@@ -26,6 +26,8 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     observer = Observer(store if config.storage.enabled else None)
     inflight = Inflight(remembered=config.limits.remembered, ended=observer.ended)
     observer.inflight = inflight
+    if config.server.allowed_origins:
+        app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
     app[INFLIGHT] = inflight
     app[OBSERVER] = observer

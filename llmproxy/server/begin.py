@@ -65,7 +65,7 @@ def _ended(inflight: Inflight, limits: Limits) -> None:
 
 def _forget(inflight: Inflight, limits: Limits) -> None:
     """Lets go of tapes that ended long ago, and of the oldest where all together are too large."""
-    oldest = asyncio.get_running_loop().time() - limits.detached_seconds
+    oldest = time.monotonic() - limits.detached_seconds
     room = TAPES_BYTES
     for running in inflight.recent():
         if running.tape is not None and running.ended is not None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from ..blame import header_safe
 from ..config import Config, Key
 from ..errors import BadRequest, GatewayError
-from . import faults
+from . import cors, faults
 from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, PEERS, REQUEST_ID, TRACE
 from .peers import TOKEN
 
@@ -35,7 +35,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = _id(request)
     try:
         request[CALLER] = _admit(request)
-        response = await handler(request)
+        response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or faults.response(error, request.get(TRACE))
     except web.HTTPException as error:
@@ -79,7 +79,12 @@ def _admit(request: web.Request) -> Key:
         return key
     _check_host(request, config)
     _check_origin(request, config)
-    if not config.server.keys or request.path in _OPEN or not request.path.startswith(_PAGE):
+    if (
+        not config.server.keys
+        or cors.is_preflight(request)
+        or request.path in _OPEN
+        or not request.path.startswith(_PAGE)
+    ):
         return ANYBODY if not config.server.keys else Key(name="", secret="", models=())
     given = _given(request)
     found = None

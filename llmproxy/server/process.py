@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 _BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
 _VANISHED_MS = 15_000  # a peer without a FIN is given up after this
+_LOOK = 2.0  # seconds between two looks at the config's file
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
 
 Announce = Callable[[str, Gateway], None]
@@ -86,6 +87,7 @@ class Process:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._fresh: asyncio.Task[None] | None = None
+        self._looking: asyncio.TimerHandle | None = None
 
     async def serve(self) -> int:
         config = self._config
@@ -130,6 +132,8 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload, app[CURRENT])
+        if self._config.source:
+            self._look(app[CURRENT], _changed(self._config.source))
 
     def _told_to_stop(self) -> None:
         if self._stop.is_set():
@@ -163,6 +167,13 @@ class Process:
             for one in waits:
                 one.cancel()
 
+    def _look(self, current: Current, seen: float) -> None:
+        """A changed file is a new config, as SIGHUP is."""
+        changed = _changed(self._config.source)
+        if changed != seen:
+            self._reload(current)
+        self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look, current, changed)
+
     def _reload(self, current: Current) -> None:
         """A new config, whole or not at all; requests in flight keep the old gateway."""
         try:
@@ -178,12 +189,22 @@ class Process:
         log.info("config_reloaded", providers=list(gateway.rooms))
 
     async def _close(self, app: web.Application, runner: web.AppRunner, store: Callable[[], Store]) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         if self._fresh is not None:
             self._fresh.cancel()
         await runner.cleanup()
         await app[CURRENT].gateway.close()
         if store.cache_info().currsize:  # type: ignore[attr-defined]  # functools.cache
             await store().close()
+
+
+def _changed(file: str) -> float:
+    """When the config's file was last written; 0 if there is none."""
+    try:
+        return os.stat(file).st_mtime if file else 0.0
+    except OSError:
+        return 0.0
 
 
 def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
