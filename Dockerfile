@@ -19,7 +19,7 @@ RUN python -m venv /opt/llmproxy \
  && /opt/llmproxy/bin/pip uninstall --yes --quiet pip
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home llmproxy \
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llmproxy \
  && install -d -o llmproxy -g llmproxy /data /config
 COPY --from=wheel /opt/llmproxy /opt/llmproxy
 ENV PATH=/opt/llmproxy/bin:$PATH \

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from llmproxy.config import Alias, Config, ConfigError, Key, Provider, Rule, When, load
+from llmproxy import catalog
+from llmproxy.config import (
+    Alias,
+    Breaker,
+    Config,
+    ConfigError,
+    Key,
+    Limits,
+    Logs,
+    Mode,
+    Provider,
+    Rule,
+    Server,
+    Storage,
+    Timeouts,
+    When,
+    load,
+)
 from llmproxy.config.addresses import completed, is_loopback, is_metadata, is_private
+from llmproxy.config.environ import SETTINGS
 from llmproxy.config.lines import Scanner
 
 Reader = Callable[..., Config]
@@ -430,6 +450,16 @@ def test_every_key_that_tomllib_finds_has_a_line() -> None:
     missing = [path for path in walk(tomllib.loads(LINES), ()) if path and path not in lines]
     # Headers give the tables they name; those in between are written nowhere.
     assert missing == [("x",)]
+
+
+def test_the_reference_names_every_setting_and_every_variable() -> None:
+    text = (pathlib.Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    tables = (Server, Key, Limits, Logs, Storage, Provider, Timeouts, Breaker, When, Mode)
+    settings = {field.name for table in tables for field in dataclasses.fields(table)} - {"source"}
+    declared = [catalog.load(name).environment for name in catalog.names()]
+    variables = {one for each in declared for one in (*each.keys, *each.base_urls)} | set(SETTINGS)
+    named = set(re.findall(r"\w+", text))
+    assert (settings | variables) - named == set()
 
 
 def test_the_example_in_the_repository_is_valid() -> None:
