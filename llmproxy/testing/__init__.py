@@ -2,10 +2,10 @@
 
 from .answer import Answer, Choice, ToolCall, read, read_json, read_stream
 from .connection import Behaviour, Exchange
+from .order import Violation
 from .provider import FakeProvider, cut_at
 from .samples import chunk, completion, failure, sse
 from .validate import (
-    Violation,
     check_chat,
     check_completion,
     check_embeddings,

@@ -13,75 +13,27 @@ pytest collects the subclass (its name must begin with `Test`) and runs each tes
 
 from __future__ import annotations
 
-import copy
 import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 from unittest import mock
 
 import orjson
 
 from llmproxy.adapter import Adapter, ListsModels
-from llmproxy.chat import Chat, Face, Json
 from llmproxy.errors import UpstreamError
 
-from .answer import Answer, read
-from .validate import Violation, check_chat, check_completion, check_error, check_stream
+from .answer import Answer
+from .cases import SECRET, Fault, Sample, asks, drain, read_as, told, violations_of, without_invented_ids
+from .validate import check_error
 
-SECRET = "sk-contract-0123456789abcdef"  # use it as the account's key: it must never be seen again
+__all__ = ["SECRET", "AdapterContract", "Fault", "Sample", "asks"]
+
 _IN_BAND = b'data: {"error": {"message": "it broke", "code": 500}}\n\n'
 _PAGES = (b"<html><body>502 Bad Gateway</body></html>", b"", b"\xff\xfe", b"[]", b"null", b'"text"', b'{"error": null}')
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A question, the bytes of the provider's reply to it, and what a client must understand.
-
-    tools: (name, arguments as parsed JSON). usage: (prompt, completion) tokens, None if the provider does not say.
-    """
-
-    name: str
-    ask: Json
-    reply: bytes = field(repr=False)
-    text: str = ""
-    reasoning: str = ""
-    tools: Sequence[tuple[str, Any]] = ()
-    finish: str = "stop"
-    usage: tuple[int, int] | None = None
-    cites: Sequence[str] = ()
-    face: Face = "chat"
-
-    @property
-    def chat(self) -> Chat:
-        return Chat(copy.deepcopy(self.ask), str(self.ask.get("model")), self.face)
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the reply is an event stream, which may be so although the client wanted none."""
-        return b"data:" in self.reply
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A reply that is no success, and what it means. `status_seen` is the client's status if it is another."""
-
-    status: int
-    body: bytes
-    headers: Json = field(default_factory=dict)
-    code: str | None = None
-    message: str = ""
-    retry_here: bool = False
-    try_elsewhere: bool | None = None
-    wait: float | None = None
-    status_seen: int | None = None
-
-
-def asks(text: str = "Hello", *, model: str = "a-model", **members: Any) -> Json:
-    """The body of a chat request."""
-    return {"model": model, "messages": [{"role": "user", "content": text}], **members}
 
 
 class AdapterContract:
@@ -144,27 +96,27 @@ class AdapterContract:
         assert urls == list(sample.cites)
 
     def test_an_answer_is_shaped_as_openai_shapes_it(self, sample: Sample) -> None:
-        assert _told(_violations(sample, self._frames(sample, [sample.reply]))) == ""
+        assert told(violations_of(sample, self._frames(sample, [sample.reply]))) == ""
 
     def test_usage_is_told_if_asked_for(self, sample: Sample) -> None:
         asking = {"stream_options": {"include_usage": True}} if sample.ask.get("stream") else {}
         asked = replace(sample, ask={**sample.ask, **asking})
         out = self._frames(asked, [sample.reply])
-        assert _told(_violations(asked, out)) == ""
-        told = _read(asked, out).usage
-        counts = (told["prompt_tokens"], told["completion_tokens"]) if told else None
+        assert told(violations_of(asked, out)) == ""
+        usage = read_as(asked, out).usage
+        counts = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else None
         assert counts == sample.usage
 
     def test_usage_is_known_to_the_gateway_in_any_case(self, sample: Sample) -> None:
         translator = self.adapter().translator(sample.chat)
-        _drain(translator, [sample.reply])
+        drain(translator, [sample.reply])
         usage = translator.usage
         assert (usage and (usage.prompt, usage.completion)) == sample.usage
 
     def test_a_real_frame_counts_as_a_start(self, sample: Sample) -> None:
         translator = self.adapter().translator(sample.chat)
         assert not translator.started
-        _drain(translator, [sample.reply])
+        drain(translator, [sample.reply])
         assert translator.started
 
     # The bytes
@@ -207,9 +159,9 @@ class AdapterContract:
                 out.extend(translator.feed(bytes([byte])))
         for translator, out in zip(pair, outs, strict=True):
             out.extend(translator.finish())
-        whole = _without_invented_ids(self._answer(sample, [sample.reply]), sample)
+        whole = without_invented_ids(self._answer(sample, [sample.reply]), sample)
         for out in outs:
-            assert _without_invented_ids(_read(sample, b"".join(out)), sample) == whole
+            assert without_invented_ids(read_as(sample, b"".join(out)), sample) == whole
 
     # Failures
 
@@ -238,13 +190,13 @@ class AdapterContract:
         assert error.retry_here is fault.retry_here
         assert fault.try_elsewhere is None or error.try_elsewhere is fault.try_elsewhere
         assert fault.wait is None or error.wait == fault.wait
-        assert _told(check_error(error.as_bytes())) == ""
+        assert told(check_error(error.as_bytes())) == ""
 
     def test_any_body_can_come_with_a_bad_status(self) -> None:
         for status in (400, 401, 404, 429, 500, 502, 503, 529):
             for body in _PAGES:
                 error = self.adapter().error(status, {"content-type": "text/html"}, body)
-                assert _told(check_error(error.as_bytes())) == "", (status, body)
+                assert told(check_error(error.as_bytes())) == "", (status, body)
                 assert "<html>" not in error.message
 
     def test_a_key_that_comes_back_in_an_error_is_hidden(self) -> None:
@@ -253,7 +205,7 @@ class AdapterContract:
 
     # The rest
 
-    def test_models_are_read(self) -> None:
+    def test_models_areread_as(self) -> None:
         adapter = self.adapter()
         if self.models_reply is None or not isinstance(adapter, ListsModels):
             return
@@ -268,10 +220,10 @@ class AdapterContract:
     def _frames(self, sample: Sample, pieces: Iterable[bytes]) -> bytes:
         adapter, chat = self.adapter(), sample.chat
         adapter.request(chat)
-        return _drain(adapter.translator(chat), pieces)
+        return drain(adapter.translator(chat), pieces)
 
     def _answer(self, sample: Sample, pieces: Iterable[bytes]) -> Answer:
-        return _without_invented_ids(_read(sample, self._frames(sample, pieces)), sample)
+        return without_invented_ids(read_as(sample, self._frames(sample, pieces)), sample)
 
     def _failure(self, sample: Sample, pieces: Iterable[bytes]) -> UpstreamError | None:
         try:
@@ -279,41 +231,6 @@ class AdapterContract:
         except UpstreamError as error:
             return error
         return None
-
-
-def _drain(translator: Any, pieces: Iterable[bytes]) -> bytes:
-    return b"".join(_all_frames(translator, pieces))
-
-
-def _all_frames(translator: Any, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        yield from translator.feed(piece)
-    yield from translator.finish()
-
-
-def _read(sample: Sample, out: bytes) -> Answer:
-    return read(out, "text/event-stream" if sample.ask.get("stream") else "application/json")
-
-
-def _violations(sample: Sample, out: bytes) -> list[Violation]:
-    completions = sample.face == "completions"
-    if not sample.ask.get("stream"):
-        return check_completion(out) if completions else check_chat(out)
-    asked = bool((sample.ask.get("stream_options") or {}).get("include_usage"))
-    return check_stream(out, include_usage=asked, usage=sample.usage is not None, completions=completions)
-
-
-def _without_invented_ids(answer: Answer, sample: Sample) -> Answer:
-    """An adapter may draw ids for calls that have none: these are no part of the comparison."""
-    for choice in answer.choices.values():
-        for call in choice.tool_calls:
-            if call.id.encode() not in sample.reply:
-                call.id = "invented"
-    return answer
-
-
-def _told(found: list[Violation]) -> str:
-    return "\n".join(map(str, found))
 
 
 @contextmanager

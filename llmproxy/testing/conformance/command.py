@@ -13,10 +13,10 @@ import aiohttp
 import orjson
 
 from ..provider import FakeProvider
-from . import cancels, failures, fields, streams
+from . import breaks, cancels, failures, fields, streams
 from .stage import Check, Failed, Stage
 
-CHECKS: Sequence[Check] = (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *cancels.CHECKS)
+CHECKS: Sequence[Check] = (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *breaks.CHECKS, *cancels.CHECKS)
 PATIENCE = 20.0  # seconds for one check
 
 EPILOG = """

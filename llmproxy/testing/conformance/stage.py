@@ -13,9 +13,9 @@ import aiohttp
 
 from ..answer import Answer, read
 from ..connection import Behaviour, Exchange
+from ..order import Violation
 from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
 from ..samples import as_bytes
-from ..validate import Violation
 
 Run = Callable[["Stage"], Awaitable[str]]
 CLOSES_WITHIN = 1.0  # seconds from a client's leaving to the upstream's socket being closed
