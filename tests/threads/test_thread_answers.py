@@ -11,7 +11,7 @@ import pytest
 from llmproxy.asking import GO_ON
 from llmproxy.config import Alias, Key
 from llmproxy.server import detached
-from llmproxy.store import messages
+from llmproxy.store import StoreError, messages
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
 from llmproxy.testing.provider import JSON_TYPE, SSE_TYPE
 from tests.threads.house import House, Open, Setting, named, parsed, said, tokens
@@ -144,6 +144,27 @@ async def test_an_answer_without_a_word_is_not_sent_along(house: House, provider
     await house.ask(thread, "one")
     await house.ask(thread, "two")
     assert [one["content"] for one in provider.last.json["messages"]] == ["one", "two"]
+
+
+async def test_an_answer_that_could_not_be_kept_is_told_as_such(
+    house: House, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(messages, "end", full)
+    thread = await house.thread()
+    provider.streams(*said("Hello"))
+    done = (await house.ask(thread))[-1][2]
+    assert (done["ok"], done["response"], done["error"]["code"]) == (False, "Hello", "storage_unavailable")
+
+
+async def test_a_question_that_cannot_be_kept_is_not_asked(house: House, provider: FakeProvider) -> None:
+    thread = await house.thread()
+    house.store._writer._limit = 0
+    status, answer = await house.call("POST", f"/threads/{thread}/messages/stream", {"content": "Hi?", "model": "m"})
+    assert (status, answer["error"]["code"]) == (503, "storage_unavailable")
+    assert provider.exchanges == []
 
 
 async def test_a_growing_answer_is_checkpointed(
