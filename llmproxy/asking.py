@@ -41,9 +41,9 @@ def chat_body(given: Json, messages: list[Json], config: Config, thread: Mapping
     }
 
 
-def question(given: Json) -> str | list[Json]:
+def question(given: Json, usual: str = "message") -> str | list[Json]:
     """The content of the question in `message` or `content`, with `images` as further parts."""
-    name = "content" if "content" in given else "message"
+    name = next((name for name in ("content", "message") if name in given), usual)
     content = given.get(name)
     images = [{"type": "image_url", "image_url": {"url": url}} for url in _images(given)]
     if isinstance(content, str) and (content or images):

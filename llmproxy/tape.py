@@ -26,7 +26,7 @@ class Tape:
     Writing never waits. A reader costs its position and one block; if it falls behind what is kept, it meets Gone.
     """
 
-    def __init__(self, max_bytes: int = 4 * 1024 * 1024, max_events: int = 20_000) -> None:
+    def __init__(self, max_bytes: int = 4 * 1024 * 1024, max_events: int = 100_000) -> None:
         self.max_bytes = max_bytes
         self.max_events = max_events
         self.size = 0  # bytes kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import orjson
@@ -15,7 +16,7 @@ from llmproxy.config import Key
 from llmproxy.errors import BadRequest
 from llmproxy.gateway import Gateway
 from llmproxy.inflight import Inflight, Running
-from llmproxy.store import Store, messages, threads
+from llmproxy.store import Store, StoreError, messages, threads
 from llmproxy.store.messages import Ask, Ended
 
 from . import faults
@@ -54,7 +55,7 @@ def _what(given: Json, request_id: str, process: str) -> Ask:
         if given.get("content") is not None or None not in (answer_to, going_on):
             raise BadRequest("Give one of content, answer_to and continue.", param="content")
         return replace(ask, answer_to=answer_to, going_on=going_on)
-    return replace(ask, content=question(given), follows_head="parent_id" not in given, parent_id=parent_id)
+    return replace(ask, content=question(given, "content"), follows_head="parent_id" not in given, parent_id=parent_id)
 
 
 def _id(given: Json, name: str) -> str | None:
@@ -94,8 +95,10 @@ class ThreadRecord:
         return Begun(chat, init, asked.before, title)
 
     def grow(self, text: str, reasoning: str) -> None:
-        growing = self.place.store.write(messages.checkpoint, self.what.answer_id, text, reasoning)
-        growing.add_done_callback(asyncio.Future.exception)  # the end is kept too, and would say what is wrong
+        # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
+        with suppress(StoreError):
+            growing = self.place.store.write(messages.checkpoint, self.what.answer_id, text, reasoning)
+            growing.add_done_callback(asyncio.Future.exception)
 
     async def end(self, ended: Ended) -> None:
         await self.place.store.write(messages.end, self.what.answer_id, ended, time.time())

@@ -192,7 +192,7 @@ async def test_what_was_growing_when_the_gateway_ended_is_lost_and_said(opened: 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        ({}, "message"),
+        ({}, "content"),
         ({"content": ""}, "content"),
         ({"content": []}, "content"),
         ({"content": "x", "parent_id": 3}, "parent_id"),
