@@ -143,7 +143,10 @@ class Relay:
             yield from self._finish_whole(b"".join(self._whole))
             return
         for event in self._events.finish():
-            yield from self._event(event.data, event.name)
+            try:
+                yield from self._event(event.data, event.name)
+            except Malformed as error:
+                raise Truncated("The provider's answer is cut off inside an event.") from error
             if self.done:
                 return
         yield from self._close(complete=False)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
 
 from .adapter import Adapter, InProcess, Translator
 from .chat import Chat
@@ -46,10 +47,10 @@ class Upstream:
         clock = asyncio.timeout(self._first_frame if chat.stream else self._timeouts.answer)
         try:
             async with clock, self._source(chat) as (pieces, headers):
-                first, ended = await self._first(pieces, translator, clock)
+                begun = await self._first(pieces, translator, clock)
                 clock.reschedule(None)
                 trace.phase = "streaming"
-                async with aclosing(self._frames(first, ended, pieces, translator)) as frames:
+                async with aclosing(self._frames(begun, pieces, translator)) as frames:
                     yield Reply(frames, translator, "text/event-stream" if chat.stream else "application/json", headers)
         except TimeoutError as error:
             if not clock.expired():
@@ -77,35 +78,40 @@ class Upstream:
         error.headers = {**passed_on(headers), **error.headers}
         return error
 
-    async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> tuple[list[bytes], bool]:
-        """Frames until one is real, and whether that was all. An answer that is folded is waited for while it grows."""
+    async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> _Begun:
+        """Frames until one is real. An answer that is folded is waited for while it grows."""
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
-            frames.extend(translator.feed(data))
+            failure = _collect(translator.feed(data), frames)
             if translator.started:
-                return frames, False
+                return _Begun(frames, failure, ended=False)
+            if failure is not None:
+                raise failure
             if translator.produced > produced:
                 produced = translator.produced
                 clock.reschedule(asyncio.get_running_loop().time() + self._timeouts.idle)
-        frames.extend(translator.finish())
-        return frames, True
+        failure = _collect(translator.finish(), frames)
+        if failure is not None and not translator.started:
+            raise failure
+        return _Begun(frames, failure, ended=True)
 
-    async def _frames(
-        self, first: list[bytes], ended: bool, pieces: Pieces, translator: Translator
-    ) -> AsyncGenerator[bytes, None]:
+    async def _frames(self, begun: _Begun, pieces: Pieces, translator: Translator) -> AsyncGenerator[bytes, None]:
         """What was held back for the first real frame, and all that comes after it, one write's worth at a time."""
-        yield b"".join(first)
-        if ended:
+        yield b"".join(begun.frames)
+        if begun.failure is not None:
+            raise begun.failure
+        if begun.ended:
             return
         try:
             with Stall(self._timeouts.idle) as stall:
                 while not translator.done:
                     data = await anext(pieces, None)
-                    block, failure = _collected(translator.finish() if data is None else translator.feed(data))
-                    if block:
+                    got: list[bytes] = []
+                    failure = _collect(translator.finish() if data is None else translator.feed(data), got)
+                    if got:
                         stall.watching = False
-                        yield block
+                        yield got[0] if len(got) == 1 else b"".join(got)
                         stall.watching = True
                         stall.last = stall.now()
                     if failure is not None:
@@ -120,14 +126,22 @@ class Upstream:
         return TimedOut(f"{self.name} sent no answer in time.", code="upstream_first_frame_timeout")
 
 
-def _collected(frames: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
-    """The frames in one piece. What was given before a failure is still good, and goes out first."""
-    got: list[bytes] = []
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """The frames up to the first real one, and what came with it: a failure that is told after them, the answer's end."""
+
+    frames: list[bytes]
+    failure: UpstreamError | None
+    ended: bool
+
+
+def _collect(frames: Iterable[bytes], into: list[bytes]) -> UpstreamError | None:
+    """Takes the frames, and gives the failure behind them: what was given before it is still good, and goes out first."""
     try:
-        got.extend(frames)
+        into.extend(frames)
     except UpstreamError as error:
-        return b"".join(got), error
-    return got[0] if len(got) == 1 else b"".join(got), None
+        return error
+    return None
 
 
 async def _drain(pieces: Pieces) -> None:
