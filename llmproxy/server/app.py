@@ -12,6 +12,7 @@ from ..gateway import Gateway
 from ..inflight import Inflight
 from ..observe import Observer
 from . import api, cors, health, metrics, native, openai, page, requests, threads
+from .door import sign
 from .gate import gate
 from .keys import CURRENT, INFLIGHT, OBSERVER, PEERS, STORE, Current
 from .peers import Peers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: Peers | None = None) -> web.Application:
     """Everything but the sockets."""
     app = web.Application(middlewares=[gate], client_max_size=config.server.max_body)
+    app.on_response_prepare.append(sign)
     observer = Observer(store if config.storage.enabled else None)
     inflight = Inflight(remembered=config.limits.remembered, ended=observer.ended)
     observer.inflight = inflight

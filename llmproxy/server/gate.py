@@ -15,6 +15,7 @@ from ..blame import header_safe
 from ..config import Config, Key
 from ..errors import BadRequest, GatewayError
 from . import cors, faults
+from .door import shed
 from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, PEERS, REQUEST_ID, TRACE
 from .peers import TOKEN
 
@@ -34,6 +35,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The only middleware."""
     request[REQUEST_ID] = _id(request)
     try:
+        shed(request)
         request[CALLER] = _admit(request)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
@@ -89,7 +91,7 @@ def _admit(request: web.Request) -> Key:
     given = _given(request)
     found = None
     for key in config.server.keys:  # all of them, always: the time tells nothing
-        if compare_digest(key.secret.encode(), given.encode()):
+        if compare_digest(key.secret.encode(), given.encode("utf-8", "surrogateescape")):
             found = key
     if found is None:
         text = "Incorrect API key." if given else "You must send an API key: `Authorization: Bearer KEY`."

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -22,6 +22,7 @@ from ..gateway import Gateway
 from ..logs import configure
 from . import watch, workers
 from .app import build
+from .door import Door
 from .folder import folder
 from .keys import CURRENT, INFLIGHT, Current
 from .peers import Peers
@@ -35,6 +36,13 @@ _BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (m
 _VANISHED_MS = 15_000  # a peer without a FIN is given up after this
 _LOOK = 2.0  # seconds between two looks at the config's file
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
+_CONNECTION: dict[str, Any] = {
+    "auto_decompress": False,
+    "keepalive_timeout": 75,
+    "access_log": None,
+    "lingering_time": 1,
+    "logger": logging.getLogger("aiohttp.server"),
+}
 
 Announce = Callable[[str, Gateway], None]
 
@@ -95,28 +103,22 @@ class Process:
         store = _store(config)
         app = build(config, gateway, store, Peers(self._place) if self._place is not None else None)
         self._signals(app)
-        runner = web.AppRunner(
-            app,
-            handler_cancellation=True,  # off by default: a client that left would never be noticed
-            auto_decompress=False,
-            keepalive_timeout=75,
-            access_log=None,
-            shutdown_timeout=1,
-            lingering_time=1,
-            logger=logging.getLogger("aiohttp.server"),
-        )
+        # Cancellation is off by default: a client that left would never be noticed.
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1, **_CONNECTION)
         await runner.setup()
+        assert runner.server is not None
+        door = Door(runner.server, config.server, **_CONNECTION)
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
-            await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+            await door.open(listening, _BACKLOG)
             await self._join(runner)
             self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
             gc.freeze()  # what the start made lives as long as the process
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
-            with watch.running(app):
+            with watch.running(app), door.watched():
                 await self._stop.wait()
-                return await self._drain(app, runner)
+                return await self._drain(app, door)
         finally:
             await self._close(app, runner, store)
 
@@ -140,14 +142,13 @@ class Process:
             self._hurry.set()
         self._stop.set()
 
-    async def _drain(self, app: web.Application, runner: web.AppRunner) -> int:
+    async def _drain(self, app: web.Application, door: Door) -> int:
         """Not ready, then deaf, then patient, then firm."""
         inflight, server = app[INFLIGHT], app[CURRENT].config.server
         app[CURRENT].ready = False
         log.info("draining", in_flight=len(inflight))
         await self._unless_hurried(server.drain_delay)
-        for site in list(runner.sites):
-            await site.stop()
+        door.close()
         await self._unless_hurried(server.drain_timeout, until=inflight.idle())
         left = inflight.cancel_all("drain")
         with suppress(TimeoutError):

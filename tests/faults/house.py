@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 T = TypeVar("T")
 
 
-def config(port: int, full: int = 9, **server: object) -> str:
+def config(port: int, full: int = 9, limits: str = "", **server: object) -> str:
     """Providers for every fault, all at the fake one's address but `full`, where nobody answers.
 
     Breakers never open, so that no test meets another's failures.
@@ -38,6 +38,7 @@ def config(port: int, full: int = 9, **server: object) -> str:
         {settings}
         [limits]
         retries = 2
+        {limits}
         [providers.p]
         {_provider(port)}
         [providers.one]
@@ -146,6 +147,10 @@ class House:
         """Sockets the server has open."""
         folder = Path(f"/proc/{self.gateway.process.pid}/fd")
         return sum(_is_socket(one) for one in folder.iterdir())
+
+    @property
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.gateway.process.pid}/fd").iterdir()))
 
 
 def _is_socket(descriptor: Path) -> bool:

@@ -93,6 +93,11 @@ class Wire:
             await self._more()
         return bytes(self._got[: self._got.index(sign) + len(sign)])
 
+    async def more(self, count: int) -> None:
+        """Takes at most so many bytes, kept for `answer`."""
+        data = await asyncio.get_running_loop().sock_recv(self.sock, count)
+        self._got += data
+
     async def rest(self) -> bytes:
         """Everything until the server closes the connection, or resets it."""
         try:

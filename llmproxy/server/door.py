@@ -1,0 +1,184 @@
+"""The way in from the network: how many may be inside, how long a head may take, and what is said to what is not HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from ..config import Server
+from ..errors import BadRequest, GatewayError
+from .keys import CURRENT, INFLIGHT
+
+NAME = "llmproxy"  # the Server header: versions are nobody's business
+_RESERVE = 64  # descriptors for the log, the store, providers' lists and what else there is
+_STANDING = 64  # connections beyond the limit that are still told why; further ones are closed at once
+_EVERY = 1.0  # seconds between two looks for heads that do not come
+_ASKING = ("/completions", "/embeddings", "/stream")  # the ends of paths that start a request
+_OPEN = frozenset(("/livez", "/readyz", "/healthz"))  # answered however full it is
+
+
+class Connection(web.RequestHandler):
+    """A client's connection. `surplus`: one too many; it is told so when it asks."""
+
+    __slots__ = ("_door", "_owed_since", "busy", "surplus")
+
+    def __init__(self, door: Door, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._door = door
+        self._owed_since: float | None = None  # since when the client owes us the rest of a head
+        self.busy = False
+        self.surplus = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._owed_since = time.monotonic()
+        self._door.entered(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._door.left(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._owed_since is None and not self.busy:
+            self._owed_since = time.monotonic()
+        super().data_received(data)
+
+    def head_received(self) -> None:
+        self._owed_since, self.busy = None, True
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self.busy = False
+
+    def is_late(self, since: float) -> bool:
+        return self._owed_since is not None and self._owed_since < since
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What was not HTTP, in OpenAI's form. Nothing of what was sent is repeated, in the answer or in the log."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        response = web.Response(
+            status=(error := _refusal(status, exc)).status,
+            body=error.as_bytes(),
+            content_type="application/json",
+            headers={"Server": NAME},
+        )
+        response.force_close()
+        return response
+
+
+class Door:
+    """Accepts connections for a server of aiohttp's, within the limits of the config."""
+
+    def __init__(self, server: web.Server, limits: Server, **options: Any) -> None:
+        self._server = server
+        self._options = options
+        self._header_timeout = limits.header_timeout
+        self._most = min(limits.max_connections, _affordable(limits.max_connections))
+        self._inside: set[Connection] = set()
+        self._listening: asyncio.Server | None = None
+        make = server.request_factory
+
+        def made(message: Any, payload: Any, protocol: Any, *rest: Any) -> web.BaseRequest:
+            if isinstance(protocol, Connection):
+                protocol.head_received()
+            return make(message, payload, protocol, *rest)
+
+        server.request_factory = made
+
+    async def open(self, sock: socket.socket, backlog: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._connection, sock=sock, backlog=backlog)
+
+    def close(self) -> None:
+        """Accepts no more; who is inside stays."""
+        if self._listening is not None:
+            self._listening.close()
+
+    def entered(self, connection: Connection) -> None:
+        self._inside.add(connection)
+        connection.surplus = len(self._inside) > self._most
+        if len(self._inside) > self._most + _STANDING:
+            connection.force_close()
+
+    def left(self, connection: Connection) -> None:
+        self._inside.discard(connection)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Closes, for as long as the block lasts, connections whose head does not come."""
+        loop = asyncio.get_running_loop()
+        handle: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal handle
+            since = time.monotonic() - self._header_timeout
+            for connection in [one for one in self._inside if one.is_late(since)]:
+                connection.force_close()
+            handle = loop.call_later(_EVERY, look)
+
+        handle = loop.call_later(_EVERY, look)
+        try:
+            yield
+        finally:
+            handle.cancel()
+
+    def _connection(self) -> Connection:
+        return Connection(self, self._server, loop=asyncio.get_running_loop(), **self._options)
+
+
+def shed(request: web.Request) -> None:
+    """Refuses what would be too much, before anything is spent on it. Raises GatewayError: 503 with Retry-After."""
+    if request.path in _OPEN:
+        return
+    if getattr(request.protocol, "surplus", False):
+        raise _overloaded("Too many connections are open.", {"Connection": "close"})
+    if request.method == "POST" and request.path.endswith(_ASKING):
+        most = request.app[CURRENT].config.server.max_in_flight
+        if len(request.app[INFLIGHT]) >= most:
+            raise _overloaded("Too many requests are being answered.", {})
+
+
+async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: no versions in the Server header, and a connection said to be closed is closed."""
+    response.headers["Server"] = NAME
+    if isinstance(request, web.Request) and not request.app[CURRENT].ready:  # draining: the next one goes elsewhere
+        response.headers["Connection"] = "close"
+    if response.headers.get("Connection") == "close":
+        response.force_close()
+
+
+def _overloaded(text: str, headers: dict[str, str]) -> GatewayError:
+    return GatewayError(text, status=503, code="overloaded", headers={"Retry-After": "1", **headers})
+
+
+def _refusal(status: int, error: BaseException | None) -> GatewayError:
+    if isinstance(error, LineTooLong):
+        return BadRequest("A line of the request's head is too long.", status=431, code="header_too_large")
+    if status == 400:
+        return BadRequest("This is not a valid HTTP/1.1 request.", code="invalid_http")
+    return GatewayError("The gateway failed.", status=status, code="internal_error")
+
+
+def _affordable(wanted: int) -> int:
+    """Connections for which there are file descriptors: each may need another one to a provider. Raises the soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * wanted + _RESERVE
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(8, (soft - _RESERVE) // 2)
