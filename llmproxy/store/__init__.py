@@ -94,10 +94,9 @@ class Store:
     def _tidy(self, db: Connection) -> None:
         """What a process left behind when it ended, and what is kept for a time only."""
         now = time.time()
-        for process in _left_open(db):
-            if process != self.process and alive.gone(self._folder, process):
-                messages.lose(db, process)
-                ledger.lose(db, process, now)
+        for process in _left_open(db) - alive.living(self._folder) - {self.process}:
+            messages.lose(db, process)
+            ledger.lose(db, process, now)
         threads.purge_deleted(db, now)
         ledger.forget(db, now - self._ledger_days * DAY)
         self._tidy_at = time.monotonic() + TIDY_SECONDS
@@ -107,9 +106,9 @@ def _nothing(db: Connection) -> None:
     """Opens the database."""
 
 
-def _left_open(db: Connection) -> list[str]:
+def _left_open(db: Connection) -> set[str]:
     """The processes that have something unfinished."""
     rows = db.execute(
         "SELECT process FROM messages WHERE state = 'streaming' UNION SELECT process FROM ledger WHERE state = 'open'"
     )
-    return [process for (process,) in rows]
+    return {process for (process,) in rows}

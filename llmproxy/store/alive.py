@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -12,12 +13,16 @@ try:
 except ImportError:  # Windows: one gateway to a data directory, so every other one is gone
     _fcntl = None
 
+_PREFIX = "process-"
+
 
 def hold(folder: Path, process: str) -> int:
     """Says that this process lives, until the file descriptor given back is closed, at the latest with the process."""
-    held = os.open(_file(folder, process), os.O_RDWR | os.O_CREAT, 0o600)
-    _locked(held)
-    return held
+    while True:
+        held = os.open(_file(folder, process), os.O_RDWR | os.O_CREAT, 0o600)
+        if _locked(held) and os.fstat(held).st_nlink:  # not swept away between the two steps
+            return held
+        os.close(held)
 
 
 def release(folder: Path, process: str, held: int) -> None:
@@ -26,11 +31,14 @@ def release(folder: Path, process: str, held: int) -> None:
     os.close(held)
 
 
-def gone(folder: Path | None, process: str) -> bool:
-    """Whether that process has ended. Its file is removed then."""
+def living(folder: Path | None) -> set[str]:
+    """The processes that are there now. The files of all others are removed."""
     if folder is None:
-        return True
-    path = _file(folder, process)
+        return set()
+    return {path.stem.removeprefix(_PREFIX) for path in folder.glob(f"{_PREFIX}*.lock") if not _gone(path)}
+
+
+def _gone(path: Path) -> bool:
     try:
         held = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -38,14 +46,15 @@ def gone(folder: Path | None, process: str) -> bool:
     try:
         if not _locked(held):
             return False
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         return True
     finally:
         os.close(held)
 
 
 def _file(folder: Path, process: str) -> Path:
-    return folder / f"process-{process}.lock"
+    return folder / f"{_PREFIX}{process}.lock"
 
 
 def _locked(held: int) -> bool:

@@ -47,6 +47,16 @@ async def test_a_proper_end_leaves_one_file(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == [FILE]
 
 
+async def test_what_a_killed_process_left_lying_about_is_removed(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "process-0123.lock").write_text("")
+    async with Store(folder) as one, Store(folder) as two:
+        await one.write(threads.create, "me", NOW)
+        await two.write(threads.create, "me", NOW)
+        locks = {path.name for path in folder.glob("*.lock")}
+        assert locks == {f"process-{one.process}.lock", f"process-{two.process}.lock"}
+
+
 async def test_a_failing_job_fails_alone(store: Store) -> None:
     jobs: list[Any] = [
         store.write(threads.create, "me", NOW),
