@@ -36,3 +36,8 @@ export function joined(text: string, attachments: Part[]): Content {
   if (attachments.length === 0) return text;
   return text ? [{ type: 'text', text }, ...attachments] : attachments;
 }
+
+/** A title made of a question's first words, without the files among them. */
+export function withoutFiles(title: string): string {
+  return title.replace(/\s*<file name="([^"]*)">[\s\S]*/, (_, name: string, at: number) => (at === 0 ? name : ''));
+}

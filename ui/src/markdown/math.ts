@@ -20,7 +20,7 @@ function fill(node: HTMLElement, { render }: Katex): void {
   const source = node.textContent ?? '';
   const displayMode = node.dataset['math'] === 'block';
   try {
-    render(source, node, { output: 'mathml', displayMode, throwOnError: true, trust: false, maxExpand: 200, maxSize: 20 });
+    render(source, node, { output: 'mathml', displayMode, throwOnError: true, trust: false, strict: 'ignore', maxExpand: 200, maxSize: 20 });
   } catch {
     node.textContent = source;
   }

@@ -27,7 +27,7 @@ class Gateway {
       if (this.info.needs_key && !key()) this.locked = true;
       else this.models = await api.models();
     } catch {
-      this.failed = true;
+      this.failed = !this.locked;
     }
   }
 

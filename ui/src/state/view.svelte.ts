@@ -48,9 +48,11 @@ class View {
     this.sought = id;
   }
 
-  /** After the page has been painted, since the composer may just be appearing. */
+  /** At once if there is one; it may only just be appearing. */
   focusComposer(): void {
-    requestAnimationFrame(() => document.getElementById('composer')?.focus());
+    const found = document.getElementById('composer');
+    if (found) found.focus();
+    else requestAnimationFrame(() => document.getElementById('composer')?.focus());
   }
 
   search(): void {
