@@ -11,7 +11,9 @@ import pytest
 from tests.gateway import Gateway, running_gateway
 
 STATIC = Path(__file__).parents[2] / "llmproxy" / "static"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), "")
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
 
 CONFIG = """
 default_model = "demo/hello"
@@ -42,7 +44,11 @@ def _missing() -> str:
         return "the page is not tested: playwright is not installed (pip install playwright)"
     if not CHROMIUM:
         return "the page is not tested: there is no chromium (apt-get install chromium)"
-    return "" if (STATIC / "index.html").exists() else "the page is not tested: it is not built (npm ci && npm run build in ui/)"
+    return (
+        ""
+        if (STATIC / "index.html").exists()
+        else "the page is not tested: it is not built (npm ci && npm run build in ui/)"
+    )
 
 
 MISSING = _missing()
@@ -76,7 +82,9 @@ if not MISSING:
 
     @pytest.fixture
     def context(browser: Browser) -> Iterator[BrowserContext]:
-        made = browser.new_context(viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"])
+        made = browser.new_context(
+            viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+        )
         made.set_default_timeout(10_000)
         yield made
         made.close()

@@ -72,7 +72,9 @@ class Site:
     def stored(self) -> list[dict[str, Any]]:
         """The open thread's messages as the gateway keeps them."""
         thread = self.page.url.rsplit("/", 1)[1]
-        messages: list[dict[str, Any]] = self.page.request.get(f"{self.url}/threads/{thread}/messages").json()["messages"]
+        messages: list[dict[str, Any]] = self.page.request.get(f"{self.url}/threads/{thread}/messages").json()[
+            "messages"
+        ]
         return messages
 
     def in_flight(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.gateway import Gateway, running_gateway
 from tests.ui.site import Site
@@ -28,7 +28,7 @@ DOT = (
 
 
 def pick(site: Site, name: str, kind: str, body: bytes) -> None:
-    file = {"name": name, "mimeType": kind, "buffer": body}
+    file = FilePayload(name=name, mimeType=kind, buffer=body)
     site.page.locator(".composer input[type=file]").set_input_files([file])
 
 
@@ -169,8 +169,12 @@ def test_the_system_decides_between_light_and_dark(site: Site) -> None:
 
 def test_a_screen_reader_hears_whole_sentences(site: Site) -> None:
     site.page.evaluate(
-        """() => { window.heard = []; new MutationObserver(() => window.heard.push(document.querySelector('[aria-live=polite]').textContent))
-            .observe(document.querySelector('[aria-live=polite]'), {childList: true, characterData: true, subtree: true}); }"""
+        """() => {
+            const region = document.querySelector('[aria-live=polite]');
+            window.heard = [];
+            new MutationObserver(() => window.heard.push(region.textContent))
+                .observe(region, {childList: true, characterData: true, subtree: true});
+        }"""
     )
     site.answered("Speak")
     heard = [words for words in site.page.evaluate("window.heard") if words]

@@ -44,20 +44,32 @@ CORPUS = {
 
 JUDGE = """() => {
     const inside = [...document.querySelectorAll('.prose *')];
-    const harmless = /^(https?:|mailto:|blob:|data:image)/;
+    const show = (list) => list.map((element) => element.outerHTML);
+    const forbidden = 'script style iframe object embed base form meta link video audio source svg'.split(' ');
+    const harmless = /^(https?:|mailto:)/;
+    const links = inside.filter((element) => element.localName === 'a' && element.hasAttribute('href'));
+    const images = inside.filter((element) => element.localName === 'img');
     return {
         pwned: window.pwned ?? null,
-        tags: inside.map(e => e.localName).filter(n => /^(script|style|iframe|object|embed|base|form|meta|link|svg|video|audio|source)$/.test(n)),
-        handlers: inside.flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on')),
-        links: inside.filter(e => e.localName === 'a' && e.hasAttribute('href') && !harmless.test(e.href)).map(e => e.outerHTML),
-        careless: inside.filter(e => e.localName === 'a' && e.hasAttribute('href') && !(e.target === '_blank' && e.rel.includes('noopener') && e.rel.includes('noreferrer'))).map(e => e.outerHTML),
-        images: inside.filter(e => e.localName === 'img' && !harmless.test(e.getAttribute('src') ?? '')).map(e => e.outerHTML),
-        remote: inside.filter(e => e.localName === 'img' && /^https?:/.test(e.getAttribute('src') ?? '')).map(e => e.outerHTML),
-        styled: inside.filter(e => e.hasAttribute('style') && !e.closest('math')).map(e => e.outerHTML),
+        tags: show(inside.filter((element) => forbidden.includes(element.localName))),
+        handlers: inside.flatMap((element) => element.getAttributeNames()).filter((name) => name.startsWith('on')),
+        dangerous: show(links.filter((link) => !harmless.test(link.href))),
+        careless: show(links.filter((link) => link.target !== '_blank' || link.rel !== 'noopener noreferrer nofollow')),
+        loading: show(images.filter((image) => !/^data:image\\//.test(image.getAttribute('src') ?? ''))),
+        styled: show(inside.filter((element) => element.hasAttribute('style') && !element.closest('math'))),
         composers: document.querySelectorAll('#composer').length,
     };
 }"""
-INERT = {"pwned": None, "tags": [], "handlers": [], "links": [], "careless": [], "images": [], "remote": [], "styled": [], "composers": 1}
+INERT: dict[str, object] = {
+    "pwned": None,
+    "tags": [],
+    "handlers": [],
+    "dangerous": [],
+    "careless": [],
+    "loading": [],
+    "styled": [],
+    "composers": 1,
+}
 
 
 @pytest.fixture(autouse=True)

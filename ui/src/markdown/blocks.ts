@@ -47,11 +47,12 @@ export class Blocks {
   #offset = 0;
   #prefix = '';
   #joins = false;
-  readonly #links: Links = {};
+  /** Definitions that are whole; a half-written one would be taken for the truth. */
+  readonly links: Links = {};
 
   /** `text` is all of it so far, and begins with what was given before. */
   grow(text: string): Growth {
-    const found = tokens(this.#prefix + text.slice(this.#offset), this.#links);
+    const found = tokens(this.#prefix + text.slice(this.#offset), this.links);
     const last = found.findLastIndex((token) => token.type !== 'space');
     if (last < 0) return { finished: [], tail: null };
     const finished = found.slice(0, last).flatMap((token) => this.#finish(token));
@@ -65,8 +66,13 @@ export class Blocks {
 
   #finish(token: Token): Block[] {
     const block = { token, joins: this.#joins };
+    if (token.type === 'def') this.#define(token as Tokens.Def);
     this.#advance(token.raw.length, '', token.type === 'space' && this.#joins);
     return token.type === 'space' ? [] : [block];
+  }
+
+  #define({ tag, href, title }: Tokens.Def): void {
+    this.links[tag] ??= { href, title: title ?? null };
   }
 
   #advance(length: number, prefix: string, joins: boolean): void {

@@ -6,7 +6,7 @@ import { Blocks, type Block } from './blocks.ts';
 import { cite } from './cite.ts';
 import { CodeView } from './code.ts';
 import { enhance } from './enhance.ts';
-import { html, tokens } from './parser.ts';
+import { html, tokens, type Links } from './parser.ts';
 import { sanitised } from './sanitise.ts';
 
 /** A tail that is dear to paint is painted less often: it may take one part in this many of the time. */
@@ -16,8 +16,8 @@ const CHEAP_MS = 3;
 const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
 
 /** A half-written token, closed so that it shows no loose stars and brackets. */
-function mended(token: Token): Token[] {
-  return tokens(remend(token.raw), {});
+function mended(token: Token, links: Links): Token[] {
+  return tokens(remend(token.raw), links);
 }
 
 export class Painter {
@@ -77,7 +77,7 @@ export class Painter {
   #place({ token, joins }: Block, growing: boolean): ChildNode[] {
     if (isCode(token)) return this.#placeCode(token, growing);
     this.#code = null;
-    const fragment = enhance(sanitised(html(growing ? mended(token) : [token])), growing);
+    const fragment = enhance(sanitised(html(growing ? mended(token, this.#blocks.links) : [token])), growing);
     if (this.#citations.length) cite(fragment, this.#citations);
     const nodes = joins ? this.#join(fragment) : [...fragment.childNodes];
     if (!joins) this.host.append(fragment);

@@ -48,13 +48,11 @@ const marked = new Marked({
 
 export type Links = Record<string, Pick<Tokens.Link | Tokens.Image, 'href' | 'title'>>;
 
-/** Tokens of a piece of a longer text; `links` are the definitions seen so far, and new ones are added to it. */
+/** Tokens of a piece of a longer text; `links` are the definitions that stood before it. */
 export function tokens(source: string, links: Links): Token[] {
   const lexer = new Lexer(marked.defaults);
   Object.assign(lexer.tokens.links, links);
-  const found = lexer.lex(source);
-  Object.assign(links, found.links);
-  return found;
+  return lexer.lex(source);
 }
 
 export function html(found: Token[]): string {
