@@ -15,6 +15,7 @@ from ..reply import Reply
 from ..sse import PING
 from . import faults
 from .beat import Beat
+from .watch import unsent
 
 _STREAM = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -92,6 +93,7 @@ class Answer:
             ping=self._ping,
             stuck=self._limits.slow_reader,
             hang_up=lambda: self._running.cancel("slow_reader"),
+            unsent=lambda: unsent(self._request.transport),
         )
 
     async def _ping(self) -> None:

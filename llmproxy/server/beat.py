@@ -10,19 +10,31 @@ from types import TracebackType
 class Beat:
     """Looks now and then at what the answer's writer left here; costs nothing while frames flow.
 
-    silent: seconds without a write until `ping` is called (0: never). stuck: seconds one write may take until `hang_up`.
+    silent: seconds without a write until `ping` is called (0: never). stuck: seconds in which a reader who is being
+    written to must take something, until `hang_up`. unsent: bytes that it has yet to take; without it one write must be
+    over in that time.
     """
 
-    __slots__ = ("_handle", "_hang_up", "_loop", "_ping", "_pinging", "_silent", "_stuck", "last", "writing")
+    __slots__ = (
+        "_before", "_handle", "_hang_up", "_loop", "_ping", "_pinging", "_silent", "_stuck", "_unsent", "last", "writing",
+    )  # fmt: skip
 
     def __init__(
-        self, *, silent: float, ping: Callable[[], Awaitable[None]], stuck: float, hang_up: Callable[[], object]
+        self,
+        *,
+        silent: float,
+        ping: Callable[[], Awaitable[None]],
+        stuck: float,
+        hang_up: Callable[[], object],
+        unsent: Callable[[], int] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._silent = silent
         self._stuck = stuck
         self._ping = ping
         self._hang_up = hang_up
+        self._unsent = unsent
+        self._before: int | None = None  # what was unsent at the last look at the write that goes on
         self._pinging: asyncio.Task[None] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self.writing = False
@@ -31,7 +43,7 @@ class Beat:
     async def write(self, writing: Awaitable[None]) -> None:
         """Waits for a write, knowing that it is one."""
         self.last = self._loop.time()
-        self.writing = True
+        self.writing, self._before = True, None
         try:
             await writing
         finally:
@@ -51,22 +63,29 @@ class Beat:
             self._pinging.cancel()
 
     def _later(self) -> None:
-        limit = min(one for one in (self._silent, self._stuck) if one > 0)
+        limit = min(one for one in (self._silent, self._stuck / 4) if one > 0)
         self._handle = self._loop.call_later(max(0.01, self.last + limit - self._loop.time()), self._look)
 
     def _look(self) -> None:
-        gone = self._loop.time() - self.last
         if self.writing:
-            if 0 < self._stuck <= gone:
-                self._hang_up()
-                return
-            self._handle = self._loop.call_later(max(0.01, self._stuck - gone) if self._stuck > 0 else 1.0, self._look)
+            self._look_at_reader()
             return
-        if 0 < self._silent <= gone:
+        if 0 < self._silent <= self._loop.time() - self.last:
             self.last = self._loop.time()
             if self._pinging is None or self._pinging.done():
                 self._pinging = self._loop.create_task(self._quietly())
         self._later()
+
+    def _look_at_reader(self) -> None:
+        if self._unsent is not None:
+            unsent, before = self._unsent(), self._before
+            self._before = unsent
+            if before is not None and unsent < before:  # slow, but it reads
+                self.last = self._loop.time()
+        if 0 < self._stuck <= self._loop.time() - self.last:
+            self._hang_up()
+            return
+        self._handle = self._loop.call_later(max(0.01, self._stuck / 4) if self._stuck > 0 else 1.0, self._look)
 
     async def _quietly(self) -> None:
         try:

@@ -6,7 +6,10 @@ That is so while a body is unread, and once some twenty further requests were pi
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,6 +41,18 @@ def running(app: web.Application) -> Iterator[None]:
         yield
     finally:
         handle.cancel()
+
+
+def unsent(transport: asyncio.Transport | None) -> int:
+    """Bytes that the peer has not taken yet: ours, and the system's (SIOCOUTQ) as far as it tells."""
+    if transport is None or (made := transport.get_extra_info("socket")) is None:
+        return 0
+    waiting = bytearray(4)
+    try:
+        fcntl.ioctl(made.fileno(), termios.TIOCOUTQ, waiting)
+    except OSError:
+        return transport.get_write_buffer_size()
+    return transport.get_write_buffer_size() + int.from_bytes(waiting, sys.byteorder)
 
 
 def _gone(transport: asyncio.BaseTransport) -> bool:

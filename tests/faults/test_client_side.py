@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import time
 
 import openai
 import pytest
@@ -63,15 +62,19 @@ async def test_f10_leaving_in_the_tick_of_completion_gives_one_end(house: House)
     await house.quiet()
 
 
-async def test_f12_a_reader_that_stops_is_left_and_costs_little(started: Started) -> None:
+async def test_f12_readers_that_stop_are_left_and_cost_little(started: Started) -> None:
     async with started(limits="slow_reader = 0.5") as house:
+        await house.case("p", BRIEF).answer()  # what is loaded for a first request is not theirs
         before = house.memory
-        case = house.case("p", streaming(*FLOOD))
-        async with await case.send(receive_buffer=4096):
+        cases = [house.case("p", streaming(*FLOOD)) for _ in range(8)]
+        wires = [await case.send(receive_buffer=4096) for case in cases]
+        for case in cases:
             ended = await case.ended()
             assert (ended["state"], ended["by"]) == ("cancelled", "slow_reader")
             await case.exchanges[-1].closed.wait()
-        assert house.memory - before < 4_000_000
+        assert house.memory - before < 8 * 2_000_000
+        for wire in wires:
+            wire.fin()
 
 
 async def test_f13_a_slow_reader_that_goes_on_is_served(started: Started) -> None:
@@ -152,7 +155,7 @@ async def test_f19_connections_above_the_cap_are_told_so_and_the_others_go_on(st
             assert (await streamed.answer()).events[-1] == "[DONE]"
             for wire in inside:
                 wire.fin()
-        assert (await soon(lambda: _served(house))).text == "one more "
+        assert await soon(lambda: _served(house))
 
 
 async def test_f19_requests_above_the_cap_are_told_so_and_the_others_go_on(started: Started) -> None:
@@ -180,9 +183,7 @@ async def test_f20_running_out_of_descriptors_leaves_streams_alone(started: Star
             assert (await streamed.answer()).events[-1] == "[DONE]"
             for wire in many:
                 wire.fin()
-        began = time.monotonic()
-        assert (await house.call(get("/livez"))).status == 200
-        assert time.monotonic() - began < 3
+        assert await soon(lambda: _lives(house))
         assert len(house.gateway.output.splitlines()) < 60
 
 
@@ -194,9 +195,15 @@ async def test_f23_the_sdk_does_not_multiply_our_attempts(house: House) -> None:
     assert len(case.exchanges) == 3
 
 
-async def _served(house: House) -> object:
-    seen = await house.case("p", BRIEF).answer()
-    return seen if seen.status == 200 else None
+async def _served(house: House) -> bool:
+    return (await house.case("p", BRIEF).answer()).status == 200
+
+
+async def _lives(house: House) -> bool:
+    try:
+        return (await house.call(get("/livez"))).status == 200
+    except (ConnectionError, EOFError):
+        return False
 
 
 async def _closed_in_time(wire: Wire) -> bool:
