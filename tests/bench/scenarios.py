@@ -136,12 +136,12 @@ async def paced_streams(bench: Bench) -> None:
     for target in bench.targets:
         if target.slow:
             continue  # a thousand of its streams would take minutes to begin
-        async with bench.fresh(target) as running_or_none:
-            if running_or_none is not None:
-                bench.record("S3", "1,000 x 5/s", target, await _paced(running_or_none, 1000, 5, bench.seconds(3.0)))
+        async with bench.fresh(target) as one:
+            if one is not None:
+                bench.record("S3", "1,000 x 5/s", target, await _paced(one, 1000, 5, bench.seconds(3.0), fresh=True))
 
 
-async def _paced(running: Running, count: int, rate: int, seconds: float) -> Metrics:
+async def _paced(running: Running, count: int, rate: int, seconds: float, *, fresh: bool = False) -> Metrics:
     marks: list[tuple[float, float, int]] = []
     await closed_loop(running.asked, running.asked.request(Order("json")), 8, 0.1)
     pids = running.pids
@@ -153,7 +153,7 @@ async def _paced(running: Running, count: int, rate: int, seconds: float) -> Met
     ramp = count / (50 if running.target.slow else 400)
     heard = await readers.paced(running.asked, count, rate, seconds, ramp, mark)
     (cpu0, _, events0), (cpu1, resident, events1) = marks
-    memory = {"kb_per_stream": (resident - idle) * 1024 / count} if pids else {}
+    memory = {"kb_per_stream": (resident - idle) * 1024 / count} if pids and fresh else {}
     cost = _per(running, cpu1 - cpu0, events1 - events0)
     return {**cost, "errors": float(heard.broken), **memory, **_percentiles(heard.delays)}
 

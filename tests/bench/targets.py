@@ -132,7 +132,11 @@ TARGETS = {
             "litellm",
             lambda at: [str(_LITELLM), "--host", "127.0.0.1", "--port", str(at.port), "--config", at.file("litellm.yaml", LITELLM)],
             _there(_LITELLM),
-            environment=lambda at: {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "DISABLE_ADMIN_UI": "True"},
+            environment=lambda at: {
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "DISABLE_ADMIN_UI": "True",
+                "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # no keys, as for all the others
+            },
             kind="peer",
             slow=True,
         ),
