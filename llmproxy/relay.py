@@ -1,13 +1,12 @@
 """The Translator of every provider: bytes to events, events through the provider's steps, out as frames or as one JSON answer.
 
 With no steps of the provider's own it is the pass-through: an event that needs nothing leaves as the bytes that came, and
-one look per event over its bytes says whether it does (see Shape).
+one look over a block's bytes says whether it does (see shape).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -21,72 +20,8 @@ from .completions import FromText, as_text
 from .errors import Malformed, Truncated, UpstreamError
 from .fold import Fold, unfold
 from .normalise import Envelope, Reasoning, ToolCalls
+from .shape import Shape
 from .sse import DONE, MAX_EVENT, Events, frame
-
-# What may stand between the quotes of a JSON string.
-_STRING = re.compile(rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*')
-_PADDING = b'"obfuscation":"'  # OpenAI's random padding, the one other thing that differs from event to event
-
-
-class Shape:
-    """The bytes around the text of a plain event: a stream repeats them, so an event that has them needs no parsing.
-
-    Learned from an event that was parsed and needed nothing. Another id, a role, a finish, usage, a tool call, an error,
-    broken JSON: each of these breaks the shape, and the event is parsed.
-    """
-
-    __slots__ = ("_after", "_before", "_start", "_tail")
-
-    def __init__(self, before: bytes, after: bytes, tail: bytes | None) -> None:
-        self._before = before
-        self._start = len(before)
-        self._after = after
-        self._tail = tail  # what follows the padding, if there is padding
-
-    @classmethod
-    def learn(cls, data: bytes, key: str) -> Shape | None:
-        before, sign, rest = data.partition(b'"%s":"' % key.encode())
-        text = _STRING.match(rest) if sign else None
-        if text is None or rest[text.end() : text.end() + 1] != b'"':
-            return None
-        after = rest[text.end() :]
-        head, sign, padded = after.partition(_PADDING)
-        start = b"data: " + before + b'"%s":"' % key.encode()
-        if not sign:
-            return cls(start, after, None)
-        padding = _STRING.match(padded)
-        return cls(start, head + sign, padded[padding.end() :] if padding else b"")
-
-    def text_in(self, block: bytes) -> int:
-        """Bytes of text in a block of whole events (with its last blank line), or -1 if one of them is not plain."""
-        if not block.isascii() and not _is_utf8(block):
-            return -1
-        text = 0
-        for event in block[:-2].split(b"\n\n"):
-            if not event.startswith(self._before):
-                return -1
-            end = _STRING.match(event, self._start).end()  # type: ignore[union-attr]  # matches the empty string too
-            text += end - self._start
-            if self._tail is None:
-                if event[end:] != self._after:
-                    return -1
-            elif not self._padded(event, end):
-                return -1
-        return text
-
-    def _padded(self, event: bytes, end: int) -> bool:
-        if not event.startswith(self._after, end):
-            return False
-        padding = _STRING.match(event, end + len(self._after))
-        return padding is not None and event[padding.end() :] == self._tail
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class Relay:
@@ -167,7 +102,10 @@ class Relay:
             return self._parse(data)
         self._fast_text += text
         if cut < len(data):
-            return (block, *self._parse(data[cut:]))
+            rest = data[cut:]
+            if b"\r" in rest:
+                return (block, *self._parse(rest))
+            self._events.keep(rest)
         return (block,)
 
     def _collect(self, data: bytes) -> Iterable[bytes]:

@@ -58,6 +58,10 @@ class Events:
         self._parts, self._size = [], 0
         return held
 
+    def keep(self, rest: bytes) -> None:
+        """The beginning of an event: bytes with neither a blank line nor a CR, where nothing was open."""
+        self._parts, self._size = [rest], len(rest)
+
     @property
     def between(self) -> bool:
         """Whether the next byte begins a new event."""
