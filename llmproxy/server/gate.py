@@ -9,7 +9,7 @@ from hmac import compare_digest
 from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from ..blame import header_safe
 from ..config import Config, Key
@@ -79,6 +79,7 @@ def _admit(request: web.Request) -> Key:
     peers = request.app[PEERS]
     if peers is not None and (key := peers.caller(request)) is not None:
         return key
+    _check_form(request)
     _check_host(request, config)
     _check_origin(request, config)
     if (
@@ -112,6 +113,15 @@ def _given(request: web.Request) -> str:
     if bearer and other and other != token.strip():
         raise BadRequest("Two different keys were sent.", code="invalid_api_key")
     return token.strip() if kind.lower() == "bearer" else other
+
+
+def _check_form(request: web.Request) -> None:
+    """HTTP/1 asked of us, not of somebody behind us: this is no proxy."""
+    if request.version not in (HttpVersion10, HttpVersion11):
+        text = "This gateway speaks HTTP/1.1."
+        raise GatewayError(text, status=505, code="invalid_http", headers={"Connection": "close"})
+    if not request.raw_path.startswith("/") and urlsplit(request.raw_path).netloc != request.headers.get("Host"):
+        raise BadRequest("The request's target must be a path.", code="invalid_http", headers={"Connection": "close"})
 
 
 def _check_host(request: web.Request, config: Config) -> None:

@@ -11,13 +11,15 @@ from aiohttp import web
 
 from ..chat import Json
 from ..config import Key
-from ..errors import GatewayError
+from ..errors import BadRequest, GatewayError
 from ..inflight import Running
+from ..parse import parse_body
 from .body import read_json
 from .keys import CURRENT, INFLIGHT, caller
 from .peers import others
 
 _RECENT = 100
+_CHOOSES = ("model", "provider", "owner")
 
 
 def routes() -> list[web.RouteDef]:
@@ -53,10 +55,13 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def cancel_many(request: web.Request) -> web.Response:
-    """An administrator's stop: `{"model"?, "provider"?, "owner"?}`, all that fit."""
+    """An administrator's stop: `{"model"?, "provider"?, "owner"?}`, all that fit; without a body everything."""
     if not caller(request).admin:
         raise GatewayError("Only an admin key may stop other people's requests.", status=403, code="forbidden")
-    wanted = orjson.loads(await read_json(request, request.app[CURRENT].config.server) or b"{}")
+    raw = await read_json(request, request.app[CURRENT].config.server)
+    wanted = parse_body(raw) if raw else {}
+    if unknown := wanted.keys() - _CHOOSES:  # a slip of the pen must not stop everybody
+        raise BadRequest(f"Requests are chosen by {', '.join(_CHOOSES)}.", param=min(unknown), code="unknown_parameter")
     stopped = [one for one in request.app[INFLIGHT] if _fits(one, wanted) and one.cancel("admin")]
     if stopped:
         await asyncio.wait({one.task for one in stopped})

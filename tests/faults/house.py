@@ -143,6 +143,12 @@ class House:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
     @property
+    def cpu(self) -> float:
+        """Seconds of processor time the server has used."""
+        fields = Path(f"/proc/{self.gateway.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def sockets(self) -> int:
         """Sockets the server has open."""
         folder = Path(f"/proc/{self.gateway.process.pid}/fd")
