@@ -1,45 +1,57 @@
-"""Logs: readable on a terminal, one JSON object a line otherwise; made when the first line is written."""
+"""Logs: readable on a terminal, one JSON object a line otherwise."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
-import structlog
 
 from .config import Logs
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure(logs: Logs, stream: TextIO | None = None) -> None:
-    """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
-    stream = stream or sys.stderr
-    readable = logs.format == "text" or (logs.format == "auto" and stream.isatty())
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable),
-    ]
+class Log:
+    """structlog's logger, made at the first line: its import takes as long as all of our own."""
+
+    def __init__(self) -> None:
+        self._settings = Logs()
+        self._stream: TextIO = sys.stderr
+
+    def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
+        """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
+        self._settings, self._stream = settings, stream or sys.stderr
+        logging.basicConfig(handlers=[_Door()], level=logging.WARNING, force=True)
+
+    def __getattr__(self, name: str) -> Any:
+        """`info`, `warning`, ...: taken from the real logger once, and found here from then on."""
+        made = _made(self._settings, self._stream)
+        self.info, self.warning, self.error, self.log = made.info, made.warning, made.error, made.log
+        return getattr(made, name)
+
+
+log = Log()
+
+
+def _made(settings: Logs, stream: TextIO) -> FilteringBoundLogger:
+    import structlog
+
+    readable = settings.format == "text" or (settings.format == "auto" and stream.isatty())
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable)
+    last: Any = structlog.processors.JSONRenderer(serializer=_one_line)
+    factory: Any = structlog.BytesLoggerFactory(file=stream.buffer)
     if readable:
-        last: list[Any] = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
-        factory: Any = structlog.WriteLoggerFactory(file=stream)
-    else:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_one_line)]
-        factory = (
-            structlog.BytesLoggerFactory(file=stream.buffer)
-            if hasattr(stream, "buffer")
-            else structlog.WriteLoggerFactory(file=stream)
-        )
-    structlog.configure(
-        processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[logs.level]),
-        logger_factory=factory,
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(handlers=[_Door()], level=logging.WARNING, force=True)
+        last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        factory = structlog.WriteLoggerFactory(file=stream)
+    level = structlog.make_filtering_bound_logger(_LEVELS[settings.level])
+    structlog.configure([structlog.processors.add_log_level, stamp, last], wrapper_class=level, logger_factory=factory)
+    logger: FilteringBoundLogger = structlog.get_logger().bind()
+    return logger
 
 
 def _one_line(event: Any, **_: Any) -> bytes:
@@ -50,6 +62,5 @@ class _Door(logging.Handler):
     """The standard library's records as our events; no arguments, which may hold what must not be logged."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger()
         failure = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         log.log(record.levelno, "library_log", logger=record.name, message=str(record.msg)[:300], failure=failure)

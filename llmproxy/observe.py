@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from .inflight import Inflight, Running
+from .logs import log
 
 if TYPE_CHECKING:
     from .store import Store
 
-log = structlog.get_logger()
 
 _SWEEP = 0.05  # seconds a request may run before it is noted down as open
 _OUTCOMES = {"completed": "ok", "cancelled": "cancelled", "failed": "failed"}

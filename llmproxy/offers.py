@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from .adapter import Adapter, KnowsModels, ListsModels, Model
 from .client import Client
 from .config import Provider
 from .errors import UpstreamError
-
-log = structlog.get_logger()
+from .logs import log
 
 _EVERY = 600.0  # seconds
 _SOON = 15.0  # after a failure

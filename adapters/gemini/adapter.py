@@ -19,10 +19,10 @@ from llmproxy.embeddings import Vectors
 from llmproxy.errors import Malformed, ModelNotFound, UpstreamError
 from llmproxy.relay import Relay
 
-from . import embeddings, errors, request
 from .models import abilities, with_rows
-from .reply import Answer
 from .signatures import Signatures
+
+# The rest is imported where it is used: every start reads every adapter's `environment`, and few go on to ask Gemini.
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 PAGE = 1000  # models at a time, the most that Google gives
@@ -51,6 +51,8 @@ class Gemini:
         self._signatures = Signatures()
 
     def request(self, chat: Chat) -> Outgoing:
+        from . import embeddings, request
+
         name = _resource(chat.model)
         if chat.face == "embeddings":
             return self._post(f"{name}:batchEmbedContents", embeddings.render(chat, name))
@@ -59,11 +61,16 @@ class Gemini:
         return self._post(f"{name}:streamGenerateContent?alt=sse" if chat.stream else f"{name}:generateContent", body)
 
     def translator(self, chat: Chat) -> Translator:
+        from . import embeddings
+        from .reply import Answer
+
         if chat.face == "embeddings":
             return Vectors(chat, embeddings.reader(chat), self._in_band)
         return Relay(chat, Answer(chat, self._signatures), blame=self._in_band)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        from . import errors
+
         return errors.parse_error(status, headers, body, self.account.api_key)
 
     def models_request(self, page: str | None = None) -> Outgoing:
@@ -83,6 +90,8 @@ class Gemini:
         return "aiplatform." in self._base or "/publishers/" in self._base
 
     def _in_band(self, event: Json) -> UpstreamError:
+        from . import errors
+
         return errors.in_band(event, self.account.api_key)
 
     def _post(self, path: str, body: Json) -> Outgoing:

@@ -57,9 +57,9 @@ def _row(call: Call) -> Sequence[str]:
 
 async def _call_all(config: Config) -> list[Call]:
     from llmproxy.gateway import Gateway
-    from llmproxy.logs import configure
+    from llmproxy.logs import log
 
-    configure(config.logs)
+    log.configure(config.logs)
     gateway = Gateway.build(config)
     try:
         return [await _call(gateway, source, config) for source in gateway.offers.sources]

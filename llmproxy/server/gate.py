@@ -8,18 +8,16 @@ from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from urllib.parse import urlsplit
 
-import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from ..blame import header_safe
 from ..config import Config, Key
 from ..errors import BadRequest, GatewayError
+from ..logs import log
 from . import cors, faults
 from .door import shed
 from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, PEERS, REQUEST_ID, TRACE
 from .peers import TOKEN
-
-log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

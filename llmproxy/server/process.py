@@ -14,12 +14,11 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from aiohttp import web
 
 from ..config import Config, ConfigError
 from ..gateway import Gateway
-from ..logs import configure
+from ..logs import log
 from . import watch, workers
 from .app import build
 from .door import Door
@@ -30,7 +29,6 @@ from .peers import Peers
 if TYPE_CHECKING:
     from ..store import Store
 
-log = structlog.get_logger()
 
 _BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
 _VANISHED_MS = 15_000  # a peer without a FIN is given up after this
@@ -53,7 +51,7 @@ class PortTaken(Exception):
 
 def run(config: Config, *, load: Callable[[], Config], announce: Announce | None = None) -> int:
     """Serves until told to stop. Returns the exit code: 0 drained, 1 stopped at once by a second signal."""
-    configure(config.logs)
+    log.configure(config.logs)
     if config.server.workers > 1:
         return _together(config, load, announce)
     return _alone(Process(config, load, announce))
@@ -114,6 +112,7 @@ class Process:
             await self._join(runner)
             self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
             gc.freeze()  # what the start made lives as long as the process
+            gc.enable()
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
             with watch.running(app), door.watched():

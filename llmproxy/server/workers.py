@@ -19,9 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import structlog
-
-log = structlog.get_logger()
+from ..logs import log
 
 _CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart does not mend
 _WINDOW = 10.0
