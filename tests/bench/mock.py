@@ -179,7 +179,8 @@ class Connection(asyncio.Protocol):
 
     def burst(self, order: Order) -> None:
         self._left = order.numbers["n"]
-        self._block = chunked(self._dialect.event(b"%019d" % 0)) * BLOCK
+        # Texts that differ: a gateway may take the same one over and over for a model that is stuck.
+        self._block = b"".join(chunked(self._dialect.event(b"%019d" % number)) for number in range(BLOCK))
         self._transport.write(STREAM_HEAD + self._opening())
         self._pour()
 
