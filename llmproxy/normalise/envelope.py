@@ -36,8 +36,8 @@ class Envelope:
         if chunk.get("error"):
             raise self._blame(chunk)
         usage = chunk.get("usage")
-        if isinstance(usage, dict) and usage:
-            self.usage = Usage.parse(usage)
+        if usage is not None:
+            self.usage = Usage.parse(usage) if isinstance(usage, dict) and usage else self.usage
             chunk = {k: v for k, v in chunk.items() if k != "usage"}
         if not chunk.get("choices"):
             return self._choiceless(chunk)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,9 @@ def config(port: int, full: int = 9, limits: str = "", **server: object) -> str:
         [limits]
         retries = 2
         {limits}
+        [aliases]
+        chain-once = ["once/first", "p/second"]
+        chain-brief = ["brief/first", "p/second"]
         [providers.p]
         {_provider(port)}
         [providers.one]
@@ -54,6 +57,10 @@ def config(port: int, full: int = 9, limits: str = "", **server: object) -> str:
         [providers.full]
         {_provider(full)}
         timeouts = {{ connect = 30 }}
+        [providers.away]
+        {_provider(full)}
+        timeouts = {{ connect = 0.3 }}
+        retries = 0
         [providers.gem]
         {_provider(port).replace("compatible", "gemini")}
         [providers.llama]
@@ -106,6 +113,16 @@ class House:
         name = f"m{next(_numbers)}"
         self._scripts[name].extend(behaviours)
         return Case(self, name, f"{provider}/{name}", f"case-{name}-{os.getpid()}")
+
+    def chain(self, provider: str, first: Sequence[Behaviour], second: Behaviour) -> tuple[Case, Case]:
+        """The two models behind the alias `chain-PROVIDER`, with new scripts."""
+        self.provider.exchanges.clear()
+        number = next(_numbers)
+        for name, script in (("first", first), ("second", (second,))):
+            self._scripts[name] = list(script)
+        return Case(self, "first", f"{provider}/first", f"chain-{number}-1"), Case(
+            self, "second", "p/second", f"chain-{number}-2"
+        )
 
     async def call(self, request: bytes) -> Seen:
         """One request on a connection of its own."""
