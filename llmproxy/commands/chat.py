@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,16 @@ def _converse(talk: Talk) -> None:
             talk.ask(question)
 
 
+@contextlib.contextmanager
+def _interrupts(handler: Callable[..., None]) -> Iterator[None]:
+    """Ctrl-C calls the handler in here. It raises nothing: an exception would tear the stream down before the server is told."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass(slots=True)
 class Talk:
     """One conversation: what was said so far goes along with every question."""
@@ -79,7 +91,16 @@ class Talk:
 
     def _listen(self, request_id: str, heard: list[str]) -> bool:
         """Prints the answer as it comes, and notes it in `heard`. Whether it was left to end by itself."""
-        with contextlib.ExitStack() as stack:
+        import openai
+
+        stopped: list[bool] = []
+
+        def stop(*_: object) -> None:
+            if not stopped:
+                stopped.append(True)
+                self._cancel(request_id)
+
+        with _interrupts(stop):
             try:
                 streaming = self.client.chat.completions.create(
                     model=self.model,
@@ -87,12 +108,12 @@ class Talk:
                     stream=True,
                     extra_headers={"X-Request-ID": request_id},
                 )
-                for chunk in stack.enter_context(streaming):
-                    heard.append(_shown(chunk))
-            except KeyboardInterrupt:
-                self._cancel(request_id)  # before the stream is closed, or the server would only see us leave
-                return False
-        return True
+                with streaming:
+                    heard.extend(map(_shown, streaming))
+            except openai.APIError:
+                if not stopped:
+                    raise
+        return not stopped
 
     def _cancel(self, request_id: str) -> None:
         """On the server, too: closing our connection would do, but saying it is exact and works through any proxy."""
@@ -100,7 +121,7 @@ class Talk:
 
         try:
             said: Any = self.client.post(f"/requests/{request_id}/cancel", cast_to=object)
-        except (openai.APIError, KeyboardInterrupt):
+        except openai.APIError:
             print("\n[stopped here]", file=sys.stderr)
         else:
             state = said.get("state", "cancelled") if isinstance(said, dict) else "cancelled"
