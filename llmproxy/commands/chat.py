@@ -119,8 +119,11 @@ class Talk:
         """On the server, too: closing our connection would do, but saying it is exact and works through any proxy."""
         import openai
 
+        # A client of its own: the other one may be holding its lock just where the signal came in.
+        own = openai.OpenAI(api_key=self.client.api_key, base_url=self.client.base_url, max_retries=0)
         try:
-            said: Any = self.client.post(f"/requests/{request_id}/cancel", cast_to=object)
+            with own:
+                said: Any = own.post(f"/requests/{request_id}/cancel", cast_to=object)
         except openai.APIError:
             print("\n[stopped here]", file=sys.stderr)
         else:
