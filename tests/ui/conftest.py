@@ -64,12 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 if not MISSING:
     from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-    from tests.ui.parrot import parrot
+    from tests.ui.parrot import Parrot, serving
     from tests.ui.site import Site
 
     @pytest.fixture(scope="session")
     def gateway() -> Iterator[Gateway]:
-        with parrot() as address, running_gateway(CONFIG.format(parrot=address)) as running:
+        with serving(Parrot) as address, running_gateway(CONFIG.format(parrot=address)) as running:
             yield running
 
     # For a module, not the session: Playwright's loop must be gone before tests that bring their own.

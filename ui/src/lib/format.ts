@@ -31,7 +31,11 @@ export function percent(share: number): string {
 }
 
 export function clock(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
+
+export function day(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleDateString([], { weekday: 'short', day: 'numeric' });
 }
 
 export function size(bytes: number): string {

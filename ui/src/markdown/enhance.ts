@@ -39,10 +39,13 @@ const code: Step = (node, growing) => {
   node.replaceWith(view.element);
 };
 
+const task: Step = (node) => node.closest('li')?.classList.add('task');
+
 const STEPS: [selector: string, step: Step][] = [
   ['img', image],
   ['a[href]', link],
   ['pre', code],
+  ['input', task],
   ['table', table],
   ['[data-math]', renderMath],
 ];

@@ -13,6 +13,19 @@ import { sanitised } from './sanitise.ts';
 const RARITY = 5;
 const CHEAP_MS = 3;
 
+/** From this many rows on a table keeps its columns: to weigh all of its cells again with each row is what makes long ones slow. */
+const STEADY_ROWS = 40;
+
+function steady(table: HTMLTableElement): void {
+  if (table.style.tableLayout === 'fixed') return;
+  const widths = [...(table.rows[0]?.cells ?? [])].map((cell) => cell.offsetWidth);
+  table.style.tableLayout = 'fixed';
+  for (const [index, width] of widths.entries()) {
+    const cell = table.rows[0]?.cells[index];
+    if (cell) cell.style.width = `${width}px`;
+  }
+}
+
 const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
 
 /** A half-written token, closed so that it shows no loose stars and brackets. */
@@ -100,6 +113,7 @@ export class Painter {
     const target = list ? into : into?.querySelector('table');
     const nodes = [...(list ? list.childNodes : fragment.querySelectorAll('tbody'))];
     target?.append(...nodes);
+    if (target instanceof HTMLTableElement && target.rows.length > STEADY_ROWS) steady(target);
     return nodes;
   }
 }

@@ -1,13 +1,12 @@
-/** The open thread: its tree of messages, the answers being written, and everything one can ask of it. */
-import { SvelteMap } from 'svelte/reactivity';
+/** The open thread: which of its branches is shown, and everything one can ask of it. */
 import { blank } from '../lib/answer.ts';
 import { api } from '../lib/api.ts';
-import { asked, followed, type Event } from '../lib/stream.ts';
+import type { Event } from '../lib/stream.ts';
 import { beside, leaf, path, siblings } from '../lib/tree.ts';
 import type { Ask, Content, Message, Problem, Thread } from '../lib/types.ts';
+import { Answers, type Owner } from './answers.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
-import { Live, problemOf, type Watcher } from './live.ts';
-import { narrator } from './narrator.svelte.ts';
+import { problemOf } from './live.ts';
 import { place } from './route.svelte.ts';
 import { parameters, settings } from './settings.svelte.ts';
 import { tellTabs, whenTabsTell } from './tabs.ts';
@@ -17,34 +16,34 @@ import { threads } from './threads.svelte.ts';
 const LOOK_MS = 1000;
 
 let locals = 0;
+const localId = (): string => `local-${++locals}`;
+const isLocal = (id: string | null): boolean => id?.startsWith('local-') ?? false;
 
-interface Asking {
-  body: Ask;
-  question: Message | null;
-  answer: Message;
-  /** Called when the gateway has taken the question. */
-  taken?: (question: string) => void;
-}
-
-class Conversation {
+class Conversation implements Owner {
   thread = $state.raw<Thread | null>(null);
   head = $state<string | null>(null);
   loading = $state(false);
   problem = $state.raw<Problem | null>(null);
   /** The model that was chosen for this thread's next answer. */
   chosen = $state<string | null>(null);
-  readonly messages = new SvelteMap<string, Message>();
+  readonly answers = new Answers(this);
+  readonly messages = this.answers.messages;
   readonly path = $derived(path(this.messages, this.head));
   readonly model = $derived(this.chosen ?? this.thread?.model ?? gateway.preferred);
-  readonly running = $derived([...this.messages.values()].filter(({ state }) => state === 'streaming'));
-  readonly #live = new Map<string, Live>();
-  readonly #asked = new Map<string, Asking>();
 
   constructor() {
     whenTabsTell((id) => {
       void threads.load().catch(() => undefined);
       if (id === this.thread?.id) void this.refresh();
     });
+  }
+
+  get running(): Message[] {
+    return this.answers.running;
+  }
+
+  stop(): void {
+    this.answers.stop();
   }
 
   choose(model: string): void {
@@ -58,80 +57,72 @@ class Conversation {
     this.#leave();
     if (id === null) return;
     this.loading = true;
+    const still = (): boolean => place.thread === id;
     try {
       const { thread, messages } = await api.messages(id);
-      if (place.thread === id) this.#take(thread, messages);
+      if (still()) this.#take(thread, messages);
     } catch (error) {
-      if (place.thread === id) this.problem = problemOf(error);
+      if (still()) this.problem = problemOf(error);
     } finally {
-      if (place.thread === id || place.thread === null) this.loading = false;
+      if (still()) this.loading = false;
     }
   }
 
   #leave(): void {
-    for (const live of this.#live.values()) live.leave();
-    this.#live.clear();
-    this.#asked.clear();
-    this.messages.clear();
+    this.answers.leave();
     this.thread = this.head = this.problem = this.chosen = null;
     this.loading = false;
   }
 
   #take(thread: Thread, messages: Message[]): void {
     this.thread = thread;
-    for (const message of messages) if (!this.#live.has(message.id)) this.messages.set(message.id, message);
-    if (this.#live.size === 0 || this.head === null) this.head = thread.head;
-    for (const message of messages) if (message.state === 'streaming') this.#follow(message);
+    if (!this.answers.busy || this.head === null) this.head = thread.head;
+    this.answers.take(messages);
   }
 
   /** Sees what other tabs and other devices did to this thread. */
   async refresh(): Promise<void> {
     const id = this.thread?.id;
-    if (!id) return;
-    const found = await api.messages(id).catch(() => null);
+    const found = id ? await api.messages(id).catch(() => null) : null;
     if (found && id === this.thread?.id) this.#take(found.thread, found.messages);
   }
 
   async ask(content: Content, options: { parent?: string | null; second?: string | null } = {}): Promise<void> {
-    const thread = await this.#ensured(content);
-    if (!thread) return;
+    const thread = await this.#ensured();
     const parent = options.parent === undefined ? this.head : options.parent;
-    const question: Message = { ...blank(`local-q${++locals}`, thread.id, parent), role: 'user', content, state: 'complete', phase: null };
-    const body: Ask = { content, ...this.#choice(), ...(options.parent !== undefined || this.#localHead() ? { parent_id: this.#known(parent) } : {}) };
+    const question: Message = { ...blank(localId(), thread.id, parent), role: 'user', content, state: 'complete', phase: null };
+    const placed = options.parent !== undefined || isLocal(this.head) ? { parent_id: this.#known(parent) } : {};
     const { second } = options;
     const taken = (id: string): void => void (second && this.#compare(id, second));
-    await this.#start({ body, question, answer: blank(`local-a${++locals}`, thread.id, question.id), taken });
+    await this.#ask({ content, ...this.#choice(), ...placed }, question, question.id, taken);
   }
 
-  /** The server's name of the nearest message at or above `id` that the server knows. */
+  /** The nearest message at or above `id` that the gateway knows. */
   #known(id: string | null): string | null {
-    return path(this.messages, id).findLast((message) => !message.id.startsWith('local-'))?.id ?? null;
+    return path(this.messages, id).findLast((message) => !isLocal(message.id))?.id ?? null;
   }
 
-  #localHead(): boolean {
-    return this.head?.startsWith('local-') ?? false;
+  async #ask(body: Ask, question: Message | null, parent: string | null, taken: (id: string) => void = () => undefined): Promise<void> {
+    if (!this.thread) return;
+    const answer = blank(localId(), this.thread.id, parent);
+    this.head = answer.id;
+    await this.answers.ask({ body, question, answer, taken });
   }
 
   /** Another answer to a question that is there: regenerate, retry, or a second opinion. */
   async again(question: string, model: string | null = null): Promise<void> {
-    const { thread } = this;
-    if (!thread) return;
-    const body: Ask = { answer_to: question, ...this.#choice(model) };
-    await this.#start({ body, question: null, answer: blank(`local-a${++locals}`, thread.id, question) });
-  }
-
-  /** An answer that never reached the gateway is asked for again as it was; others get a sibling. */
-  async retry(answer: Message): Promise<void> {
-    const asking = this.#asked.get(answer.id);
-    if (asking) await this.#start({ ...asking, answer: { ...asking.answer, state: 'streaming', phase: { state: 'asking' } } });
-    else if (answer.parent_id) await this.again(answer.parent_id);
+    await this.#ask({ answer_to: question, ...this.#choice(model) }, null, question);
   }
 
   async continue(answer: Message): Promise<void> {
-    const { thread } = this;
-    if (!thread) return;
-    const body: Ask = { continue: answer.id, ...this.#choice(answer.model) };
-    await this.#start({ body, question: null, answer: blank(`local-a${++locals}`, thread.id, answer.parent_id) });
+    await this.#ask({ continue: answer.id, ...this.#choice(answer.model) }, null, answer.parent_id);
+  }
+
+  /** A question that never reached the gateway is asked again as it was; others get another answer. */
+  async retry(answer: Message): Promise<void> {
+    const unasked = this.answers.unasked(answer.id);
+    if (unasked) await this.answers.ask(unasked);
+    else if (answer.parent_id) await this.again(answer.parent_id);
   }
 
   /** Asks a second model the same, and shows both answers beside each other. */
@@ -145,12 +136,7 @@ class Conversation {
   }
 
   async keep(answer: Message): Promise<void> {
-    await Promise.all([this.show(answer), this.comparing(null)]);
-  }
-
-  /** Makes the newest leaf of a message's branch the one that is shown. */
-  async show(message: Message): Promise<void> {
-    await this.#setHead(leaf(this.messages, message.id));
+    await Promise.all([this.#setHead(leaf(this.messages, answer.id)), this.comparing(null)]);
   }
 
   async switch(message: Message, step: 1 | -1): Promise<void> {
@@ -165,14 +151,12 @@ class Conversation {
 
   async #setHead(head: string): Promise<void> {
     this.head = head;
-    if (this.thread && !this.#localHead()) this.#put(await api.change(this.thread.id, { head }));
+    if (!this.thread || isLocal(head)) return;
+    this.#put(await api.change(this.thread.id, { head }));
+    tellTabs(this.thread.id);
   }
 
-  stop(): void {
-    for (const { id } of this.running) void this.#live.get(id)?.stop();
-  }
-
-  #choice(model: string | null = null): Pick<Ask, 'model' | 'mode'> {
+  #choice(model: string | null = null): Partial<Ask> {
     const name = model ?? this.model;
     const mode = gateway.mode(name);
     if (mode) return { ...parameters(), mode };
@@ -180,76 +164,28 @@ class Conversation {
   }
 
   /** The thread to ask in; a new chat becomes a thread with its first question. */
-  async #ensured(content: Content): Promise<Thread | null> {
+  async #ensured(): Promise<Thread> {
     if (this.thread) return this.thread;
     try {
       const thread = await api.create(gateway.mode(this.model) ? null : this.model);
       this.thread = thread;
+      this.problem = null;
       threads.put(thread);
       place.toThread(thread.id);
       return thread;
     } catch (error) {
-      this.problem = { ...problemOf(error), param: JSON.stringify(content) };
+      this.problem = problemOf(error);
       throw error;
     }
   }
 
-  async #start(asking: Asking): Promise<void> {
-    const { body, question, answer } = asking;
-    this.#asked.set(answer.id, asking);
-    if (question) this.messages.set(question.id, question);
-    this.messages.set(answer.id, answer);
-    this.head = answer.id;
-    const thread = answer.thread_id;
-    await this.#run(answer, asking, (signal, onCut) => asked(thread, body, signal, onCut));
+  renamed(local: string, answer: Message): void {
+    if (this.head === local || this.head === null) this.head = answer.id;
   }
 
-  #follow(answer: Message): void {
-    const { request_id } = answer;
-    if (!request_id || this.#live.has(answer.id)) return;
-    void this.#run(answer, null, (signal, onCut) => followed(request_id, signal, onCut));
-  }
-
-  async #run(answer: Message, asking: Asking | null, open: Parameters<Live['run']>[0]): Promise<void> {
-    const watcher: Watcher = {
-      show: (next) => this.#show(next),
-      other: (event, next) => this.#other(event, next, asking),
-      gone: () => void this.#look(),
-    };
-    const live = new Live(answer, watcher, !settings.streamResponses);
-    this.#live.set(answer.id, live);
-    await live.run(open);
-    for (const [id, one] of this.#live) if (one === live) this.#live.delete(id);
-    if (this.thread?.id === answer.thread_id) tellTabs(answer.thread_id);
-  }
-
-  #show(answer: Message): void {
-    this.messages.set(answer.id, answer);
-    narrator.hear(answer);
-  }
-
-  #other(event: Event, answer: Message, asking: Asking | null): void {
-    if (event.name === 'init' && asking) this.#named(asking, answer);
-    if (event.name === 'title') this.#titled(event.data as { thread_id: string; title: string });
-    if (event.name === 'init' || event.name === 'done') void threads.load().catch(() => undefined);
-  }
-
-  /** The gateway has taken the question: local names give way to its own. */
-  #named({ question, answer: local, taken }: Asking, answer: Message): void {
-    const live = this.#live.get(local.id);
-    if (!live) return; // the reader has left meanwhile
-    this.#live.delete(local.id);
-    this.#live.set(answer.id, live);
-    this.#asked.delete(local.id);
-    this.messages.delete(local.id);
-    if (question && answer.parent_id) {
-      this.messages.delete(question.id);
-      this.messages.set(answer.parent_id, { ...question, id: answer.parent_id });
-    }
-    if (this.head === local.id || this.head === null) this.head = answer.id;
-    this.messages.set(answer.id, answer);
-    tellTabs(answer.thread_id);
-    if (answer.parent_id) taken?.(answer.parent_id);
+  heard({ name, data }: Event): void {
+    if (name === 'title') this.#titled(data as { thread_id: string; title: string });
+    if (name === 'init' || name === 'done') void threads.load().catch(() => undefined);
   }
 
   #titled({ thread_id, title }: { thread_id: string; title: string }): void {
@@ -262,10 +198,9 @@ class Conversation {
     threads.patch(thread.id, thread);
   }
 
-  /** For a stream that cannot be followed: what the gateway keeps of the answer, until it has ended. */
-  async #look(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    await this.refresh();
+  /** What the gateway keeps of the thread, after a while: for a stream that cannot be followed. */
+  lost(): void {
+    setTimeout(() => void this.refresh(), LOOK_MS);
   }
 }
 

@@ -9,6 +9,8 @@ import { strings } from '../strings.ts';
 /** How long a stopped stream may take to say how it ended, before it is hung up on. */
 const LAST_WORDS_MS = 1500;
 const HIDDEN_MS = 500;
+/** Words that come more often than this look no smoother, and leave no time for anything else. */
+const PACE_MS = 30;
 
 type Open = (signal: AbortSignal, onCut: () => void) => AsyncGenerator<Event>;
 
@@ -30,6 +32,7 @@ export class Live {
   #answer: Message;
   #shown: Message;
   #frame = 0;
+  #painted = 0;
   #stopping = false;
   #left = false;
   readonly #controller = new AbortController();
@@ -73,13 +76,18 @@ export class Live {
   }
 
   #schedule(): void {
-    const flush = (): void => this.#flush();
     // A hidden page has no frames, but its answer should be there when one comes back.
-    this.#frame = document.hidden ? window.setTimeout(flush, HIDDEN_MS) : requestAnimationFrame(flush);
+    this.#frame = document.hidden ? window.setTimeout(() => this.#flush(), HIDDEN_MS) : requestAnimationFrame((now) => this.#paint(now));
+  }
+
+  #paint(now: number): void {
+    if (now - this.#painted < PACE_MS) this.#schedule();
+    else this.#flush();
   }
 
   #flush(): void {
     this.#frame = 0;
+    this.#painted = performance.now();
     if (this.#left || !covers(this.#answer, this.#shown)) return;
     this.#shown = this.#answer;
     this.watcher.show(this.whole ? this.#veiled() : this.#answer);

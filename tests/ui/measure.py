@@ -1,0 +1,180 @@
+"""Measures how smoothly the page shows long answers: `python -m tests.ui.measure` prints the table of docs/performance-ui.md.
+
+A provider streams at an exact pace through a real gateway into the built page in Chromium, which notes its long tasks and frames.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.gateway import running_gateway
+from tests.ui.conftest import CHROMIUM
+from tests.ui.parrot import Server, chunk, serving
+from tests.ui.site import Site
+
+CONFIG = """
+default_model = "paced/paced"
+[limits]
+tape_bytes = 67108864
+[providers.paced]
+adapter = "compatible"
+base_url = "{address}/v1"
+api_key = "unused"
+models = ["paced"]
+list_models = false
+"""
+FRAME_MS = 1000 / 60
+OBSERVE = """
+window.seen = { long: [], frames: [] };
+new PerformanceObserver((list) => window.seen.long.push(...list.getEntries().map((one) => one.duration)))
+    .observe({ type: 'longtask', buffered: true });
+let last = 0;
+requestAnimationFrame(function frame(now) {
+    if (last) window.seen.frames.push(now - last);
+    last = now;
+    requestAnimationFrame(frame);
+});
+"""
+MIXED = """\
+## Section {n}
+
+A paragraph with **strong words**, *emphasis*, `code` and a [link](https://example.org/{n}) that is long enough to be broken into
+several lines, as paragraphs of answers are, with a thought that goes on for a while before it ends.
+
+- first point of {n}
+- second point with `code`
+- third point, **strong**
+
+```python
+def section_{n}(value: int) -> int:
+    \"\"\"What section {n} computes.\"\"\"
+    total = sum(index * value for index in range({n}))
+    return total if total > 0 else -1
+```
+
+| name | value |
+|---|--:|
+| alpha | {n} |
+| beta | 2 |
+
+The area is $\\pi r_{{{n}}}^2$, which is all that is needed here.
+
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    text: str
+    tokens: int
+    rate: int  # tokens a second
+    slowdown: int = 1  # of the processor
+
+
+def _tokens(text: str, most: int) -> list[str]:
+    return list(itertools.islice(re.findall(r"\s*\w{1,6}|\s*[^\w\s]|\s+", text), most))
+
+
+def _mixed() -> str:
+    return "".join(MIXED.format(n=n) for n in range(400))
+
+
+def _table() -> str:
+    rows = "".join(f"| row {n} | {n * 7} | some words in a cell | {n % 5} |\n" for n in range(4000))
+    return f"| name | value | words | rest |\n|---|--:|---|---|\n{rows}"
+
+
+def _list() -> str:
+    return "".join(f"- point {n} of a **long** list, with `code` in it\n" for n in range(4000))
+
+
+def _code() -> str:
+    lines = "".join(f"    value_{n} = compute({n}, 'text {n}')  # step {n}\n" for n in range(4000))
+    return f"```python\ndef long() -> None:\n{lines}```\n"
+
+
+IDLE = "nothing at all: the machine's own share"
+IDLE_MS = 10_000
+
+CASES = [
+    Case(IDLE, "", 0, 0),
+    Case("mixed Markdown", _mixed(), 20_000, 200),
+    Case("mixed Markdown, processor 4 times slower", _mixed(), 5_000, 200, 4),
+    Case("one table", _table(), 10_000, 400),
+    Case("one list", _list(), 10_000, 400),
+    Case("one block of code", _code(), 10_000, 400),
+]
+
+
+class Paced(Server):
+    """Streams the case at hand at its pace, whatever is asked."""
+
+    case = CASES[0]
+
+    def pieces(self, asked: dict[str, Any]) -> Iterator[bytes]:
+        began = time.monotonic()
+        for index, token in enumerate(_tokens(self.case.text, self.case.tokens)):
+            time.sleep(max(0.0, began + index / self.case.rate - time.monotonic()))
+            yield chunk({"content": token})
+
+
+@contextmanager
+def measured(browser: Browser, url: str, case: Case) -> Iterator[dict[str, list[float]]]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.add_init_script(OBSERVE)
+    site = Site(page, url)
+    site.open()
+    if case.slowdown > 1:
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": case.slowdown})
+    if case.tokens:
+        site.ask("Go")
+        expect(site.answers.last.locator(".prose")).to_be_visible()
+    page.evaluate("window.seen.long = []; window.seen.frames = []")
+    if case.tokens:
+        expect(site.answers.last).to_have_attribute("aria-busy", "false", timeout=600_000)
+    else:
+        page.wait_for_timeout(IDLE_MS)
+    yield page.evaluate("window.seen")
+    page.close()
+
+
+def row(case: Case, seen: dict[str, list[float]]) -> str:
+    frames = sorted(seen["frames"])
+    fps = 1000 * len(frames) / sum(frames)
+    dropped = sum(round(frame / FRAME_MS) - 1 for frame in frames) / (sum(frames) / FRAME_MS)
+    p99 = frames[int(len(frames) * 0.99)]
+    long = [task for task in seen["long"] if task > 50]
+    longest = f"{max(long):.0f} ms" if long else "none"
+    pace = f"{case.tokens:,} at {case.rate}/s" if case.tokens else ""
+    return f"| {case.name} | {pace} | {fps:.0f} | {dropped:.1%} | {p99:.0f} ms | {len(long)} | {longest} |"
+
+
+def main() -> None:
+    print(
+        "| answer | tokens | frames/s | dropped | frame P99 | tasks over 50 ms | longest |\n|---|---|--:|--:|--:|--:|--:|"
+    )
+    chosen = [case for case in CASES if not sys.argv[1:] or sys.argv[1] in case.name]
+    with (
+        serving(Paced) as address,
+        running_gateway(CONFIG.format(address=address)) as gateway,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for case in chosen:
+            Paced.case = case
+            with measured(browser, gateway.url, case) as seen:
+                print(row(case, seen), flush=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+/** The messages of the open thread, and the streams of those that are being written. */
+import { SvelteMap } from 'svelte/reactivity';
+import { asked, followed, type Event } from '../lib/stream.ts';
+import type { Ask, Message } from '../lib/types.ts';
+import { Live, type Watcher } from './live.ts';
+import { narrator } from './narrator.svelte.ts';
+import { settings } from './settings.svelte.ts';
+import { tellTabs } from './tabs.ts';
+
+export interface Asking {
+  body: Ask;
+  /** What is shown until the gateway has given the question its own name; null where the question is there already. */
+  question: Message | null;
+  answer: Message;
+  /** Called when the gateway has taken the question. */
+  taken?: (question: string) => void;
+}
+
+export interface Owner {
+  /** An answer got the gateway's name in place of a local one. */
+  renamed(local: string, answer: Message): void;
+  /** An event that is about more than its answer. */
+  heard(event: Event): void;
+  /** A stream can no longer be followed; the thread must be looked at. */
+  lost(): void;
+}
+
+export class Answers {
+  readonly messages = new SvelteMap<string, Message>();
+  readonly running = $derived([...this.messages.values()].filter(({ state }) => state === 'streaming'));
+  readonly #live = new Map<string, Live>();
+  readonly #asked = new Map<string, Asking>();
+
+  constructor(readonly owner: Owner) {}
+
+  get busy(): boolean {
+    return this.#live.size > 0;
+  }
+
+  /** What was asked for an answer that never reached the gateway. */
+  unasked(answer: string): Asking | undefined {
+    return this.#asked.get(answer);
+  }
+
+  /** Stops reading; the answers go on at the gateway. */
+  leave(): void {
+    for (const live of this.#live.values()) live.leave();
+    this.#live.clear();
+    this.#asked.clear();
+    this.messages.clear();
+  }
+
+  /** Takes the messages as the gateway keeps them, and follows those that are growing. */
+  take(messages: Message[]): void {
+    for (const message of messages) {
+      if (this.#live.has(message.id)) continue;
+      this.messages.set(message.id, message);
+      if (message.state === 'streaming') this.#follow(message);
+    }
+  }
+
+  async ask(asking: Asking): Promise<void> {
+    const { body, question, answer } = asking;
+    this.#asked.set(answer.id, asking);
+    if (question) this.messages.set(question.id, question);
+    this.messages.set(answer.id, answer);
+    await this.#run(answer, asking, (signal, onCut) => asked(answer.thread_id, body, signal, onCut));
+  }
+
+  stop(): void {
+    for (const { id } of this.running) void this.#live.get(id)?.stop();
+  }
+
+  #follow(answer: Message): void {
+    const { request_id } = answer;
+    if (request_id) void this.#run(answer, null, (signal, onCut) => followed(request_id, signal, onCut));
+  }
+
+  async #run(answer: Message, asking: Asking | null, open: Parameters<Live['run']>[0]): Promise<void> {
+    const watcher: Watcher = {
+      show: (next) => this.#show(next),
+      other: (event, next) => {
+        if (event.name === 'init' && asking) this.#rename(asking, next);
+        this.owner.heard(event);
+      },
+      gone: () => this.owner.lost(),
+    };
+    const live = new Live(answer, watcher, !settings.streamResponses);
+    this.#live.set(answer.id, live);
+    await live.run(open);
+    for (const [id, one] of this.#live) if (one === live) this.#live.delete(id);
+    tellTabs(answer.thread_id);
+  }
+
+  #show(answer: Message): void {
+    this.messages.set(answer.id, answer);
+    narrator.hear(answer);
+  }
+
+  /** The gateway has taken the question: local names give way to its own. */
+  #rename({ question, answer: local, taken }: Asking, answer: Message): void {
+    const live = this.#live.get(local.id);
+    if (!live) return; // the reader has left meanwhile
+    this.#live.delete(local.id);
+    this.#live.set(answer.id, live);
+    this.#asked.delete(local.id);
+    this.messages.delete(local.id);
+    if (question && answer.parent_id) {
+      this.messages.delete(question.id);
+      this.messages.set(answer.parent_id, { ...question, id: answer.parent_id });
+    }
+    this.messages.set(answer.id, answer);
+    this.owner.renamed(local.id, answer);
+    tellTabs(answer.thread_id);
+    if (answer.parent_id) taken?.(answer.parent_id);
+  }
+}
