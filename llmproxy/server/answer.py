@@ -30,9 +30,11 @@ class Answer:
 
     _running: Running
 
-    def __init__(self, request: web.Request, limits: Limits) -> None:
+    def __init__(self, request: web.Request, limits: Limits, *, drains: bool = False) -> None:
+        """`drains`: the provider's answer is taken to its end even if the client leaves."""
         self._request = request
         self._limits = limits
+        self._drains = drains
         self._response: web.StreamResponse | None = None
 
     async def give(self, running: Running, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
@@ -60,14 +62,24 @@ class Answer:
         try:
             async with opening as reply:
                 self._running.began(reply)
-                if not self._running.stream:
-                    return await self._whole(reply)
-                response = await self._begin(reply.headers)
-                with self._beat(self._limits.ping) if waiting is None else waiting as beat:
-                    async for block in reply.frames:
-                        await beat.write(response.write(block))
+                try:
+                    return await self._hand_on(reply, waiting)
+                except ConnectionError:
+                    if not self._drains:
+                        raise
+                    async for _ in reply.frames:
+                        pass  # what the provider counts comes last
+                    return web.Response()  # to nobody
         except GatewayError as error:
             return await self.fail(error)
+
+    async def _hand_on(self, reply: Reply, waiting: Beat | None) -> web.StreamResponse:
+        if not self._running.stream:
+            return await self._whole(reply)
+        response = await self._begin(reply.headers)
+        with self._beat(self._limits.ping) if waiting is None else waiting as beat:
+            async for block in reply.frames:
+                await beat.write(response.write(block))
         return response
 
     async def _whole(self, reply: Reply) -> web.StreamResponse:
@@ -83,8 +95,15 @@ class Answer:
             raise error
         self._running.error = error
         line = faults.event(error) if self._running.stream else error.as_bytes()
-        async with asyncio.timeout(self._limits.slow_reader or None):
-            await self._response.write(line)
+        try:
+            async with asyncio.timeout(self._limits.slow_reader or None):
+                await self._response.write(line)
+        except TimeoutError:  # it takes nothing: not even this
+            if self._request.transport is not None:
+                self._request.transport.abort()
+        except ConnectionError:
+            if not self._drains:
+                raise
         return self._response
 
     def _beat(self, silent: float) -> Beat:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aiohttp import web
 
@@ -10,22 +12,34 @@ from ..chat import Chat
 from ..gateway import Gateway
 from ..inflight import Running
 from ..routing import Route
+from ..tape import Tape
 from . import faults
 from .answer import Answer
+from .detached import REFUSED
+from .follow import HEADERS, LEAVING, follow
+from .keep import keep_tapes
 from .keys import CURRENT, INFLIGHT, OBSERVER, owner
+from .leaving import leaving
+from .taped import Taped
 from .watch import TRANSPORT
 
 
 async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
     """Starts the request's task, and gives its answer."""
-    answer = Answer(request, request.app[CURRENT].config.limits)
+    policy = leaving(request)
+    if policy == "detach":
+        return await _detached(request, chat, gateway, route)
+    answer = Answer(request, request.app[CURRENT].config.limits, drains=policy == "drain")
 
     async def work(running: Running) -> web.StreamResponse:
         return await answer.give(running, gateway.open(chat, route))
 
-    running = request.app[INFLIGHT].start(chat.trace.id, owner(request), chat, work)
-    running.note[TRANSPORT] = request.transport
-    request.app[OBSERVER].started()
+    running = _started(request, chat, work)
+    if policy == "drain":
+        running.note[LEAVING] = policy
+        await asyncio.wait({running.task})  # our own end is not its end
+    else:
+        running.note[TRANSPORT] = request.transport
     try:
         response: web.StreamResponse = await running.task
     except asyncio.CancelledError:
@@ -34,3 +48,25 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
             raise
         return await answer.fail(faults.cancelled(running.by))
     return response
+
+
+async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
+    """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
+    inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
+    taped = Taped(gateway.open(chat, route), Tape(limits.tape_bytes))
+    running = _started(request, chat, taped.work)
+    running.tape, running.note[LEAVING] = taped.tape, "detach"
+    running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
+    if chat.stream:
+        return await follow(request, running, 0)
+    await asyncio.wait({running.task})
+    if REFUSED in running.note:
+        raise running.note[REFUSED]
+    await running.task  # what else went wrong
+    return web.Response(body=taped.body, content_type="application/json", headers=running.note[HEADERS])
+
+
+def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
+    running = request.app[INFLIGHT].start(chat.trace.id, owner(request), chat, work)
+    request.app[OBSERVER].started()
+    return running

@@ -10,18 +10,16 @@ import orjson
 from aiohttp import web
 
 from llmproxy.chat import Chat, Json
-from llmproxy.config import Limits, OnDisconnect
-from llmproxy.inflight import Inflight
+from llmproxy.config import OnDisconnect
 from llmproxy.parse import parse_body, parse_chat
 from llmproxy.tape import Tape
 
 from .body import read_json
 from .detached import Detached, Opening, Record, Told
 from .follow import LEAVING, follow
+from .keep import keep_tapes
 from .keys import CURRENT, INFLIGHT, REQUEST_ID, owner
 from .openai import seconds
-
-TAPES_BYTES = 64 * 1024 * 1024  # of all the tapes of requests that have ended
 
 
 async def read_body(request: web.Request) -> Json:
@@ -44,7 +42,7 @@ async def answer(
     running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
     running.tape = detached.tape
     running.note[LEAVING] = leaving
-    running.task.add_done_callback(lambda _: _ended(inflight, limits))
+    running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
     return await follow(request, running, 0)
 
 
@@ -56,19 +54,3 @@ async def stop(request: web.Request, id: str) -> web.Response:
         status = "cancelled"
         await asyncio.wait({running.task})
     return web.json_response({"status": status, "request_id": id})
-
-
-def _ended(inflight: Inflight, limits: Limits) -> None:
-    _forget(inflight, limits)
-    asyncio.get_running_loop().call_later(limits.detached_seconds + 1, _forget, inflight, limits)
-
-
-def _forget(inflight: Inflight, limits: Limits) -> None:
-    """Lets go of tapes that ended long ago, and of the oldest where all together are too large."""
-    oldest = time.monotonic() - limits.detached_seconds
-    room = TAPES_BYTES
-    for running in inflight.recent():
-        if running.tape is not None and running.ended is not None:
-            room -= running.tape.size
-            if room < 0 or running.ended < oldest:
-                running.tape = None

@@ -16,6 +16,7 @@ from .keys import CURRENT, INFLIGHT, owner
 
 READERS = "readers"  # in Running.note: how many follow now
 LEAVING = "leaving"  # in Running.note: what becomes of the request when the last of them has left
+HEADERS = "headers"  # in Running.note: what its readers are told beside the stream
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
@@ -53,7 +54,7 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
         await tape.more(0)
         if REFUSED in running.note:
             raise running.note[REFUSED]
-        response = web.StreamResponse(headers={**_HEADERS, "X-Request-ID": running.id})
+        response = web.StreamResponse(headers={**_HEADERS, **running.note.get(HEADERS, {}), "X-Request-ID": running.id})
         await response.prepare(request)
         return await _pump(request, response, tape, after)
     finally:

@@ -38,11 +38,17 @@ def started() -> Started:
 
     @asynccontextmanager
     async def starting(
-        text: str | None = None, /, *, environment: dict[str, str] | None = None, limits: str = "", **server: object
+        text: str | None = None,
+        /,
+        *,
+        environment: dict[str, str] | None = None,
+        limits: str = "",
+        keys: str = "",
+        **server: object,
     ) -> AsyncIterator[House]:
         async with FakeProvider() as provider:
             with full_socket() as full:
-                here = config(provider.port, full, limits, **server) if text is None else text
+                here = config(provider.port, full, limits, keys, **server) if text is None else text
                 with running_gateway(here.replace("PORT", str(provider.port)), environment) as gateway:
                     yield House(gateway, provider)
 

@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 T = TypeVar("T")
 
 
-def config(port: int, full: int = 9, limits: str = "", **server: object) -> str:
+def config(port: int, full: int = 9, limits: str = "", keys: str = "", **server: object) -> str:
     """Providers for every fault, all at the fake one's address but `full`, where nobody answers.
 
     Breakers never open, so that no test meets another's failures.
@@ -36,6 +36,7 @@ def config(port: int, full: int = 9, limits: str = "", **server: object) -> str:
     return f"""
         [server]
         {settings}
+        {keys}
         [limits]
         retries = 2
         {limits}
