@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from llmproxy.adapter import Account, Environment, Model, Step
+from llmproxy.adapter import Account, Environment, Local, Model, Step
 from llmproxy.chat import Chat, Json
 from llmproxy.compatible import OpenAICompatible
 from llmproxy.errors import UpstreamError
@@ -16,6 +16,8 @@ class LlamaCpp(OpenAICompatible):
         base_urls=("LLAMACPP_BASE_URL", "LLAMA_CPP_BASE_URL", "LLAMACPP_URL"),
         base_url="http://127.0.0.1:8080/v1",
         needs_key=False,
+        # Its port is to become 9931: the server says so itself. The second sign is what it says while it loads a model.
+        local=Local(("127.0.0.1:8080", "127.0.0.1:9931"), (b'"llamacpp"', b"Loading model")),
     )
     first_frame = 600.0  # a model may have to be loaded, and requests beyond its slots wait in silence
     # Abandoning a request that is not streamed is noticed only after a second in which the whole server was idle (measured).

@@ -11,13 +11,29 @@ from .errors import UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """A server that may run on this machine: where it listens unless it was told otherwise, and how it is known.
+
+    places: `host:port`. signs: what it alone says to GET /v1/models; one of them is enough.
+    """
+
+    places: tuple[str, ...]
+    signs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
-    """Where an adapter's settings stand by the field's custom: names of environment variables, first come first served."""
+    """Where an adapter's settings stand by the field's custom: names of environment variables, first come first served.
+
+    options: an option's name and its variables. local: what is looked for on this machine at the start.
+    """
 
     keys: tuple[str, ...] = ()
     base_urls: tuple[str, ...] = ()
     base_url: str = ""  # where the provider is if nobody says otherwise
     needs_key: bool = True
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    local: Local | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
+from llmproxy import catalog
 from llmproxy.cli import main
 from llmproxy.commands import banner, discover
 from llmproxy.commands.table import table
@@ -137,7 +139,10 @@ LISTED = '{"object":"list","data":[{"id":"tiny","owned_by":"llamacpp"}]}'
 
 
 def found(monkeypatch: pytest.MonkeyPatch, config: Config, *places: str) -> list[Provider]:
-    monkeypatch.setattr(discover, "PLACES", {"llamacpp": places})
+    adapter = catalog.load("llamacpp")
+    assert adapter.environment.local is not None
+    local = replace(adapter.environment.local, places=places)
+    monkeypatch.setattr(adapter, "environment", replace(adapter.environment, local=local))
     before = set(threading.enumerate())
     search = discover.Search(config)
     for thread in set(threading.enumerate()) - before:

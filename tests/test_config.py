@@ -102,6 +102,30 @@ def test_a_provider_is_there_when_its_variables_are(
     assert base_url in (None, found.base_url)
 
 
+AZURE = {"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "options"),
+    [
+        (AZURE, {}),
+        ({**AZURE, "AZURE_OPENAI_API_VERSION": "2025-04-01-preview"}, {"api_version": "2025-04-01-preview"}),
+        ({**AZURE, "OPENAI_API_VERSION": "a", "AZURE_OPENAI_API_VERSION": "b"}, {"api_version": "a"}),
+    ],
+)
+def test_options_come_from_the_variables_that_the_adapter_declares(
+    environ: dict[str, str], options: dict[str, str]
+) -> None:
+    assert provider(load(environ=environ), "azure").options == options
+
+
+def test_an_option_in_the_file_goes_before_the_environments(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "llmproxy.toml"
+    file.write_text('[providers.azure]\napi_version = "2024-10-21"\n')
+    config = load(file, environ={**AZURE, "OPENAI_API_VERSION": "2025-01-01"})
+    assert provider(config, "azure").options == {"api_version": "2024-10-21"}
+
+
 @pytest.mark.parametrize(
     "environ",
     [

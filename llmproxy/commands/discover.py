@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from llmproxy import catalog
+from llmproxy.adapter import Local
 from llmproxy.config import Config, Provider
-
-# Adapter: where its server listens unless it was told otherwise (llama.cpp moved from 8080 to 9931 in late 2026).
-PLACES: Mapping[str, tuple[str, ...]] = {"llamacpp": ("127.0.0.1:8080", "127.0.0.1:9931")}
-# Adapter: what only its server says when asked for its models; the second while it still loads one.
-SIGNS: Mapping[str, tuple[bytes, ...]] = {"llamacpp": (b'"llamacpp"', b"Loading model")}
 
 _PATIENCE = 0.3  # seconds
 _ENOUGH = 64 * 1024  # bytes of an answer that are looked at
@@ -25,11 +21,12 @@ class Search:
 
     def __init__(self, config: Config) -> None:
         self._found: dict[str, Provider] = {}
-        for adapter, place in _candidates(config):
-            threading.Thread(target=self._look, args=(adapter, place), daemon=True).start()
+        for adapter, local in _candidates(config):
+            for place in local.places:
+                threading.Thread(target=self._look, args=(adapter, place, local.signs), daemon=True).start()
 
-    def _look(self, adapter: str, place: str) -> None:
-        if _answers(adapter, place):
+    def _look(self, adapter: str, place: str, signs: tuple[bytes, ...]) -> None:
+        if _answers(place, signs):
             name = adapter
             self._found.setdefault(name, Provider(name, adapter, f"http://{place}", source=f"answers at {place}"))
 
@@ -40,18 +37,18 @@ class Search:
         return replace(config, providers=(*new, *config.providers)) if new else config
 
 
-def _candidates(config: Config) -> Iterator[tuple[str, str]]:
-    """(adapter, host:port) of what is worth asking: nothing that is configured already, under whatever name."""
+def _candidates(config: Config) -> Iterator[tuple[str, Local]]:
+    """The adapters with what is worth asking: nothing that is configured already, under whatever name."""
     if not config.server.discover:
         return
-    adapters = {provider.adapter for provider in config.providers}
+    settled = {provider.adapter for provider in config.providers} | config.switched_off
     taken = {urlsplit(provider.base_url).netloc.replace("localhost", "127.0.0.1") for provider in config.providers}
-    for adapter, places in PLACES.items():
-        if adapter in catalog.names() and adapter not in adapters | config.switched_off:
-            yield from ((adapter, place) for place in places if place not in taken)
+    for adapter in sorted(set(catalog.names()) - settled):
+        if local := catalog.load(adapter).environment.local:
+            yield adapter, Local(tuple(place for place in local.places if place not in taken), local.signs)
 
 
-def _answers(adapter: str, place: str) -> bool:
+def _answers(place: str, signs: tuple[bytes, ...]) -> bool:
     asking = http.client.HTTPConnection(place, timeout=_PATIENCE)
     try:
         asking.request("GET", "/v1/models")
@@ -60,4 +57,4 @@ def _answers(adapter: str, place: str) -> bool:
         return False
     finally:
         asking.close()
-    return any(sign in said for sign in SIGNS[adapter])
+    return any(sign in said for sign in signs)

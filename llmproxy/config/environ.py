@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from .. import catalog
@@ -109,10 +108,8 @@ def base_url_from(declared: Environment, environ: Environ) -> str:
     return ""
 
 
-def options_from(declared: Environment, environ: Environ) -> dict[str, Any]:
-    # `options` maps an adapter's option to its variable; adapters made before there was such a member have none.
-    named: Mapping[str, str] = getattr(declared, "options", {})
-    return {option: environ[variable] for option, variable in named.items() if environ.get(variable)}
+def options_from(declared: Environment, environ: Environ) -> dict[str, str]:
+    return {option: value for option, names in declared.options.items() if (value := first(environ, names))}
 
 
 def first(environ: Environ, names: Iterable[str]) -> str:

@@ -1,0 +1,56 @@
+"""Where Azure OpenAI is asked: its addresses have two forms, with and without a version."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from llmproxy.adapters.compatible import Azure
+
+from llmproxy import catalog
+from llmproxy.adapter import Account
+from llmproxy.chat import Chat
+from llmproxy.testing.contract import asks
+
+ROOT = "https://x.openai.azure.com"
+VERSION = "api-version=2024-10-21"
+
+
+def azure(base_url: str, **options: object) -> Azure:
+    adapter = catalog.build("azure", Account("azure", base_url, "a-key", options=options))
+    assert isinstance(adapter, Azure)
+    return adapter
+
+
+@pytest.mark.parametrize(
+    ("base_url", "chat", "models"),
+    [
+        (ROOT, f"/openai/deployments/mine/chat/completions?{VERSION}", f"/openai/models?{VERSION}"),
+        (f"{ROOT}/openai", f"/openai/deployments/mine/chat/completions?{VERSION}", f"/openai/models?{VERSION}"),
+        (f"{ROOT}/openai/v1/", "/openai/v1/chat/completions", "/openai/v1/models"),
+    ],
+)
+def test_chats_and_models_have_paths_of_their_own(base_url: str, chat: str, models: str) -> None:
+    adapter = azure(base_url)
+    assert adapter.request(Chat(asks(), "mine")).url == ROOT + chat
+    assert adapter.models_request().url == ROOT + models
+
+
+def test_the_version_is_an_option() -> None:
+    adapter = azure(ROOT, api_version="2025-04-01-preview")
+    assert adapter.models_request().url.endswith("?api-version=2025-04-01-preview")
+
+
+def test_the_key_goes_in_azures_own_header_to_the_list_as_well() -> None:
+    asking = azure(ROOT).models_request()
+    assert (asking.method, asking.headers["api-key"]) == ("GET", "a-key")
+    assert "Authorization" not in asking.headers
+
+
+def test_models_that_cannot_be_asked_are_left_out() -> None:
+    entries = [
+        {"id": "gpt-4o", "capabilities": {"inference": True}},
+        {"id": "babbage-002", "capabilities": {"inference": False, "fine_tune": True}},
+        {"id": "of-another-form"},
+    ]
+    listed, page = azure(ROOT).models(orjson.dumps({"data": entries}))
+    assert ([model.id for model in listed], page) == (["gpt-4o", "of-another-form"], None)
