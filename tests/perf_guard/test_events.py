@@ -40,8 +40,9 @@ class Kind:
         return [self.dialect.event(b"%019d" % number) for number in range(count)]
 
 
-PLAIN = Kind(OpenAI(Account("openai", api_key="x")), OPENAI, 18)
-COUNTED = Kind(OpenAI(Account("openai", api_key="x")), OPENAI_USAGE, 18)
+# Plain events took 17 calls, and half the time, when each was looked at by itself rather than as part of a block.
+PLAIN = Kind(OpenAI(Account("openai", api_key="x")), OPENAI, 21)
+COUNTED = Kind(OpenAI(Account("openai", api_key="x")), OPENAI_USAGE, 21)
 TRANSLATED = Kind(Gemini(Account("gemini", api_key="x")), GEMINI, 260)
 KINDS = {"plain": PLAIN, "with null usage": COUNTED, "Gemini": TRANSLATED}
 
