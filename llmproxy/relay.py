@@ -7,6 +7,7 @@ one look over a block's bytes says whether it does (see shape).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -211,15 +212,22 @@ class Relay:
             raise Truncated("The provider's answer is cut off inside its JSON.") from error
 
 
+# Every escape of a JSON text: a whole surrogate pair, half of one (the one group), or any other.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+
+
 def _loads(data: bytes) -> tuple[Any, bool]:
     """JSON as providers write it, and whether it was JSON to the letter: NaN, which vLLM sends in logprobs, becomes null;
-    broken UTF-8 is replaced. Raises Malformed."""
+    broken UTF-8 and halves of surrogate pairs are replaced. Raises Malformed."""
     try:
         return orjson.loads(data), True
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None), False
+        text = _ESCAPE.sub(lambda one: r"\ufffd" if one[1] else one[0], data.decode("utf-8", "replace"))
+        return json.loads(text, parse_constant=lambda _: None), False
     except (ValueError, RecursionError) as error:
         raise Malformed("The provider sent an event that is not JSON.") from error
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from itertools import repeat
 
-_TEXT = (
-    rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'  # between the quotes of a JSON string
-)
+# Between the quotes of a JSON string. Surrogates come in pairs: half of one is nothing that could be written as UTF-8.
+_PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPED = rb'["\\/bfnrt]|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|' + _PAIR
+_TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:%b)[^"\\\x00-\x1f]*)*' % _ESCAPED
 _STRING = re.compile(_TEXT)
 # The texts of a block, one NUL between two; with padding, a \x01 between a text and its padding. JSON has neither in a string.
 _TEXTS = re.compile(rb"%b(?:\x00%b)*" % (_TEXT, _TEXT)).fullmatch

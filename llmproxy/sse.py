@@ -90,6 +90,9 @@ class Events:
         Raises Malformed for text that is neither, an HTML page for example.
         """
         block = b"".join(self._parts)
+        last = block[block.rfind(b"\n") + 1 :]
+        if b"data:".startswith(last):  # not even the field's name has come whole
+            block = block.removesuffix(last)
         self._parts, self._size = [], 0
         yield from self._parse(block)
         if self._stray:
