@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import orjson
 
 from .config import Logs
+from .sink import Sink
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -44,10 +45,10 @@ def _made(settings: Logs, stream: TextIO) -> FilteringBoundLogger:
     readable = settings.format == "text" or (settings.format == "auto" and stream.isatty())
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable)
     last: Any = structlog.processors.JSONRenderer(serializer=_one_line)
-    factory: Any = structlog.BytesLoggerFactory(file=stream.buffer)
+    factory: Any = structlog.BytesLoggerFactory(file=Sink(stream))  # type: ignore[arg-type]  # all of a file it needs
     if readable:
         last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        factory = structlog.WriteLoggerFactory(file=stream)
+        factory = structlog.WriteLoggerFactory(file=Sink(stream))  # type: ignore[arg-type]  # the same
     level = structlog.make_filtering_bound_logger(_LEVELS[settings.level])
     structlog.configure([structlog.processors.add_log_level, stamp, last], wrapper_class=level, logger_factory=factory)
     logger: FilteringBoundLogger = structlog.get_logger().bind()
