@@ -30,6 +30,7 @@ OUT_OF_MONEY = frozenset(
         "organization_usage_limit_exceeded",
     )
 )
+_NAME = 200  # characters of a code, a type or a parameter's name
 _TOO_LONG = 500  # characters of a text that was no JSON
 _KEYS = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{12,}|pplx-[A-Za-z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{20,})")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
@@ -58,9 +59,9 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
     return UpstreamError(
         scrub(message, secret),
         status=status,
-        type=kind or type_of(status),
-        code=code,
-        param=_string(error.get("param")),
+        type=_word(kind, secret) or type_of(status),
+        code=_word(code, secret),
+        param=_word(_string(error.get("param")), secret),
         extra=_scrubbed(extra, secret),
         headers={"Retry-After": str(max(0, math.ceil(wait)))} if wait is not None else {},
         retry_here=status in RETRY_HERE and not spent,
@@ -68,6 +69,11 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
         blames=status not in BLAMELESS and not spent,
         wait=wait,
     )
+
+
+def _word(said: str | None, secret: str) -> str | None:
+    """What should be a name and is whatever the provider made of it; it goes into log lines too."""
+    return None if said is None else scrub(said[:_NAME], secret)
 
 
 def _error_object(body: bytes) -> Json:
