@@ -1,6 +1,6 @@
 /** How the page is built: hashed files into the gateway's static folder, nothing inline, so that a strict CSP holds. */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -27,15 +27,24 @@ function packed(folder: string): Plugin {
   };
 }
 
+/** Vite lists the licenses of the page's libraries, but not of what only the worker uses. */
+function workerLicense(folder: string): Plugin {
+  const text = (): string => `\n## highlight.js (BSD-3-Clause)\n\n${readFileSync('node_modules/highlight.js/LICENSE', 'utf8')}`;
+  return { name: 'worker-license', apply: 'build', closeBundle: () => appendFileSync(join(folder, 'licenses.md'), text()) };
+}
+
+const folder = '../llmproxy/static';
+
 export default defineConfig({
-  plugins: [svelte(), packed('../llmproxy/static')],
+  plugins: [svelte(), workerLicense(folder), packed(folder)],
   build: {
-    outDir: '../llmproxy/static',
+    outDir: folder,
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: 'files.json',
+    license: { fileName: 'licenses.md' },
   },
   worker: { format: 'es' },
   server: { proxy: { '/v1': toGateway, '/chat': toGateway, '/threads': toGateway, '/api': toGateway } },

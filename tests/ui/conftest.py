@@ -34,6 +34,9 @@ list_models = false
 
 [aliases]
 fast = "quick/hello"
+
+[modes.sketch]
+model = "quick/markdown"
 """
 
 

@@ -123,6 +123,16 @@ def test_the_model_can_be_changed_in_mid_thread(site: Site) -> None:
     expect(site.answered("Two").get_by_label("Facts about this answer")).to_contain_text("quick/markdown")
 
 
+def test_a_mode_of_the_config_can_be_chosen_as_a_model(site: Site) -> None:
+    site.choose("sketch")
+    expect(site.answered("Draw").get_by_label("Facts about this answer")).to_contain_text("quick/markdown")
+
+
+def test_an_alias_stands_on_top_and_says_what_it_stands_for(site: Site) -> None:
+    site.page.keyboard.press("Alt+m")
+    expect(site.page.get_by_role("option").filter(has_text="fast")).to_contain_text("stands for quick/hello")
+
+
 def test_an_exported_chat_can_be_imported(site: Site, tmp_path: Path) -> None:
     site.answered("Travelling words")
     with site.page.expect_download() as download:

@@ -2,11 +2,22 @@
 const SHELL = 'shell-v1';
 const ALWAYS = ['/', '/theme.js', '/icon.svg', '/manifest.webmanifest'];
 
+async function built() {
+  const entries = Object.values(await (await fetch('/files.json')).json());
+  const files = entries.flatMap((entry) => [entry.file, ...(entry.css ?? []), ...(entry.assets ?? [])]);
+  return new Set(files.map((file) => `/${file}`));
+}
+
 async function fill() {
   const cache = await caches.open(SHELL);
-  const built = Object.values(await (await fetch('/files.json')).json());
-  const files = built.flatMap((entry) => [entry.file, ...(entry.css ?? [])]).map((file) => `/${file}`);
-  await cache.addAll([...new Set([...ALWAYS, ...files.filter((file) => file.startsWith('/assets/'))])]);
+  await cache.addAll([...ALWAYS, ...(await built())]);
+}
+
+/** Forgets the files of earlier builds. */
+async function tidy() {
+  const [cache, files] = [await caches.open(SHELL), await built()];
+  const old = (await cache.keys()).filter(({ url }) => new URL(url).pathname.startsWith('/assets/') && !files.has(new URL(url).pathname));
+  await Promise.all(old.map((request) => cache.delete(request)));
 }
 
 async function remember(request) {
@@ -35,5 +46,8 @@ self.addEventListener('fetch', (event) => {
   const { pathname, origin } = new URL(event.request.url);
   if (event.request.method !== 'GET' || origin !== self.location.origin) return;
   if (pathname.startsWith('/assets/')) event.respondWith(hashed(event.request));
-  else if (ALWAYS.includes(pathname)) event.respondWith(fresh(event.request));
+  else if (ALWAYS.includes(pathname)) {
+    event.respondWith(fresh(event.request));
+    if (pathname === '/') event.waitUntil(tidy().catch(() => undefined)); // without a network there is nothing to tidy
+  }
 });
