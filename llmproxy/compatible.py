@@ -111,4 +111,5 @@ def listed(body: bytes) -> list[Json]:
 
 
 def _whole(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) else 0
+    """Zero for what is no number, and for one so large that it could not be written as JSON again."""
+    return int(value) if isinstance(value, (int, float)) and abs(value) < 2**53 else 0

@@ -83,6 +83,9 @@ class Offers:
                     message=error.message,
                 )
             source.error = error.message
+        except Exception as error:  # noqa: BLE001  # an adapter's mistake about one list must not end all lists
+            log.error("models_failed", provider=source.provider.name, failure=type(error).__name__)
+            source.error = "The list could not be read."
         source.asked = True
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from llmproxy.testing import FakeProvider
+from llmproxy.testing.provider import Route
 from tests.faults.house import House, config
 from tests.faults.phases import full_socket
 from tests.gateway import Gateway, free_port, running_gateway
@@ -44,9 +45,10 @@ def started() -> Started:
         environment: dict[str, str] | None = None,
         limits: str = "",
         keys: str = "",
+        route: Route | None = None,
         **server: object,
     ) -> AsyncIterator[House]:
-        async with FakeProvider() as provider:
+        async with FakeProvider(route=route) as provider:
             with full_socket() as full:
                 here = config(provider.port, full, limits, keys, **server) if text is None else text
                 with running_gateway(here.replace("PORT", str(provider.port)), environment) as gateway:

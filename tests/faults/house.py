@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import orjson
 
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
+from llmproxy.testing.provider import Route
 from tests.faults.wire import Seen, Wire, get, post
 from tests.gateway import Gateway
 
@@ -102,8 +103,10 @@ class House:
     provider: FakeProvider
     _scripts: dict[str, list[Behaviour]] = field(default_factory=lambda: defaultdict(list))
 
+    _others: Route | None = None  # what answers the provider's GETs
+
     def __post_init__(self) -> None:
-        self.provider.route = self._next
+        self._others, self.provider.route = self.provider.route, self._next
 
     @property
     def port(self) -> int:
@@ -150,7 +153,7 @@ class House:
 
     def _next(self, exchange: Exchange) -> Behaviour | None:
         if exchange.method != "POST":
-            return None
+            return self._others(exchange) if self._others else None
         script = self._scripts.get(exchange_model(exchange)) or []
         return script.pop(0) if len(script) > 1 else script[0] if script else None
 

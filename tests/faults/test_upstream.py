@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llmproxy.testing import Behaviour, check_error, check_stream, chunk, completion, sse
+from llmproxy.testing import Behaviour, Exchange, check_error, check_models, check_stream, chunk, completion, sse
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, JSON, LAST, MORE, STREAM, House, soon, streaming, whole
 from tests.faults.phases import SLOW
@@ -534,3 +534,35 @@ async def test_f80_http_1_0_works(house: House, stream: bool) -> None:
     text = seen.text if stream else seen.json["choices"][0]["message"]["content"]
     assert text == "one more "
     await case.exchanges[0].closed.wait()
+
+
+LISTS = {
+    "not JSON": b"<html>",
+    "empty": b"",
+    "a number": b"5",
+    "no list": b'{"data":5}',
+    "odd entries": b'{"data":[5,null,[],{"id":5},{"id":""},{"created":1}]}',
+    "odd members": b'{"data":[{"id":"a","created":"x","owned_by":5},{"id":"b","created":1e300},{"id":"c","created":-1.5}]}',
+    "odd prices": b'{"data":[{"id":"a","pricing":{"prompt":"NaN","completion":[1]},"context_length":"many"}]}',
+    "the same twice": b'{"data":[{"id":"a"},{"id":"a"}]}',
+    "a long name": b'{"data":[{"id":"' + b"a" * 100_000 + b'"}]}',
+}
+
+
+@pytest.mark.parametrize("adapter", ["compatible", "gemini", "openrouter"])
+async def test_f92_no_list_of_models_ends_all_lists(started: Started, adapter: str) -> None:
+    tables = [
+        f'[providers.p{number}]\nadapter = "{adapter}"\nbase_url = "http://127.0.0.1:PORT/{number}"\napi_key = "k"\n'
+        for number in range(len(LISTS))
+    ]
+
+    def route(exchange: Exchange) -> Behaviour | None:
+        number = exchange.path.strip("/").partition("/")[0]
+        return whole(list(LISTS.values())[int(number)]) if number.isdigit() else None
+
+    async with started("\n".join(tables), route=route) as house:
+        seen = await house.call(get("/v1/models"))
+        assert seen.status == 200
+        assert check_models(seen.body) == []
+        assert (await house.call(get("/api/info"))).status == 200
+        assert house.gateway.events("internal_error") == []
