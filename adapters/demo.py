@@ -19,6 +19,7 @@ from llmproxy.sse import DONE, frame
 from .demo_texts import LONG, MARKDOWN, PARAGRAPH, THOUGHTS
 
 _PIECE = re.compile(r"\s*\S+|\s+")
+_NAMES = ("hello", "reasoning", "tools", "markdown", "long", "slow", "error")
 _TOPICS: Mapping[str, re.Pattern[str]] = {
     "error": re.compile(r"\b(?:error|fail)\b", re.I),
     "markdown": re.compile(r"\b(?:markdown|table|code|list|format)\b", re.I),
@@ -39,7 +40,7 @@ class Demo:
             "llmproxy",
             {"context_length": 8192, "tools": True, "reasoning": name == "reasoning", "input": ["text", "image"]},
         )
-        for name in ("hello", "reasoning", "tools", "markdown", "long", "slow", "error")
+        for name in _NAMES
     )
 
     def __init__(self, account: Account) -> None:
@@ -58,6 +59,10 @@ class Demo:
 
     async def answer(self, chat: Chat) -> AsyncGenerator[bytes, None]:
         """What a provider would send, at a pace that can be read."""
+        if chat.model not in _NAMES:
+            raise UpstreamError(
+                f"The demo has no model {chat.model!r}.", status=404, code="model_not_found", param="model"
+            )
         kind = _kind(chat)
         if kind == "error":
             raise UpstreamError(
@@ -105,7 +110,7 @@ def _limit(chat: Chat) -> int:
 def _kind(chat: Chat) -> str:
     """What sort of answer this is: the model's name says it, or else the last question."""
     if chat.model != "hello":
-        return chat.model if chat.model in ("reasoning", "tools", "markdown", "long", "slow", "error") else "hello"
+        return chat.model
     last = chat.messages[-1] if chat.messages else {}
     if chat.body.get("tools") and last.get("role") == "user" and chat.body.get("tool_choice") != "none":
         return "tools"
