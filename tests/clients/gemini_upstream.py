@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import orjson
 
 from llmproxy.testing import Behaviour, Exchange
-from tests.clients.model import THOUGHT, TOOL, Call, Cities, Say, pieces, signature, turn
+from tests.clients.model import BEGINNING, THOUGHT, TOOL, Call, Cities, Say, pieces, signature, turn
 from tests.clients.openai_upstream import Refused
 
 KEY = "AIza-of-the-gateway"
 MODEL, WITH_IDS = "gemini-3-flash-preview", "gemini-3.8-flash"  # the second gives its calls ids and wants them back
+ENDLESS = "gemini-endless"
 USAGE = {"promptTokenCount": 11, "candidatesTokenCount": 3, "thoughtsTokenCount": 2, "totalTokenCount": 16}
 
 _JSON = {"content-type": "application/json; charset=UTF-8"}
@@ -26,6 +28,10 @@ def answer(exchange: Exchange) -> Behaviour:
     name, _, method = exchange.path.partition("?")[0].rpartition("/")[2].partition(":")
     if exchange.headers.get("x-goog-api-key") != KEY:
         return _failure(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", _BAD_KEY)
+    if name == ENDLESS:
+        return Behaviour(
+            [_event([{"text": piece}], None) for piece in pieces(BEGINNING)], headers=_STREAM, ending="hang"
+        )
     if name not in (MODEL, WITH_IDS):
         return _failure(404, "NOT_FOUND", f"models/{name} is not found for API version v1beta.")
     has_ids = name == WITH_IDS
@@ -101,8 +107,11 @@ def _whole(parts: list[Json]) -> Behaviour:
 def _streamed(parts: list[Json]) -> Behaviour:
     """One part a chunk, CRLF, no [DONE]; the last one says STOP, whatever it is."""
     ends = [None] * (len(parts) - 1) + ["STOP"]
-    chunks = [_chunk([part], end) for part, end in zip(parts, ends, strict=True)]
-    return Behaviour([b"data: %b\r\n\r\n" % orjson.dumps(one) for one in chunks], headers=_STREAM)
+    return Behaviour([_event([part], end) for part, end in zip(parts, ends, strict=True)], headers=_STREAM)
+
+
+def _event(parts: list[Json], finish: str | None) -> bytes:
+    return b"data: %b\r\n\r\n" % orjson.dumps(_chunk(parts, finish))
 
 
 def _chunk(parts: list[Json], finish: str | None) -> Json:
@@ -111,7 +120,7 @@ def _chunk(parts: list[Json], finish: str | None) -> Json:
         "index": 0,
         **({"finishReason": finish} if finish else {}),
     }
-    return {"candidates": [candidate], "usageMetadata": USAGE, "modelVersion": MODEL, "responseId": "response-1"}
+    return {"candidates": [candidate], "usageMetadata": USAGE, "modelVersion": MODEL, "responseId": uuid4().hex}
 
 
 def _failure(status: int, kind: str, message: str, *details: Mapping[str, str]) -> Behaviour:

@@ -69,10 +69,16 @@ class House:
     @contextmanager
     def one_request(self) -> Iterator[Future[Exchange]]:
         """The only request that reaches a provider within the block; known when the block is left."""
-        before, found = len(self.provider.exchanges), Future[Exchange]()
+        asyncio.run_coroutine_threadsafe(_forget(self.provider), self.loop).result()
+        found = Future[Exchange]()
         yield found
-        (exchange,) = self.provider.exchanges[before:]
+        (exchange,) = self.provider.exchanges
         found.set_result(exchange)
+
+    async def arrival(self) -> Exchange:
+        """The request of the block, once the provider has it. For those who wait in a loop of their own."""
+        received = asyncio.run_coroutine_threadsafe(self.provider.received(), self.loop)
+        return await asyncio.wrap_future(received)
 
     def assert_closed(self, exchange: Exchange) -> None:
         """The provider sees its connection close, and then no request runs in the gateway any more."""
@@ -81,7 +87,8 @@ class House:
         while (listed := self.requests())["data"] and time.monotonic() < deadline:
             time.sleep(0.01)
         assert listed["data"] == []
-        last = listed["recent"][0]
+        asked = exchange.json.get("model", exchange.path)  # Gemini's name is in the path
+        last = next(one for one in listed["recent"] if one["provider_model"] in asked)
         assert (last["state"], last["by"], last["code"]) == ("cancelled", "client_disconnect", None), last
 
     def requests(self) -> Any:
@@ -89,6 +96,10 @@ class House:
         asking = Request(f"{self.base_url}/requests", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
         with urlopen(asking) as response:
             return orjson.loads(response.read())
+
+
+async def _forget(provider: FakeProvider) -> None:
+    provider.forget()
 
 
 async def _closed(exchange: Exchange) -> None:

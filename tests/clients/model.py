@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import orjson
 
 GREETING = "Grüße aus Žilina — good day."
+BEGINNING = "Once upon a time "  # of an answer that never ends
 THOUGHT = "They only want to be greeted."
 FORECAST = {"city": "Paris", "degrees": 21}
 TOOL = "get_weather"

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from llmproxy.testing import Behaviour, Exchange, chunk, completion, failure, sse
-from tests.clients.model import TOOL, Call, Say, call_id, pieces, turn
+from tests.clients.model import BEGINNING, TOOL, Call, Say, call_id, pieces, turn
 
 KEY = "sk-of-the-gateway"
 CHAT, ENDLESS, CUT = "gpt-chat", "gpt-endless", "gpt-cut"
@@ -127,7 +127,7 @@ def _failure(status: int, message: str, code: str) -> Behaviour:
     return Behaviour([orjson.dumps(body)], status, _JSON, framing="length")
 
 
-_BEGUN = [sse(chunk(delta), done=False) for delta in _spoken("Once upon a time ")]
+_BEGUN = [sse(chunk(delta), done=False) for delta in _spoken(BEGINNING)]
 _SPECIAL: Mapping[str, Behaviour] = {
     ENDLESS: Behaviour(_BEGUN, headers=_STREAM, ending="hang"),
     CUT: Behaviour(_BEGUN, headers=_STREAM),  # ends properly as HTTP, but without a finish

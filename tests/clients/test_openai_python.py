@@ -6,35 +6,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import openai
-import orjson
 import pytest
-from openai import OpenAI, pydantic_function_tool
-from pydantic import BaseModel
+from openai import OpenAI
 
-from tests.clients import gemini_upstream, openai_upstream
+from tests.clients import gemini_upstream
 from tests.clients.house import KEY, House
-from tests.clients.model import FORECAST, GREETING, THOUGHT, TOOL, weather
-
-OPENAI = f"openai/{openai_upstream.CHAT}"
-GEMINI = f"gemini/{gemini_upstream.MODEL}"
-GEMINI_WITH_IDS = f"gemini/{gemini_upstream.WITH_IDS}"
-ENDLESS, CUT = f"openai/{openai_upstream.ENDLESS}", f"openai/{openai_upstream.CUT}"
-BOTH = pytest.mark.parametrize("model", [OPENAI, GEMINI])
-HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
-
-
-class Forecast(BaseModel):
-    city: str
-    degrees: int
-
-
-class Weather(BaseModel):
-    """The weather of one city."""
-
-    city: str
-
-
-TOOLS: list[Any] = [pydantic_function_tool(Weather, name=TOOL)]
+from tests.clients.model import BEGINNING, FORECAST, GREETING, THOUGHT
+from tests.clients.questions import (
+    ALL_WITH_TOOLS,
+    BOTH,
+    BOTH_ENDLESS,
+    CUT,
+    GEMINI,
+    HELLO,
+    ONE_ANSWER,
+    ONE_CITY,
+    OPENAI,
+    TOOLS,
+    TWO_ANSWERS,
+    TWO_CITIES,
+    Forecast,
+    Weather,
+    results,
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +138,11 @@ def test_reasoning_is_there_streamed_and_not(client: OpenAI, model: str) -> None
 # Tools: two questions, the first of which needs two calls at once. The upstreams refuse a history that lost anything.
 
 
-@pytest.mark.parametrize("model", [OPENAI, GEMINI, GEMINI_WITH_IDS])
+@ALL_WITH_TOOLS
 def test_tools_go_round(client: OpenAI, model: str) -> None:
     messages: list[Any] = []
-    assert _asked(client, model, messages, "Weather in Paris, Rome") == "Paris: 21 degrees; Rome: 21 degrees"
-    assert _asked(client, model, messages, "Weather in Oslo") == "Oslo: 21 degrees"
+    assert _asked(client, model, messages, TWO_CITIES) == TWO_ANSWERS
+    assert _asked(client, model, messages, ONE_CITY) == ONE_ANSWER
 
 
 def _asked(client: OpenAI, model: str, messages: list[Any], question: str) -> str | None:
@@ -163,11 +157,11 @@ def _asked(client: OpenAI, model: str, messages: list[Any], question: str) -> st
         messages += results(choice.message.tool_calls)
 
 
-@pytest.mark.parametrize("model", [OPENAI, GEMINI, GEMINI_WITH_IDS])
+@ALL_WITH_TOOLS
 def test_streamed_tools_go_round(client: OpenAI, model: str) -> None:
     messages: list[Any] = []
-    assert _streamed(client, model, messages, "Weather in Paris, Rome") == "Paris: 21 degrees; Rome: 21 degrees"
-    assert _streamed(client, model, messages, "Weather in Oslo") == "Oslo: 21 degrees"
+    assert _streamed(client, model, messages, TWO_CITIES) == TWO_ANSWERS
+    assert _streamed(client, model, messages, ONE_CITY) == ONE_ANSWER
 
 
 def _streamed(client: OpenAI, model: str, messages: list[Any], question: str) -> str | None:
@@ -185,21 +179,12 @@ def _streamed(client: OpenAI, model: str, messages: list[Any], question: str) ->
 
 
 def test_signatures_survive_a_client_that_keeps_only_what_it_knows(client: OpenAI) -> None:
-    asked: list[Any] = [{"role": "user", "content": "Weather in Paris, Rome"}]
+    asked: list[Any] = [{"role": "user", "content": TWO_CITIES}]
     calls: Any = client.chat.completions.create(model=GEMINI, messages=asked, tools=TOOLS).choices[0].message.tool_calls
     known = [{"id": c.id, "type": "function", "function": c.function.to_dict()} for c in calls]
     messages: list[Any] = [*asked, {"role": "assistant", "tool_calls": known}, *results(calls)]
     answer = client.chat.completions.create(model=GEMINI, messages=messages, tools=TOOLS)
-    assert answer.choices[0].message.content == "Paris: 21 degrees; Rome: 21 degrees"
-
-
-def results(calls: Any) -> list[Any]:
-    """What the tools answer."""
-    cities = [orjson.loads(call.function.arguments)["city"] for call in calls]
-    return [
-        {"role": "tool", "tool_call_id": call.id, "content": weather(city)}
-        for call, city in zip(calls, cities, strict=True)
-    ]
+    assert answer.choices[0].message.content == TWO_ANSWERS
 
 
 # Errors
@@ -245,21 +230,23 @@ def test_stream_that_was_cut_is_an_error_after_its_text(client: OpenAI) -> None:
     with pytest.raises(openai.APIError) as raised:
         texts.extend(chunk.choices[0].delta.content or "" for chunk in stream)
     assert raised.value.code == "upstream_truncated"
-    assert "".join(texts) == "Once upon a time "
+    assert "".join(texts) == BEGINNING
 
 
 # Stopping
 
 
-def test_closing_a_stream_stops_the_provider(house: House, client: OpenAI) -> None:
+@BOTH_ENDLESS
+def test_closing_a_stream_stops_the_provider(house: House, client: OpenAI, model: str) -> None:
     with house.one_request() as asked:
-        stream = client.chat.completions.create(model=ENDLESS, messages=HELLO, stream=True)
+        stream = client.chat.completions.create(model=model, messages=HELLO, stream=True)
         next(stream)
         stream.close()
     house.assert_closed(asked.result())
 
 
-def test_leaving_the_stream_helper_stops_the_provider(house: House, client: OpenAI) -> None:
-    with house.one_request() as asked, client.chat.completions.stream(model=ENDLESS, messages=HELLO) as stream:
+@BOTH_ENDLESS
+def test_leaving_the_stream_helper_stops_the_provider(house: House, client: OpenAI, model: str) -> None:
+    with house.one_request() as asked, client.chat.completions.stream(model=model, messages=HELLO) as stream:
         next(iter(stream))
     house.assert_closed(asked.result())

@@ -12,15 +12,20 @@ from openai import AsyncOpenAI
 
 from tests.clients.house import KEY, House
 from tests.clients.model import FORECAST, GREETING
-from tests.clients.test_openai_python import (
+from tests.clients.questions import (
+    ALL_WITH_TOOLS,
     BOTH,
+    BOTH_ENDLESS,
     CUT,
     ENDLESS,
     GEMINI,
-    GEMINI_WITH_IDS,
     HELLO,
+    ONE_ANSWER,
+    ONE_CITY,
     OPENAI,
     TOOLS,
+    TWO_ANSWERS,
+    TWO_CITIES,
     Forecast,
     results,
 )
@@ -93,11 +98,11 @@ async def test_streaming_response_gives_the_lines(client: AsyncOpenAI) -> None:
     assert lines[-1] == "data: [DONE]"
 
 
-@pytest.mark.parametrize("model", [OPENAI, GEMINI, GEMINI_WITH_IDS])
+@ALL_WITH_TOOLS
 async def test_streamed_tools_go_round(client: AsyncOpenAI, model: str) -> None:
     messages: list[Any] = []
-    assert await _asked(client, model, messages, "Weather in Paris, Rome") == "Paris: 21 degrees; Rome: 21 degrees"
-    assert await _asked(client, model, messages, "Weather in Oslo") == "Oslo: 21 degrees"
+    assert await _asked(client, model, messages, TWO_CITIES) == TWO_ANSWERS
+    assert await _asked(client, model, messages, ONE_CITY) == ONE_ANSWER
 
 
 async def _asked(client: AsyncOpenAI, model: str, messages: list[Any], question: str) -> str | None:
@@ -132,29 +137,46 @@ async def test_stream_that_was_cut_is_an_error(client: AsyncOpenAI) -> None:
     assert raised.value.code == "upstream_truncated"
 
 
-async def test_closing_a_stream_stops_the_provider(house: House, client: AsyncOpenAI) -> None:
+@BOTH_ENDLESS
+async def test_closing_a_stream_stops_the_provider(house: House, client: AsyncOpenAI, model: str) -> None:
     with house.one_request() as asked:
-        stream = await client.chat.completions.create(model=ENDLESS, messages=HELLO, stream=True)
+        stream = await client.chat.completions.create(model=model, messages=HELLO, stream=True)
         await anext(aiter(stream))
         await stream.close()
     house.assert_closed(asked.result())
 
 
-async def test_cancelling_the_task_that_reads_a_stream_stops_the_provider(house: House, client: AsyncOpenAI) -> None:
+@BOTH_ENDLESS
+async def test_cancelling_the_reading_task_stops_the_provider(house: House, client: AsyncOpenAI, model: str) -> None:
     reading = asyncio.Event()
 
     async def read() -> None:
-        async with client.chat.completions.stream(model=ENDLESS, messages=HELLO) as stream:
+        async with client.chat.completions.stream(model=model, messages=HELLO) as stream:
             async for _ in stream:
                 reading.set()
 
     with house.one_request() as asked:
-        await _cancelled_once(reading, asyncio.create_task(read()))
+        task = asyncio.create_task(read())
+        await reading.wait()
+        await _cancelled(task)
     house.assert_closed(asked.result())
 
 
-async def _cancelled_once(ready: asyncio.Event, task: asyncio.Task[None]) -> None:
-    await ready.wait()
+async def test_cancelling_the_task_that_waits_for_a_whole_answer_stops_the_provider(
+    house: House, client: AsyncOpenAI
+) -> None:
+    with house.one_request() as asked:
+        waiting = asyncio.create_task(_whole(client))
+        await house.arrival()
+        await _cancelled(waiting)
+    house.assert_closed(asked.result())
+
+
+async def _whole(client: AsyncOpenAI) -> None:
+    await client.chat.completions.create(model=ENDLESS, messages=HELLO)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
