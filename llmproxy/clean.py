@@ -31,7 +31,9 @@ def _is_clean_choice(choice: Any) -> bool:
     if not isinstance(message["content"], str | None):
         return False
     calls = message.get("tool_calls")
-    return not calls or (choice["finish_reason"] in _WITH_TOOLS and all(map(_is_clean_call, calls)))
+    if not calls:
+        return choice["finish_reason"] != "tool_calls"
+    return choice["finish_reason"] in _WITH_TOOLS and all(map(_is_clean_call, calls))
 
 
 def _is_clean_call(call: Any) -> bool:

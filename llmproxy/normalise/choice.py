@@ -25,9 +25,9 @@ class Choice:
             self._function = True
         role = delta.get("role")
         if not self.opened:
-            if not delta:
-                return delta
             self.opened = True
+            if not delta:
+                return {"role": "assistant", "content": ""}
             return (
                 delta
                 if role == "assistant"
@@ -35,16 +35,19 @@ class Choice:
             )
         return delta if "role" not in delta else {k: v for k, v in delta.items() if k != "role"}
 
-    def take_finish(self, choice: Json) -> None:
+    def take_finish(self, choice: Json, *, speaks: bool) -> Json:
+        """The choice without what is held until the end; logprobs stay with their text."""
         self.finish = str(choice["finish_reason"])
-        self.keep(choice)
+        held = self.keep({k: v for k, v in choice.items() if not (speaks and k == "logprobs")})
+        return {k: v for k, v in choice.items() if k not in held}
 
-    def keep(self, choice: Json) -> None:
+    def keep(self, choice: Json) -> Json:
         """Members that come with the end go out with it, whatever the chunk they came in."""
         extras = {
             k: v for k, v in choice.items() if k not in ("index", "delta", "message", "finish_reason") and v is not None
         }
         self.extras = {**self.extras, **extras}
+        return extras
 
     def reason(self) -> str:
         """Why it ended, derived from what was seen: Gemini, OpenRouter and Ollama say `stop` for tool calls (recorded)."""
@@ -52,6 +55,6 @@ class Choice:
         if said not in FINISHES:
             self.extras.setdefault("native_finish_reason", said)
             said = "stop"
-        if said in ("stop", "function_call") and self._tools:
-            return "tool_calls"
-        return "function_call" if said == "stop" and self._function else said
+        if said not in ("stop", "tool_calls", "function_call"):
+            return said
+        return "tool_calls" if self._tools else "function_call" if self._function else "stop"

@@ -71,11 +71,8 @@ class Envelope:
         return chunks
 
     def _finished(self, index: int, one: Choice) -> Json:
-        delta: Json = {} if one.opened else {"role": "assistant", "content": ""}
-        return {
-            **self._head,
-            "choices": [{**one.extras, "index": index, "delta": delta, "finish_reason": one.reason()}],
-        }
+        reason = one.reason()
+        return {**self._head, "choices": [{**one.extras, "index": index, "delta": {}, "finish_reason": reason}]}
 
     def _choiceless(self, chunk: Json) -> Iterable[Json]:
         rest = {k: v for k, v in chunk.items() if k not in _ENVELOPE and v is not None}
@@ -132,10 +129,9 @@ class Envelope:
         self._count(tidy)
         if choice.get("finish_reason"):
             self.started = True
-            state.take_finish(choice)
+            choice = state.take_finish(choice, speaks=any(tidy.values()))
             if not any(tidy.values()):
                 return None
-            choice = {k: v for k, v in choice.items() if k not in state.extras}
             return {**choice, "index": number, "delta": tidy, "finish_reason": None}
         if state.finish is not None and not any(tidy.values()):
             state.keep(choice)
