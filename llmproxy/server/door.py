@@ -57,6 +57,8 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:  # raised where the gate does not see it
+            resp = self.handle_error(request, resp.status)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -169,8 +171,8 @@ def _overloaded(text: str, headers: dict[str, str]) -> GatewayError:
 def _refusal(status: int, error: BaseException | None) -> GatewayError:
     if isinstance(error, LineTooLong):
         return BadRequest("A line of the request's head is too long.", status=431, code="header_too_large")
-    if status == 400:
-        return BadRequest("This is not a valid HTTP/1.1 request.", code="invalid_http")
+    if status < 500:
+        return BadRequest("This is not a request that can be answered.", status=status, code="invalid_http")
     return GatewayError("The gateway failed.", status=status, code="internal_error")
 
 

@@ -405,3 +405,31 @@ def _dumped(body: Any) -> bytes:
 
 def _chunked(path: str) -> bytes:
     return raw(f"POST {path} HTTP/1.1", H, "Content-Type: application/json", "Transfer-Encoding: chunked")
+
+
+async def test_an_expectation_is_met_or_refused(house: House) -> None:
+    case = house.case("p", streaming(FIRST, LAST))
+    async with asyncio.timeout(10), await Wire.open(house.port) as wire:
+        head, _, body = case.ask().partition(b"\r\n\r\n")
+        await wire.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        assert (await wire.answer()).status == 100
+        await wire.send(body)
+        assert (await wire.answer()).text == "one "
+    await refused(house, post(CHAT, ASK + b"}", Expect="something-else"), 417)
+
+
+@pytest.mark.parametrize("to", ["h2c", "websocket", "TLS/1.0"])
+async def test_an_offer_to_upgrade_is_passed_over(house: House, to: str) -> None:
+    case = house.case("p", streaming(FIRST, LAST))
+    request = case.ask().replace(b"Host:", b"Connection: Upgrade\r\nUpgrade: " + to.encode() + b"\r\nHost:")
+    assert (await house.call(request)).status in (200, 400)
+    assert (await house.call(get("/livez"))).status == 200
+    await house.quiet()
+
+
+async def test_pipelined_requests_are_answered_in_order(house: House) -> None:
+    cases = [house.case("p", streaming(FIRST, LAST)) for _ in range(5)]
+    async with asyncio.timeout(10), await Wire.open(house.port) as wire:
+        await wire.send(b"".join(case.ask() for case in cases))
+        for case in cases:
+            assert (await wire.answer()).headers["x-request-id"] == case.id
