@@ -33,7 +33,8 @@ def _is_clean_choice(choice: Any) -> bool:
     calls = message.get("tool_calls")
     if not calls:
         return choice["finish_reason"] != "tool_calls"
-    return choice["finish_reason"] in _WITH_TOOLS and all(map(_is_clean_call, calls))
+    ends_well: bool = choice["finish_reason"] in _WITH_TOOLS
+    return ends_well and all(map(_is_clean_call, calls))
 
 
 def _is_clean_call(call: Any) -> bool:
