@@ -1,4 +1,4 @@
-"""The built page in a real Chromium, in front of a real gateway with the demo model and a provider that says what it is told."""
+"""The built page in a real Chromium, in front of a real gateway: the demo model, and a provider that says what it is told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHROMIUM = next(
 )
 
 CONFIG = """
-default_model = "demo/hello"
+default_model = "quick/hello"
 
 [providers.demo]
 tokens_per_second = 60

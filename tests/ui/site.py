@@ -50,6 +50,7 @@ class Site:
     def choose(self, model: str) -> None:
         self.page.locator(".model-button").first.click()
         self.page.get_by_role("combobox", name="Search models").fill(model)
+        expect(self.page.get_by_role("option").first).to_be_visible()
         self.page.keyboard.press("Enter")
         expect(self.page.locator(".model-button").first).to_contain_text(model)
 

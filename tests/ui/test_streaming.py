@@ -24,7 +24,6 @@ def text(site: Site) -> str:
 
 
 def test_the_first_answer_appears_with_the_facts_about_it(site: Site) -> None:
-    site.choose("quick/hello")
     answer = site.answered("Good morning")
     expect(answer.locator(".prose")).to_contain_text("You said: “Good morning”.")
     facts = answer.get_by_label("Facts about this answer")
@@ -97,6 +96,7 @@ def test_a_stopped_answer_can_be_continued(site: Site) -> None:
 
 
 def test_a_reload_in_mid_answer_loses_and_doubles_nothing(site: Site) -> None:
+    site.choose("demo/hello")
     site.ask("Tell me")
     begun(site)
     site.page.reload()
@@ -106,6 +106,7 @@ def test_a_reload_in_mid_answer_loses_and_doubles_nothing(site: Site) -> None:
 
 
 def test_two_tabs_show_the_same_answer(site: Site, context: BrowserContext) -> None:
+    site.choose("demo/hello")
     site.ask("Tell both of us")
     begun(site)
     other = Site(context.new_page(), site.url)
@@ -117,7 +118,6 @@ def test_two_tabs_show_the_same_answer(site: Site, context: BrowserContext) -> N
 
 
 def test_a_question_in_one_tab_appears_in_the_other(site: Site, context: BrowserContext) -> None:
-    site.choose("quick/hello")
     site.answered("First")
     other = Site(context.new_page(), site.url)
     other.page.goto(site.page.url)
@@ -131,6 +131,7 @@ def test_a_cut_network_is_survived(page: Page, gateway: Gateway) -> None:
     with cable(gateway.url) as (line, address):
         site = Site(page, address)
         site.open()
+        site.choose("demo/hello")
         site.ask("Tell me")
         begun(site)
         line.pull()
@@ -144,7 +145,6 @@ def test_a_gateway_that_cannot_be_reached_is_said_and_the_question_kept(page: Pa
     with cable(gateway.url) as (line, address):
         site = Site(page, address)
         site.open()
-        site.choose("quick/hello")
         site.answered("First")
         line.pull()
         site.ask("Second")
@@ -156,7 +156,7 @@ def test_a_gateway_that_cannot_be_reached_is_said_and_the_question_kept(page: Pa
 
 
 def test_a_failed_answer_says_what_to_do_and_can_be_retried(site: Site) -> None:
-    site.choose("demo/error")
+    site.choose("quick/error")
     answer = site.answered("Please")
     expect(answer.get_by_role("alert")).to_contain_text("The demo model fails when it is asked to.")
     expect(answer.get_by_role("alert")).to_contain_text("choose another model")

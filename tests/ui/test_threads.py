@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.gateway import Gateway
 from tests.ui.site import Site
 
 
 @pytest.fixture(autouse=True)
-def _alone(site: Site) -> None:
-    """No chats but one's own, from a model that answers at once."""
-    site.page.request.delete(f"{site.url}/threads")
-    site.open()
-    site.choose("quick/hello")
+def _alone(page: Page, gateway: Gateway) -> None:
+    """No chats but one's own."""
+    page.request.delete(f"{gateway.url}/threads")
 
 
 def act(site: Site, chat: str, action: str) -> None:
