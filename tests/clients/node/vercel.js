@@ -57,7 +57,7 @@ async function tools({ questions, streamed, ...where }) {
 
 async function wholeText(asked) {
   const answer = await generateText(asked);
-  return { text: answer.text, made: answer.responseMessages ?? answer.response.messages };
+  return { text: answer.text, made: answer.responseMessages };
 }
 
 async function streamedText(asked) {
@@ -65,7 +65,7 @@ async function streamedText(asked) {
   const answer = streamText({ ...asked, onError });
   await all(answer.textStream);
   if (seen.error) throw seen.error;
-  return { text: await answer.text, made: (await answer.responseMessages) ?? (await answer.response).messages };
+  return { text: await answer.text, made: await answer.responseMessages };
 }
 
 async function parse({ text, ...where }) {
