@@ -68,6 +68,7 @@ class Trace:
 
 # The key with its value, wherever it stands. A quote inside a JSON string is escaped, so this only meets real keys.
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_LETTER = b"\\u006"  # how JSON may also write any letter of "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ class Chat:
             return None
         if not added and self.body.get("model") == self.model:
             return raw
+        if not isinstance(self.body.get("model"), str) or _LETTER in raw:  # the one "model" that is met may not be ours
+            return None
         found = _MODEL.search(raw)
         if found is None or _MODEL.search(raw, found.end()) is not None:  # another "model" deeper down
             return None

@@ -36,7 +36,12 @@ def _refuse_doubles(raw: bytes) -> None:
             raise BadRequest(f"The member {double!r} stands twice in one object.", code="invalid_json", param=double)
         return names
 
-    json.loads(raw, object_pairs_hook=pairs)
+    try:
+        json.loads(raw, object_pairs_hook=pairs)
+    except (ValueError, RecursionError):  # Python's parser takes less than orjson: nesting, digits
+        raise BadRequest(
+            "The request's body is nested too deeply or has too long a number.", code="invalid_json"
+        ) from None
 
 
 def parse_chat(
