@@ -30,11 +30,8 @@ def _is_clean_choice(choice: Any) -> bool:
         return False
     if not isinstance(message["content"], str | None):
         return False
-    calls = message.get("tool_calls")
-    if not calls:
-        return choice["finish_reason"] != "tool_calls"
-    ends_well: bool = choice["finish_reason"] in _WITH_TOOLS
-    return ends_well and all(map(_is_clean_call, calls))
+    calls, finish = message.get("tool_calls"), str(choice["finish_reason"])
+    return finish in _WITH_TOOLS and all(map(_is_clean_call, calls)) if calls else finish != "tool_calls"
 
 
 def _is_clean_call(call: Any) -> bool:

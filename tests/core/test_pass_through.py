@@ -116,6 +116,8 @@ def plainly(stream: bytes) -> tuple[dict[int, str], bool]:
     for data in said_in(stream):
         if data.strip() == b"[DONE]":
             return texts, True
+        if not data.strip():
+            continue
         try:
             chunk = json.loads(data.decode("utf-8", "replace"))
         except ValueError:
