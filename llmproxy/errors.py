@@ -84,6 +84,21 @@ class Cancelled(GatewayError):
     status = 499
     code = "request_cancelled"
 
+    @classmethod
+    def because(cls, by: str | None) -> Cancelled:
+        """What its client is told; nobody is to send it again by itself."""
+        why, status, code = _STOPPED.get(by or "", ("The request was cancelled.", 499, "request_cancelled"))
+        return cls(why, status=status, code=code, headers={"x-should-retry": "false"}, extra={"by": by or "api"})
+
+
+_STOPPED = {
+    "client_disconnect": ("The client left.", 499, "request_cancelled"),
+    "admin": ("An administrator stopped the request.", 499, "request_cancelled"),
+    "deadline": ("The request took longer than it may.", 504, "deadline_exceeded"),
+    "drain": ("The gateway is shutting down.", 503, "server_shutting_down"),
+    "slow_reader": ("The client stopped reading.", 499, "request_cancelled"),
+}
+
 
 class UpstreamError(GatewayError):
     """A provider failed.

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
 from .chat import Chat, Trace, Usage
@@ -99,6 +100,8 @@ class Inflight:
         self._ended = ended
         self._idle = asyncio.Event()
         self._idle.set()
+        self._deadlines: list[tuple[float, str]] = []  # a heap
+        self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._running)
@@ -130,6 +133,8 @@ class Inflight:
         self._idle.clear()
         running.task = loop.create_task(work(running))
         running.task.add_done_callback(lambda _: self._settle(running))
+        if chat.trace.deadline is not None:
+            self._limit(chat.trace.deadline, id)
         return running
 
     def get(self, id: str, owner: str | None = None) -> Running | None:
@@ -145,6 +150,28 @@ class Inflight:
         """Returns when nothing runs."""
         await self._idle.wait()
 
+    def _limit(self, deadline: float, id: str) -> None:
+        """One timer for all deadlines, set for the earliest: a timer for every request costs as much as its routing."""
+        if len(self._deadlines) > 2 * len(self._running) + 1000:  # most of them ended long before
+            self._deadlines = [one for one in self._deadlines if one[1] in self._running]
+            heapify(self._deadlines)
+        heappush(self._deadlines, (deadline, id))
+        if self._deadlines[0][0] == deadline:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._deadlines and self._deadlines[0][0] <= loop.time():
+            deadline, id = heappop(self._deadlines)
+            late = self._running.get(id)
+            if late is not None and late.trace.deadline == deadline:
+                late.cancel("deadline")
+        while self._deadlines and self._deadlines[0][1] not in self._running:
+            heappop(self._deadlines)
+        self._alarm = loop.call_at(self._deadlines[0][0], self._ring) if self._deadlines else None
+
     def _resumable(self, id: str) -> bool:
         """Whether a request that ended is still kept under this id for those who resume it."""
         past = self._past.get(id)
@@ -157,7 +184,7 @@ class Inflight:
         error = None if task.cancelled() else task.exception()  # asked for, or asyncio complains that nobody did
         if task.cancelled():
             running.state, running.by = "cancelled", running.by or "client_disconnect"
-            running.status = 499
+            running.status = Cancelled.because(running.by).status
         elif failure := _told(error) or running.error:
             running.error = failure
             running.state = "cancelled" if isinstance(failure, Cancelled) else "failed"

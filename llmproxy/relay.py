@@ -61,16 +61,16 @@ class Relay:
     def feed(self, data: bytes) -> Iterable[bytes]:
         if self.done:
             return ()
-        if self._shape is not None:
-            return self._look(data)
         if self._whole is not None:
             return self._collect(data)
+        if self._begun and self._plain:
+            return self._look(data)
         if not self._begun and (start := data.lstrip(b"\xef\xbb\xbf \r\n\t")):
             self._begun = True
             if start[:1] in b"{[":
                 self._whole = []
                 return self._collect(data)
-        return self._parse(data)
+        return self._look(data) if self._plain and not data.startswith(b"\xef") else self._parse(data)
 
     def finish(self) -> Iterable[bytes]:
         if self.done:
@@ -88,26 +88,43 @@ class Relay:
         yield from self._close(complete=False)
 
     def _look(self, data: bytes) -> Iterable[bytes]:
-        """The pass-through: whole plain events go on as they are, all in one piece."""
+        """The pass-through: plain events go on as they are, as many in one piece as stand together."""
         if not self._events.between:
             held = self._events.take()
             if not held:
                 return self._parse(data)
             data = held + data
         cut = data.rfind(b"\n\n") + 2
-        if cut < 2:
+        if cut < 2 or b"\r" in data:
             return self._parse(data)
         block = data if cut == len(data) else data[:cut]
-        text = self._shape.text_in(block) if self._shape is not None else -1
-        if text < 0:
-            return self._parse(data)
+        if self._shape is None or (text := self._shape.text_in(block)) < 0:
+            return self._walk(block, data[cut:])
         self._fast_text += text
         if cut < len(data):
-            rest = data[cut:]
-            if b"\r" in rest:
-                return (block, *self._parse(rest))
-            self._events.keep(rest)
+            self._events.keep(data[cut:])
         return (block,)
+
+    def _walk(self, block: bytes, rest: bytes) -> Iterator[bytes]:
+        """A block of which some events need parsing: a stream's first and last ones, mostly."""
+        at = begun = 0  # what lies between them is plain and goes out together
+        while at < len(block):
+            stop = block.index(b"\n\n", at) + 2
+            event = block[at:stop]
+            if self._shape is not None and (text := self._shape.text_of(event)) >= 0:
+                self._fast_text += text
+                at = stop
+                continue
+            if begun < at:
+                yield block[begun:at]
+            yield from self._parse(event)
+            if self.done:
+                return
+            at = begun = stop
+        if begun < at:
+            yield block[begun:at]
+        if rest:
+            self._events.keep(rest)
 
     def _collect(self, data: bytes) -> Iterable[bytes]:
         assert self._whole is not None

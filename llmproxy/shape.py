@@ -24,12 +24,13 @@ class Shape:
     breaks the shape, and the block is parsed.
     """
 
-    __slots__ = ("_before", "_end", "_middle", "_start", "_stop")
+    __slots__ = ("_before", "_end", "_middle", "_rest", "_start", "_stop")
 
     def __init__(self, before: bytes, middle: bytes, end: bytes) -> None:
         self._before = before
         self._middle = middle  # between text and padding; empty if there is no padding
         self._end = end
+        self._rest = end + b"\n\n"
         self._start, self._stop = len(before), -len(end)
 
     @classmethod
@@ -51,13 +52,15 @@ class Shape:
 
         Splitting at line ends and comparing both ends of each event is the fastest way there is: no step of it is Python's.
         """
+        start, stop = self._start, self._stop
+        if len(block) < 2 * (start - stop):  # no room for two
+            return self.text_of(block)
         if b"\x00" in block or not (block.isascii() or _is_utf8(block)):
             return -1
         lines = block.split(b"\n")
         events = lines[:-1:2]
         if any(lines[1::2]) or not all(map(bytes.startswith, events, repeat(self._before))):
             return -1
-        start, stop = self._start, self._stop
         if not all(map(bytes.endswith, events, repeat(self._end))) or min(map(len, events)) < start - stop:
             return -1
         texts = b"\x00".join([event[start:stop] for event in events])
@@ -66,6 +69,23 @@ class Shape:
         if b"\x01" in texts or not _PADDED(texts := texts.replace(self._middle, b"\x01")):
             return -1
         return len(_PADDING.sub(b"", texts)) - len(events) + 1
+
+    def text_of(self, event: bytes) -> int:
+        """The same of one event with its blank line."""
+        if not event.startswith(self._before) or not (event.isascii() or _is_utf8(event)):
+            return -1
+        end = self._string(event, self._start)
+        length = end - self._start
+        if self._middle:
+            if not event.startswith(self._middle, end):
+                return -1
+            end = self._string(event, end + len(self._middle))
+        return length if event[end:] == self._rest else -1
+
+    def _string(self, event: bytes, at: int) -> int:
+        """Where the string that begins here ends; `at` itself for an empty one."""
+        found = _STRING.match(event, at)
+        return found.end() if found is not None else at
 
 
 def _is_utf8(data: bytes) -> bool:

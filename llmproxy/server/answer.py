@@ -41,12 +41,7 @@ class Answer:
         """The work of the request's task. Raises GatewayError before anything was sent; afterwards it is told in the stream."""
         self._running = running
         try:
-            async with asyncio.timeout_at(self._running.trace.deadline) as clock:
-                return await self._give(opening)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            return await self.fail(faults.cancelled("deadline"))
+            return await self._give(opening)
         except ConnectionError as error:  # the client left while we were writing; the same end as if we had been told
             self._running.by = self._running.by or "client_disconnect"
             raise asyncio.CancelledError from error

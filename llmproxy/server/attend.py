@@ -9,11 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from ..chat import Chat
+from ..errors import Cancelled
 from ..gateway import Gateway
 from ..inflight import Running
 from ..routing import Route
 from ..tape import Tape
-from . import faults
 from .answer import Answer
 from .detached import REFUSED
 from .follow import HEADERS, LEAVING, follow
@@ -46,7 +46,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
         current = asyncio.current_task()
         if current is not None and current.cancelling():  # we are the ones who are stopped: the client left
             raise
-        return await answer.fail(faults.cancelled(running.by))
+        return await answer.fail(Cancelled.because(running.by))
     return response
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llmproxy.chat import Chat, Json, Trace
-from llmproxy.errors import GatewayError
+from llmproxy.errors import Cancelled, GatewayError
 from llmproxy.inflight import Running
 from llmproxy.native import Native
 from llmproxy.reply import Reply
@@ -18,8 +18,6 @@ from llmproxy.sse import event
 from llmproxy.store.db import StoreError
 from llmproxy.store.messages import Ended, State
 from llmproxy.tape import Tape
-
-from . import faults
 
 Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
 REFUSED = "refused"  # in Running.note
@@ -110,15 +108,14 @@ class Detached:
     async def work(self, running: Running) -> None:
         """The work of the request's task. However it ends, the answer is kept first and told then."""
         try:
-            async with asyncio.timeout_at(running.trace.deadline) as clock:
-                await self._answer(running)
+            await self._answer(running)
         except asyncio.CancelledError:
-            await self._end(running, "stopped", {"ok": False, "stopped": True, "by": running.by, **_closed(running)})
+            if running.by == "deadline":  # nobody wanted that: it is told as a failure
+                await self._fail(running, Cancelled.because("deadline"))
+            else:
+                stopped = {"ok": False, "stopped": True, "by": running.by, **_closed(running)}
+                await self._end(running, "stopped", stopped)
             raise
-        except TimeoutError as error:
-            late = faults.cancelled("deadline") if clock.expired() else _internal()
-            await self._fail(running, late)
-            raise late from error
         except GatewayError as error:
             await self._fail(running, error)
             raise

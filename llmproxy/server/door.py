@@ -51,6 +51,11 @@ class Connection(web.RequestHandler):
             self._owed_since = time.monotonic()
         super().data_received(data)
 
+    def eof_received(self) -> None:
+        """A client that says no more has left; waiting until what was written is taken could take for ever."""
+        if self.busy and self.transport is not None:
+            self.transport.abort()
+
     def head_received(self) -> None:
         self._owed_since, self.busy = None, True
 

@@ -6,31 +6,8 @@ from aiohttp import web
 
 from ..blame import header_safe
 from ..chat import Trace
-from ..errors import Cancelled, GatewayError, UpstreamError
+from ..errors import GatewayError, UpstreamError
 from ..sse import frame
-
-_WHY = {
-    "client_disconnect": "The client left.",
-    "api": "The request was cancelled.",
-    "admin": "An administrator stopped the request.",
-    "deadline": "The request took longer than it may.",
-    "drain": "The gateway is shutting down.",
-    "slow_reader": "The client stopped reading.",
-}
-_CODES = {"deadline": "deadline_exceeded", "drain": "server_shutting_down"}
-_STATUS = {"deadline": 504, "drain": 503}
-
-
-def cancelled(by: str | None) -> Cancelled:
-    """The error that the client of a stopped request sees; it must not be asked again by itself."""
-    why = by or "api"
-    return Cancelled(
-        _WHY.get(why, "The request was cancelled."),
-        status=_STATUS.get(why),
-        code=_CODES.get(why),
-        headers={"x-should-retry": "false"},
-        extra={"by": why},
-    )
 
 
 def response(error: GatewayError, trace: Trace | None = None) -> web.Response:

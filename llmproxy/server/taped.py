@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from ..errors import GatewayError
+from ..errors import Cancelled, GatewayError
 from ..inflight import Running
 from ..reply import Reply
 from ..tape import Tape
@@ -24,15 +24,10 @@ class Taped:
     async def work(self, running: Running) -> None:
         """The work of the request's task."""
         try:
-            async with asyncio.timeout_at(running.trace.deadline) as clock:
-                await self._answer(running)
+            await self._answer(running)
         except asyncio.CancelledError:
-            self._fail(running, faults.cancelled(running.by))
+            self._fail(running, Cancelled.because(running.by))
             raise
-        except TimeoutError as error:
-            late = faults.cancelled("deadline") if clock.expired() else None
-            self._fail(running, late or GatewayError("The gateway failed.", code="internal_error"))
-            raise late or error from error
         except GatewayError as error:
             self._fail(running, error)
             raise

@@ -13,13 +13,12 @@ from aiohttp import web
 from llmproxy.asking import chat_body, question, spoken
 from llmproxy.chat import Chat, Json, Trace
 from llmproxy.config import Key
-from llmproxy.errors import BadRequest
+from llmproxy.errors import BadRequest, Cancelled
 from llmproxy.gateway import Gateway
 from llmproxy.inflight import Inflight, Running
 from llmproxy.store import Store, StoreError, messages, threads
 from llmproxy.store.messages import Ask, Ended
 
-from . import faults
 from .begin import answer, checked_chat
 from .detached import Begun, Tell
 from .keys import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
@@ -130,7 +129,7 @@ class Titles:
                 running.began(reply)
                 body = b"".join([block async for block in reply.frames])
         except TimeoutError as error:
-            raise faults.cancelled("deadline") from error
+            raise Cancelled.because("deadline") from error
         title = _title(body)
         taken = await self.place.store.write(threads.entitle, self.place.thread_id, title) if title else False
         if taken:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -17,8 +15,7 @@ LINGER = 0.05  # seconds that entries wait for company: what a kill -9 can take
 KEPT_BACK = 50_000  # entries held in memory while the disk does not take them
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One request. Written `open` when it is admitted, and once more, replaced as a whole, when it has ended.
 
     opened_at, closed_at: Unix seconds. closed_ms: from the cancel until the provider's connection was closed.
@@ -51,8 +48,7 @@ class Entry:
     tokens_per_second: float | None = None
 
 
-_NAMES = [field.name for field in fields(Entry)]
-_ROW = attrgetter(*_NAMES)
+_NAMES = Entry._fields
 _WRITE = f"INSERT OR REPLACE INTO ledger ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
 
 
@@ -104,7 +100,7 @@ class Ledger:
 
 
 def write(db: Connection, entries: list[Entry]) -> None:
-    db.executemany(_WRITE, map(_ROW, entries))
+    db.executemany(_WRITE, entries)
 
 
 def lose(db: Connection, process: str, now: float) -> None:

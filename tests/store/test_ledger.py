@@ -15,7 +15,7 @@ NOW = 1_700_000_000.0
 
 
 def entry(id: str = "r1", opened_at: float = NOW, **members: Any) -> Entry:
-    return replace(Entry(opened_at, id, "p1", provider="near", provider_model="m1"), **members)
+    return Entry(opened_at, id, "p1", provider="near", provider_model="m1")._replace(**members)
 
 
 async def rows(store: Store) -> list[dict[str, Any]]:
