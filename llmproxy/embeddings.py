@@ -45,7 +45,8 @@ class Vectors:
         if answer.get("error"):
             raise self._blame(answer)
         shown = self._read(answer) if self._read else answer
-        if not isinstance(shown.get("data"), list):
+        data = shown.get("data")
+        if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
             raise Malformed("The provider's answer has no embeddings.")
         usage = shown.get("usage")
         self.usage = Usage.parse(usage) if isinstance(usage, dict) else None
@@ -69,12 +70,7 @@ def _parsed(body: bytes) -> Json:
 
 def _is_whole(answer: Json) -> bool:
     first = answer["data"][0] if answer["data"] else {"object": 0, "index": 0}
-    return (
-        answer.get("object") == "list"
-        and "model" in answer
-        and isinstance(first, dict)
-        and {"object", "index"} <= first.keys()
-    )
+    return answer.get("object") == "list" and "model" in answer and {"object", "index"} <= first.keys()
 
 
 def encoded(vector: Iterable[float], encoding: object) -> list[float] | str:
