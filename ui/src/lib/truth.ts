@@ -20,7 +20,8 @@ export function speed(message: Message): number | null {
   return tokens && ms > 0 ? (tokens / ms) * 1000 : null;
 }
 
-function model({ provider, model: name }: Message): string {
+/** `provider/model`, as one would ask for it again. */
+export function modelOf({ provider, model: name }: Message): string {
   if (!provider || name?.startsWith(`${provider}/`)) return name ?? '';
   return `${provider}/${name ?? '?'}`;
 }
@@ -39,7 +40,7 @@ export function truths(message: Message): Fact[] {
   const { usage, ttft_ms, attempts, cost, route } = message;
   const rate = speed(message);
   const facts: Fact[] = [
-    { name: 'model', text: model(message) },
+    { name: 'model', text: modelOf(message) },
     { name: 'first', text: ttft_ms == null ? '' : `${words.first} ${duration(ttft_ms)}` },
     { name: 'speed', text: rate == null ? '' : `${rate.toFixed(rate < 10 ? 1 : 0)} ${words.speed}` },
     { name: 'in', text: tokens(words.tokensIn, usage?.prompt_tokens, usage?.prompt_tokens_details?.cached_tokens, words.cached) },
@@ -47,7 +48,7 @@ export function truths(message: Message): Fact[] {
     { name: 'cost', text: cost == null ? '' : money(cost) },
     { name: 'attempts', text: attempts && attempts > 1 ? words.attempts(attempts) : '' },
     { name: 'failures', text: failures(message), title: message.failures.map((one) => one.message ?? '').filter(Boolean).join('\n') },
-    { name: 'route', text: route ? `${words.via} ${route}` : '' },
+    { name: 'route', text: route && route !== modelOf(message) ? `${words.via} ${route}` : '' },
   ];
   return facts.filter(({ text }) => text !== '');
 }
