@@ -1,0 +1,274 @@
+"""Retries and fallbacks: which failures, whose wait, how often, and never once an answer has begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from llmproxy.chat import Chat
+from llmproxy.errors import BadRequest, Dropped, Malformed, Saturated, Truncated, Unreachable, UpstreamError
+from llmproxy.resilience import Budget, FirstOf, Retried
+from tests.core.kit import chat
+from tests.core.openers import Act, Scripted, settled, taken
+
+OK = (b"frame",)
+
+
+def limited(wait: float | None = None, **members: Any) -> UpstreamError:
+    return UpstreamError("slow down", status=429, code="rate_limit", retry_here=True, wait=wait, **members)
+
+
+class Slept:
+    """The sleep of a Retried: it remembers, and takes no time."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.phases: list[str] = []
+
+    def of(self, chat: Chat) -> Callable[[float], Awaitable[None]]:
+        async def sleep(seconds: float) -> None:
+            self.seconds.append(seconds)
+            self.phases.append(chat.trace.phase)
+
+        return sleep
+
+
+async def tried(
+    acts: Sequence[Act], *, retries: int = 2, asked: Chat | None = None, **how: Any
+) -> tuple[Any, Scripted, Slept]:
+    """The frames or the failure, who was asked, and how long was slept."""
+    inner, slept, asked = Scripted(acts), Slept(), asked or chat()
+    retried = Retried(inner, retries=retries, budget=how.pop("budget", Budget(0.2)), sleep=slept.of(asked), **how)
+    try:
+        return await taken(retried, asked), inner, slept
+    except UpstreamError as error:
+        return error, inner, slept
+
+
+# Which failures
+
+
+@pytest.mark.parametrize("failure", [limited(), Unreachable("x"), Dropped("x"), Truncated("x"), Malformed("x")])
+async def test_a_failure_that_may_pass_is_asked_again(failure: UpstreamError) -> None:
+    got, inner, _ = await tried([failure, OK])
+    assert (got, len(inner.opened)) == ([b"frame"], 2)
+
+
+@pytest.mark.parametrize(
+    "failure", [UpstreamError("bad", status=400), Saturated("full"), UpstreamError("quota", status=429)]
+)
+async def test_a_failure_that_does_not_pass_is_told_at_once(failure: UpstreamError) -> None:
+    got, inner, slept = await tried([failure])
+    assert (got, len(inner.opened), slept.seconds) == (failure, 1, [])
+    assert "x-should-retry" not in failure.headers
+
+
+async def test_what_is_no_upstream_error_passes() -> None:
+    with pytest.raises(BadRequest):
+        await tried([BadRequest("no")])
+
+
+async def test_a_later_failure_of_another_kind_ends_it() -> None:
+    bad = UpstreamError("bad", status=400)
+    got, inner, _ = await tried([limited(), bad, OK])
+    assert (got, len(inner.opened)) == (bad, 2)
+
+
+async def test_never_after_the_first_frame() -> None:
+    inner = Scripted([(b"one", Dropped("broke"))])
+    with pytest.raises(Dropped):
+        await taken(Retried(inner, retries=5, budget=Budget(1)), chat())
+    assert len(inner.opened) == 1
+
+
+async def test_never_after_the_first_frame_of_a_second_try() -> None:
+    got, inner, _ = await tried([limited(), (b"one", Dropped("broke")), OK])
+    assert isinstance(got, Dropped)
+    assert len(inner.opened) == 2
+
+
+async def test_failures_are_noted_by_their_codes() -> None:
+    asked = chat()
+    await tried([limited(), Dropped("x"), UpstreamError("x", status=500, retry_here=True)], asked=asked)
+    assert asked.trace.failures == ["rate_limit", "upstream_disconnected", "500"]
+
+
+# How often
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2, 5])
+async def test_so_many_retries_and_no_more(retries: int) -> None:
+    got, inner, slept = await tried([limited()], retries=retries)
+    assert (len(inner.opened), len(slept.seconds)) == (retries + 1, retries)
+    assert got.headers["x-should-retry"] == "false"
+
+
+async def test_a_provider_that_is_starting_up_is_waited_for() -> None:
+    loading = UpstreamError("loading", status=503, retry_here=True)
+    loading.keeps_waiting = True
+    got, inner, slept = await tried([*[loading] * 50, OK], retries=1)
+    assert (got, len(inner.opened)) == ([b"frame"], 51)
+    assert set(slept.seconds) == {0.5}
+
+
+async def test_retries_are_held_to_a_share_of_what_is_in_flight() -> None:
+    budget = Budget(0.5, least=1)
+    assert budget.allows()
+    budget.retrying = 1
+    assert not budget.allows()
+    budget.active = 4
+    assert budget.allows()
+
+
+async def test_a_spent_budget_tells_the_first_failure() -> None:
+    budget = Budget(0.2, least=0)
+    got, inner, _ = await tried([limited(), OK], budget=budget)
+    assert (type(got), len(inner.opened)) == (UpstreamError, 1)
+
+
+@pytest.mark.parametrize("acts", [[limited(), OK], [limited()], [OK], [UpstreamError("no")], [(b"x", Dropped("x"))]])
+async def test_what_was_counted_in_flight_is_counted_out(acts: Sequence[Act]) -> None:
+    budget = Budget(0.2)
+    await tried(acts, budget=budget)
+    assert (budget.active, budget.retrying) == (0, 0)
+
+
+# Whose wait
+
+
+async def test_the_providers_wait_is_kept() -> None:
+    _, _, slept = await tried([limited(3.0), OK])
+    assert 3.0 <= slept.seconds[0] <= 3.25
+
+
+async def test_without_one_the_wait_grows_within_bounds() -> None:
+    _, _, slept = await tried([limited()], retries=8)
+    assert all(0 <= one <= min(8.0, 0.25 * 2 ** (number + 1)) for number, one in enumerate(slept.seconds))
+    assert len(set(slept.seconds)) > 1
+
+
+async def test_a_wait_that_is_too_long_is_handed_to_the_client() -> None:
+    got, inner, slept = await tried([limited(30.0, headers={"Retry-After": "30"})], max_wait=20.0)
+    assert (len(inner.opened), slept.seconds) == (1, [])
+    assert got.headers == {"Retry-After": "30"}
+
+
+async def test_a_wait_beyond_the_deadline_is_handed_to_the_client() -> None:
+    asked = chat()
+    asked.trace.deadline = asyncio.get_running_loop().time() + 5
+    got, inner, _ = await tried([limited(6.0), OK], asked=asked)
+    assert (type(got), len(inner.opened)) == (UpstreamError, 1)
+
+
+async def test_while_it_waits_it_says_so() -> None:
+    asked = chat()
+    _, _, slept = await tried([limited(2.0), OK], asked=asked)
+    assert slept.phases == ["backing_off"]
+    assert asked.trace.wait == slept.seconds[0]
+
+
+# Cancelling
+
+
+async def test_a_cancel_in_the_backoff_makes_no_further_attempt() -> None:
+    inner, budget, waiting = Scripted([limited()]), Budget(0.2), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(taken(Retried(inner, retries=5, budget=budget, sleep=sleep), chat()))
+    await waiting.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    await settled()
+    assert task.cancelled()
+    assert (len(inner.opened), inner.now, budget.retrying, budget.active) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("acts", [[asyncio.Event()], [limited(), asyncio.Event()]])
+async def test_a_cancel_while_it_opens_closes_it(acts: Sequence[Act]) -> None:
+    inner = Scripted(acts)
+
+    async def sleep(_: float) -> None: ...
+
+    task = asyncio.ensure_future(taken(Retried(inner, retries=5, budget=Budget(0.2), sleep=sleep), chat()))
+    await settled()
+    assert inner.now == 1
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert (len(inner.opened), inner.now) == (len(acts), 0)
+
+
+async def test_leaving_early_closes_the_provider() -> None:
+    inner = Scripted([limited(), (b"one", b"two")])
+
+    async def sleep(_: float) -> None: ...
+
+    async with Retried(inner, retries=1, budget=Budget(0.2), sleep=sleep).open(chat()) as reply:
+        assert await anext(aiter(reply.frames)) == b"one"
+        assert inner.now == 1
+    assert inner.now == 0
+
+
+# Fallbacks
+
+
+def chain(*inners: Scripted, attempts: int = 6) -> FirstOf:
+    return FirstOf([(inner, f"model-{number}") for number, inner in enumerate(inners)], attempts=attempts)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [limited(), UpstreamError("x", status=401), Saturated("x"), Truncated("x"), UpstreamError("x", status=404)],
+)
+async def test_the_next_one_answers(failure: UpstreamError) -> None:
+    near, far = Scripted([failure]), Scripted()
+    assert await taken(chain(near, far), chat()) == [b"frame"]
+    assert [one.model for one in (*near.opened, *far.opened)] == ["model-0", "model-1"]
+
+
+async def test_the_first_that_answers_is_the_only_one_asked() -> None:
+    near, far = Scripted(), Scripted()
+    await taken(chain(near, far), chat())
+    assert (len(near.opened), len(far.opened)) == (1, 0)
+
+
+async def test_the_clients_own_mistake_is_told_at_once() -> None:
+    far = Scripted()
+    with pytest.raises(UpstreamError, match="bad"):
+        await taken(chain(Scripted([UpstreamError("bad", status=400, try_elsewhere=False)]), far), chat())
+    assert far.opened == []
+
+
+async def test_if_none_answers_the_last_failure_is_told() -> None:
+    with pytest.raises(UpstreamError, match="second"):
+        await taken(chain(Scripted([UpstreamError("first")]), Scripted([UpstreamError("second")])), chat())
+
+
+async def test_attempts_are_bounded_over_the_whole_chain() -> None:
+    inners = [Scripted([UpstreamError(f"no. {number}")]) for number in range(5)]
+    with pytest.raises(UpstreamError, match=r"no\. 1"):
+        await taken(chain(*inners, attempts=2), chat())
+    assert sum(len(one.opened) for one in inners) == 2
+
+
+async def test_once_an_answer_has_begun_nobody_else_is_asked() -> None:
+    far = Scripted()
+    with pytest.raises(Dropped):
+        await taken(chain(Scripted([(b"one", Dropped("broke"))]), far), chat())
+    assert far.opened == []
+
+
+async def test_all_that_were_asked_are_closed() -> None:
+    near, far = Scripted([UpstreamError("no")]), Scripted([asyncio.Event()])
+    task = asyncio.ensure_future(taken(chain(near, far), chat()))
+    await settled()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert (near.now, far.now) == (0, 0)
