@@ -10,7 +10,7 @@ from functools import reduce
 import orjson
 
 from .chat import Chat, Json, Usage
-from .errors import GatewayError
+from .errors import BadRequest, GatewayError
 from .fold import Fold
 from .reply import Opener, Reply
 from .sse import DONE, Events, frame
@@ -28,7 +28,9 @@ class Fanned:
 
     @asynccontextmanager
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
-        count = min(int(chat.body["n"]), _AT_MOST)
+        count = int(chat.body["n"])
+        if count > _AT_MOST:
+            raise BadRequest(f"This provider gives one choice at a time: `n` may be {_AT_MOST} at most.", param="n")
         single = chat.saying(n=None, stream=True, stream_options={"include_usage": True})
         async with _Readers(self._inner, single, count) as readers:
             replies = await readers.all_open()

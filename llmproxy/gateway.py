@@ -11,7 +11,7 @@ from . import catalog
 from .adapter import Account, Adapter
 from .chat import Chat
 from .client import Client
-from .config import Config, Key, Provider
+from .config import Config, ConfigError, Key, Provider
 from .errors import BadRequest
 from .fan import Fanned
 from .offers import Offers, Source
@@ -93,7 +93,10 @@ def _many(chat: Chat) -> bool:
 
 def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
     account = Account(provider.name, provider.base_url, provider.api_key, provider.headers, provider.options)
-    adapter = catalog.build(provider.adapter, account)
+    try:
+        adapter = catalog.build(provider.adapter, account)
+    except ValueError as error:  # an option that the adapter cannot use
+        raise ConfigError(f"[providers.{provider.name}] {error}") from error
     client = clients.fitting(provider)
     opener: Opener = Upstream(adapter, client, provider.timeouts)
     limited = None

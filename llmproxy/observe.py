@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _SWEEP = 0.05  # seconds a request may run before it is noted down as open
+_SERIES = 500
 _OUTCOMES = {"completed": "ok", "cancelled": "cancelled", "failed": "failed"}
 
 
@@ -50,7 +51,7 @@ class Observer:
     def ended(self, running: Running) -> None:
         facts = _facts(running)
         log.info("request", **facts)
-        totals = self.totals[facts["provider"] or "", facts["provider_model"] or "", facts["outcome"]]
+        totals = self.totals[self._label(facts)]
         totals.requests += 1
         totals.retries += max(0, facts["attempts"] - 1)
         totals.tokens_in += facts["tokens_in"] or 0
@@ -60,6 +61,11 @@ class Observer:
         if self.store is not None:
             self._noted.discard(running.id)
             self._put([running])
+
+    def _label(self, facts: dict[str, Any]) -> tuple[str, str, str]:
+        """Names that clients may make up must not become series without bound."""
+        label = (facts["provider"] or "", facts["provider_model"] or "", facts["outcome"])
+        return label if label in self.totals or len(self.totals) < _SERIES else (label[0], "other", label[2])
 
     def _note_open(self) -> None:
         self._sweep = None

@@ -53,5 +53,5 @@ class Answer:
 
     def _call_id(self, *place: int) -> str:
         """An id for a call that has none: the same whenever the same answer is read. OpenAI allows 40 characters."""
-        answer = f"{self._head.get('id') or self._request} {place}"
+        answer = f"{self._request} {self._head.get('id')} {place}"
         return f"call_{blake2s(answer.encode(), digest_size=12).hexdigest()}"

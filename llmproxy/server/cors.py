@@ -20,7 +20,8 @@ _ALLOWED = {
     "Access-Control-Allow-Headers": ", ".join(_TAKEN),
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "X-Request-ID, X-LLMProxy-Provider, X-LLMProxy-Model, X-LLMProxy-Attempts, X-LLMProxy-Route, Retry-After"
+_TOLD = ("Provider", "Model", "Attempts", "Route", "Dropped-Params")
+_EXPOSED = ", ".join(("X-Request-ID", "Retry-After", "X-Should-Retry", *(f"X-LLMProxy-{name}" for name in _TOLD)))
 
 
 def is_preflight(request: web.Request) -> bool:

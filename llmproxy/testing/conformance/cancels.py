@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from ..connection import Behaviour
 from ..provider import JSON_TYPE, SSE_TYPE
 from ..samples import failure, sse
-from .stage import Check, Stage, expect
+from .stage import Check, Failed, Stage, expect
 from .streams import HELLO, ROLE
 
 BEGUN = sse(ROLE, HELLO, done=False)
@@ -61,7 +62,8 @@ async def nothing_is_asked_afterwards(stage: Stage) -> str:
 async def the_next_answer_is_its_own(stage: Stage) -> str:
     """A connection that was left in the middle must not serve another request."""
     stage.always(Behaviour([BEGUN], headers=SSE_TYPE, ending="hang"))
-    await stage.leaves(after=50, stream=True)
+    with suppress(Failed):  # whether the provider's connection was closed is the business of the checks above
+        await stage.leaves(after=50, stream=True)
     stage.answers(failure(400, "the second"), 400)
     seen = await stage.ask()
     expect(b"the second" in seen.body, f"{seen.body[:80]!r}")

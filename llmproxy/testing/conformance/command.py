@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import aiohttp
@@ -21,7 +21,8 @@ PATIENCE = 20.0  # seconds for one check
 
 EPILOG = """
 The gateway must have an OpenAI-compatible provider at http://127.0.0.1:PORT/v1, any key, that serves the model.
-Nothing else may ask that provider while the checks run. Exit code: 0 if all passed, 1 if one failed, 2 if none could run.
+Nothing else may ask that provider while the checks run, and no circuit breaker or cool-down may shut it off: most of the
+checks are failures. Exit code: 0 if all passed, 1 if one failed, 2 if none could run.
 """
 
 
@@ -33,8 +34,10 @@ class Result:
     seen: str
 
 
-async def run(url: str, port: int, model: str, key: str = "", only: str = "") -> list[Result]:
-    """Every check, one after the other, with our provider listening on `port`."""
+async def run(
+    url: str, port: int, model: str, key: str = "", only: str = "", headers: Mapping[str, str] | None = None
+) -> list[Result]:
+    """Every check, one after the other, with our provider listening on `port`; `headers` go with every request."""
     chosen = [check for check in CHECKS if only in f"{check.group}: {check.name}"]
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     connector = aiohttp.TCPConnector(force_close=True)
@@ -42,7 +45,7 @@ async def run(url: str, port: int, model: str, key: str = "", only: str = "") ->
         FakeProvider(port, models=[model.rpartition("/")[2]]) as provider,
         aiohttp.ClientSession(timeout=timeout, connector=connector, read_bufsize=2**22) as client,
     ):
-        stage = Stage(url, provider, client, model, key)
+        stage = Stage(url, provider, client, model, key, headers or {})
         return [await _result(check, stage) for check in chosen]
 
 
@@ -59,6 +62,8 @@ async def _result(check: Check, stage: Stage) -> Result:
     except Exception as error:  # noqa: BLE001  a check must not end the others
         where = traceback.extract_tb(error.__traceback__)[-1]
         passed, seen = False, f"{type(error).__name__}: {error} (at {where.name})"
+    if check.asks and not stage.asked:
+        passed, seen = False, f"the provider was not asked; {seen}"
     if not passed:
         await stage.provider.hang_up()
     return Result(check.group, check.name, passed, seen)
@@ -74,20 +79,9 @@ def table(results: Iterable[Result]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m llmproxy.testing.conformance", description=__doc__, epilog=EPILOG)
-    parser.add_argument("url", help="the gateway, for example http://127.0.0.1:8811")
-    parser.add_argument(
-        "--upstream-port", type=int, default=9800, help="where the gateway expects its provider (default 9800)"
-    )
-    parser.add_argument(
-        "--model", default="openai/fake-model", help="the name that leads to it (default openai/fake-model)"
-    )
-    parser.add_argument("--key", default="", help="the gateway's key")
-    parser.add_argument("--only", default="", help="checks whose name contains this")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    said = parser.parse_args(arguments)
+    said = _options().parse_args(arguments)
     try:
-        results = asyncio.run(run(said.url, said.upstream_port, said.model, said.key, said.only))
+        results = asyncio.run(run(said.url, said.upstream_port, said.model, said.key, said.only, dict(said.header)))
     except OSError as error:
         print(f"cannot listen on port {said.upstream_port}: {error}", file=sys.stderr)
         return 2
@@ -97,3 +91,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(results))
         print(f"\n{sum(one.passed for one in results)} of {len(results)} checks passed.")
     return 0 if results and all(one.passed for one in results) else 1
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("llmproxy conformance", description=__doc__, epilog=EPILOG)
+    option = parser.add_argument
+    option("url", help="the gateway, for example http://127.0.0.1:8811")
+    option("--upstream-port", type=int, default=9800, help="where the gateway expects its provider (default 9800)")
+    option("--model", default="openai/fake-model", help="the name that leads to it (default openai/fake-model)")
+    option("--key", default="", help="the gateway's key")
+    option(
+        "--header", type=_header, action="append", default=[], help="NAME:VALUE, sent with every request; repeatable"
+    )
+    option("--only", default="", help="checks whose name contains this")
+    option("--json", action="store_true", help="print the results as JSON")
+    return parser
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE")
+    return name.strip(), value.strip()

@@ -80,10 +80,13 @@ async def bad_json(stage: Stage) -> str:
 
 
 async def no_messages(stage: Stage) -> str:
+    """A gateway may leave the refusal to the provider, which then says what OpenAI would."""
+    stage.answers({"error": {**UNSUPPORTED, "code": "missing_required_parameter", "param": "messages"}}, 400)
     return await _refusal(stage, "/v1/chat/completions", orjson.dumps({"model": stage.model}), 400)
 
 
 async def unknown_path(stage: Stage) -> str:
+    stage.answers({"error": {**UNSUPPORTED, "code": "unknown_url", "param": None}}, 404)
     return await _refusal(stage, "/v1/chat/nothing", b"{}", 404)
 
 
@@ -114,8 +117,8 @@ CHECKS = [
     Check("errors", "a number for a code becomes a string", number_for_a_code),
     Check("errors", "a web page with a 502 becomes an error object", web_page),
     Check("errors", "spent retries are not multiplied by the client's", spent_retries),
-    Check("errors", "bad JSON", bad_json),
-    Check("errors", "no messages", no_messages),
-    Check("errors", "an unknown path", unknown_path),
-    Check("errors", "an unknown model", unknown_model),
+    Check("errors", "bad JSON", bad_json, asks=False),
+    Check("errors", "no messages", no_messages, asks=False),
+    Check("errors", "an unknown path", unknown_path, asks=False),
+    Check("errors", "an unknown model", unknown_model, asks=False),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +15,11 @@ from ..answer import Answer, read
 from ..connection import Behaviour, Exchange
 from ..order import Violation
 from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
-from ..samples import as_bytes
+from ..samples import as_bytes, sse
+from .events import reframed
 
 Run = Callable[["Stage"], Awaitable[str]]
-CLOSES_WITHIN = 1.0  # seconds from a client's leaving to the upstream's socket being closed
+CLOSES_WITHIN = 3.0  # seconds from a client's leaving to the upstream's socket being closed
 
 
 class Failed(Exception):
@@ -27,11 +28,15 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`run` gives a few words on what was seen, and raises Failed if it was wrong."""
+    """`run` gives a few words on what was seen, and raises Failed if it was wrong.
+
+    asks: it is about what the provider does, so that it says nothing if the gateway did not ask the provider.
+    """
 
     group: str
     name: str
     run: Run
+    asks: bool = True
 
 
 @dataclass(slots=True)
@@ -48,9 +53,17 @@ class Seen:
         return self.headers.get("content-type", "")
 
     @property
+    def is_stream(self) -> bool:
+        return self.content_type.startswith("text/event-stream")
+
+    @property
+    def events(self) -> bytes:
+        return reframed(self.body)
+
+    @property
     def answer(self) -> Answer:
         try:
-            return read(self.body, self.content_type)
+            return read(self.events if self.is_stream else self.body, self.content_type)
         except (ValueError, AttributeError, TypeError) as error:
             raise Failed(f"unreadable: {self.body[:80]!r}") from error
 
@@ -61,16 +74,23 @@ class Seen:
 
 
 class Stage:
-    """Asks the gateway at `url` for `model`; `provider` is its upstream."""
+    """Asks the gateway at `url` for `model`; `provider` is its upstream. `headers` go with every request."""
 
     def __init__(
-        self, url: str, provider: FakeProvider, client: aiohttp.ClientSession, model: str, key: str = ""
+        self,
+        url: str,
+        provider: FakeProvider,
+        client: aiohttp.ClientSession,
+        model: str,
+        key: str,
+        headers: Mapping[str, str],
     ) -> None:
         self.provider = provider
         self.model = model
         self._url = url.rstrip("/").removesuffix("/v1")
         self._client = client
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.key = key
+        self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **headers}
 
     # The provider's part
 
@@ -84,6 +104,12 @@ class Stage:
     def answers(self, body: object, status: int = 200, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.always(Behaviour([as_bytes(body)], status, {**JSON_TYPE, **named}, framing="length"))
+
+    def completes(self, body: dict[str, Any]) -> None:
+        """A whole answer, or the same as a stream where the gateway asks for a stream although its client did not."""
+        whole = Behaviour([as_bytes(body)], headers=JSON_TYPE, framing="length")
+        streamed = Behaviour([as_stream(body)], headers=SSE_TYPE)
+        self.provider.route = lambda asked: None if asked.method != "POST" else streamed if _streams(asked) else whole
 
     def clear(self) -> None:
         self.provider.route = None
@@ -109,8 +135,10 @@ class Stage:
             yield response
 
     @asynccontextmanager
-    async def send(self, method: str, path: str, body: bytes | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {**self._headers, **(JSON_TYPE if body is not None else {})}
+    async def send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {**self._headers, **(JSON_TYPE if body is not None else {}), **(headers or {})}
         async with self._client.request(method, self._url + path, data=body, headers=headers) as response:
             yield response
 
@@ -153,6 +181,20 @@ async def _closed_after(exchange: Exchange, left: float) -> float:
     return (exchange.closed_at - left) * 1000
 
 
+def _streams(exchange: Exchange) -> bool:
+    return bool(exchange.json.get("stream"))
+
+
+def as_stream(body: dict[str, Any]) -> bytes:
+    """What a provider that is asked for a stream and its usage sends in place of this chat.completion."""
+    head = {**body, "object": "chat.completion.chunk", "usage": None}
+    said = [{**choice, "delta": choice["message"], "finish_reason": None} for choice in body["choices"]]
+    ends = [{"index": one["index"], "delta": {}, "finish_reason": one["finish_reason"]} for one in body["choices"]]
+    for choice in said:
+        del choice["message"]
+    return sse({**head, "choices": said}, {**head, "choices": ends}, {**head, "choices": [], "usage": body["usage"]})
+
+
 async def taken(response: aiohttp.ClientResponse) -> Seen:
     """The whole answer, or as much of it as came."""
     pieces: list[bytes] = []
@@ -173,3 +215,8 @@ def expect(true: object, seen: object) -> None:
 
 def clean(violations: list[Violation]) -> None:
     expect(not violations, "; ".join(map(str, violations[:3])))
+
+
+def in_order(violations: list[Violation]) -> None:
+    """As `clean`, but forgives members that are not there: the checks of the group `shape` count them, once."""
+    clean([one for one in violations if one.what != "missing"])
