@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 
+from llmproxy.cli import main
 from llmproxy.testing.conformance import CHECKS, Result, run, table
+from llmproxy.testing.conformance.events import reframed
 from tests.gateway import free_port, running_gateway
 
 CONFIG = """
@@ -42,3 +45,40 @@ def test_the_table_is_markdown() -> None:
     rows = table([Result("a", "b|c", True, "x\ny")]).splitlines()
     assert rows[0].startswith("| check")
     assert rows[2] == "| a: b\\|c | pass | x y |"
+
+
+LOCKED = '[server]\nkeys = ["a key"]\n' + CONFIG
+ONE = ["--only", "errors: a 400 keeps all it says", "--json"]
+
+
+@pytest.mark.parametrize("admission", [["--key", "a key"], ["--header", "Authorization: Bearer a key"]])
+def test_the_command_takes_the_tools_options(capsys: pytest.CaptureFixture[str], admission: list[str]) -> None:
+    port = free_port()
+    with running_gateway(LOCKED.format(port=port)) as gateway:
+        given = ["--upstream-port", str(port), "--model", "openai/any-model", *admission, *ONE]
+        code = main(["conformance", gateway.url, *given])
+    results = orjson.loads(capsys.readouterr().out)
+    assert [(one["name"], one["passed"]) for one in results] == [("a 400 keeps all it says", True)]
+    assert code == 0
+
+
+def test_an_error_passes_for_nothing_if_the_provider_was_not_asked() -> None:
+    with running_gateway() as gateway:
+        (one,) = asyncio.run(run(gateway.url, free_port(), "nobody/none", only="disguised: an empty stream"))
+    assert not one.passed
+    assert one.seen.startswith("the provider was not asked")
+
+
+@pytest.mark.parametrize(
+    ("body", "events"),
+    [
+        (b"data: a\r\n\r\ndata:b\r\r", b"data: a\n\ndata: b\n\n"),
+        (b"\xef\xbb\xbfdata: a\n\n", b"data: a\n\n"),
+        (b"event: x\nid: 1\ndata: a\ndata: b\n\n", b"data: a b\n\n"),
+        (b": ping\n\nretry: 1\n\ndata\n\ndata:\n\n", b""),
+        (b"data: a\n\ndata: cut", b"data: a\n\n"),
+        (b"data: a\n\ndata: unended\n", b"data: a\n\n"),
+    ],
+)
+def test_events_are_read_by_the_standard(body: bytes, events: bytes) -> None:
+    assert reframed(body) == events

@@ -1,0 +1,30 @@
+"""What a client that reads server-sent events by the standard makes of a body, whoever framed it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def events(body: bytes) -> Iterator[bytes]:
+    """The data of each event. An event without data, or that no blank line has ended, is none.
+
+    Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
+    """
+    data: list[bytes] = []
+    *lines, _unfinished = LINE_END.split(body.removeprefix(b"\xef\xbb\xbf"))
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            data.append(value.removeprefix(b" "))
+        elif not line and any(data):
+            yield b"\n".join(data)
+        if not line:
+            data = []
+
+
+def reframed(body: bytes) -> bytes:
+    """The same events as OpenAI frames them: one `data: ` line and a blank line each."""
+    return b"".join(b"data: %b\n\n" % data.replace(b"\n", b" ") for data in events(body))
