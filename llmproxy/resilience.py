@@ -242,7 +242,7 @@ class Guarded:
         self._inner = inner
         self._settings = settings
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
-        self._row = 0  # failures one after the other
+        self._row = 0  # failures since the last answer that was whole
         self._calls: deque[tuple[float, bool]] = deque(maxlen=1000)
         self._until = 0.0
         self._opened = 0  # times in a row that it opened
@@ -260,10 +260,11 @@ class Guarded:
         probe = self._admit()
         try:
             async with self._inner.open(chat) as reply:
-                self._succeeded()
+                self._answered()
                 yield reply
+                self._row = 0
         except UpstreamError as error:  # it did not answer, or broke in mid-answer
-            if error.blames:
+            if error.blames and (probe or not self._opened):  # what was under way when it opened tells nothing new
                 self._failed()
             raise
         finally:
@@ -283,8 +284,8 @@ class Guarded:
             "This provider failed repeatedly and is left alone for a moment.", headers={"Retry-After": str(wait)}
         )
 
-    def _succeeded(self) -> None:
-        self._row = self._opened = 0
+    def _answered(self) -> None:
+        self._opened = 0
         self._calls.append((self._clock(), True))
 
     def _failed(self) -> None:
