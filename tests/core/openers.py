@@ -51,7 +51,7 @@ class Scripted:
         self.most = max(self.most, self.now)
         try:
             if isinstance(act, Exception):
-                raise act
+                raise act.with_traceback(None)
             if isinstance(act, asyncio.Event):
                 await act.wait()
             async with aclosing(_frames(() if isinstance(act, asyncio.Event) else act)) as frames:
@@ -63,7 +63,7 @@ class Scripted:
 async def _frames(acts: Sequence[bytes | Exception | asyncio.Event]) -> AsyncGenerator[bytes, None]:
     for act in acts:
         if isinstance(act, Exception):
-            raise act
+            raise act.with_traceback(None)
         if isinstance(act, asyncio.Event):
             await act.wait()
         else:

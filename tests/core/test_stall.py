@@ -33,7 +33,7 @@ def test_progress_puts_it_off() -> None:
         with pytest.raises(TimeoutError), Stall(LIMIT) as stall:  # noqa: PT012
             for _ in range(4):
                 await asyncio.sleep(3)
-                stall.last = stall.now()
+                stall.moved()
             await asyncio.sleep(100)
         return now() - begun
 
@@ -46,10 +46,23 @@ def test_while_somebody_else_is_waited_for_it_does_not_fire() -> None:
             stall.watching = False
             await asyncio.sleep(100)
             stall.watching = True
-            stall.last = stall.now()
+            stall.moved()
             await asyncio.sleep(LIMIT - 1)
 
     played(play())
+
+
+@pytest.mark.parametrize("limit", [1.0, 50.0])
+def test_another_limit_counts_from_then_on(limit: float) -> None:
+    async def play() -> float:
+        begun = now()
+        with pytest.raises(TimeoutError), Stall(LIMIT) as stall:  # noqa: PT012
+            await asyncio.sleep(3)
+            stall.limit(limit)
+            await asyncio.sleep(1000)
+        return now() - begun
+
+    assert played(play()) == pytest.approx(3 + limit)
 
 
 def test_what_ends_in_time_is_left_alone_afterwards() -> None:
