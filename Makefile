@@ -21,8 +21,10 @@ help: ## this list
 run: $(RUNS) page ## install, build the page, serve on 127.0.0.1:8811 (ARGS="--port 9000")
 	@exec $(BIN)/llmproxy serve $(ARGS)
 
-test: $(TESTS) system page ## install what the tests need, check, and test (ARGS="-k routing")
+test: $(TESTS) system page ## install what the tests need, check, and test (ARGS="-k routing"); with CI=true, other people's clients too
 	@$(MAKE) --no-print-directory check
+	$(if $(CI),$(BIN)/python -m tests.clients.environments)
+	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(TESTS) ## formatting, lint, types, and the direction of imports
@@ -49,11 +51,12 @@ bench-peers: $(TESTS) ## install other gateways beside it and measure them too
 bench-compare: $(TESTS) ## the last two measurements, as ratios
 	$(BIN)/python -m tests.bench compare $(ARGS)
 
-test-clients: $(TESTS) ## drive the gateway with other people's clients
-	$(BIN)/python -m pytest tests/clients $(ARGS)
+test-clients: $(TESTS) ## drive the gateway with other people's clients, each in its own environment
+	$(BIN)/python -m tests.clients.environments
+	$(BIN)/python -m pytest -rs tests/clients $(ARGS)
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) $(CACHE) build dist *.egg-info ui/node_modules llmproxy/static
+	rm -rf $(VENV) $(CACHE) build dist *.egg-info ui/node_modules tests/clients/node/node_modules llmproxy/static
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -9,21 +9,32 @@ from types import TracebackType
 class Stall:
     """Cancels the current task when `limit` seconds pass without progress, and turns that cancel into TimeoutError.
 
-    Progress is the assignment of `last`; `watching = False` while somebody else is to be waited for. Unlike
-    asyncio.timeout, whose every reschedule is a new timer, this looks at the clock once per limit.
+    Progress is told with `moved()`; `watching = False` while somebody else is to be waited for. Unlike asyncio.timeout,
+    whose every reschedule is a new timer, this looks at the clock once per limit. A limit may be made shorter on the way.
     """
 
-    __slots__ = ("_cancelling", "_fired", "_handle", "_limit", "_loop", "_task", "last", "watching")
+    _handle: asyncio.TimerHandle
+
+    __slots__ = ("_cancelling", "_handle", "_last", "_limit", "_loop", "_task", "fired", "watching")
 
     def __init__(self, limit: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._limit = limit
-        self._fired = False
+        self.fired = False
         self.watching = True
-        self.last = self._loop.time()
+        self._last = self._loop.time()
 
-    def now(self) -> float:
-        return self._loop.time()
+    def moved(self) -> None:
+        """Something came: the limit begins anew."""
+        self._last = self._loop.time()
+
+    def limit(self, seconds: float) -> None:
+        """Another limit, from now on."""
+        self.moved()
+        if seconds < self._limit:
+            self._handle.cancel()
+            self._handle = self._loop.call_later(seconds, self._look)
+        self._limit = seconds
 
     def __enter__(self) -> Stall:
         task = asyncio.current_task()
@@ -38,16 +49,16 @@ class Stall:
     ) -> None:
         self._handle.cancel()
         # Somebody else's cancel that came in the same tick is kept: then cancelling() is still above what it was.
-        if self._fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if self.fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def _look(self) -> None:
         now = self._loop.time()
         if not self.watching:
-            self.last = now
-        left = self.last + self._limit - now
+            self._last = now
+        left = self._last + self._limit - now
         if left > 0:
             self._handle = self._loop.call_later(left, self._look)
             return
-        self._fired = True
+        self.fired = True
         self._task.cancel()

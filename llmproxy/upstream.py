@@ -19,6 +19,7 @@ from .stall import Stall
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
 _DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
+_KINDS = {True: "text/event-stream", False: "application/json"}
 _PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
 _PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
 
@@ -44,16 +45,16 @@ class Upstream:
         if chat.face not in self._adapter.faces:
             chat = as_chat(chat)
         translator = self._adapter.translator(chat)
-        clock = asyncio.timeout(self._first_frame if chat.stream else self._timeouts.answer)
+        stall = Stall(self._first_frame if chat.stream else self._timeouts.answer)
         try:
-            async with clock, self._source(chat) as (pieces, headers):
-                begun = await self._first(pieces, translator, clock)
-                clock.reschedule(None)
-                trace.phase = "streaming"
-                async with aclosing(self._frames(begun, pieces, translator)) as frames:
-                    yield Reply(frames, translator, "text/event-stream" if chat.stream else "application/json", headers)
+            with stall:
+                async with self._source(chat) as (pieces, headers):
+                    begun = await self._first(pieces, translator, stall)
+                    trace.phase = "streaming"
+                    async with aclosing(self._frames(begun, pieces, translator, stall)) as frames:
+                        yield Reply(frames, translator, _KINDS[chat.stream], headers)
         except TimeoutError as error:
-            if not clock.expired():
+            if not stall.fired:
                 raise
             raise self._late(translator) from error
 
@@ -78,7 +79,7 @@ class Upstream:
         error.headers = {**passed_on(headers), **error.headers}
         return error
 
-    async def _first(self, pieces: Pieces, translator: Translator, clock: asyncio.Timeout) -> _Begun:
+    async def _first(self, pieces: Pieces, translator: Translator, stall: Stall) -> _Begun:
         """Frames until one is real. An answer that is folded is waited for while it grows."""
         frames: list[bytes] = []
         produced = 0
@@ -90,34 +91,35 @@ class Upstream:
                 raise failure
             if translator.produced > produced:
                 produced = translator.produced
-                clock.reschedule(asyncio.get_running_loop().time() + self._timeouts.idle)
+                stall.limit(self._timeouts.idle)
         failure = _collect(translator.finish(), frames)
         if failure is not None and not translator.started:
             raise failure
         return _Begun(frames, failure, ended=True)
 
-    async def _frames(self, begun: _Begun, pieces: Pieces, translator: Translator) -> AsyncGenerator[bytes, None]:
+    async def _frames(
+        self, begun: _Begun, pieces: Pieces, translator: Translator, stall: Stall
+    ) -> AsyncGenerator[bytes, None]:
         """What was held back for the first real frame, and all that comes after it, one write's worth at a time."""
+        stall.watching = False  # while the block is with our reader, who may be slow
         yield b"".join(begun.frames)
         if begun.failure is not None:
             raise begun.failure
         if begun.ended:
             return
-        try:
-            with Stall(self._timeouts.idle) as stall:
-                while not translator.done:
-                    data = await anext(pieces, None)
-                    got: list[bytes] = []
-                    failure = _collect(translator.finish() if data is None else translator.feed(data), got)
-                    if got:
-                        stall.watching = False
-                        yield got[0] if len(got) == 1 else b"".join(got)
-                        stall.watching = True
-                        stall.last = stall.now()
-                    if failure is not None:
-                        raise failure
-        except TimeoutError as error:
-            raise self._late(translator) from error
+        stall.watching = True
+        stall.limit(self._timeouts.idle)
+        while not translator.done:
+            data = await anext(pieces, None)
+            got: list[bytes] = []
+            failure = _collect(translator.finish() if data is None else translator.feed(data), got)
+            if got:
+                stall.watching = False
+                yield got[0] if len(got) == 1 else b"".join(got)
+                stall.watching = True
+                stall.moved()
+            if failure is not None:
+                raise failure
         await _drain(pieces)
 
     def _late(self, translator: Translator) -> TimedOut:

@@ -44,6 +44,9 @@ def main(given: argparse.Namespace) -> int:
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
     for doubt in unknown_providers(config.aliases, {provider.name: provider for provider in config.providers}):
         print(f"warning: {doubt}", file=sys.stderr)
+    from llmproxy.gateway import Gateway
+
+    Gateway.build(config)  # what only an adapter knows: its own options
     if not given.call:
         return 0
     calls = asyncio.run(_call_all(config))
