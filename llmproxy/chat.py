@@ -135,4 +135,5 @@ class Chat:
         if found is None or _MODEL.search(raw, found.end()) is not None:  # another "model" deeper down
             return None
         extra = b"," + orjson.dumps(added)[1:-1] if added else b""
-        return b"".join((raw[: found.start(1)], orjson.dumps(self.model), extra, raw[found.end(1) :]))
+        view = memoryview(raw)  # a slice of it is no copy
+        return b"".join((view[: found.start(1)], orjson.dumps(self.model), extra, view[found.end(1) :]))

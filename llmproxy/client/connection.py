@@ -12,7 +12,7 @@ from llmproxy.errors import Malformed, UpstreamError
 from .answer import Answer
 from .request import Request
 
-HIGH_WATER = 256 * 1024  # bytes kept for a reader that does not come; then the socket is left alone
+HIGH_WATER = 64 * 1024  # bytes kept for a reader that does not come; then the socket is left alone
 SLICE = 256 * 1024  # bytes of a request written at once
 
 
