@@ -10,14 +10,14 @@ from functools import reduce
 import orjson
 
 from .chat import Chat, Json, Usage
-from .errors import BadRequest, GatewayError
+from .errors import BadRequest
 from .fold import Fold
 from .reply import Opener, Reply
 from .sse import DONE, Events, frame
 
 _AT_MOST = 8
 
-_Item = Json | GatewayError | None  # a chunk, a failure, the end of one reply
+_Item = Json | Exception | None  # a chunk, a failure, the end of one reply
 
 
 class Fanned:
@@ -72,7 +72,7 @@ class _Readers:
                     for event in events.feed(block):
                         if event.data != b"[DONE]":
                             await self.queue.put(_numbered(orjson.loads(event.data), index))
-        except GatewayError as error:
+        except Exception as error:  # noqa: BLE001  whoever reads the choices meets it there
             if not opened.done():
                 opened.set_exception(error)
             await self.queue.put(error)
@@ -137,7 +137,7 @@ class Merged:
             item = await self._queue.get()
             if item is None:
                 left -= 1
-            elif isinstance(item, GatewayError):
+            elif isinstance(item, Exception):
                 raise item
             elif item.get("choices"):
                 yield self._under_one_head(item)
