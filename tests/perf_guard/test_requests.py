@@ -42,7 +42,6 @@ def test_a_request_is_parsed_once_and_not_written_anew() -> None:
     assert counted["loads"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the two slices around the name are copied before they are joined")
 def test_a_large_body_is_copied_at_most_once_for_another_model_name() -> None:
     raw = with_image(4 * MB)
     chat = parse_chat(raw, "chat", Trace()).asking("gpt")
