@@ -13,6 +13,21 @@ from tests.faults.house import House, config
 from tests.faults.phases import full_socket
 from tests.gateway import Gateway, free_port, running_gateway
 
+KEY_A, KEY_B, KEY_ROOT = "a-secret-of-some-length", "b-secret-of-some-length", "root-secret-of-some-length"
+KEYS = f"""
+    [[server.keys]]
+    name = "a"
+    secret = "{KEY_A}"
+    [[server.keys]]
+    name = "b"
+    secret = "{KEY_B}"
+    models = ["p/allowed*"]
+    detach = false
+    [[server.keys]]
+    name = "root"
+    secret = "{KEY_ROOT}"
+    admin = true
+    """
 Started = Callable[..., AbstractAsyncContextManager[House]]
 
 
@@ -31,6 +46,24 @@ def shared(provider_port: int) -> Iterator[Gateway]:
 async def house(shared: Gateway, provider_port: int) -> AsyncIterator[House]:
     async with FakeProvider(provider_port) as provider:
         yield House(shared, provider)
+
+
+@pytest.fixture(scope="session")
+def shared_with_keys(guarded_port: int) -> Iterator[Gateway]:
+    with running_gateway(config(guarded_port, keys=KEYS)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def guarded_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+async def guarded(shared_with_keys: Gateway, guarded_port: int) -> AsyncIterator[House]:
+    """A gateway that wants keys: of `a`, of `b`, who may use little, and of an administrator."""
+    async with FakeProvider(guarded_port) as provider:
+        yield House(shared_with_keys, provider)
 
 
 @pytest.fixture

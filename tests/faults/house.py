@@ -112,9 +112,9 @@ class House:
     def port(self) -> int:
         return int(self.gateway.url.rpartition(":")[2])
 
-    def case(self, provider: str, *behaviours: Behaviour) -> Case:
+    def case(self, provider: str, *behaviours: Behaviour, prefix: str = "m") -> Case:
         """A new model with this script. The last behaviour is repeated."""
-        name = f"m{next(_numbers)}"
+        name = f"{prefix}{next(_numbers)}"
         self._scripts[name].extend(behaviours)
         return Case(self, name, f"{provider}/{name}", f"case-{name}-{os.getpid()}")
 

@@ -92,7 +92,7 @@ PHASES = (
     Phase("waiting for the first frame", (streaming(b": ping\n\n", ending="hang"),), _head_sent),
     Phase("mid-stream, silent", (streaming(FIRST, ending="hang"),), _reads(b'"one "'), begun=True),
     Phase("mid-stream, bursting", (streaming(FIRST, *BURST, every=0.001),), _reads(b'"more "'), begun=True),
-    Phase("slow reader", (streaming(*FLOOD),), _stuck, begun=True, receive_buffer=4096),
+    Phase("slow reader", (streaming(*FLOOD, ending="hang"),), _stuck, begun=True, receive_buffer=4096),
     Phase("backing off", (whole({"error": {}}, 503, Retry_After="8"),), _reaches("backing_off"), asked=False),
     Phase("loading", (whole(LOADING, 503),), _reaches("backing_off"), provider="llama", asked=False),
     Phase("not streamed", (SLOW,), _arrived, stream=False),

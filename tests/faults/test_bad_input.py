@@ -176,7 +176,7 @@ async def test_f33_a_bare_line_feed_ends_nothing_twice(house: House) -> None:
     async with asyncio.timeout(10), await Wire.open(house.port) as wire:
         await wire.send(raw("GET /livez HTTP/1.1", H, "Connection: close", end="\n"))
         got = await wire.rest()
-    assert got.count(b"HTTP/1.1 ") == 1
+    assert len(STATUS.findall(got)) == 1
 
 
 HOSTS = {

@@ -68,29 +68,20 @@ CASES = [(p, e) for p in PHASES for e in ENDERS if not (p.name in PAUSES and e.n
 
 
 @pytest.mark.parametrize(("phase", "ender"), CASES, ids=str)
-async def test_a_stop_reaches_the_provider(house: House, phase: Phase, ender: Ender) -> None:
+async def test_a_stop_reaches_the_provider_and_the_client(house: House, phase: Phase, ender: Ender) -> None:
     async with asked(house, phase, deadline=ender.deadline) as one:
         calls = len(one.case.exchanges)
         await ender.act(one)
         await _closed(one, phase)
         ended = await one.case.ended()
+        if ender.code is not None:
+            _check_told(await one.wire.answer(), phase, ender.status, ender.code)
     assert (ended["state"], ended["by"], ended["status"]) == ("cancelled", ender.by, ender.status)
     if phase.name != "loading":
         assert len(one.case.exchanges) == calls
     logged = one.case.logged
     assert [(line["outcome"], line["by"]) for line in logged] == [("cancelled", ender.by)]
     assert one.case.id not in await house.running()
-
-
-TOLD = [(p, e) for p, e in CASES if e.code]
-
-
-@pytest.mark.parametrize(("phase", "ender"), TOLD, ids=str)
-async def test_who_is_stopped_is_told_so(house: House, phase: Phase, ender: Ender) -> None:
-    async with asked(house, phase, deadline=ender.deadline) as one:
-        await ender.act(one)
-        seen = await one.wire.answer()
-    _check_told(seen, phase, ender.status, str(ender.code))
 
 
 def _check_told(seen: Seen, phase: Phase, status: int, code: str) -> None:

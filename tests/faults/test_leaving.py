@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmproxy.testing import Behaviour, check_chat, chunk, completion, sse
-from tests.faults.conftest import Started
+from tests.faults.conftest import KEY_A, KEY_B, Started
 from tests.faults.house import FIRST, JSON, MORE, PATIENCE, Case, House, streaming, whole
 from tests.faults.phases import SLOW
 from tests.faults.wire import Seen, Wire, get, post
@@ -158,32 +158,19 @@ async def test_an_unknown_wish_is_refused(house: House, wish: str, status: int) 
     assert (await house.call(asking(house.case("p", SLOWLY), wish))).status == status
 
 
-KEYS = """
-    [[server.keys]]
-    name = "any"
-    secret = "any-secret-of-some-length"
-    [[server.keys]]
-    name = "tied"
-    secret = "tied-secret-of-some-length"
-    detach = false
-    """
+async def test_a_key_may_be_kept_from_detaching_and_others_from_its_stream(guarded: House) -> None:
+    case, other = (guarded.case("p", SLOWLY, prefix="allowed-") for _ in range(2))
 
+    async def asked(key: str, policy: str) -> Seen:
+        request = asking(case if key == KEY_A else other, policy)
+        return await guarded.call(request.replace(b"Host:", b"Authorization: Bearer " + key.encode() + b"\r\nHost:"))
 
-async def test_a_key_may_be_kept_from_detaching_and_others_from_its_stream(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        case = house.case("p", SLOWLY)
-
-        async def asked(secret: str, policy: str) -> Seen:
-            request = asking(case, policy)
-            return await house.call(
-                request.replace(b"Host:", b"Authorization: Bearer " + secret.encode() + b"\r\nHost:")
-            )
-
-        assert (await asked("tied-secret-of-some-length", "detach")).error["code"] == "detach_forbidden"
-        assert (await asked("any-secret-of-some-length", "detach")).status == 200
-        own = await resumed(house, case, Authorization="Bearer any-secret-of-some-length")
-        foreign = await resumed(house, case, Authorization="Bearer tied-secret-of-some-length")
-        assert (own.status, foreign.status, foreign.error["code"]) == (200, 404, "request_not_found")
+    assert (await asked(KEY_B, "detach")).error["code"] == "detach_forbidden"
+    assert (await asked(KEY_B, "cancel")).status == 200
+    assert (await asked(KEY_A, "detach")).status == 200
+    own = await resumed(guarded, case, Authorization=f"Bearer {KEY_A}")
+    foreign = await resumed(guarded, case, Authorization=f"Bearer {KEY_B}")
+    assert (own.status, foreign.status, foreign.error["code"]) == (200, 404, "request_not_found")
 
 
 async def test_no_more_than_allowed_go_on_without_their_clients(started: Started) -> None:

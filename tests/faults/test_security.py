@@ -11,25 +11,13 @@ import orjson
 import pytest
 
 from llmproxy.testing import Behaviour, check_error
-from tests.faults.conftest import Started
+from tests.faults.conftest import KEY_A as A
+from tests.faults.conftest import KEY_B as B
+from tests.faults.conftest import KEY_ROOT as ROOT
 from tests.faults.house import FIRST, JSON, LAST, MORE, House, streaming, whole
 from tests.faults.wire import Seen, get, post
 
 CANARY = "sk-canary-0123456789abcdef"
-A, B, ROOT = "a-secret-of-some-length", "b-secret-of-some-length", "root-secret-of-some-length"
-KEYS = f"""
-    [[server.keys]]
-    name = "a"
-    secret = "{A}"
-    [[server.keys]]
-    name = "b"
-    secret = "{B}"
-    models = ["p/allowed*"]
-    [[server.keys]]
-    name = "root"
-    secret = "{ROOT}"
-    admin = true
-    """
 BRIEF = streaming(FIRST, LAST)
 CHAT = "/v1/chat/completions"
 
@@ -51,23 +39,20 @@ FOREIGN = (
 )
 
 
-async def test_f105_somebody_elses_request_is_as_unknown_as_none(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        case = house.case("p", streaming(FIRST, *[MORE] * 500, every=0.02))
-        request = post(CHAT, question(case.model, stream=True), X_Request_ID=case.id, **bearer(A))
-        running = asyncio.create_task(house.call(request))
-        await case.arrived()
-        for method, path in FOREIGN:
-            foreign = await called(house, method, path, case.id, B)
-            unknown = await called(house, method, path, "no-such-request-at-all", B)
-            assert foreign.status == unknown.status
-            assert foreign.body.replace(case.id.encode(), b"ID") == unknown.body.replace(
-                b"no-such-request-at-all", b"ID"
-            )
-        assert case.id not in (await house.call(get("/v1/requests", **bearer(B)))).body.decode()
-        assert (await house.call(get(f"/v1/requests/{case.id}", **bearer(A)))).json["state"] == "running"
-        await house.call(post(f"/v1/requests/{case.id}/cancel", b"", **bearer(ROOT)))
-        assert (await running).error["by"] == "admin"
+async def test_f105_somebody_elses_request_is_as_unknown_as_none(guarded: House) -> None:
+    case = guarded.case("p", streaming(FIRST, *[MORE] * 500, every=0.02))
+    request = post(CHAT, question(case.model, stream=True), X_Request_ID=case.id, **bearer(A))
+    running = asyncio.create_task(guarded.call(request))
+    await case.arrived()
+    for method, path in FOREIGN:
+        foreign = await called(guarded, method, path, case.id, B)
+        unknown = await called(guarded, method, path, "no-such-request-at-all", B)
+        assert foreign.status == unknown.status
+        assert foreign.body.replace(case.id.encode(), b"ID") == unknown.body.replace(b"no-such-request-at-all", b"ID")
+    assert case.id not in (await guarded.call(get("/v1/requests", **bearer(B)))).body.decode()
+    assert (await guarded.call(get(f"/v1/requests/{case.id}", **bearer(A)))).json["state"] == "running"
+    await guarded.call(post(f"/v1/requests/{case.id}/cancel", b"", **bearer(ROOT)))
+    assert (await running).error["by"] == "admin"
 
 
 async def called(house: House, method: str, path: str, id: str, key: str) -> Seen:
@@ -76,22 +61,21 @@ async def called(house: House, method: str, path: str, id: str, key: str) -> See
     return await house.call(post(path.format(id), {"request_id": id}, **bearer(key)))
 
 
-async def test_f105_the_time_of_the_answer_tells_nothing(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        case = house.case("p", BRIEF)
-        await house.call(post(CHAT, question(case.model), X_Request_ID=case.id, **bearer(A)))
+async def test_f105_the_time_of_the_answer_tells_nothing(guarded: House) -> None:
+    case = guarded.case("p", BRIEF)
+    await guarded.call(post(CHAT, question(case.model), X_Request_ID=case.id, **bearer(A)))
 
-        async def times(id: str) -> list[float]:
-            found = []
-            for _ in range(150):
-                began = time.perf_counter()
-                await house.call(get(f"/v1/requests/{id}", **bearer(B)))
-                found.append(time.perf_counter() - began)
-            return found
+    async def times(id: str) -> list[float]:
+        found = []
+        for _ in range(150):
+            began = time.perf_counter()
+            await guarded.call(get(f"/v1/requests/{id}", **bearer(B)))
+            found.append(time.perf_counter() - began)
+        return found
 
-        foreign, unknown = await times(case.id), await times("no-such-request-at-all")
-        difference = abs(statistics.median(foreign) - statistics.median(unknown))
-        assert difference < max(statistics.stdev(foreign), statistics.stdev(unknown), 0.0005)
+    foreign, unknown = await times(case.id), await times("no-such-request-at-all")
+    difference = abs(statistics.median(foreign) - statistics.median(unknown))
+    assert difference < max(statistics.stdev(foreign), statistics.stdev(unknown), 0.0005)
 
 
 ORIGINS = {
@@ -160,15 +144,14 @@ async def everywhere_clean(house: House) -> None:
         assert CANARY not in (await house.call(get(path))).body.decode()
 
 
-async def test_f108_clients_keys_are_in_no_output(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        case = house.case("p", BRIEF)
-        await house.call(post(CHAT, question(case.model), **bearer(A)))
-        wrong = await house.call(post(CHAT, question(case.model), **bearer("wrong-" + A)))
-        assert wrong.status == 401
-        for path in ("/v1/requests", "/metrics", "/api/info"):
-            assert A not in (await house.call(get(path, **bearer(ROOT)))).body.decode()
-        assert A not in house.gateway.output + wrong.body.decode()
+async def test_f108_clients_keys_are_in_no_output(guarded: House) -> None:
+    case = guarded.case("p", BRIEF)
+    await guarded.call(post(CHAT, question(case.model), **bearer(A)))
+    wrong = await guarded.call(post(CHAT, question(case.model), **bearer("wrong-" + A)))
+    assert wrong.status == 401
+    for path in ("/v1/requests", "/metrics", "/api/info"):
+        assert A not in (await guarded.call(get(path, **bearer(ROOT)))).body.decode()
+    assert A not in guarded.gateway.output + wrong.body.decode()
 
 
 async def test_f108_what_was_said_is_in_no_log(house: House) -> None:
@@ -188,12 +171,11 @@ async def test_f109_nothing_a_client_says_breaks_a_log_line(house: House, evil: 
     assert all(orjson.loads(line)["event"] != "fake" for line in output.splitlines() if line.startswith("{"))
 
 
-async def test_f110_wrong_keys_cost_little_and_lock_nobody_out(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        tried = [house.call(get("/v1/models", **bearer(f"guess-{number}"))) for number in range(200)]
-        assert {seen.status for seen in await asyncio.gather(*tried)} == {401}
-        assert (await house.call(get("/v1/models", **bearer(A)))).status == 200
-        assert house.cpu < 5
+async def test_f110_wrong_keys_cost_little_and_lock_nobody_out(guarded: House) -> None:
+    tried = [guarded.call(get("/v1/models", **bearer(f"guess-{number}"))) for number in range(200)]
+    assert {seen.status for seen in await asyncio.gather(*tried)} == {401}
+    assert (await guarded.call(get("/v1/models", **bearer(A)))).status == 200
+    assert guarded.cpu < 5
 
 
 ODD_KEYS = {
@@ -207,24 +189,21 @@ ODD_KEYS = {
 
 
 @pytest.mark.parametrize("name", ODD_KEYS)
-async def test_f110_odd_keys_are_wrong_keys(started: Started, name: str) -> None:
-    async with started(keys=KEYS) as house:
-        for path in ("/v1/models", "/v1/requests", "/threads", "/metrics", "/api/info", "/v1/nowhere"):
-            assert (await house.call(get(path, Authorization=ODD_KEYS[name]))).status == 401, path
+async def test_f110_odd_keys_are_wrong_keys(guarded: House, name: str) -> None:
+    for path in ("/v1/models", "/v1/requests", "/threads", "/metrics", "/api/info", "/v1/nowhere"):
+        assert (await guarded.call(get(path, Authorization=ODD_KEYS[name]))).status == 401, path
 
 
-async def test_f42_a_model_that_a_key_may_not_use_is_refused(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        case = house.case("p", BRIEF)
-        seen = await house.call(post(CHAT, question(case.model), **bearer(B)))
-        assert seen.status in (403, 404)
-        assert case.exchanges == []
+async def test_f42_a_model_that_a_key_may_not_use_is_refused(guarded: House) -> None:
+    case = guarded.case("p", BRIEF)
+    seen = await guarded.call(post(CHAT, question(case.model), **bearer(B)))
+    assert seen.status in (403, 404)
+    assert case.exchanges == []
 
 
-async def test_f111_two_different_keys_are_refused(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        seen = await house.call(get("/v1/models", X_Api_Key=B, **bearer(A)))
-        assert (seen.status, seen.error["code"]) == (400, "invalid_api_key")
+async def test_f111_two_different_keys_are_refused(guarded: House) -> None:
+    seen = await guarded.call(get("/v1/models", X_Api_Key=B, **bearer(A)))
+    assert (seen.status, seen.error["code"]) == (400, "invalid_api_key")
 
 
 OURS = {
@@ -265,30 +244,29 @@ async def test_f111_no_header_of_the_client_reaches_the_provider(house: House, p
     assert CANARY in str(sent), "its own key does"
 
 
-async def test_every_route_wants_a_key_but_those_that_tell_nothing(started: Started) -> None:
-    async with started(keys=KEYS) as house:
-        for path in ("/livez", "/readyz", "/healthz", "/"):
-            assert (await house.call(get(path))).status in (200, 404)
-        for path in (
-            "/v1/models",
-            "/v1/requests",
-            "/v1/requests/x/stream",
-            "/threads",
-            "/threads/x",
-            "/api/info",
-            "/metrics",
-        ):
-            assert (await house.call(get(path))).status == 401, path
-        for path in (
-            CHAT,
-            "/v1/completions",
-            "/v1/embeddings",
-            "/chat/stream",
-            "/chat/cancel",
-            "/v1/requests/cancel",
-            "/threads",
-        ):
-            assert (await house.call(post(path, {}))).status == 401, path
+async def test_every_route_wants_a_key_but_those_that_tell_nothing(guarded: House) -> None:
+    for path in ("/livez", "/readyz", "/healthz", "/"):
+        assert (await guarded.call(get(path))).status in (200, 404)
+    for path in (
+        "/v1/models",
+        "/v1/requests",
+        "/v1/requests/x/stream",
+        "/threads",
+        "/threads/x",
+        "/api/info",
+        "/metrics",
+    ):
+        assert (await guarded.call(get(path))).status == 401, path
+    for path in (
+        CHAT,
+        "/v1/completions",
+        "/v1/embeddings",
+        "/chat/stream",
+        "/chat/cancel",
+        "/v1/requests/cancel",
+        "/threads",
+    ):
+        assert (await guarded.call(post(path, {}))).status == 401, path
 
 
 async def test_the_page_may_load_nothing_from_elsewhere(house: House) -> None:
