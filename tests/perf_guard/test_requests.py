@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import orjson
-import pytest
 from llmproxy.adapters.openai import OpenAI
 
 from llmproxy.adapter import Account
