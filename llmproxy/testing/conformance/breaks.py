@@ -106,19 +106,25 @@ async def malformed_event(stage: Stage) -> str:
 async def one_packet(stage: Stage) -> str:
     """Where the network cuts must not decide what a client is told, nor whether the provider is asked again."""
     stage.streams(BEGUN + IN_BAND)
-    together, asked = _as_told(await stage.stream()), len(stage.asked)
+    seen = await stage.stream()
+    together = _as_told(seen)
+    _asked_once(stage, seen)
     begun(stage, IN_BAND)
     apart = _as_told(await stage.stream())
-    expect(asked == 1, f"the provider was asked {asked} times")
     expect(together == apart, f"{together}; sent apart: {apart}")
     return together
 
 
 async def no_retry_after_the_first_byte(stage: Stage) -> str:
     begun(stage, ending="fin")
-    await stage.stream()
-    expect(len(stage.asked) == 1, f"the provider was asked {len(stage.asked)} times")
-    return "asked once"
+    _asked_once(stage, await stage.stream())
+    return f"asked {len(stage.asked)} times before the client had a byte" if stage.asked[1:] else "asked once"
+
+
+def _asked_once(stage: Stage, seen: Seen) -> None:
+    """Unless the client had nothing yet: what was never shown may be asked for again."""
+    asked = len(stage.asked)
+    expect(asked == 1 or seen.status >= 400, f"the provider was asked {asked} times")
 
 
 async def cut_whole_answer(stage: Stage) -> str:
