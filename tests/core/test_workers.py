@@ -1,0 +1,236 @@
+"""Several processes behind one port: any of them knows every request, and they live and die together. On the real server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway import Gateway, running_gateway
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for who holds a connection")
+
+CONFIG = """
+[server]
+workers = 2
+drain_timeout = 5
+[providers.demo]
+adapter = "demo"
+tokens_per_second = {pace}
+"""
+PATIENCE = 10.0  # seconds after which something that should happen is taken to have not
+
+
+def until(true: Callable[[], Any], what: str) -> Any:
+    """What it gives once it is true."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := true():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"it did not come to pass that {what}")
+
+
+@dataclass
+class Office:
+    """A gateway with workers, and connections to the one or the other of them."""
+
+    gateway: Gateway
+    folder: Path  # where the workers meet
+
+    @property
+    def port(self) -> int:
+        return int(self.gateway.url.rpartition(":")[2])
+
+    @property
+    def workers(self) -> set[int]:
+        pid = self.gateway.process.pid
+        try:
+            return {int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+        except OSError:
+            return set()
+
+    def connected(self) -> tuple[http.client.HTTPConnection, int]:
+        """A connection, and the worker who holds its other end."""
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        made.request("GET", "/livez")
+        assert made.getresponse().read()
+        inode = _inode(self.port, made.sock.getsockname()[1])
+        return made, next(pid for pid in self.workers if f"socket:[{inode}]" in _holds(pid))
+
+    def to(self, *workers: int) -> http.client.HTTPConnection:
+        """A connection to one of these workers; the kernel chooses, so it may take a few."""
+        for _ in range(200):
+            made, pid = self.connected()
+            if pid in workers:
+                return made
+            made.close()
+        raise AssertionError(f"no connection led to {workers}")
+
+    def call(self, worker: int, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        with closing(self.to(worker)) as connection:
+            response = _asked(connection, method, path, body, headers)
+            return response.status, json.loads(response.read())
+
+    @contextmanager
+    def stream(self, worker: int, path: str, body: Any, id: str) -> Iterator[http.client.HTTPResponse]:
+        """A stream from this worker, begun."""
+        with closing(self.to(worker)) as connection:
+            response = _asked(connection, "POST", path, body, {"X-Request-ID": id})
+            assert response.status == 200
+            assert response.readline()
+            yield response
+
+
+def _asked(
+    connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    data = json.dumps(body) if body is not None else None
+    connection.request(method, path, data, {"Content-Type": "application/json", **headers})
+    return connection.getresponse()
+
+
+def _inode(server: int, client: int) -> str:
+    """The server's end of this connection, as the kernel numbers it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{server:04X}") and fields[2].endswith(f":{client:04X}"):
+            return fields[9]
+    raise AssertionError("no such connection")
+
+
+def _holds(pid: int) -> set[str]:
+    try:
+        return {os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return set()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextmanager
+def running(folder: Path, pace: int = 40) -> Iterator[Office]:
+    with running_gateway(CONFIG.format(pace=pace), {"TMPDIR": str(folder)}) as gateway:
+        office = Office(gateway, folder)
+        until(lambda: len(list(folder.glob("llmproxy-*/*.sock"))) == 2, "both workers listen for each other")
+        yield office
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with running(tmp_path_factory.mktemp("meet")) as office:
+        yield office
+
+
+def chat(model: str = "demo/slow") -> dict[str, Any]:
+    return {"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+CHAT, NATIVE = "/v1/chat/completions", "/chat/stream"
+
+
+def test_every_worker_lists_every_request(office: Office) -> None:
+    one, other = sorted(office.workers)
+    with office.stream(one, CHAT, chat(), "listed-one"), office.stream(other, CHAT, chat(), "listed-two"):
+        for worker in (one, other):
+            _, told = office.call(worker, "GET", "/v1/requests")
+            assert {"listed-one", "listed-two"} <= {each["id"] for each in told["data"]}
+
+
+def test_any_worker_stops_a_request_and_says_so_again(office: Office) -> None:
+    one, other = sorted(office.workers)
+    with office.stream(one, CHAT, chat(), "stopped-one") as response:
+        for worker in (other, other, one):
+            status, told = office.call(worker, "POST", "/v1/requests/stopped-one/cancel")
+            assert (status, told["state"], told["by"]) == (200, "cancelled", "api")
+        rest = response.read()
+    assert b"request_cancelled" in rest
+    assert b"[DONE]" not in rest
+
+
+def test_any_worker_goes_on_with_a_stream_from_where_it_was(office: Office) -> None:
+    one, other = sorted(office.workers)
+    asked = {"model": "demo/hello", "message": "Hi", "max_tokens": 12}
+    with office.stream(one, NATIVE, asked, "resumed-one") as response, closing(office.to(other)) as connection:
+        again = _asked(connection, "GET", "/v1/requests/resumed-one/stream", None, {"Last-Event-ID": "3"}).read()
+        whole = b"id: 1\n" + response.read()
+    assert b"event: done" in again
+    assert again == whole[whole.index(b"id: 4\n") :]
+
+
+def test_what_no_worker_knows_is_not_found(office: Office) -> None:
+    for worker in office.workers:
+        status, told = office.call(worker, "POST", "/v1/requests/of-nobody/cancel")
+        assert (status, told["error"]["code"]) == (404, "request_not_found")
+
+
+def test_workers_meet_where_only_this_user_can(office: Office) -> None:
+    (place,) = office.folder.glob("llmproxy-*")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+def test_nobody_else_passes_for_a_worker(tmp_path: Path) -> None:
+    config = CONFIG.format(pace=40) + '[[server.keys]]\nname = "me"\nsecret = "a-secret-key"\n'
+    with running_gateway(config, {"TMPDIR": str(tmp_path)}) as gateway:
+        office = Office(gateway, tmp_path)
+        claims = {"X-LLMProxy-Peer": "guessed", "X-LLMProxy-Peer-Caller": "me", "X-LLMProxy-Peer-Admin": "1"}
+        for worker in office.workers:
+            assert office.call(worker, "GET", "/v1/requests", None, **claims)[0] == 401
+
+
+def test_a_worker_that_crashes_is_replaced(tmp_path: Path) -> None:
+    with running(tmp_path) as office:
+        one, other = sorted(office.workers)
+        with office.stream(other, CHAT, chat(), "survives-one") as response:
+            os.kill(one, signal.SIGKILL)
+            fresh: int = until(lambda: next(iter(office.workers - {one, other}), None), "another took its place")
+            assert response.readline()
+            until(lambda: _knows(office, fresh, "survives-one"), "the new worker and the old one know each other")
+        assert [event["worker"] for event in office.gateway.events("worker_ended")] == [0]
+        assert office.gateway.stop() == 0
+
+
+def _knows(office: Office, worker: int, id: str) -> bool:
+    try:
+        return id in {one["id"] for one in office.call(worker, "GET", "/v1/requests")[1]["data"]}
+    except (OSError, StopIteration, AssertionError):
+        return False  # it is only just starting
+
+
+def test_told_to_stop_they_finish_what_they_began(tmp_path: Path) -> None:
+    with running(tmp_path, pace=60) as office:
+        workers = office.workers
+        one, other = sorted(workers)
+        with (
+            office.stream(one, CHAT, chat("demo/hello"), "drains-one") as response,
+            office.stream(other, CHAT, chat("demo/hello"), "drains-two") as second,
+        ):
+            office.gateway.process.terminate()
+            assert response.read().endswith(b"data: [DONE]\n\n")
+            assert second.read().endswith(b"data: [DONE]\n\n")
+        assert office.gateway.process.wait(PATIENCE) == 0
+        assert not any(map(_lives, workers))
+        assert list(tmp_path.glob("llmproxy-*")) == []
+
+
+def test_when_the_supervisor_is_killed_no_worker_stays(tmp_path: Path) -> None:
+    with running(tmp_path) as office:
+        workers = office.workers
+        office.gateway.process.kill()
+        until(lambda: not any(map(_lives, workers)), "the workers ended")
