@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class Entry(NamedTuple):
 
 
 _NAMES = Entry._fields
-_WRITE = f"INSERT OR REPLACE INTO ledger ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+_ROW = f"({', '.join('?' * len(_NAMES))})"
+_WRITE = f"INSERT OR REPLACE INTO ledger ({', '.join(_NAMES)}) VALUES {_ROW}"
+_TOGETHER = 64  # rows of one statement: each statement hands the interpreter to the requests' thread and back
+_WRITE_TOGETHER = _WRITE + f", {_ROW}" * (_TOGETHER - 1)
 
 
 class Submit(Protocol):
@@ -100,7 +104,10 @@ class Ledger:
 
 
 def write(db: Connection, entries: list[Entry]) -> None:
-    db.executemany(_WRITE, entries)
+    whole = len(entries) // _TOGETHER * _TOGETHER
+    for at in range(0, whole, _TOGETHER):
+        db.execute(_WRITE_TOGETHER, list(chain.from_iterable(entries[at : at + _TOGETHER])))
+    db.executemany(_WRITE, entries[whole:])
 
 
 def lose(db: Connection, process: str, now: float) -> None:
