@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -76,7 +76,7 @@ class Router:
         route = self._resolve(asked, Question(chat))
         if not route.targets:
             raise self._not_found(asked)
-        return replace(route, why=_PLAIN.sub("?", route.why))
+        return Route(route.targets, _PLAIN.sub("?", route.why))
 
     def reach(self, name: str) -> tuple[Target, ...]:
         """All that a name may lead to, whatever the question: the likeliest first."""
@@ -151,7 +151,7 @@ def _names(offered: tuple[str, Model]) -> tuple[str, str]:
 
 def permits(key: Key, name: str) -> bool:
     """Whether the key's patterns let it ask for this name (an alias, a bare model or provider/model)."""
-    return any(fnmatchcase(name, pattern) for pattern in key.models)
+    return "*" in key.models or any(fnmatchcase(name, pattern) for pattern in key.models)
 
 
 def allowed(key: Key, asked: str, targets: Sequence[Target]) -> tuple[Target, ...]:
