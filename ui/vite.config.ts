@@ -27,16 +27,18 @@ function packed(folder: string): Plugin {
   };
 }
 
-/** Vite lists the licenses of the page's libraries, but not of what only the worker uses. */
-function workerLicense(folder: string): Plugin {
-  const text = (): string => `\n## highlight.js (BSD-3-Clause)\n\n${readFileSync('node_modules/highlight.js/LICENSE', 'utf8')}`;
-  return { name: 'worker-license', apply: 'build', closeBundle: () => appendFileSync(join(folder, 'licenses.md'), text()) };
+/** Vite lists the licenses of the page's libraries, but not of what only its workers use. */
+function workerLicenses(folder: string): Plugin {
+  const libraries = { 'highlight.js': 'BSD-3-Clause', katex: 'MIT' };
+  const text = ([name, license]: [string, string]): string => `\n## ${name} (${license})\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}`;
+  const append = (): void => appendFileSync(join(folder, 'licenses.md'), Object.entries(libraries).map(text).join(''));
+  return { name: 'worker-licenses', apply: 'build', closeBundle: append };
 }
 
 const folder = '../llmproxy/static';
 
 export default defineConfig({
-  plugins: [svelte(), workerLicense(folder), packed(folder)],
+  plugins: [svelte(), workerLicenses(folder), packed(folder)],
   build: {
     outDir: folder,
     emptyOutDir: true,

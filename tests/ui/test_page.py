@@ -89,6 +89,12 @@ def test_settings_are_kept_and_sent(site: Site) -> None:
     expect(site.answered("Hello")).to_contain_text("The answer reached its length limit.")
 
 
+def test_what_is_being_written_survives_a_reload(site: Site) -> None:
+    site.composer.fill("Half a thought")
+    site.page.reload()
+    expect(site.composer).to_have_value("Half a thought")
+
+
 def test_a_preset_is_saved_and_chosen(site: Site) -> None:
     page = site.page
     page.keyboard.press("Control+,")
@@ -140,6 +146,7 @@ def test_a_narrow_window_shows_everything_without_scrolling_sideways(site: Site)
     expect(site.chats.first).to_be_visible()
     page.keyboard.press("Escape")
     expect(site.chats).to_have_count(0)
+    expect(site.button("Open the list of chats")).to_be_focused()
 
 
 def test_controls_are_large_enough_for_a_thumb(site: Site) -> None:

@@ -1,6 +1,7 @@
 /** A block of code in the page: a line is an element, so that a growing block only touches its last ones. */
 import { strings } from '../strings.ts';
-import { highlight, nextId } from './highlighter.ts';
+import { highlighter } from './highlighter.ts';
+import { nextId } from './remote.ts';
 
 /** Colouring a growing block may take this share of the worker's time. */
 const SHARE = 0.25;
@@ -66,7 +67,7 @@ export class CodeView {
     this.#busy = true;
     this.#stale = false;
     const began = performance.now();
-    const { from, lines } = await highlight({ id: this.#id, code: this.#source, language: this.#language, final: this.#final });
+    const { from, lines } = await highlighter.ask({ id: this.#id, code: this.#source, language: this.#language, final: this.#final });
     this.#paint(from, lines);
     const cost = performance.now() - began;
     setTimeout(() => {

@@ -1,4 +1,5 @@
-/** The page's side of the highlighting worker, which starts with the first block of code. */
+/** The page's side of the highlighting worker. */
+import { Remote } from './remote.ts';
 
 export interface ToHighlight {
   id: number;
@@ -14,27 +15,6 @@ export interface Highlighted {
   lines: string[];
 }
 
-type Waiting = (answer: Highlighted) => void;
-
-const waiting = new Map<number, Waiting>();
-let worker: Worker | undefined;
-let ids = 0;
-
-function start(): Worker {
-  const started = new Worker(new URL('./highlight.worker.ts', import.meta.url), { type: 'module' });
-  started.addEventListener('message', ({ data }: MessageEvent<Highlighted>) => {
-    const then = waiting.get(data.id);
-    waiting.delete(data.id);
-    then?.(data);
-  });
-  return started;
-}
-
-export const nextId = (): number => ++ids;
-
-/** One question at a time for each id. */
-export function highlight(question: ToHighlight): Promise<Highlighted> {
-  worker ??= start();
-  worker.postMessage(question);
-  return new Promise((resolve) => waiting.set(question.id, resolve));
-}
+export const highlighter = new Remote<ToHighlight, Highlighted>(
+  () => new Worker(new URL('./highlight.worker.ts', import.meta.url), { type: 'module' }),
+);

@@ -1,27 +1,42 @@
-/** Formulas as MathML, which needs neither fonts nor inline styles; KaTeX is loaded with the first one. */
+/** Formulas as MathML, which needs neither fonts nor inline styles; until it is there, their source is shown. */
+import { nextId, Remote } from './remote.ts';
 
-type Katex = typeof import('katex').default;
-
-let katex: Katex | undefined;
-let loading: Promise<unknown> | undefined;
-
-function load(): Promise<unknown> {
-  loading ??= import('katex').then((module) => (katex = module.default));
-  return loading;
+export interface Formula {
+  id: number;
+  source: string;
+  display: boolean;
 }
 
-/** Replaces the source in a placeholder; a formula that is not understood stays as its source. */
+export interface Rendered {
+  id: number;
+  mathml: string | null;
+}
+
+/** Formulas remembered, so that a growing text shows them at once each time its tail is painted. */
+const REMEMBERED = 500;
+
+const remote = new Remote<Formula, Rendered>(() => new Worker(new URL('./math.worker.ts', import.meta.url), { type: 'module' }));
+const known = new Map<string, string>();
+
+function remember(name: string, mathml: string): void {
+  const oldest = known.keys().next();
+  if (known.size >= REMEMBERED && !oldest.done) known.delete(oldest.value);
+  known.set(name, mathml);
+}
+
 export function renderMath(node: HTMLElement): void {
-  if (katex) fill(node, katex);
-  else void load().then(() => katex && fill(node, katex));
+  const source = node.textContent ?? '';
+  const display = node.dataset['math'] === 'block';
+  const name = `${display}${source}`;
+  const mathml = known.get(name);
+  if (mathml !== undefined) node.innerHTML = mathml;
+  else void ask(node, name, { id: nextId(), source, display });
 }
 
-function fill(node: HTMLElement, { render }: Katex): void {
-  const source = node.textContent ?? '';
-  const displayMode = node.dataset['math'] === 'block';
-  try {
-    render(source, node, { output: 'mathml', displayMode, throwOnError: true, trust: false, strict: 'ignore', maxExpand: 200, maxSize: 20 });
-  } catch {
-    node.textContent = source;
-  }
+/** KaTeX escapes what it shows, and without its `trust` makes neither links nor attributes of what a formula says. */
+async function ask(node: HTMLElement, name: string, formula: Formula): Promise<void> {
+  const { mathml } = await remote.ask(formula);
+  if (mathml === null) return;
+  remember(name, mathml);
+  node.innerHTML = mathml;
 }

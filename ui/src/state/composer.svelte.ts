@@ -29,6 +29,7 @@ class Composer {
   readonly ready = $derived(!this.empty && !this.unfit && gateway.online);
 
   restore(): void {
+    this.attachments = [];
     this.text = sessionStorage.getItem(draftName()) ?? '';
   }
 
@@ -58,10 +59,15 @@ class Composer {
     if (!this.ready) return;
     const { text, attachments, second } = this;
     const content = joined(text.trim(), attachments.map(({ part }) => part));
-    this.write('');
+    const draft = draftName();
+    this.text = '';
     this.attachments = [];
+    // Until the gateway has the question, a reload must find it.
+    const taken = (): void => {
+      if (sessionStorage.getItem(draft) === text) sessionStorage.removeItem(draft);
+    };
     try {
-      await conversation.ask(content, { second });
+      await conversation.ask(content, { second, taken });
     } catch {
       this.write(text);
       this.attachments = attachments;

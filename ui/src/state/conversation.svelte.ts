@@ -87,13 +87,16 @@ class Conversation implements Owner {
     if (found && id === this.thread?.id) this.#take(found.thread, found.messages);
   }
 
-  async ask(content: Content, options: { parent?: string | null; second?: string | null } = {}): Promise<void> {
+  async ask(content: Content, options: { parent?: string | null; second?: string | null; taken?: () => void } = {}): Promise<void> {
     const thread = await this.#ensured();
     const parent = options.parent === undefined ? this.head : options.parent;
     const question: Message = { ...blank(localId(), thread.id, parent), role: 'user', content, state: 'complete', phase: null };
     const placed = options.parent !== undefined || isLocal(this.head) ? { parent_id: this.#known(parent) } : {};
     const { second } = options;
-    const taken = (id: string): void => void (second && this.#compare(id, second));
+    const taken = (id: string): void => {
+      options.taken?.();
+      if (second) void this.#compare(id, second);
+    };
     await this.#ask({ content, ...this.#choice(), ...placed }, question, question.id, taken);
   }
 
@@ -137,6 +140,11 @@ class Conversation implements Owner {
 
   async keep(answer: Message): Promise<void> {
     await Promise.all([this.#setHead(leaf(this.messages, answer.id)), this.comparing(null)]);
+  }
+
+  /** Shows the branch of a message that is not on the shown one, for this reader only. */
+  reveal(id: string): void {
+    if (!this.path.some((message) => message.id === id)) this.head = leaf(this.messages, id);
   }
 
   async switch(message: Message, step: 1 | -1): Promise<void> {

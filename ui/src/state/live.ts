@@ -55,9 +55,16 @@ export class Live {
   async stop(): Promise<void> {
     this.#stopping = true;
     const { request_id } = this.#answer;
-    if (!request_id) return; // the stop follows as soon as the request has a name
+    if (!request_id) {
+      setTimeout(() => this.#giveUp(), LAST_WORDS_MS); // a name that comes until then lets the stop follow
+      return;
+    }
     const confirmed = await api.cancel(request_id).then(() => true, () => false);
     setTimeout(() => this.#controller.abort(), confirmed ? LAST_WORDS_MS : 0);
+  }
+
+  #giveUp(): void {
+    if (!this.#answer.request_id) this.#controller.abort();
   }
 
   /** Stops watching; the answer itself goes on at the gateway. */

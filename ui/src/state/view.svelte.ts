@@ -24,12 +24,17 @@ class View {
   }
 
   toggleSidebar(): void {
-    if (this.phone) this.drawer = !this.drawer;
+    if (this.phone && this.drawer) this.closeDrawer();
+    else if (this.phone) this.drawer = true;
     else settings.sidebar = !settings.sidebar;
   }
 
+  /** The focus goes back to where the drawer was opened, unless it has found a better place. */
   closeDrawer(): void {
     this.drawer = false;
+    requestAnimationFrame(() => {
+      if (document.activeElement === document.body) document.getElementById('open-chats')?.focus();
+    });
   }
 
   show(overlay: Overlay): void {
