@@ -18,6 +18,9 @@ from ..errors import BadRequest, GatewayError
 from .keys import CURRENT, INFLIGHT
 
 NAME = "llmproxy"  # the Server header: versions are nobody's business
+# A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
+# after the last word: before the first ping of a silent stream, which would begin the wait anew.
+VANISHED = 13
 _RESERVE = 64  # descriptors for the log, the store, providers' lists and what else there is
 _STANDING = 64  # connections beyond the limit that are still told why; further ones are closed at once
 _EVERY = 1.0  # seconds between two looks for heads that do not come
@@ -50,6 +53,14 @@ class Connection(web.RequestHandler):
         if self._owed_since is None and not self.busy:
             self._owed_since = time.monotonic()
         super().data_received(data)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._door.bear(self, reading=False)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._door.bear(self, reading=True)
 
     def eof_received(self) -> None:
         """A client that says no more has left; waiting until what was written is taken could take for ever."""
@@ -91,8 +102,9 @@ class Connection(web.RequestHandler):
 class Door:
     """Accepts connections for a server of aiohttp's, within the limits of the config."""
 
-    def __init__(self, server: web.Server, limits: Server, **options: Any) -> None:
+    def __init__(self, server: web.Server, limits: Server, slow_reader: float, **options: Any) -> None:
         self._server = server
+        self._slow_reader = slow_reader
         self._options = options
         self._header_timeout = limits.header_timeout
         self._most = min(limits.max_connections, _affordable(limits.max_connections))
@@ -121,6 +133,13 @@ class Door:
         connection.surplus = len(self._inside) > self._most
         if len(self._inside) > self._most + _STANDING:
             connection.force_close()
+
+    def bear(self, connection: Connection, *, reading: bool) -> None:
+        """The system gives up peers that acknowledge nothing. One that is there, but full, is given the time of a reader."""
+        sock = connection.transport.get_extra_info("socket") if connection.transport is not None else None
+        if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            seconds = VANISHED if reading else max(VANISHED, 2 * self._slow_reader)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
     def left(self, connection: Connection) -> None:
         self._inside.discard(connection)

@@ -21,7 +21,7 @@ from ..gateway import Gateway
 from ..logs import log
 from . import watch, workers
 from .app import build
-from .door import Door
+from .door import VANISHED, Door
 from .folder import folder
 from .keys import CURRENT, INFLIGHT, Current
 from .peers import Peers
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 
 _BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
-_VANISHED_MS = 15_000  # a peer without a FIN is given up after this
 _LOOK = 2.0  # seconds between two looks at the config's file
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
 _CONNECTION: dict[str, Any] = {
@@ -105,7 +104,7 @@ class Process:
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1, **_CONNECTION)
         await runner.setup()
         assert runner.server is not None
-        door = Door(runner.server, config.server, **_CONNECTION)
+        door = Door(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
             await door.open(listening, _BACKLOG)
@@ -216,7 +215,7 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
     if share:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     for option, value in (
-        ("TCP_USER_TIMEOUT", _VANISHED_MS),
+        ("TCP_USER_TIMEOUT", VANISHED * 1000),
         ("TCP_KEEPIDLE", 5),
         ("TCP_KEEPINTVL", 3),
         ("TCP_KEEPCNT", 3),
