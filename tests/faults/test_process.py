@@ -20,7 +20,7 @@ import pytest
 from llmproxy.testing import FakeProvider
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, LAST, MORE, House, config, soon, streaming
-from tests.faults.phases import PHASES, asked
+from tests.faults.phases import PHASES, asked, full_socket
 from tests.faults.wire import HOST, Wire, get
 from tests.gateway import Gateway, running_gateway
 
@@ -191,7 +191,7 @@ async def test_f88_a_taken_port_is_said(tmp_path: Path) -> None:
 @asynccontextmanager
 async def house_with(environment: dict[str, str]) -> AsyncIterator[House]:
     async with FakeProvider() as provider:
-        with running_gateway(config(provider.port), environment) as gateway:
+        with full_socket() as full, running_gateway(config(provider.port, full), environment) as gateway:
             yield House(gateway, provider)
 
 
