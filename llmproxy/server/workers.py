@@ -14,15 +14,18 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from ..logs import log
 
 _CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart does not mend
 _WINDOW = 10.0
+_STOP = frozenset((signal.SIGTERM, signal.SIGINT))
+_PASSED_ON = (*_STOP, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Supervisor:
         reading, self._writing = os.pipe()
         token = secrets.token_urlsafe(32)
         self._places = [Place(number, self._count, folder, token, reading) for number in range(self._count)]
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _PASSED_ON:
             signal.signal(number, self._pass_on)
         try:
             for place in self._places:
@@ -72,15 +75,27 @@ class Supervisor:
         return self._worst
 
     def _start(self, place: Place) -> None:
-        pid = os.fork()
-        if pid:
+        """Signals wait meanwhile: none may miss a worker that is not known yet, or find our handlers in it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+        try:
+            if self._stopping:
+                return
+            pid = os.fork()
+            if pid == 0:
+                self._become(place, before)
             self._workers[pid] = place.number
-            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _become(self, place: Place, unblocked: Iterable[int]) -> NoReturn:
+        """A worker's whole life."""
         code = 1
         try:
             os.close(self._writing)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in _STOP:
                 signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens to it: it reads the config just now
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             code = self._work(place)
         finally:
             os._exit(code)  # nothing of the supervisor's may run twice
@@ -98,7 +113,8 @@ class Supervisor:
             return
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
-            self._worst = max(self._worst, abs(code))
+            before_it_served = -code in _STOP
+            self._worst = max(self._worst, 0 if before_it_served else abs(code))
             return
         log.error("worker_ended", worker=number, code=code)
         now = time.monotonic()
