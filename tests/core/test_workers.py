@@ -7,10 +7,11 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,29 @@ def test_told_to_stop_they_finish_what_they_began(tmp_path: Path) -> None:
         assert office.gateway.process.wait(PATIENCE) == 0
         assert not any(map(_lives, workers))
         assert list(tmp_path.glob("llmproxy-*")) == []
+
+
+STARTING = """
+import os, signal
+from llmproxy.server.workers import Supervisor
+
+def work(place):
+    if place.number == 0:
+        os.kill(os.getppid(), signal.SIGTERM)  # while the others are still being started
+    signal.pause()
+    return 0
+
+raise SystemExit(Supervisor(16, work).run())
+"""
+
+
+def test_told_to_stop_while_they_start_none_is_forgotten() -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTING], start_new_session=True) as process:
+        try:
+            assert process.wait(PATIENCE) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_when_the_supervisor_is_killed_no_worker_stays(tmp_path: Path) -> None:
