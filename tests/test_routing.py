@@ -203,7 +203,7 @@ def test_without_a_rule_that_holds_the_default_answers() -> None:
 
 def test_the_reason_is_fit_for_a_header() -> None:
     route = ruled(Rule(("openai/a",), When(), "Grüße\r\nX-Evil: 1")).route(chat("auto"))
-    assert route.why == 'auto: Gr?e?X-Evil: 1 -> openai/a'
+    assert route.why == "auto: Gr?e?X-Evil: 1 -> openai/a"
 
 
 @pytest.mark.parametrize(

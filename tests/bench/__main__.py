@@ -24,7 +24,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Gateways side by side, in front of one mock.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Gateways side by side, in front of one mock."
+    )
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="measure, print the tables, keep the numbers")
     run.add_argument("scenarios", nargs="*", metavar="S1..S7,T", help="only these; all by default")

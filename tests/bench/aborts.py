@@ -91,7 +91,6 @@ class Leaver(Call):
             self.ready.set_result(None)
 
 
-
 @dataclass(slots=True)
 class Closings:
     """Seconds from a client's leaving to the end of the provider's connection; `never` were still open after NEVER."""

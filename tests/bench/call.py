@@ -26,7 +26,12 @@ class Asked:
 
     @classmethod
     def of(cls, port: int, *, model: str, headers: Mapping[str, str] | None = None) -> Asked:
-        lines = {"Host": f"127.0.0.1:{port}", "Authorization": "Bearer x", "Content-Type": "application/json", **(headers or {})}
+        lines = {
+            "Host": f"127.0.0.1:{port}",
+            "Authorization": "Bearer x",
+            "Content-Type": "application/json",
+            **(headers or {}),
+        }
         return cls(port, model, "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode())
 
     def request(self, order: Order, *, bulk: int = 0, image: bool = False, usage: bool = False) -> bytes:
@@ -42,7 +47,7 @@ def _bulk(size: int, image: bool) -> list[dict[str, object]]:
     if image:
         url = "data:image/png;base64," + "iVBORw0KGgo" * (size // 11)
         return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
-    turn = "What one says in a long conversation, with a few \"quotes\", a line\nand words. " * 25  # about 2 KB
+    turn = 'What one says in a long conversation, with a few "quotes", a line\nand words. ' * 25  # about 2 KB
     return [{"role": ("user", "assistant")[number % 2], "content": turn} for number in range(size // len(turn))]
 
 

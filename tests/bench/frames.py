@@ -88,8 +88,18 @@ def _gemini() -> Dialect:
     def event(text: str, finish: dict[str, str]) -> bytes:
         candidate = {"content": {"parts": [{"text": text}], "role": "model"}, **finish, "index": 0}
         details = [{"modality": "TEXT", "tokenCount": 12}]
-        counts = {"promptTokenCount": 12, "candidatesTokenCount": 19, "totalTokenCount": 31, "promptTokensDetails": details}
-        whole = {"candidates": [candidate], "usageMetadata": counts, "modelVersion": "gemini-2.5-flash", "responseId": "zbYQadDaGu"}
+        counts = {
+            "promptTokenCount": 12,
+            "candidatesTokenCount": 19,
+            "totalTokenCount": 31,
+            "promptTokensDetails": details,
+        }
+        whole = {
+            "candidates": [candidate],
+            "usageMetadata": counts,
+            "modelVersion": "gemini-2.5-flash",
+            "responseId": "zbYQadDaGu",
+        }
         return _data(whole, b"\r\n\r\n")
 
     before, after = _split(event("TEXT", {}))
@@ -111,9 +121,20 @@ GEMINI = _gemini()
 def answer(received: int) -> bytes:
     """A small chat.completion that says how many bytes the request had."""
     message: object = {"role": "assistant", "content": f"received {received:09d}", "refusal": None, "annotations": []}
-    head = {"id": "chatcmpl-C6bjxzOr3Oz1rTiafksd6himIit3q", "object": "chat.completion", "created": 1755691077, "model": "mock"}
+    head = {
+        "id": "chatcmpl-C6bjxzOr3Oz1rTiafksd6himIit3q",
+        "object": "chat.completion",
+        "created": 1755691077,
+        "model": "mock",
+    }
     choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
-    whole = {**head, "choices": choices, "usage": USAGE, "service_tier": "default", "system_fingerprint": "fp_560af6e559"}
+    whole = {
+        **head,
+        "choices": choices,
+        "usage": USAGE,
+        "service_tier": "default",
+        "system_fingerprint": "fp_560af6e559",
+    }
     return json.dumps(whole, separators=(",", ":")).encode()
 
 

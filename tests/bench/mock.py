@@ -23,7 +23,9 @@ STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_87b8e5a94cce\r\n"
     b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
 )
-JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_87b8e5a94cce\r\ncontent-length: %d\r\n\r\n"
+JSON_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_87b8e5a94cce\r\ncontent-length: %d\r\n\r\n"
+)
 END = b"0\r\n\r\n"
 KEPT = 65536  # bytes of a request's body that are kept: the order stands near its beginning
 BLOCK = 5  # events per write of a burst: what fits a segment on the wire
@@ -197,7 +199,9 @@ class Connection(asyncio.Protocol):
         for _ in range(TURN):
             if not self._writable or not self._block:
                 return  # resume_writing goes on, or nobody is there any more
-            self._transport.write(self._block if self._left >= BLOCK else self._block[: len(self._block) // BLOCK * self._left])
+            self._transport.write(
+                self._block if self._left >= BLOCK else self._block[: len(self._block) // BLOCK * self._left]
+            )
             self._left -= BLOCK
             if self._left <= 0:
                 self._block = b""

@@ -30,4 +30,6 @@ def _python(directory: Path, package: str) -> None:
 
 def _node(directory: Path, package: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(directory), package], check=True)
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(directory), package], check=True
+    )

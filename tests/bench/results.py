@@ -60,7 +60,9 @@ class Results:
 
     def as_json(self) -> dict[str, Any]:
         names = ("scenario", "level", "target")
-        rows = [{**dict(zip(names, where, strict=True)), "repeats": repeats} for where, repeats in self._repeats.items()]
+        rows = [
+            {**dict(zip(names, where, strict=True)), "repeats": repeats} for where, repeats in self._repeats.items()
+        ]
         return {"machine": self.machine, "notes": self.notes, "rows": rows}
 
     @classmethod
@@ -90,5 +92,7 @@ def kept() -> list[Path]:
 
 def commit() -> str:
     """The commit that is measured, with `+` if files differ from it."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or "unknown"

@@ -98,7 +98,9 @@ async def small_json(bench: Bench) -> None:
         for concurrency in (1, 32, 256):
             for _ in range(bench.repeats):
                 for running in up:
-                    metrics = await _load(running, running.asked.request(Order("json")), concurrency, bench.seconds(1.2))
+                    metrics = await _load(
+                        running, running.asked.request(Order("json")), concurrency, bench.seconds(1.2)
+                    )
                     bench.record("S1", f"c={concurrency}", running.target, metrics)
 
 
@@ -187,7 +189,11 @@ async def leaving_clients(bench: Bench) -> None:
             for running in up:
                 count = 30 if bench.quick or running.target.slow else 300
                 closings = await aborts.leave_often(running.asked, watch, phase, count)
-                metrics = {**_percentiles(closings.delays), "never": float(closings.never), "errors": float(closings.errors)}
+                metrics = {
+                    **_percentiles(closings.delays),
+                    "never": float(closings.never),
+                    "errors": float(closings.errors),
+                }
                 bench.record("S5", phase.name, running.target, metrics)
         for running in up:
             if running.target.kind == "ours":
