@@ -28,8 +28,8 @@ def _spoken(choice: Json) -> Json:
     return {"index": 0, **rest, "delta": {"content": choice.get("text") or ""}}
 
 
-def as_text(chunk: Json) -> Json | None:
-    """A chat's chunk, or its folded answer, as text_completion; None for a chunk that only says a role."""
+def as_text(chunk: Json) -> Json:
+    """A chat's chunk, or its folded answer, as text_completion."""
     choices = [_written(one) for one in chunk["choices"]]
     chunk_id = str(chunk.get("id") or "").replace("chatcmpl-", "cmpl-", 1)
     return {**chunk, "id": chunk_id, "object": "text_completion", "choices": choices}
