@@ -13,6 +13,8 @@ from .blame import in_band
 from .chat import Chat, Json, Usage
 from .errors import Malformed, UpstreamError
 
+MAX_ANSWER = 128 * 1024 * 1024  # bytes
+
 
 class Vectors:
     """`read` turns the provider's answer into OpenAI's, where it is another."""
@@ -37,6 +39,8 @@ class Vectors:
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         self._pieces.append(data)
+        if len(self._pieces) % 64 == 0 and sum(map(len, self._pieces)) > MAX_ANSWER:
+            raise Malformed("The provider's answer is too large.", retry_here=False)
         return ()
 
     def finish(self) -> Iterator[bytes]:

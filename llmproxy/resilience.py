@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .chat import Chat
 from .config import Breaker
-from .errors import BreakerOpen, Saturated, UpstreamError
+from .errors import BadRequest, BreakerOpen, Saturated, UpstreamError
 from .reply import Opener, Reply
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ class Retried:
 
     async def _again(self, stack: AsyncExitStack, chat: Chat, first: UpstreamError) -> Reply:
         chat.trace.failures.append(first.code or str(first.status))
-        if not self._worth(first, chat) or not self._budget.allows():
+        if not self._worth(first, chat):
+            raise first
+        if not self._budget.allows():
+            first.headers["x-should-retry"] = "false"  # it is struggling: nobody's retries help now
             raise first
         from tenacity import AsyncRetrying, retry_if_exception  # 100 ms to import, for the day something fails
 
@@ -156,6 +159,9 @@ class FirstOf:
                 return await stack.enter_async_context(opener.open(chat.asking(model)))
             except UpstreamError as error:
                 if number == last or not error.try_elsewhere or chat.trace.attempts >= self._attempts:
+                    raise
+            except BadRequest:  # what this provider could never take, the next one may
+                if number == last:
                     raise
         raise AssertionError("a chain is never empty")
 

@@ -67,7 +67,9 @@ class _Calls:
 
     def _find(self, given: str | None, theirs: object, function: Json) -> int | None:
         if given is not None and given in self._ids:
-            return self._ids.index(given)
+            # One id for two calls, each of them whole and at an index of its own: two calls.
+            elsewhere = theirs is not None and theirs not in self._by_index
+            return None if elsewhere and _is_whole(self._said) else self._ids.index(given)
         if theirs is None:  # a piece without index and id goes on with the last call, unless it begins another
             goes_on = given is None and self._ids and not self._begins(function.get("name"))
             return len(self._ids) - 1 if goes_on else None
@@ -86,7 +88,7 @@ class _Calls:
 
     def _first(self, call: Json, given: str | None, theirs: object, function: Json | None) -> Json:
         ours = len(self._ids)
-        id = given or f"{self._prefix}{ours}"
+        id = given if given and given not in self._ids else f"{self._prefix}{ours}"
         self._ids.append(id)
         self._by_index[theirs if theirs is not None else ("none", ours)] = ours
         tidy: Json = {**call, "index": ours, "id": id, "type": call.get("type") or "function"}

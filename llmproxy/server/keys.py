@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ..chat import Trace
 from ..config import Config, Key
 from ..gateway import Gateway
 from ..inflight import Inflight
@@ -37,17 +38,16 @@ STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: 
 
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
 
-CALLER = "llmproxy.caller"
-REQUEST_ID = "llmproxy.request_id"
-TRACE = "llmproxy.trace"
+CALLER = web.RequestKey("caller", Key)
+REQUEST_ID = web.RequestKey("request_id", str)
+TRACE = web.RequestKey("trace", Trace)
 
 ANYBODY = Key(name="", secret="", admin=True)  # the caller where no keys are configured
 
 
 def caller(request: web.Request) -> Key:
     """Whose key the request came with."""
-    found: Key = request[CALLER]
-    return found
+    return request[CALLER]
 
 
 def owner(request: web.Request) -> str:
