@@ -81,7 +81,7 @@ def test_a_wrong_configuration_is_one_sentence_and_exit_code_2(
 
 def test_a_port_that_is_taken_is_said_without_a_traceback(gateway: Gateway, tmp_path: pathlib.Path) -> None:
     code, _, err = ran("serve", "--port", gateway.url.rpartition(":")[2], folder=tmp_path)
-    assert code == 1
+    assert code == 2
     assert "cannot listen on 127.0.0.1" in err
     assert "Traceback" not in err
 

@@ -12,6 +12,9 @@ from .banner import banner
 from .discover import Search
 
 
+WRONG_START = 2  # the exit code of a start that cannot be, as of a configuration that cannot be used
+
+
 def main(given: argparse.Namespace) -> int:
     overrides = {name: value for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None}
 
@@ -29,4 +32,4 @@ def main(given: argparse.Namespace) -> int:
         return run(search.added_to(config), load=read, announce=banner)
     except PortTaken as error:
         print(f"llmproxy: {error}; another port: llmproxy serve --port N", file=sys.stderr)
-        return 1
+        return WRONG_START

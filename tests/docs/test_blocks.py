@@ -84,6 +84,7 @@ def drawing(text: str) -> None:
 READ: dict[str, Callable[[str], object]] = {
     "python": ast.parse,
     "toml": tomllib.loads,
+    "yaml": str,  # other programs' files: no reader of it is among our dependencies
     "json": read_json,
     "bash": read_shell,
     "sh": read_shell,
