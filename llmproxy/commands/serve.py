@@ -11,7 +11,6 @@ from llmproxy.config import Config, load
 from .banner import banner
 from .discover import Search
 
-
 WRONG_START = 2  # the exit code of a start that cannot be, as of a configuration that cannot be used
 
 
