@@ -14,6 +14,7 @@ from .client import Client
 from .config import Config, ConfigError, Key, Provider
 from .errors import BadRequest
 from .fan import Fanned
+from .hedge import Hedged
 from .offers import Offers, Source
 from .reply import Opener, Reply
 from .resilience import Budget, FirstOf, Guarded, Limited, Retried
@@ -77,9 +78,11 @@ class Gateway:
     def _chain(self, targets: tuple[Target, ...], *, fan: bool) -> Opener:
         if len(targets) == 1:
             return self._opener(targets[0], fan=fan)
-        return FirstOf(
-            [(self._opener(one, fan=fan), one.model) for one in targets], attempts=self.config.limits.attempts
-        )
+        limits = self.config.limits
+        choices = [(self._opener(one, fan=fan), one.model) for one in targets]
+        if limits.hedge > 0:
+            return Hedged(choices, seconds=limits.hedge, attempts=limits.attempts)
+        return FirstOf(choices, attempts=limits.attempts)
 
     def _opener(self, target: Target, *, fan: bool) -> Opener:
         room = self.rooms[target.provider]
