@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from .chat import Chat, Trace
 from .errors import GatewayError, UpstreamError
@@ -39,7 +40,7 @@ class Hedged:
         finally:
             for racer in racers:
                 racer.task.cancel()
-            ends = (*(racer.task for racer in racers), *(racer.opened for racer in racers))
+            ends: list[asyncio.Future[Any]] = [*(one.task for one in racers), *(one.opened for one in racers)]
             await asyncio.gather(*ends, return_exceptions=True)  # whatever they end with has been told, or is too late
 
     async def _race(self, chat: Chat, racers: list[_Racer]) -> _Racer:
