@@ -109,7 +109,9 @@ class Relay:
         """A block of which some events need parsing: a stream's first and last ones, mostly."""
         at = begun = 0  # what lies between them is plain and goes out together
         while at < len(block):
-            stop = block.index(b"\n\n", at) + 2
+            stop = block.find(b"\n\n", at) + 2
+            if stop < 2:  # three line ends in a row: the last one is nobody's
+                break
             event = block[at:stop]
             if self._shape is not None and (text := self._shape.text_of(event)) >= 0:
                 self._fast_text += text
@@ -123,8 +125,8 @@ class Relay:
             at = begun = stop
         if begun < at:
             yield block[begun:at]
-        if rest:
-            self._events.keep(rest)
+        if left := block[at:] + rest:
+            yield from self._parse(left)
 
     def _collect(self, data: bytes) -> Iterable[bytes]:
         assert self._whole is not None
