@@ -9,7 +9,8 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from .chat import Chat
@@ -19,6 +20,8 @@ from .reply import Opener, Reply
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+Opening = AbstractAsyncContextManager[Reply]
 
 _BASE, _CAP = 0.25, 8.0  # seconds: exponential, with full jitter
 _LOADING = 0.5  # seconds between two looks at a provider that is starting up
@@ -55,25 +58,11 @@ class Retried:
         self._max_wait = max_wait
         self._sleep = sleep
 
-    @asynccontextmanager
-    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
-        self._budget.active += 1
-        begun = False
-        try:
-            async with self._inner.open(chat) as reply:
-                begun = True
-                yield reply
-        except UpstreamError as error:
-            if begun:
-                raise
-            failure = error
-        finally:
-            self._budget.active -= 1
-        if not begun:
-            async with AsyncExitStack() as stack:
-                yield await self._again(stack, chat, failure)
+    def open(self, chat: Chat) -> Opening:
+        return _Tried(self, self._inner, self._budget, chat)
 
-    async def _again(self, stack: AsyncExitStack, chat: Chat, first: UpstreamError) -> Reply:
+    async def again(self, chat: Chat, first: UpstreamError) -> tuple[Opening, Reply]:
+        """What a further attempt opened, after the first one failed. Raises the last attempt's failure."""
         chat.trace.failures.append(first.code or str(first.status))
         if not self._worth(first, chat):
             raise first
@@ -95,8 +84,9 @@ class Retried:
                 with attempt:
                     if attempt.retry_state.attempt_number == 1:
                         raise first  # it has happened already
+                    opening = self._inner.open(chat)
                     try:
-                        return await stack.enter_async_context(self._inner.open(chat))
+                        return opening, await opening.__aenter__()
                     except UpstreamError as error:
                         chat.trace.failures.append(error.code or str(error.status))
                         raise
@@ -134,6 +124,36 @@ class Retried:
         chat.trace.phase = "backing_off"
         chat.trace.wait = seconds
         await self._sleep(seconds)
+
+
+class _Tried(Opening):
+    """A first attempt, and if need be further ones; what is left is the one that answered."""
+
+    __slots__ = ("_budget", "_chat", "_of", "_opening")
+
+    def __init__(self, of: Retried, inner: Opener, budget: Budget, chat: Chat) -> None:
+        self._of = of
+        self._budget = budget
+        self._chat = chat
+        self._opening = inner.open(chat)
+
+    async def __aenter__(self) -> Reply:
+        self._budget.active += 1
+        try:
+            try:
+                return await self._opening.__aenter__()
+            except UpstreamError as failure:
+                self._opening, reply = await self._of.again(self._chat, failure)
+                return reply
+        except BaseException:
+            self._budget.active -= 1
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._budget.active -= 1
+        return await self._opening.__aexit__(kind, error, trace)
 
 
 def _failure(state: RetryCallState) -> BaseException | None:
@@ -261,23 +281,10 @@ class Guarded:
             return "closed"
         return "open" if self._clock() < self._until else "half_open"
 
-    @asynccontextmanager
-    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
-        probe = self._admit()
-        try:
-            async with self._inner.open(chat) as reply:
-                self._answered()
-                yield reply
-                self._row = 0
-        except UpstreamError as error:  # it did not answer, or broke in mid-answer
-            if error.blames and (probe or not self._opened):  # what was under way when it opened tells nothing new
-                self._failed()
-            raise
-        finally:
-            if probe:
-                self._probing = False
+    def open(self, chat: Chat) -> Opening:
+        return _Watched(self, self._inner, chat)
 
-    def _admit(self) -> bool:
+    def admit(self) -> bool:
         """Lets a call through; true if it is the one that probes. Raises BreakerOpen."""
         if not self._opened:
             return False
@@ -290,11 +297,23 @@ class Guarded:
             "This provider failed repeatedly and is left alone for a moment.", headers={"Retry-After": str(wait)}
         )
 
-    def _answered(self) -> None:
+    def answered(self) -> None:
+        """It began to answer."""
         self._opened = 0
         self._calls.append((self._clock(), True))
 
-    def _failed(self) -> None:
+    def finished(self) -> None:
+        """Its answer was whole."""
+        self._row = 0
+
+    def left(self) -> None:
+        """Whoever probed it has gone."""
+        self._probing = False
+
+    def failed(self, error: UpstreamError, *, probe: bool) -> None:
+        """It did not answer, or broke in mid-answer. What was under way when the breaker opened tells nothing new."""
+        if not error.blames or (self._opened and not probe):
+            return
         now = self._clock()
         self._row += 1
         self._calls.append((now, False))
@@ -306,3 +325,42 @@ class Guarded:
     def _bad_ratio(self, now: float) -> bool:
         recent = [good for at, good in self._calls if now - at <= self._settings.window]
         return len(recent) >= self._settings.samples and sum(recent) < self._settings.success * len(recent)
+
+
+class _Watched(Opening):
+    """One attempt under the eyes of a breaker."""
+
+    __slots__ = ("_breaker", "_opening", "_probe")
+
+    def __init__(self, breaker: Guarded, inner: Opener, chat: Chat) -> None:
+        self._breaker = breaker
+        self._opening = inner.open(chat)
+
+    async def __aenter__(self) -> Reply:
+        self._probe = self._breaker.admit()
+        try:
+            reply = await self._opening.__aenter__()
+        except BaseException as error:
+            self._over(error)
+            raise
+        self._breaker.answered()
+        return reply
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            quiet = await self._opening.__aexit__(kind, error, trace)
+        except BaseException as late:
+            self._over(late)
+            raise
+        self._over(error)
+        return quiet
+
+    def _over(self, error: BaseException | None) -> None:
+        if isinstance(error, UpstreamError):
+            self._breaker.failed(error, probe=self._probe)
+        elif error is None:
+            self._breaker.finished()
+        if self._probe:
+            self._breaker.left()
