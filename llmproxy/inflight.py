@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .chat import Chat, Trace, Usage
 from .errors import Cancelled, GatewayError
+from .ids import fresh_id
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Inflight:
         """The client's own id if no request has it, else an unguessable one."""
         if wanted and wanted not in self._running and not self._resumable(wanted):
             return wanted
-        return secrets.token_urlsafe(18)
+        return fresh_id()
 
     def start(self, id: str, owner: str, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
         """Starts the one task of a request. The caller awaits `.task`, or leaves it to us.

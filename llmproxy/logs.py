@@ -23,6 +23,7 @@ class Log:
     def __init__(self) -> None:
         self._settings = Logs()
         self._stream: TextIO = sys.stderr
+        self._sink: Sink | None = None
 
     def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
         """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
@@ -31,24 +32,30 @@ class Log:
 
     def __getattr__(self, name: str) -> Any:
         """`info`, `warning`, ...: taken from the real logger once, and found here from then on."""
-        made = _made(self._settings, self._stream)
+        self._sink = Sink(self._stream)
+        made = _made(self._settings, self._stream, self._sink)
         self.info, self.warning, self.error, self.log = made.info, made.warning, made.error, made.log
         return getattr(made, name)
+
+    def send(self) -> None:
+        """Writes what still waits: for the process's end."""
+        if self._sink is not None:
+            self._sink.send()
 
 
 log = Log()
 
 
-def _made(settings: Logs, stream: TextIO) -> FilteringBoundLogger:
+def _made(settings: Logs, stream: TextIO, sink: Any) -> FilteringBoundLogger:
     import structlog
 
     readable = settings.format == "text" or (settings.format == "auto" and stream.isatty())
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if readable else "iso", utc=not readable)
     last: Any = structlog.processors.JSONRenderer(serializer=_one_line)
-    factory: Any = structlog.BytesLoggerFactory(file=Sink(stream))  # type: ignore[arg-type]  # all of a file it needs
+    factory: Any = structlog.BytesLoggerFactory(file=sink)
     if readable:
         last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        factory = structlog.WriteLoggerFactory(file=Sink(stream))  # type: ignore[arg-type]  # the same
+        factory = structlog.WriteLoggerFactory(file=sink)
     level = structlog.make_filtering_bound_logger(_LEVELS[settings.level])
     structlog.configure([structlog.processors.add_log_level, stamp, last], wrapper_class=level, logger_factory=factory)
     logger: FilteringBoundLogger = structlog.get_logger().bind()

@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import stat
 from typing import TextIO
 
+LINGER = 0.05  # seconds: what a kill -9 can take
 PIECE = 4096  # bytes: a pipe that takes anything takes so much whole (PIPE_BUF)
 
 
 class Sink:
-    """A file for structlog's loggers, over a stream that may be a pipe with a sleeping reader, or with none."""
+    """A file for structlog's loggers, over a stream that may be a pipe with a sleeping reader, or with none.
+
+    While an event loop runs, lines wait up to LINGER for company: a system call for each costs more than making it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._poll = _poll(stream)
+        self._lines: list[bytes] = []
         self.dropped = 0
 
     def write(self, line: str | bytes) -> None:
-        if self.dropped and self._takes():
-            count, self.dropped = self.dropped, 0
-            self._put(b'{"event": "log_lines_dropped", "count": %d}\n' % count)
-        self._put(line.encode("utf-8", "replace") if isinstance(line, str) else line)
+        self._lines.append(line.encode("utf-8", "replace") if isinstance(line, str) else line)
+        if len(self._lines) > 1:
+            return  # the first one has seen to it
+        try:
+            asyncio.get_running_loop().call_later(LINGER, self.send)
+        except RuntimeError:  # no loop runs
+            self.send()
 
     def flush(self) -> None:
-        """Every line has gone, or is lost."""
+        """structlog calls it after every line; they go a little later."""
 
-    def _put(self, line: bytes) -> None:
+    def send(self) -> None:
+        """What waits goes out, or is lost."""
+        lines, self._lines = self._lines, []
+        if lines and self.dropped and self._takes():
+            count, self.dropped = self.dropped, 0
+            lines.insert(0, b'{"event": "log_lines_dropped", "count": %d}\n' % count)
+        batch = b""
+        for line in lines:
+            if len(batch) + len(line) > PIECE:
+                self._put(batch)
+                batch = b""
+            batch += line
+        self._put(batch)
+
+    def _put(self, batch: bytes) -> None:
         try:
-            for start in range(0, len(line), PIECE):
+            for start in range(0, len(batch), PIECE):
                 if not self._takes():
-                    self.dropped += 1
+                    self.dropped += batch.count(b"\n")
                     return
-                self._stream.buffer.write(line[start : start + PIECE])
+                self._stream.buffer.write(batch[start : start + PIECE])
                 self._stream.buffer.flush()
         except (OSError, ValueError):  # ValueError: the stream was closed
-            self.dropped += 1
+            self.dropped += batch.count(b"\n")
 
     def _takes(self) -> bool:
         return self._poll is None or any(events & select.POLLOUT for _, events in self._poll.poll(0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from ..blame import header_safe
 from ..config import Config, Key
 from ..errors import BadRequest, GatewayError
+from ..ids import fresh_id
 from ..logs import log
 from . import cors, faults
 from .door import shed
@@ -68,7 +68,7 @@ def _id(request: web.Request) -> str:
     """The client's own id if it is well-formed and free, else an unguessable one."""
     wanted = request.headers.get("X-Request-ID")
     if wanted is None:
-        return secrets.token_urlsafe(18)
+        return fresh_id()
     return request.app[INFLIGHT].free_id(wanted if _ID.fullmatch(wanted) else None)
 
 

@@ -58,7 +58,10 @@ def run(config: Config, *, load: Callable[[], Config], announce: Announce | None
 
 def _alone(process: Process) -> int:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(process.serve())
+        try:
+            return runner.run(process.serve())
+        finally:
+            log.send()
 
 
 def _together(config: Config, load: Callable[[], Config], announce: Announce | None) -> int:

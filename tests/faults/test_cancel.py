@@ -79,7 +79,7 @@ async def test_a_stop_reaches_the_provider_and_the_client(house: House, phase: P
     assert (ended["state"], ended["by"], ended["status"]) == ("cancelled", ender.by, ender.status)
     if phase.name != "loading":
         assert len(one.case.exchanges) == calls
-    logged = one.case.logged
+    logged = await one.case.noted()
     assert [(line["outcome"], line["by"]) for line in logged] == [("cancelled", ender.by)]
     assert one.case.id not in await house.running()
 
@@ -122,7 +122,7 @@ async def test_shutdown_ends_every_phase(
             if phase.receive_buffer is None:
                 _check_told(told, phase, 503, "server_shutting_down")
             assert b"[DONE]" not in told.body  # a reader that is too slow to be told is cut off, which is no end either
-            assert [(line["outcome"], line["by"]) for line in one.case.logged] == [("cancelled", "drain")]
+            assert [(line["outcome"], line["by"]) for line in await one.case.noted()] == [("cancelled", "drain")]
             assert not phase.asked or one.case.exchanges[-1].closed.is_set()
 
 
@@ -165,5 +165,5 @@ async def test_the_next_request_on_the_same_provider_gets_no_byte_of_a_cancelled
 async def test_usage_so_far_is_kept_and_said_to_be_an_estimate(house: House) -> None:
     async with asked(house, PHASES[4]) as one:
         await _cancel(one)
-    (line,) = one.case.logged
+    (line,) = await one.case.noted()
     assert (line["tokens_out"], line["estimated"]) == (1, True)

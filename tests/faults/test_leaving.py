@@ -207,4 +207,4 @@ async def test_shutdown_stops_the_detached_too(started: Started) -> None:
         await left(case, "detach", b'"one "')
         house.gateway.process.terminate()
         assert await asyncio.to_thread(house.gateway.process.wait, 10) == 0
-        assert [line["by"] for line in case.logged] == ["drain"]
+        assert [line["by"] for line in await case.noted()] == ["drain"]

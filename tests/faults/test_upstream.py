@@ -130,7 +130,7 @@ async def test_a_failure_is_told_with_its_status_and_code(house: House, fault: F
     seen = await case.answer()
     assert (seen.status, seen.whole) == (fault.status, True)
     _check_told(seen, fault)
-    assert len(case.logged) == 1
+    assert len(await case.noted()) == 1
     assert len(case.exchanges) == 1
 
 
