@@ -34,6 +34,7 @@ _NAME = 200  # characters of a code, a type or a parameter's name
 _TOO_LONG = 500  # characters of a text that was no JSON
 _KEYS = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{12,}|pplx-[A-Za-z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{20,})")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _OURS = frozenset(("message", "type", "param", "code"))
 
@@ -230,4 +231,5 @@ def _reset(text: str, now: float | None) -> list[float]:
 
 def header_safe(value: Any) -> str:
     """A value that may stand in a header: printable ASCII, no line ends, not long."""
-    return re.sub(r"[^\x20-\x7e]", "?", str(value))[:200]
+    text = str(value)
+    return (text if text.isascii() and text.isprintable() else _UNPRINTABLE.sub("?", text))[:200]

@@ -199,9 +199,9 @@ class Inflight:
             self._past.popitem(last=False)
         if not self._running:
             self._idle.set()
+        running.forget()
         if self._ended is not None:
             self._ended(running)
-        running.forget()
 
 
 def _told(error: BaseException | None) -> GatewayError | None:

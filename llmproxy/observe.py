@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _SWEEP = 0.05  # seconds a request may run before it is noted down as open
 _SERIES = 500
+_TOLD = (
+    "id", "face", "model", "provider", "provider_model", "attempts", "status", "ttft_ms", "duration_ms", "tokens_in", "tokens_out",
+)  # fmt: skip
 _OUTCOMES = {"completed": "ok", "cancelled": "cancelled", "failed": "failed"}
 
 
@@ -49,18 +52,19 @@ class Observer:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP, self._note_open)
 
     def ended(self, running: Running) -> None:
-        facts = _facts(running)
+        row = _row(running)
+        facts = _facts(running, row)
         log.info("request", **facts)
         totals = self.totals[self._label(facts)]
         totals.requests += 1
-        totals.retries += max(0, facts["attempts"] - 1)
-        totals.tokens_in += facts["tokens_in"] or 0
-        totals.tokens_out += facts["tokens_out"] or 0
-        totals.seconds += facts["duration_ms"] / 1000
-        totals.first_frame_seconds += (facts["ttft_ms"] or 0) / 1000
+        totals.retries += max(0, row["attempts"] - 1)
+        totals.tokens_in += row["tokens_in"] or 0
+        totals.tokens_out += row["tokens_out"] or 0
+        totals.seconds += row["duration_ms"] / 1000
+        totals.first_frame_seconds += (row["ttft_ms"] or 0) / 1000
         if self.store is not None:
             self._noted.discard(running.id)
-            self._put([running])
+            self.store().note(row)
 
     def _label(self, facts: dict[str, Any]) -> tuple[str, str, str]:
         """Names that clients may make up must not become series without bound."""
@@ -75,50 +79,31 @@ class Observer:
         fresh = [one for one in self.inflight if one.id not in self._noted]
         old = [one for one in fresh if now - one.started >= _SWEEP / 2]
         self._noted.update(one.id for one in old)
-        self._put(old)
+        if self.store is not None:
+            store = self.store()
+            for one in old:
+                store.note(_row(one))
         if len(old) < len(fresh):
             self.started()
 
-    def _put(self, those: Iterable[Running]) -> None:
-        from .store import Entry
 
-        if self.store is None:
-            return
-        store = self.store()
-        for one in those:
-            store.ledger.put(Entry(process=store.process, **_row(one)))
-
-
-def _facts(running: Running) -> dict[str, Any]:
-    """The log line: numbers and names, never a key, never what was said."""
-    trace, usage = running.trace, running.usage
-    tokens, estimated = running.tokens
-    code = running.error.code if running.error is not None else None
-    facts: dict[str, Any] = {
-        "id": running.id,
-        "face": running.face,
-        "model": running.model[:200],
-        "provider": trace.provider,
-        "provider_model": trace.model,
-        "attempts": trace.attempts,
-        "status": running.status,
-        "outcome": "truncated" if code == "upstream_truncated" else _OUTCOMES[running.state],
-        "stream": running.stream,
-        "ttft_ms": _ms(running.first_frame, running.started),
-        "duration_ms": _ms(running.ended, running.started) or 0.0,
-        "tokens_in": usage.prompt if usage is not None else None,
-        "tokens_out": tokens if tokens or usage is not None else None,
-    }
-    if estimated and tokens:
+def _facts(running: Running, row: dict[str, Any]) -> dict[str, Any]:
+    """The log line, of a request that has ended: numbers and names, never a key, never what was said."""
+    code = row["code"]
+    facts = {name: row[name] for name in _TOLD}
+    facts["outcome"] = "truncated" if code == "upstream_truncated" else _OUTCOMES[running.state]
+    facts["stream"] = running.stream
+    if row["usage_source"] == "estimated":
         facts["estimated"] = True
     if running.by:
-        facts["by"], facts["closed_ms"] = running.by, running.closed_ms
+        facts["by"], facts["closed_ms"] = running.by, row["closed_ms"]
     if code:
         facts["code"] = code
     if running.owner:
         facts["owner"] = running.owner
-    for name in ("failures", "dropped", "route"):
-        if value := getattr(trace, name):
+    trace = running.trace
+    for name, value in (("failures", trace.failures), ("dropped", trace.dropped), ("route", trace.route)):
+        if value:
             facts[name] = value
     return facts
 

@@ -13,6 +13,16 @@ from .errors import BadRequest
 
 _MAX_CHOICES = 128
 _MAX_STOPS = 64
+# What JSON's types become in Python; `logprobs` is a number where the old completions are asked for.
+_KINDS: dict[str, tuple[frozenset[type], str]] = {
+    "stream": (frozenset((bool,)), "true or false"),
+    "logprobs": (frozenset((bool, int)), "true or false"),
+    "stream_options": (frozenset((dict,)), "an object"),
+    "tools": (frozenset((list,)), "a list"),
+    "max_tokens": (frozenset((int, float)), "a number"),
+    "max_completion_tokens": (frozenset((int, float)), "a number"),
+    "n": (frozenset((int,)), "a whole number"),
+}
 
 
 def parse_body(raw: bytes) -> Json:
@@ -60,27 +70,18 @@ def parse_chat(
 
 
 def _check_common(body: Json) -> None:
-    for name in ("stream", "logprobs") if not isinstance(body.get("logprobs"), int) else ("stream",):
-        _check(body, name, (bool,), "true or false")
-    _check(body, "stream_options", (dict,), "an object")
-    _check(body, "tools", (list,), "a list")
+    for name, value in body.items():
+        if name in _KINDS and value is not None:
+            kinds, wanted = _KINDS[name]
+            if type(value) not in kinds:
+                raise BadRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
     for name in ("max_tokens", "max_completion_tokens"):
-        if _check(body, name, (int, float), "a number") and body[name] < 0:
+        if (body.get(name) or 0) < 0:
             raise BadRequest(f"`{name}` must not be negative.", param=name, code="integer_below_min_value")
-    if _check(body, "n", (int,), "a whole number") and not 1 <= body["n"] <= _MAX_CHOICES:
+    if (many := body.get("n")) is not None and not 1 <= many <= _MAX_CHOICES:
         raise BadRequest(f"`n` must be from 1 to {_MAX_CHOICES}.", param="n", code="invalid_value")
     if isinstance(body.get("stop"), list) and len(body["stop"]) > _MAX_STOPS:
         raise BadRequest(f"`stop` may have at most {_MAX_STOPS} entries.", param="stop", code="array_above_max_length")
-
-
-def _check(body: Json, name: str, kinds: tuple[type, ...], wanted: str) -> bool:
-    """Whether the member is there; raises BadRequest if it is of the wrong type."""
-    value = body.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise BadRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
-    return True
 
 
 def _check_messages(body: Json) -> None:

@@ -16,8 +16,8 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
     length = request.content_length
     if length is not None and length > limits.max_body:
         raise _too_large(limits.max_body)
-    if request.content.is_eof():  # it came with the head: no timer is needed
-        return await request.read()
+    if request.content.is_eof() and length is not None:  # it came with the head: there is nothing to wait for
+        return request.content.read_nowait()
     try:
         async with asyncio.timeout(limits.body_timeout):
             return await request.read()
@@ -30,6 +30,8 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
 def _check_type(request: web.Request) -> None:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise BadRequest("Compressed request bodies are not taken.", status=415, code="unsupported_content_encoding")
+    if request.headers.get("Content-Type") == "application/json":
+        return
     kind = request.content_type
     # A browser sends application/json across origins only after asking; form types it sends unasked.
     if "Content-Type" in request.headers and kind != "application/json" and not kind.endswith("+json"):

@@ -15,7 +15,8 @@ from aiohttp.http_exceptions import LineTooLong
 
 from ..config import Server
 from ..errors import BadRequest, GatewayError
-from .keys import CURRENT, INFLIGHT
+from ..inflight import Inflight
+from .keys import CURRENT
 
 NAME = "llmproxy"  # the Server header: versions are nobody's business
 # A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
@@ -167,16 +168,14 @@ class Door:
         return Connection(self, self._server, loop=asyncio.get_running_loop(), **self._options)
 
 
-def shed(request: web.Request) -> None:
+def shed(request: web.Request, most: int, inflight: Inflight) -> None:
     """Refuses what would be too much, before anything is spent on it. Raises GatewayError: 503 with Retry-After."""
     if request.path in _OPEN:
         return
     if getattr(request.protocol, "surplus", False):
         raise _overloaded("Too many connections are open.", {"Connection": "close"})
-    if request.method == "POST" and request.path.endswith(_ASKING):
-        most = request.app[CURRENT].config.server.max_in_flight
-        if len(request.app[INFLIGHT]) >= most:
-            raise _overloaded("Too many requests are being answered.", {})
+    if len(inflight) >= most and request.method == "POST" and request.path.endswith(_ASKING):
+        raise _overloaded("Too many requests are being answered.", {})
 
 
 async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from hmac import compare_digest
 from urllib.parse import urlsplit
 
@@ -31,10 +32,12 @@ _PAGE = ("/v1", "/chat", "/threads", "/api", "/metrics")  # what is not below th
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The only middleware."""
+    app = request.app
     request[REQUEST_ID] = _id(request)
     try:
-        shed(request)
-        request[CALLER] = _admit(request)
+        current = app[CURRENT]
+        shed(request, current.config.server.max_in_flight, app[INFLIGHT])
+        request[CALLER] = _admit(request, current.config)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or faults.response(error, request.get(TRACE))
@@ -72,8 +75,7 @@ def _id(request: web.Request) -> str:
     return request.app[INFLIGHT].free_id(wanted if _ID.fullmatch(wanted) else None)
 
 
-def _admit(request: web.Request) -> Key:
-    config = request.app[CURRENT].config
+def _admit(request: web.Request, config: Config) -> Key:
     peers = request.app[PEERS]
     if peers is not None and (key := peers.caller(request)) is not None:
         return key
@@ -125,11 +127,10 @@ def _check_form(request: web.Request) -> None:
 def _check_host(request: web.Request, config: Config) -> None:
     """A name that is not ours is a page that had its own name point here (DNS rebinding)."""
     hosts = request.headers.getall("Host", [])
-    found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-    if found is None or int(found[2] or 0) > 65535:
+    name = _named(hosts[0]) if len(hosts) == 1 else None
+    if name is None:
         raise BadRequest("The Host header is missing or wrong.", code="invalid_host")
     server = config.server
-    name = found[1].lower()
     if name in _LOOPBACK or name == server.host or name in server.allowed_hosts or "*" in server.allowed_hosts:
         return
     if server.keys and not server.allowed_hosts:  # a key is asked for: a page that does not know it gains nothing
@@ -139,6 +140,13 @@ def _check_host(request: web.Request, config: Config) -> None:
         status=421,
         code="unknown_host",
     )
+
+
+@lru_cache(64)
+def _named(host: str) -> str | None:
+    """The name in a Host header, lower-case; None if it is not one."""
+    found = _HOST.fullmatch(host)
+    return found[1].lower() if found is not None and int(found[2] or 0) <= 65535 else None
 
 
 def _check_origin(request: web.Request, config: Config) -> None:

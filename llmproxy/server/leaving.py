@@ -12,13 +12,14 @@ from .follow import LEAVING
 from .keys import CURRENT, INFLIGHT, caller
 
 HEADER = "X-LLMProxy-On-Disconnect"
+_WISHES = get_args(OnDisconnect)
 
 
 def leaving(request: web.Request) -> OnDisconnect:
     """The client's wish, else the config's. Raises GatewayError if it may not be granted: 403, or 429 if too many go on."""
     limits = request.app[CURRENT].config.limits
     wanted = request.headers.get(HEADER, limits.on_disconnect)
-    if wanted not in get_args(OnDisconnect):
+    if wanted not in _WISHES:
         raise BadRequest(f"{HEADER} is cancel, drain or detach.", param=HEADER, code="invalid_header")
     if wanted == "cancel":
         return "cancel"

@@ -6,10 +6,10 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from . import alive, ledger, messages, threads
 from .db import Damaged, NotFound, StoreError, connect
@@ -62,6 +62,10 @@ class Store:
             await self._writer.submit(_nothing)
             self._there = True
         return await self._reader.submit(job, *args, **kwargs)
+
+    def note(self, row: Mapping[str, Any]) -> None:
+        """Puts a request's row, all of an Entry but the process, into the ledger."""
+        self.ledger.put(Entry(process=self.process, **row))
 
     async def close(self) -> None:
         """Writes what waits, then closes the file."""
