@@ -18,7 +18,7 @@ from llmproxy.errors import Cancelled, Dropped, GatewayError, Truncated
 from llmproxy.inflight import Inflight, Running
 from llmproxy.observe import Observer
 from llmproxy.reply import Reply
-from llmproxy.store import Store
+from llmproxy.store import Entry, Store
 from tests.core.kit import chat
 from tests.core.openers import Counted, settled
 
@@ -279,7 +279,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 async def observed(work: Any, **trace: Any) -> tuple[Observer, list[Any]]:
     """A request that has ended, and the ledger's rows."""
     rows: list[Any] = []
-    store = SimpleNamespace(ledger=SimpleNamespace(put=rows.append), process="p")
+    store = SimpleNamespace(note=lambda row: rows.append(Entry(process="p", **row)))
     observer = Observer(lambda: cast(Store, store))
     inflight = observer.inflight = Inflight(ended=observer.ended)
     question = chat()
