@@ -9,7 +9,8 @@ from operator import itemgetter
 _PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = rb'["\\/bfnrt]|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|' + _PAIR
 _TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:%b)[^"\\\x00-\x1f]*)*' % _ESCAPED
-_STRING = re.compile(_TEXT)
+_BEGIN = re.compile(_TEXT)
+_STRING = re.compile(_TEXT).fullmatch
 # The texts of a block, one NUL between two; with padding, a \x01 between a text and its padding. JSON has neither in a string.
 _TEXTS = re.compile(rb"%b(?:\x00%b)*" % (_TEXT, _TEXT)).fullmatch
 _PADDED = re.compile(rb"%b\x01%b(?:\x00%b\x01%b)*" % (_TEXT, _TEXT, _TEXT, _TEXT)).fullmatch
@@ -26,26 +27,27 @@ class Shape:
     breaks the shape, and the block is parsed.
     """
 
-    __slots__ = ("_before", "_inside", "_middle", "_rest")
+    __slots__ = ("_before", "_inside", "_least", "_middle", "_rest")
 
     def __init__(self, before: bytes, middle: bytes, end: bytes) -> None:
         self._before = before
         self._middle = middle  # between text and padding; empty if there is no padding
         self._rest = end + b"\n\n"
+        self._least = len(before) + len(self._rest)
         self._inside = itemgetter(slice(len(before), -len(end)))
 
     @classmethod
     def learn(cls, data: bytes, key: str) -> Shape | None:
         """The shape of an event with this `data`, whose text is the string of the first member `key`."""
         before, sign, rest = data.partition(b'"%s":"' % key.encode())
-        text = _STRING.match(rest)
+        text = _BEGIN.match(rest)
         if not sign or text is None or rest[text.end() : text.end() + 1] != b'"':
             return None
         start = b"data: " + before + sign
         middle, padded, end = rest[text.end() :].partition(_SIGN)
         if not padded:
             return cls(start, b"", middle)
-        padding = _STRING.match(end)
+        padding = _BEGIN.match(end)
         return cls(start, middle + padded, end[padding.end() :] if padding is not None else end)
 
     def text_in(self, block: bytes) -> int:
@@ -55,7 +57,7 @@ class Shape:
         block, every event has this shape. It is the fastest way there is, as no step of it is Python's.
         """
         before, rest = self._before, self._rest
-        if len(block) < 2 * (len(before) + len(rest)):  # no room for two
+        if len(block) < 2 * self._least:  # no room for two
             return self.text_of(block)
         if b"\x00" in block or b"\x01" in block or not (block.isascii() or _is_utf8(block)):
             return -1
@@ -80,21 +82,16 @@ class Shape:
 
     def text_of(self, event: bytes) -> int:
         """The same of one event with its blank line."""
-        if not event.startswith(self._before) or not (event.isascii() or _is_utf8(event)):
+        if len(event) < self._least or not (event.startswith(self._before) and event.endswith(self._rest)):
             return -1
-        start = len(self._before)
-        end = self._string(event, start)
-        length = end - start
+        if not (event.isascii() or _is_utf8(event)):
+            return -1
+        text = event[len(self._before) : -len(self._rest)]
         if self._middle:
-            if not event.startswith(self._middle, end):
+            text, padded, padding = text.partition(self._middle)
+            if not padded or _STRING(padding) is None:
                 return -1
-            end = self._string(event, end + len(self._middle))
-        return length if event[end:] == self._rest else -1
-
-    def _string(self, event: bytes, at: int) -> int:
-        """Where the string that begins here ends; `at` itself for an empty one."""
-        found = _STRING.match(event, at)
-        return found.end() if found is not None else at
+        return len(text) if _STRING(text) is not None else -1
 
 
 def _is_utf8(data: bytes) -> bool:
