@@ -89,6 +89,10 @@ class Relay:
 
     def _look(self, data: bytes) -> Iterable[bytes]:
         """The pass-through: plain events go on as they are, as many in one piece as stand together."""
+        shape = self._shape
+        if shape is not None and data.endswith(b"\n\n") and self._events.between and (text := shape.text_in(data)) >= 0:
+            self._fast_text += text
+            return (data,)
         if not self._events.between:
             held = self._events.take()
             if not held:
@@ -97,8 +101,8 @@ class Relay:
         cut = data.rfind(b"\n\n") + 2
         if cut < 2 or b"\r" in data:
             return self._parse(data)
-        block = data if cut == len(data) else data[:cut]
-        if self._shape is None or (text := self._shape.text_in(block)) < 0:
+        block = data[:cut]
+        if shape is None or (text := shape.text_in(block)) < 0:
             return self._walk(block, data[cut:])
         self._fast_text += text
         if cut < len(data):
