@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import repeat
 from operator import itemgetter
 
 # Between the quotes of a JSON string. Surrogates come in pairs: half of one is nothing that could be written as UTF-8.
@@ -15,8 +16,7 @@ _STRING = re.compile(_TEXT).fullmatch
 _TEXTS = re.compile(rb"%b(?:\x00%b)*" % (_TEXT, _TEXT)).fullmatch
 _PADDED = re.compile(rb"%b\x01%b(?:\x00%b\x01%b)*" % (_TEXT, _TEXT, _TEXT, _TEXT)).fullmatch
 _PADDING = re.compile(rb"\x01[^\x00]*")
-_UNMARKED = bytes(range(2, 256))  # all but what stands between texts
-_HARMLESS = bytes(set(range(32, 256)) - set(b'"\\')) + b"\x00\x01"  # what needs no closer look
+_HARMLESS = bytes(set(range(32, 256)) - set(b'"\\'))  # what may stand anywhere in a string
 _SIGN = b'"obfuscation":"'  # OpenAI's random padding, the one other thing that differs from event to event
 
 
@@ -27,11 +27,12 @@ class Shape:
     breaks the shape, and the block is parsed.
     """
 
-    __slots__ = ("_before", "_inside", "_least", "_middle", "_rest")
+    __slots__ = ("_before", "_inside", "_least", "_middle", "_quotes", "_rest")
 
     def __init__(self, before: bytes, middle: bytes, end: bytes) -> None:
         self._before = before
         self._middle = middle  # between text and padding; empty if there is no padding
+        self._quotes = b'"' * middle.count(b'"')
         self._rest = end + b"\n\n"
         self._least = len(before) + len(self._rest)
         self._inside = itemgetter(slice(len(before), -len(end)))
@@ -67,18 +68,24 @@ class Shape:
             return -1
         if not (block.startswith(before) and block.startswith(whole, len(before)) and block.endswith(rest)):
             return -1
-        return self._length(b"\x00".join(texts), len(texts))
+        return self._length(texts)
 
-    def _length(self, texts: bytes, count: int) -> int:
-        """Of so many texts without their paddings; -1 if they are anything but texts with their paddings."""
+    def _length(self, texts: list[bytes]) -> int:
+        """Of all of them, their paddings left out; -1 if they are anything but texts, with paddings if there are any."""
+        count, joined = len(texts), b"\x00".join(texts)
+        if joined.translate(None, _HARMLESS) != b"\x00".join([self._quotes] * count):
+            return self._length_escaped(joined, count)
         if not self._middle:
-            plain = not texts.translate(None, _HARMLESS) or _TEXTS(texts)
-            return len(texts) - count + 1 if plain else -1
-        texts = b"\x01".join(texts.split(self._middle))
-        if texts.translate(None, _UNMARKED) != b"\x01\x00" * (count - 1) + b"\x01":
+            return len(joined) - count + 1
+        if joined.count(self._middle) != count:
             return -1
-        plain = not texts.translate(None, _HARMLESS) or _PADDED(texts)
-        return len(_PADDING.sub(b"", texts)) - count + 1 if plain else -1
+        return sum(map(bytes.find, texts, repeat(b'"')))  # a text ends where its first quote stands
+
+    def _length_escaped(self, joined: bytes, count: int) -> int:
+        if not self._middle:
+            return len(joined) - count + 1 if _TEXTS(joined) else -1
+        joined = joined.replace(self._middle, b"\x01")
+        return len(_PADDING.sub(b"", joined)) - count + 1 if _PADDED(joined) else -1
 
     def text_of(self, event: bytes) -> int:
         """The same of one event with its blank line."""
