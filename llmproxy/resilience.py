@@ -6,6 +6,7 @@ Nothing here sees an answer that has begun: entering an opener is all that is re
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,17 +25,49 @@ _BASE, _CAP = 0.25, 8.0  # seconds: exponential, with full jitter
 _LOADING = 0.5  # seconds between two looks at a provider that is starting up
 
 
-class Budget:
-    """Retries in flight, held to a share of what is in flight at all, so that a struggling provider is not finished off."""
+class Clock(Protocol):
+    """Seconds that only ever grow."""
 
-    def __init__(self, share: float, least: int = 3) -> None:
+    def __call__(self) -> float: ...
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Budget:
+    """Retries held to a share of the requests of late, so that a struggling provider is not finished off.
+
+    Both are counts that fade: of what was `window` seconds ago a third is left. Requests are counted as they come, not
+    those in flight: answers that stream for minutes would allow a storm of retries of quick failures.
+    """
+
+    def __init__(self, share: float, *, least: float = 10, window: float = 10.0, clock: Clock = _loop_time) -> None:
+        """`least`: retries that are allowed however few requests there are."""
         self._share = share
         self._least = least
-        self.active = 0
-        self.retrying = 0
+        self._window = window
+        self._clock = clock
+        self._requests = self._retries = self._seen = 0.0
+
+    def asked(self) -> None:
+        """A request has come."""
+        self._fade()
+        self._requests += 1
 
     def allows(self) -> bool:
-        return self.retrying < max(self._least, int(self._share * self.active))
+        """Whether one more retry is within the budget; if so, it is counted."""
+        self._fade()
+        allowed = round(self._retries) + 1 <= max(self._least, self._share * self._requests)
+        self._retries += allowed
+        return allowed
+
+    def _fade(self) -> None:
+        now = self._clock()
+        left = math.exp((self._seen - now) / self._window)
+        self._requests *= left
+        self._retries *= left
+        self._seen = now
 
 
 class Retried:
@@ -57,7 +90,7 @@ class Retried:
 
     @asynccontextmanager
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
-        self._budget.active += 1
+        self._budget.asked()
         begun = False
         try:
             async with self._inner.open(chat) as reply:
@@ -67,8 +100,6 @@ class Retried:
             if begun:
                 raise
             failure = error
-        finally:
-            self._budget.active -= 1
         if not begun:
             async with AsyncExitStack() as stack:
                 yield await self._again(stack, chat, failure)
@@ -76,9 +107,6 @@ class Retried:
     async def _again(self, stack: AsyncExitStack, chat: Chat, first: UpstreamError) -> Reply:
         chat.trace.failures.append(first.code or str(first.status))
         if not self._worth(first, chat):
-            raise first
-        if not self._budget.allows():
-            first.headers["x-should-retry"] = "false"  # it is struggling: nobody's retries help now
             raise first
         from tenacity import AsyncRetrying, retry_if_exception  # 100 ms to import, for the day something fails
 
@@ -89,7 +117,6 @@ class Retried:
             sleep=lambda seconds: self._back_off(chat, seconds),
             reraise=True,
         )
-        self._budget.retrying += 1
         try:
             async for attempt in attempts:
                 with attempt:
@@ -104,8 +131,6 @@ class Retried:
             if self._worth(error, chat):  # we would have gone on: the client must not multiply our tries
                 error.headers["x-should-retry"] = "false"
             raise
-        finally:
-            self._budget.retrying -= 1
         raise first  # not reached: tenacity either returns or raises
 
     def _worth(self, error: UpstreamError, chat: Chat) -> bool:
@@ -121,7 +146,7 @@ class Retried:
     def _spent(self, error: BaseException | None, attempts: int) -> bool:
         if isinstance(error, UpstreamError) and error.keeps_waiting:
             return False  # the deadline ends it
-        return attempts > self._retries
+        return attempts > self._retries or not self._budget.allows()
 
     def _pause(self, error: BaseException | None, attempts: int) -> float:
         if isinstance(error, UpstreamError) and error.keeps_waiting:
@@ -234,20 +259,16 @@ class Limited:
             chat.trace.position = position
 
 
-class Clock(Protocol):
-    def __call__(self) -> float: ...
-
-
 class Guarded:
     """A breaker: a provider that keeps failing is left alone for a while, then one request probes it.
 
     A client's mistake, a full quota and a cancel never count; a 429 is not a failure of the provider.
     """
 
-    def __init__(self, inner: Opener, settings: Breaker, *, clock: Clock | None = None) -> None:
+    def __init__(self, inner: Opener, settings: Breaker, *, clock: Clock = _loop_time) -> None:
         self._inner = inner
         self._settings = settings
-        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._clock = clock
         self._row = 0  # failures since the last answer that was whole
         self._calls: deque[tuple[float, bool]] = deque(maxlen=1000)
         self._until = 0.0

@@ -141,7 +141,7 @@ class Limits:
     retries: int = 2  # further tries of one provider
     attempts: int = 6  # over all providers of a chain
     hedge: float = 0.0  # seconds without a first frame until the next of a chain is asked too; 0 is never
-    retry_budget: float = 0.2  # retries per request in flight, once there are more than a few
+    retry_budget: float = 0.2  # retries per request of the last ten seconds or so, beyond ten that are always allowed
     max_retry_after: float = 20.0  # longer waits are passed on to the client
     ping: float = 15.0  # seconds of silence in a stream until a comment is sent; 0 is never
     early_ping: float = 0.0  # seconds without a first frame until the status is committed and pinged; 0 is never

@@ -492,7 +492,7 @@ async def test_f77_a_flapping_provider_is_not_stormed(started: Started) -> None:
         cases = [house.case("p", down) for _ in range(60)]
         await asyncio.gather(*(case.answer() for case in cases))
         asked = sum(len(case.exchanges) for case in cases)
-        assert asked <= 60 * 1.7, "three at a time may retry, and a fifth of what is in flight"
+        assert 60 < asked <= 60 * 1.2, "a fifth of the traffic"
 
 
 async def test_f78_when_all_are_down_the_refusal_is_fast_and_the_recovery_too(started: Started) -> None:
