@@ -77,10 +77,13 @@ async def test_a_stop_reaches_the_provider_and_the_client(house: House, phase: P
         if ender.code is not None:
             _check_told(await one.wire.answer(), phase, ender.status, ender.code)
     assert (ended["state"], ended["by"], ended["status"]) == ("cancelled", ender.by, ender.status)
+    assert ended["closed_ms"] >= 0, "how long it took is known, whoever stopped it"
     if phase.name != "loading":
         assert len(one.case.exchanges) == calls
     logged = one.case.logged
-    assert [(line["outcome"], line["by"]) for line in logged] == [("cancelled", ender.by)]
+    assert [(line["outcome"], line["by"], line["closed_ms"]) for line in logged] == [
+        ("cancelled", ender.by, ended["closed_ms"])
+    ]
     assert one.case.id not in await house.running()
 
 
