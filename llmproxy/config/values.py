@@ -126,11 +126,14 @@ class Server:
     max_body: int = 64 * 1024 * 1024
     max_connections: int = 2000
     max_in_flight: int = 1000
+    max_lag: float = 2.0  # seconds by which the event loop may be late, all the time; 0 is any
+    max_memory: int = 0  # resident bytes of one process; 0: nine tenths of the container's memory, if it has a limit
     header_timeout: float = 15.0
     body_timeout: float = 30.0
     drain_delay: float = 0.0  # seconds of not-ready while still accepting
     drain_timeout: float = 20.0
     workers: int = 1
+    loop: Literal["auto", "asyncio"] = "auto"  # uvloop if it is installed, or never
     page: bool = True
     discover: bool = True  # look for model servers on this machine at the start
 

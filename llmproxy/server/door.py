@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from ..config import Server
 from ..errors import BadRequest, GatewayError
-from .keys import CURRENT, INFLIGHT
+from .keys import CURRENT, INFLIGHT, PRESSURE
 
 NAME = "llmproxy"  # the Server header: versions are nobody's business
 # A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
@@ -174,9 +174,11 @@ def shed(request: web.Request) -> None:
     if getattr(request.protocol, "surplus", False):
         raise _overloaded("Too many connections are open.", {"Connection": "close"})
     if request.method == "POST" and request.path.endswith(_ASKING):
-        most = request.app[CURRENT].config.server.max_in_flight
-        if len(request.app[INFLIGHT]) >= most:
+        inside = len(request.app[INFLIGHT])
+        if inside >= request.app[CURRENT].config.server.max_in_flight:
             raise _overloaded("Too many requests are being answered.", {})
+        if inside and (reason := request.app[PRESSURE].refusal):  # one at a time is always taken
+            raise _overloaded(reason, {})
 
 
 async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:

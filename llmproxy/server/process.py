@@ -19,7 +19,7 @@ from aiohttp import web
 from ..config import Config, ConfigError
 from ..gateway import Gateway
 from ..logs import log
-from . import watch, workers
+from . import pressure, watch, workers
 from .app import build
 from .door import VANISHED, Door
 from .folder import folder
@@ -57,7 +57,7 @@ def run(config: Config, *, load: Callable[[], Config], announce: Announce | None
 
 
 def _alone(process: Process) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(process.config.server.loop)) as runner:
         return runner.run(process.serve())
 
 
@@ -71,8 +71,8 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
         ).run()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if os.environ.get("LLMPROXY_LOOP") == "asyncio":
+def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if wanted == "asyncio":
         return None
     try:
         import uvloop
@@ -86,7 +86,7 @@ class Process:
         self, config: Config, load: Callable[[], Config], announce: Announce | None, place: workers.Place | None = None
     ) -> None:
         self._place = place
-        self._config = config
+        self.config = config
         self._load = load
         self._announce = announce
         self._stop = asyncio.Event()
@@ -95,7 +95,7 @@ class Process:
         self._looking: asyncio.TimerHandle | None = None
 
     async def serve(self) -> int:
-        config = self._config
+        config = self.config
         gateway = Gateway.build(config)
         store = _store(config)
         app = build(config, gateway, store, Peers(self._place) if self._place is not None else None)
@@ -114,7 +114,7 @@ class Process:
             gc.enable()
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
-            with watch.running(app), door.watched():
+            with watch.running(app), door.watched(), pressure.watching(app):
                 await self._stop.wait()
                 return await self._drain(app, door)
         finally:
@@ -132,8 +132,8 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload, app[CURRENT])
-        if self._config.source:
-            self._look(app[CURRENT], _changed(self._config.source))
+        if self.config.source:
+            self._look(app[CURRENT], _changed(self.config.source))
 
     def _told_to_stop(self) -> None:
         if self._stop.is_set():
@@ -168,7 +168,7 @@ class Process:
 
     def _look(self, current: Current, seen: float) -> None:
         """A changed file is a new config, as SIGHUP is."""
-        changed = _changed(self._config.source)
+        changed = _changed(self.config.source)
         if changed != seen:
             self._reload(current)
         self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look, current, changed)
