@@ -26,6 +26,14 @@ function steady(table: HTMLTableElement): void {
   }
 }
 
+/** Blocks out of sight cost nothing, part by part: the browser watches each part, so there must not be one for every block. */
+const PART_BLOCKS = 12;
+const HEADING = /^H\d$/;
+
+function full(part: Element): boolean {
+  return part.children.length >= PART_BLOCKS && !HEADING.test(part.lastElementChild?.tagName ?? '');
+}
+
 const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
 
 /** A half-written token, closed so that it shows no loose stars and brackets. */
@@ -58,6 +66,7 @@ export class Painter {
   }
 
   cite(citations: Citation[]): void {
+    if (citations === this.#citations) return;
     this.#citations = citations;
     cite(this.host, citations);
   }
@@ -93,14 +102,24 @@ export class Painter {
     const fragment = enhance(sanitised(html(growing ? mended(token, this.#blocks.links) : [token])), growing);
     if (this.#citations.length) cite(fragment, this.#citations);
     const nodes = joins ? this.#join(fragment) : [...fragment.childNodes];
-    if (!joins) this.host.append(fragment);
+    if (!joins) this.#part().append(fragment);
     return nodes;
+  }
+
+  /** Where the next block goes. */
+  #part(): Element {
+    const last = this.host.lastElementChild;
+    if (last && !full(last)) return last;
+    const part = document.createElement('div');
+    part.className = 'part';
+    this.host.append(part);
+    return part;
   }
 
   #placeCode(token: Tokens.Code, growing: boolean): ChildNode[] {
     if (!this.#code) {
       this.#code = new CodeView();
-      this.host.append(this.#code.element);
+      this.#part().append(this.#code.element);
     }
     this.#code.update(token.text, token.lang ?? '', !growing);
     return [];
@@ -108,7 +127,7 @@ export class Painter {
 
   /** Moves list items or table rows into the list or table that is there. */
   #join(fragment: DocumentFragment): ChildNode[] {
-    const into = this.host.lastElementChild;
+    const into = this.host.lastElementChild?.lastElementChild;
     const list = fragment.querySelector(':scope > ul, :scope > ol');
     const target = list ? into : into?.querySelector('table');
     const nodes = [...(list ? list.childNodes : fragment.querySelectorAll('tbody'))];
