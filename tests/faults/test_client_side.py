@@ -63,7 +63,7 @@ async def test_f10_leaving_in_the_tick_of_completion_gives_one_end(house: House)
     await house.quiet()
 
 
-async def test_f12_readers_that_stop_are_left_and_cost_little(started: Started) -> None:
+async def test_f12_f18_readers_that_stop_are_left_and_cost_little(started: Started) -> None:
     async with started(limits="slow_reader = 0.5") as house:
         await house.case("p", BRIEF).answer()  # what is loaded for a first request is not theirs
         before = house.memory
