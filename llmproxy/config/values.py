@@ -170,6 +170,8 @@ class Storage:
     dir: str = ""  # empty: the platform's data directory for llmproxy
     enabled: bool = True
     ledger_days: int = 30
+    tape_bytes: int = 64 * 1024 * 1024  # of threads' answers, event by event, for resuming; 0 keeps none
+    tape_hours: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)

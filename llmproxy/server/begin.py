@@ -34,14 +34,14 @@ def checked_chat(request: web.Request, body: Json) -> Chat:
 
 
 async def answer(
-    request: web.Request, chat: Chat, record: Record, opening: Opening, leaving: OnDisconnect
+    request: web.Request, chat: Chat, record: Record, opening: Opening, leaving: OnDisconnect, **note: str
 ) -> web.StreamResponse:
-    """Starts a detached request, and gives its first reader what it says."""
+    """Starts a detached request, and gives its first reader what it says. `note`: further members of Running.note."""
     inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
-    detached = Detached(record, opening, Tape(limits.tape_bytes))
+    detached = Detached(record, opening, Tape(limits.tape_bytes, shelf=record.shelf))
     running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
     running.tape = detached.tape
-    running.note[LEAVING] = leaving
+    running.note |= {LEAVING: leaving, **note}
     running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
     return await follow(request, running, 0)
 

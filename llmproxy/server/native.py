@@ -6,13 +6,17 @@ from aiohttp import web
 
 from llmproxy.asking import chat_body, questions
 from llmproxy.errors import BadRequest
+from llmproxy.store import NotFound, threads
+from llmproxy.tape import Gone
 
 from . import thread_answer
 from .begin import answer, checked_chat, read_body, stop
 from .detached import Unkept
-from .follow import follow, found, position
-from .keys import CURRENT, caller
+from .follow import follow, position, replay
+from .keys import CURRENT, INFLIGHT, STORE, caller, owner
 from .leaving import leaving
+from .shelf import recalled
+from .thread_answer import THREAD
 
 
 def routes() -> list[web.RouteDef]:
@@ -43,4 +47,19 @@ async def chat_cancel(request: web.Request) -> web.Response:
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    return await follow(request, found(request, request.match_info["id"]), position(request))
+    """Continues a request's events: from memory, or those of a thread's answer from the database.
+
+    Somebody else's is not found either: the answer is the same.
+    """
+    id, whose, after = request.match_info["id"], owner(request), position(request)
+    running = request.app[INFLIGHT].get(id, whose)
+    if running is not None and THREAD in running.note:
+        await request.app[STORE]().read(threads.present, whose, running.note[THREAD])
+    if running is not None and running.tape is not None:
+        return await follow(request, running, after)
+    tape = await recalled(request, id, after)
+    if tape is not None:
+        return await replay(request, id, tape, after)
+    if running is not None:
+        raise Gone(None)
+    raise NotFound("There is no such request.", code="request_not_found")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -22,7 +23,6 @@ from ..logs import log
 from . import pressure, watch, workers
 from .app import build
 from .door import VANISHED, Door
-from .folder import folder
 from .keys import CURRENT, INFLIGHT, Current
 from .peers import Peers
 
@@ -244,6 +244,8 @@ def _store(config: Config) -> Callable[[], Store]:
     def opened() -> Store:
         from ..store import Store
 
-        return Store(folder(config) if config.storage.enabled else None, config.storage.ledger_days)
+        kept = config.storage
+        folder = Path(kept.dir) if kept.enabled else None
+        return Store(folder, kept.ledger_days, tape_bytes=kept.tape_bytes, tape_hours=kept.tape_hours)
 
     return opened

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -16,13 +17,20 @@ from llmproxy.config import Key
 from llmproxy.errors import BadRequest, Cancelled
 from llmproxy.gateway import Gateway
 from llmproxy.inflight import Inflight, Running
-from llmproxy.store import Store, StoreError, messages, threads
+from llmproxy.reply import Reply
+from llmproxy.store import Store, StoreError, messages, tapes, threads
 from llmproxy.store.messages import Ask, Ended
 
 from .begin import answer, checked_chat
+from .checkpoints import Pieces
 from .detached import Begun, Tell
 from .keys import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
+from .shelf import Shelf
 
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+THREAD = "thread"  # in Running.note: the thread that it answers in
 TITLE_MODEL = "title"  # the alias that thinks of titles, where the config has one
 TITLE_SECONDS = 30.0
 TITLE_CHARACTERS = 2000  # of the question, as far as a title needs it
@@ -41,9 +49,14 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
     chat = checked_chat(request, chat_body(given, asked, current.config, thread))
     place = Place(store, owner(request), thread_id)
     titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
-    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles)
+    shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
+    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
     gateway = current.gateway
-    return await answer(request, chat, record, lambda chat: gateway.open(chat, gateway.route(chat, key)), "detach")
+
+    def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
+        return gateway.open(chat, gateway.route(chat, key))
+
+    return await answer(request, chat, record, opening, "detach", **{THREAD: thread_id})
 
 
 def _what(given: Json, request_id: str, process: str) -> Ask:
@@ -81,6 +94,7 @@ class ThreadRecord:
     what: Ask
     chat: Chat
     titles: Titles
+    shelf: Shelf | None = None
 
     async def begin(self, tell: Tell) -> Begun:
         place = self.place
@@ -90,17 +104,33 @@ class ThreadRecord:
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
         title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
         if asked.untitled and self.what.content is not None:
-            self.titles.think(messages.text_of(self.what.content), tell)
+            self.titles.think(messages.named_by(self.what.content), tell)
         return Begun(chat, init, asked.before, title)
 
-    def grow(self, text: str, reasoning: str) -> None:
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None:
         # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
+        store, id = self.place.store, self.what.answer_id
         with suppress(StoreError):
-            growing = self.place.store.write(messages.checkpoint, self.what.answer_id, text, reasoning)
+            growing = store.write(_grow, id, text, reasoning, pieces, store.tape_bytes)
             growing.add_done_callback(asyncio.Future.exception)
+            if self.shelf is not None:
+                self.shelf.writing = growing
+            return growing
+        return None
 
     async def end(self, ended: Ended) -> None:
-        await self.place.store.write(messages.end, self.what.answer_id, ended, time.time())
+        store = self.place.store
+        await store.write(_end, self.what.answer_id, ended, store.tape_bytes)
+
+
+def _grow(db: Connection, id: str, text: str, reasoning: str, pieces: Pieces, room: int) -> None:
+    messages.checkpoint(db, id, text, reasoning)
+    tapes.keep(db, id, pieces, room, time.time())
+
+
+def _end(db: Connection, id: str, ended: Ended, room: int) -> None:
+    messages.end(db, id, ended, time.time())
+    tapes.keep(db, id, ended.pieces, room, time.time())
 
 
 @dataclass(frozen=True, slots=True)

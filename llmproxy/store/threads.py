@@ -47,6 +47,14 @@ def thread(db: Connection, owner: str, id: str) -> Json:
     return _thread(row)
 
 
+def present(db: Connection, owner: str, id: str) -> Json:
+    """As `thread`. Raises NotFound for one that was deleted, too."""
+    found = thread(db, owner, id)
+    if found["deleted"]:
+        raise NotFound("That thread was deleted.")
+    return found
+
+
 def listed(db: Connection, owner: str, limit: int, before: str | None) -> Json:
     """A page of threads, pinned first, then the latest: `{"threads", "next"}`."""
     where, place = ("AND (t.pinned, t.updated_at, t.id) < (?,?,?)", _place(before)) if before else ("", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from llmproxy.asking import GO_ON
 from llmproxy.config import Alias, Key
-from llmproxy.server import detached
+from llmproxy.server import checkpoints
 from llmproxy.store import StoreError, messages
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
 from llmproxy.testing.provider import JSON_TYPE, SSE_TYPE
@@ -170,12 +171,15 @@ async def test_a_question_that_cannot_be_kept_is_not_asked(house: House, provide
 async def test_a_growing_answer_is_checkpointed(
     house: House, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detached, "CHECKPOINT", 0.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
     thread = await house.thread()
     provider.hangs(*said("half")[:1])
     await house.leaving_after("token", f"/threads/{thread}/messages/stream", {"content": "Hi?", "model": "m"})
-    while shape(await house.messages(thread))[1] != ("assistant", "half", "streaming"):
-        pass
+    growing = shape(await house.messages(thread))[1]
+    async with asyncio.timeout(10):
+        while growing == ("assistant", "", "streaming"):
+            growing = shape(await house.messages(thread))[1]
+    assert growing == ("assistant", "half", "streaming")
 
 
 async def test_what_was_growing_when_the_gateway_ended_is_lost_and_said(opened: Open, provider: FakeProvider) -> None:
