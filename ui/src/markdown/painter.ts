@@ -6,25 +6,13 @@ import { Blocks, type Block } from './blocks.ts';
 import { cite } from './cite.ts';
 import { CodeView } from './code.ts';
 import { enhance } from './enhance.ts';
+import { join } from './join.ts';
 import { html, tokens, type Links } from './parser.ts';
 import { sanitised } from './sanitise.ts';
 
 /** A tail that is dear to paint is painted less often: it may take one part in this many of the time. */
 const RARITY = 5;
 const CHEAP_MS = 3;
-
-/** From this many rows on a table keeps its columns: to weigh all of its cells again with each row is what makes long ones slow. */
-const STEADY_ROWS = 40;
-
-function steady(table: HTMLTableElement): void {
-  if (table.style.tableLayout === 'fixed') return;
-  const widths = [...(table.rows[0]?.cells ?? [])].map((cell) => cell.offsetWidth);
-  table.style.tableLayout = 'fixed';
-  for (const [index, width] of widths.entries()) {
-    const cell = table.rows[0]?.cells[index];
-    if (cell) cell.style.width = `${width}px`;
-  }
-}
 
 /** Blocks out of sight cost nothing, part by part: the browser watches each part, so there must not be one for every block. */
 const PART_BLOCKS = 12;
@@ -101,8 +89,13 @@ export class Painter {
     this.#code = null;
     const fragment = enhance(sanitised(html(growing ? mended(token, this.#blocks.links) : [token])), growing);
     if (this.#citations.length) cite(fragment, this.#citations);
-    const nodes = joins ? this.#join(fragment) : [...fragment.childNodes];
-    if (!joins) this.#part().append(fragment);
+    const joined = joins ? join(this.host.lastElementChild?.lastElementChild, fragment.firstElementChild) : null;
+    return joined ?? this.#append(fragment);
+  }
+
+  #append(fragment: DocumentFragment): ChildNode[] {
+    const nodes = [...fragment.childNodes];
+    this.#part().append(fragment);
     return nodes;
   }
 
@@ -123,16 +116,5 @@ export class Painter {
     }
     this.#code.update(token.text, token.lang ?? '', !growing);
     return [];
-  }
-
-  /** Moves list items or table rows into the list or table that is there. */
-  #join(fragment: DocumentFragment): ChildNode[] {
-    const into = this.host.lastElementChild?.lastElementChild;
-    const list = fragment.querySelector(':scope > ul, :scope > ol');
-    const target = list ? into : into?.querySelector('table');
-    const nodes = [...(list ? list.childNodes : fragment.querySelectorAll('tbody'))];
-    target?.append(...nodes);
-    if (target instanceof HTMLTableElement && target.rows.length > STEADY_ROWS) steady(target);
-    return nodes;
   }
 }
