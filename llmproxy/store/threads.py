@@ -105,16 +105,6 @@ def delete_all(db: Connection, owner: str) -> None:
     db.execute("INSERT INTO words (words) VALUES ('optimize')")  # or deleted words would stay in the index's segments
 
 
-def running(db: Connection, owner: str, id: str | None) -> list[str]:
-    """The requests whose answers go into a thread of the owner, or into any of them."""
-    rows = db.execute(
-        "SELECT m.request_id FROM messages m JOIN threads t ON t.id = m.thread_id "
-        "WHERE m.state = 'streaming' AND t.owner = ? AND (? IS NULL OR t.id = ?)",
-        (owner, id, id),
-    )
-    return [request for (request,) in rows]
-
-
 def purge_deleted(db: Connection, now: float) -> None:
     """Removes what was deleted longer ago than it can be undone."""
     db.execute("DELETE FROM threads WHERE deleted_at < ?", (now - UNDO_SECONDS,))
