@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
+_UNSENT = 128 * 1024  # bytes that the system keeps beyond those on their way: else megabytes for each who does not read
 _LOOK = 2.0  # seconds between two looks at the config's file
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
 _CONNECTION: dict[str, Any] = {
@@ -220,6 +221,7 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
         ("TCP_KEEPINTVL", 3),
         ("TCP_KEEPCNT", 3),
     ):
+        ("TCP_NOTSENT_LOWAT", _UNSENT),
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     try:
