@@ -179,8 +179,9 @@ class Process:
         try:
             config = self._load()
             gateway = Gateway.build(config)
-        except (ConfigError, LookupError) as error:
-            log.error("config_rejected", reason=str(error))
+        except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
+            known = isinstance(error, (ConfigError, LookupError))
+            log.error("config_rejected", reason=str(error) if known else type(error).__name__)
             return
         current.gateway = gateway
         if self._fresh is not None:
@@ -220,8 +221,8 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
         ("TCP_KEEPIDLE", 5),
         ("TCP_KEEPINTVL", 3),
         ("TCP_KEEPCNT", 3),
-    ):
         ("TCP_NOTSENT_LOWAT", _UNSENT),
+    ):
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     try:
