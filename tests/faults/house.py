@@ -176,6 +176,12 @@ class House:
         return sum(_is_socket(one) for one in folder.iterdir())
 
     @property
+    def unsent(self) -> int:
+        """Bytes that the system holds for the server's clients: sent by the server, and not taken by them."""
+        lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return sum(int(one[4].partition(":")[0], 16) for one in lines if int(one[1].partition(":")[2], 16) == self.port)
+
+    @property
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.gateway.process.pid}/fd").iterdir()))
 
