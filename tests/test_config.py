@@ -320,6 +320,8 @@ WRONG: list[tuple[str, int, str]] = [
     ("[providers.ollama]\nmodels = ['a', 3]", 2, "providers.ollama.models[1]: expected `str`"),
     ("[providers.ollama]\nenabled = 'no'", 2, "is either true or false"),
     ("[providers.openai]\napi_key_file = 'nope'", 2, "cannot read nope: No such file"),
+    ("[providers.ollama]\nproxy = 'socks5://u:pw@x:1'", 2, "must be an HTTP proxy"),
+    ("[providers.ollama]\nproxy = 'http://x:99999'", 2, "must be an HTTP proxy"),
     ("[providers.ollama]\nca_file = 'nope'", 2, "cannot read nope: No such file"),
     ("[providers.'a/b']\nadapter = 'demo'", 1, "has no slash"),
     ("[aliases]\na = 'b'\nb = ['x/y', 'a']", 2, "stands for itself (a -> b -> a)"),

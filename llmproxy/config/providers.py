@@ -14,7 +14,8 @@ from .errors import Path, Wrong, dotted, suggestion
 from .tables import Table, expect_table, fields, listing, text
 from .values import Provider
 
-_SPECIAL = ("name", "options", "source", "api_key_file", "enabled", "adapter", "base_url", "api_key", "ca_file")
+_FILLED = ("adapter", "base_url", "api_key", "ca_file", "proxy")  # by a function of their own
+_SPECIAL = ("name", "options", "source", "api_key_file", "enabled", *_FILLED)
 _KNOWN = {*Provider.__dataclass_fields__, *_SPECIAL} - {"name", "source"}
 
 
@@ -36,6 +37,7 @@ def parse_provider(name: str, value: object, path: Path, environ: Environ, folde
         base_url=base_url,
         api_key=_written_key(table, path, folder) or _found_key(name, path, declared, base_url, environ),
         ca_file=_certificates(table, path, folder),
+        proxy=_proxy(table, path),
         options=options,
         source=dotted(path),
         **fields(Provider, settings, path, aside=_SPECIAL),
@@ -99,6 +101,20 @@ def _found_key(name: str, path: Path, declared: Environment, base_url: str, envi
         names = " or ".join(dict.fromkeys([*(declared.keys if at_home else ()), own]))
         raise Wrong(path, f"has no key: set {names} in the environment, or api_key here (or enabled = false)")
     return key
+
+
+def _proxy(table: Table, path: Path) -> str | None:
+    if "proxy" not in table:
+        return None
+    url = text(table["proxy"], (*path, "proxy")).strip()
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        sound = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:  # never repeated: it may hold a password
+        raise Wrong((*path, "proxy"), "must be an HTTP proxy, http://host:port")
+    return url
 
 
 def _certificates(table: Table, path: Path, folder: pathlib.Path) -> str | None:
