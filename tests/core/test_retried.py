@@ -235,6 +235,60 @@ async def test_while_it_waits_it_says_so() -> None:
     assert asked.trace.wait == slept.seconds[0]
 
 
+# A wait that others were told
+
+
+def told_before(first: UpstreamError, second: Chat, *, retries: int = 2) -> list[float]:
+    """When the provider was asked: for the one that was told `first`, and for one that comes a second later."""
+    asked: list[float] = []
+
+    class Watched(Scripted):
+        def open(self, chat: Chat) -> Any:
+            asked.append(round(asyncio.get_running_loop().time() - 1000))
+            return super().open(chat)
+
+    async def play() -> list[float]:
+        retried = Retried(Watched([first, OK]), retries=retries, budget=Budget(0.2))
+        early = asyncio.ensure_future(taken(retried, chat()))
+        await asyncio.sleep(1)
+        await taken(retried, second)
+        await asyncio.wait({early})
+        return asked
+
+    return played(play())
+
+
+def test_who_asks_for_the_same_model_waits_as_well() -> None:
+    assert told_before(limited(5.0), chat()) == [0, 5, 5]
+
+
+def test_another_model_has_its_own_quota() -> None:
+    assert told_before(limited(5.0), chat().asking("another")) == [0, 1, 5]
+
+
+def test_who_has_no_time_to_wait_asks_at_once() -> None:
+    hurried = chat()
+    hurried.trace.deadline = 1003.0
+    assert told_before(limited(5.0), hurried) == [0, 1, 5]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        limited(30.0),
+        UpstreamError("quota", status=429, wait=5.0),
+        UpstreamError("busy", status=503, retry_here=True, wait=5.0),
+    ],
+    ids=["longer than we wait at all", "not a matter of time", "not a quota"],
+)
+def test_what_is_no_wait_for_a_quota_concerns_nobody_else(failure: UpstreamError) -> None:
+    assert told_before(failure, chat())[:2] == [0, 1]
+
+
+def test_where_nothing_is_to_be_tried_again_nobody_waits() -> None:
+    assert told_before(limited(5.0), chat(), retries=0) == [0, 1]
+
+
 # Cancelling
 
 

@@ -399,6 +399,18 @@ async def test_f68_retry_after_is_read_obeyed_and_capped(house: House, name: str
         assert seen.headers["retry-after"] == "86400"
 
 
+async def test_f68_a_wait_that_one_was_told_is_kept_by_all(house: House) -> None:
+    first = house.case("p", whole(error_body(), 429, Retry_After="1"), streaming(FIRST, LAST))
+    second = replace(first, id=f"{first.id}-second")
+    async with await first.send() as wire:
+        await first.reaches("backing_off")
+        async with await second.send() as other:
+            await second.reaches("backing_off")
+            assert len(first.exchanges) == 1
+            assert [(await one.answer()).text for one in (wire, other)] == ["one ", "one "]
+    assert (await second.state())["attempts"] == 1
+
+
 async def test_f70_nothing_goes_where_a_redirect_points(started: Started) -> None:
     async with started() as house:
         elsewhere = await asyncio.start_server(lambda *_: arrived.append(1), "127.0.0.1", 0)
