@@ -246,6 +246,42 @@ async def test_a_slow_reader_of_a_detached_answer_does_not_slow_its_provider(hou
         assert [line["outcome"] for line in await case.noted()] == ["ok"]
 
 
+async def test_a_slow_reader_of_a_detached_answer_who_goes_on_reading_gets_all_of_it(started: Started) -> None:
+    big = [sse(chunk({"content": "x" * 60_000}), done=False)] * 60
+    async with started(limits="slow_reader = 0.5") as house:
+        case = house.case("p", streaming(*big, sse(chunk({}, finish="stop"))))
+        async with await Wire.open(house.port, receive_buffer=4096) as wire:
+            await wire.send(asking(case, "detach"))
+            for _ in range(25):  # altogether longer than the patience with one that does not read at all
+                await wire.more(4000)
+                await asyncio.sleep(0.04)
+            assert (await wire.answer()).text == "x" * 60_000 * 60
+
+
+async def test_readers_of_a_detached_answer_who_take_nothing_are_cut_off_and_cost_little(started: Started) -> None:
+    big = [sse(chunk({"content": "x" * 60_000}), done=False)] * 60
+    async with started(limits="slow_reader = 0.3") as house:
+        case = house.case("p", streaming(*big, sse(chunk({}, finish="stop"))))
+        await house.call(asking(case, "detach"))
+        before, sockets = house.memory, house.sockets
+        wires = [await Wire.open(house.port, receive_buffer=4096) for _ in range(20)]
+        for wire in wires:
+            await wire.send(get(f"/v1/requests/{case.id}/stream"))
+
+        async def served() -> bool:
+            return house.sockets >= sockets + len(wires)
+
+        async def cut() -> bool:
+            return house.sockets <= sockets
+
+        await soon(served)
+        await soon(cut)
+        assert house.memory - before < len(wires) * 2_500_000
+        for wire in wires:
+            assert len(await wire.rest()) < 60_000 * 60
+            wire.fin()
+
+
 async def test_shutdown_stops_the_detached_too(started: Started) -> None:
     async with started(drain_timeout=0.2) as house:
         case = house.case("p", streaming(FIRST, ending="hang"))

@@ -126,7 +126,11 @@ async def test_a_stopped_answer_is_kept_as_stopped(house: House, provider: FakeP
     begun = await house.leaving_after("token", f"/threads/{thread}/messages/stream", asked)
     id = begun[0][2]["request_id"]
     assert (await house.call("POST", f"/threads/cancel/{id}"))[1] == {"status": "cancelled", "request_id": id}
-    assert shape(await house.messages(thread))[1] == ("assistant", "half", "stopped")
+    question, answer = await house.messages(thread)
+    assert shape([answer]) == [("assistant", "half", "stopped")]
+    [done] = named(await house.stream(f"/v1/requests/{id}/stream"), "done")
+    assert answer["closed_ms"] == done["closed_ms"] >= 0
+    assert "tokens_per_second" not in question
 
 
 async def test_a_failed_answer_is_kept_with_its_error(house: House, provider: FakeProvider) -> None:
@@ -265,6 +269,18 @@ async def test_purging_stops_what_is_growing(house: House, provider: FakeProvide
     assert (await house.call("DELETE", f"/threads/{thread}?purge=1"))[0] == 204
     await (await provider.received()).closed.wait()
     assert (await house.call("GET", f"/threads/{thread}"))[0] == 404
+
+
+async def test_purging_leaves_nothing_in_memory_either(house: House, provider: FakeProvider) -> None:
+    thread, other = await house.thread(), await house.thread()
+    provider.streams(*said("x"))
+    provider.streams(*said("y"))
+    [one, another] = [(await house.ask(thread))[0][2]["request_id"], (await house.ask(other))[0][2]["request_id"]]
+    await house.call("DELETE", f"/threads/{thread}?purge=1")
+    purged, there = house.inflight.get(one), house.inflight.get(another)
+    assert purged is not None
+    assert there is not None
+    assert (purged.tape, there.tape is not None) == (None, True)
 
 
 async def test_threads_work_without_a_disk(opened: Open, provider: FakeProvider) -> None:
