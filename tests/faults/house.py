@@ -95,7 +95,7 @@ async def soon(look: Callable[[], Awaitable[T | None]]) -> T:
         return found
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # a failing test would show all its scripts, megabytes of them
 class House:
     """Each case asks its own model, and so has its own script: cases may run side by side."""
 
