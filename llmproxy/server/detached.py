@@ -53,7 +53,7 @@ class Record(Protocol):
 
     def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None: ...
 
-    async def end(self, ended: Ended) -> None: ...
+    async def end(self, ended: Ended, pieces: Pieces) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Unkept:
     def grow(self, text: str, reasoning: str, pieces: Pieces) -> None:
         return
 
-    async def end(self, ended: Ended) -> None:
+    async def end(self, ended: Ended, pieces: Pieces) -> None:
         return
 
 
@@ -176,7 +176,7 @@ class Detached:
         kept = {**facts, **said, "error": done.get("error")}
         done = {**done, **self._told(running, facts)}
         try:
-            await self._record.end(Ended(state, native.response, kept, self._last(done)))
+            await self._record.end(Ended(state, native.response, kept), self._last(done))
         except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
             done = {**done, "ok": False, **failure.as_json()}
         finally:

@@ -43,7 +43,7 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
     tape = running.tape
     if tape is None:
         raise Gone(None)
-    await tape.fetch(after, 1)
+    await tape.fetch(after, 1)  # raises Gone as long as it can be told by status
     running.note[READERS] = running.note.get(READERS, 0) + 1
     try:
         await tape.more(0)
@@ -69,8 +69,7 @@ def _left(running: Running, tape: Tape) -> None:
 async def replay(
     request: web.Request, id: str, tape: Tape, after: int, headers: Mapping[str, str] = _NONE
 ) -> web.StreamResponse:
-    """Gives what there is after `after`, and what comes, until the tape is closed."""
-    await tape.fetch(after, 1)  # raises Gone as long as it can be told by status
+    """Gives what there is after `after`, which must be there, and what comes until the tape is closed."""
     response = web.StreamResponse(headers={**_HEADERS, **headers, "X-Request-ID": id})
     await response.prepare(request)
     limits = request.app[CURRENT].config.limits

@@ -6,17 +6,16 @@ from aiohttp import web
 
 from llmproxy.asking import chat_body, questions
 from llmproxy.errors import BadRequest
-from llmproxy.store import NotFound, threads
+from llmproxy.store import threads
 from llmproxy.tape import Gone
 
 from . import thread_answer
-from .begin import answer, checked_chat, read_body, stop
+from .begin import THREAD, answer, checked_chat, read_body, stop
 from .detached import Unkept
 from .follow import follow, position, replay
 from .keys import CURRENT, INFLIGHT, STORE, caller, owner
 from .leaving import leaving
 from .shelf import recalled
-from .thread_answer import THREAD
 
 
 def routes() -> list[web.RouteDef]:
@@ -53,13 +52,11 @@ async def resume(request: web.Request) -> web.StreamResponse:
     """
     id, whose, after = request.match_info["id"], owner(request), position(request)
     running = request.app[INFLIGHT].get(id, whose)
-    if running is not None and THREAD in running.note:
-        await request.app[STORE]().read(threads.present, whose, running.note[THREAD])
+    thread_id = running.note.get(THREAD) if running is not None else None
+    if thread_id is not None:
+        await request.app[STORE]().read(threads.present, whose, thread_id)
     if running is not None and running.tape is not None:
         return await follow(request, running, after)
-    tape = await recalled(request, id, after)
-    if tape is not None:
-        return await replay(request, id, tape, after)
-    if running is not None:
+    if running is not None and thread_id is None:
         raise Gone(None)
-    raise NotFound("There is no such request.", code="request_not_found")
+    return await replay(request, id, await recalled(request, id, after), after)

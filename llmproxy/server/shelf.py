@@ -8,7 +8,7 @@ from aiohttp import web
 
 from llmproxy.errors import GatewayError
 from llmproxy.sse import event
-from llmproxy.store import Store, tapes
+from llmproxy.store import NotFound, Store, tapes
 from llmproxy.store.tapes import Kept
 from llmproxy.tape import Gone, Tape
 
@@ -32,18 +32,21 @@ class Shelf:
         return await self._store.read(tapes.take, self._answer_id, after, size)
 
 
-async def recalled(request: web.Request, id: str, after: int) -> Tape | None:
+async def recalled(request: web.Request, id: str, after: int) -> Tape:
     """The tape of a thread's answer that is not in memory, for a reader that has the events up to `after`.
 
-    None if it is not the caller's, or grows in another process. Raises Gone where nothing of it is kept.
+    Raises NotFound if there is none, it is not the caller's, or it grows in another process; Gone where the events after
+    `after` are not all kept.
     """
     store = request.app[STORE]()
-    kept = await store.read(tapes.find, owner(request), id) if store.tape_bytes else None
+    kept = await store.read(tapes.find, owner(request), id)
     if kept is None or kept.process not in (None, store.process):
-        return None
+        raise NotFound("There is no such request.", code="request_not_found")
     if not kept.newest:
         raise Gone(None)
-    return _tape(store, kept, after)
+    tape = _tape(store, kept, after)
+    await tape.fetch(after, 1)
+    return tape
 
 
 def _tape(store: Store, kept: Kept, after: int) -> Tape:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -18,7 +17,7 @@ from llmproxy.errors import BadRequest, Cancelled
 from llmproxy.gateway import Gateway
 from llmproxy.inflight import Inflight, Running
 from llmproxy.reply import Reply
-from llmproxy.store import Store, StoreError, messages, tapes, threads
+from llmproxy.store import Store, StoreError, messages, tapes, threads, titles
 from llmproxy.store.messages import Ask, Ended
 
 from .begin import answer, checked_chat
@@ -27,10 +26,6 @@ from .detached import Begun, Tell
 from .keys import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
 from .shelf import Shelf
 
-if TYPE_CHECKING:
-    from sqlite3 import Connection
-
-THREAD = "thread"  # in Running.note: the thread that it answers in
 TITLE_MODEL = "title"  # the alias that thinks of titles, where the config has one
 TITLE_SECONDS = 30.0
 TITLE_CHARACTERS = 2000  # of the question, as far as a title needs it
@@ -56,7 +51,7 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
     def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
         return gateway.open(chat, gateway.route(chat, key))
 
-    return await answer(request, chat, record, opening, "detach", **{THREAD: thread_id})
+    return await answer(request, chat, record, opening, "detach", thread_id)
 
 
 def _what(given: Json, request_id: str, process: str) -> Ask:
@@ -104,33 +99,23 @@ class ThreadRecord:
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
         title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
         if asked.untitled and self.what.content is not None:
-            self.titles.think(messages.named_by(self.what.content), tell)
+            self.titles.think(titles.named_by(self.what.content), tell)
         return Begun(chat, init, asked.before, title)
 
     def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None:
         # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
         store, id = self.place.store, self.what.answer_id
         with suppress(StoreError):
-            growing = store.write(_grow, id, text, reasoning, pieces, store.tape_bytes)
+            growing = store.write(tapes.checkpoint, id, text, reasoning, pieces, store.tape_bytes, time.time())
             growing.add_done_callback(asyncio.Future.exception)
             if self.shelf is not None:
                 self.shelf.writing = growing
             return growing
         return None
 
-    async def end(self, ended: Ended) -> None:
+    async def end(self, ended: Ended, pieces: Pieces) -> None:
         store = self.place.store
-        await store.write(_end, self.what.answer_id, ended, store.tape_bytes)
-
-
-def _grow(db: Connection, id: str, text: str, reasoning: str, pieces: Pieces, room: int) -> None:
-    messages.checkpoint(db, id, text, reasoning)
-    tapes.keep(db, id, pieces, room, time.time())
-
-
-def _end(db: Connection, id: str, ended: Ended, room: int) -> None:
-    messages.end(db, id, ended, time.time())
-    tapes.keep(db, id, ended.pieces, room, time.time())
+        await store.write(tapes.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +155,4 @@ def _title(body: bytes) -> str:
     """The title in a whole answer; empty where the model gave none."""
     choices = orjson.loads(body).get("choices") or [{}]
     text = (choices[0].get("message") or {}).get("content")
-    return threads.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""
+    return titles.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""

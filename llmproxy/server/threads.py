@@ -15,9 +15,8 @@ from llmproxy.errors import BadRequest
 from llmproxy.store import Store, export, messages, search, threads
 
 from . import thread_answer
-from .begin import read_body, stop
+from .begin import THREAD, read_body, stop
 from .keys import INFLIGHT, STORE, owner
-from .thread_answer import THREAD
 
 _MEMBERS: dict[str, tuple[type, ...]] = {
     "title": (str,),
@@ -143,7 +142,7 @@ def _store(request: web.Request) -> Store:
 async def _let_go(request: web.Request, id: str | None = None) -> None:
     """Answers that grow in a thread, or in any, have nowhere to go once it is removed; what memory has of others goes too."""
     inflight, whose = request.app[INFLIGHT], owner(request)
-    known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and THREAD in one.note]
+    known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and one.note.get(THREAD)]
     those = [one for one in known if id in (None, one.note[THREAD])]
     if growing := [one.task for one in those if one.cancel("api")]:
         await asyncio.wait(growing)

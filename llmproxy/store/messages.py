@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmproxy.chat import Json
 from llmproxy.errors import BadRequest
-from llmproxy.tape import Piece
 
-from . import threads
+from . import threads, titles
 
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
@@ -39,7 +37,6 @@ FACTS: Json = {  # what is known of an answer beside its text, and what is said 
     "closed_ms": None,
 }
 OF_ANSWERS: Json = {"tokens_per_second": None}
-_FILE = re.compile(r'<file name="([^"]*)">\n')  # a text file that is a part of a question
 STATES = frozenset(("complete", "streaming", "stopped", "failed", "lost"))
 
 
@@ -76,12 +73,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An answer that grows no more. `facts` are all that FACTS names, as far as known; `pieces`: the last of its events."""
+    """An answer that grows no more. `facts` are all that FACTS names, as far as known."""
 
     state: State
     text: str
     facts: Json
-    pieces: tuple[Piece, ...] = ()
 
 
 def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> Asked:
@@ -164,8 +160,7 @@ def path(db: Connection, thread_id: str, leaf: str | None) -> list[Json]:
 
 def restore(db: Connection, thread_id: str, message: Json, parent_id: str | None, now: float) -> str:
     """Takes a message from an export, under a new id. An answer that was still growing then is lost."""
-    known = _known(message["role"])
-    facts = {name: message[name] for name, usual in known.items() if _like(usual, message.get(name))}
+    facts = {name: message[name] for name, usual in _known(message["role"]).items() if _like(usual, message.get(name))}
     return _insert(
         db,
         message["content"],
@@ -180,16 +175,6 @@ def restore(db: Connection, thread_id: str, message: Json, parent_id: str | None
 
 def new_id() -> str:
     return token_urlsafe(12)
-
-
-def named_by(content: Content) -> str:
-    """What a thread that begins with this is named after: its words without the files among them, or the first file."""
-    if isinstance(content, str):
-        return content
-    texts = [part["text"] for part in content if isinstance(part.get("text"), str)]
-    files = [_FILE.match(text) for text in texts]
-    words = [text for text, file in zip(texts, files, strict=True) if file is None]
-    return "\n".join(words) or next((file[1] for file in files if file), "")
 
 
 def text_of(content: Content) -> str:
@@ -240,7 +225,7 @@ def _question(db: Connection, thread: Json, what: Ask, now: float) -> tuple[str,
         _there(db, thread, parent_id, None, "parent_id")
     content = what.content or ""
     if not thread["title"]:
-        title = threads.first_words(named_by(content))
+        title = titles.first_words(titles.named_by(content))
         db.execute("UPDATE threads SET title = ? WHERE id = ?", (title, thread["id"]))
     asked = {"thread_id": thread["id"], "parent_id": parent_id, "role": "user", "state": "complete", "created_at": now}
     return _insert(db, content, **asked), ""

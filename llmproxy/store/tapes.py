@@ -10,6 +10,7 @@ from llmproxy.chat import Json
 from llmproxy.tape import Gone, Piece
 
 from . import messages
+from .messages import Ended
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -46,6 +47,20 @@ def keep(db: Connection, answer_id: str, pieces: Iterable[Piece], room: int, now
             db.execute("DELETE FROM tapes WHERE message_id = ?", (answer_id,))
         db.execute(_ADD, {**piece._asdict(), "message": answer_id, "now": now})
     db.execute("DELETE FROM tapes WHERE ends <= (SELECT max(ends) FROM tapes) - ?", (room,))
+
+
+def checkpoint(
+    db: Connection, answer_id: str, text: str, reasoning: str, pieces: Iterable[Piece], room: int, now: float
+) -> None:
+    """The answer so far, in words and in events: after a kill the one is what the other comes to."""
+    messages.checkpoint(db, answer_id, text, reasoning)
+    keep(db, answer_id, pieces, room, now)
+
+
+def end(db: Connection, answer_id: str, ended: Ended, pieces: Iterable[Piece], room: int, now: float) -> None:
+    """How the answer ended, and the last of its events."""
+    messages.end(db, answer_id, ended, now)
+    keep(db, answer_id, pieces, room, now)
 
 
 def find(db: Connection, owner: str, request_id: str) -> Kept | None:

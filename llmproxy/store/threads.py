@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from .db import NotFound
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
 
-TITLE = 60  # characters of a question that become a title
 UNDO_SECONDS = 24 * 3600.0
 
 _THREAD = """
@@ -108,14 +106,6 @@ def delete_all(db: Connection, owner: str) -> None:
 def purge_deleted(db: Connection, now: float) -> None:
     """Removes what was deleted longer ago than it can be undone."""
     db.execute("DELETE FROM threads WHERE deleted_at < ?", (now - UNDO_SECONDS,))
-
-
-def first_words(text: str) -> str:
-    """A title out of a question: its first words, in one line."""
-    line = re.sub(r"\s+", " ", text).strip()
-    if len(line) <= TITLE:
-        return line
-    return line[:TITLE].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
 
 
 def _belongs(db: Connection, thread_id: str, message_id: str) -> None:
