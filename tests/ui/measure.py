@@ -114,7 +114,9 @@ def _code() -> str:
 
 
 def _paragraph() -> str:
-    return " ".join(f"Sentence {n} is **long**, has `code` and a [link](https://example.org/{n}) in it." for n in range(4000))
+    return " ".join(
+        f"Sentence {n} is **long**, has `code` and a [link](https://example.org/{n}) in it." for n in range(4000)
+    )
 
 
 IDLE = "nothing at all: the machine's own share"

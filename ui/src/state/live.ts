@@ -119,9 +119,9 @@ export class Live {
 
   #failed(error: unknown): void {
     if (this.#controller.signal.aborted) {
-      if (this.#stopping) this.#answer = { ...this.#answer, state: 'stopped', closed_ms: null, phase: null };
+      if (this.#stopping) this.#answer = { ...this.#answer, state: 'stopped', unconfirmed: true, phase: null };
     } else if (this.#answer.request_id && error instanceof Refused && error.status !== 401) {
-      this.watcher.gone(this.#answer);
+      this.watcher.gone({ ...this.#shown, phase: { state: 'stored' } });
     } else {
       this.#answer = { ...this.#answer, state: 'failed', error: problemOf(error), phase: null };
     }
