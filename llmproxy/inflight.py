@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 State = Literal["running", "completed", "cancelled", "failed"]
 
 
+class Work(asyncio.Task[Any]):
+    """A request's one task. It knows when it was first told to stop, whoever told it: a handler that is cancelled, because
+    its client has left, cancels what it awaits.
+    """
+
+    asked_to_stop: float | None = None
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.asked_to_stop is None:
+            self.asked_to_stop = time.monotonic()
+        return super().cancel(msg)
+
+
 @dataclass(slots=True, eq=False)
 class Running:
     """One request. `started_at` is Unix seconds; the other times are time.monotonic(), as uvloop's clock ticks in milliseconds."""
@@ -33,14 +46,13 @@ class Running:
     started: float
     started_at: float
     face: str = "chat"
-    task: asyncio.Task[Any] = field(init=False)
+    task: Work = field(init=False)
     state: State = "running"
     by: str | None = None  # who cancelled it
     error: GatewayError | None = None
     reply: Reply | None = None
     status: int = 200
     first_frame: float | None = None
-    asked_to_stop: float | None = None
     ended: float | None = None
     tape: Tape | None = None  # its frames, if it may be resumed
     note: dict[str, Any] = field(default_factory=dict)  # for whoever started it
@@ -53,9 +65,14 @@ class Running:
             return False
         if self.by is None:
             self.by = by
-            self.asked_to_stop = time.monotonic()
             self.task.cancel()
         return True
+
+    def left(self) -> None:
+        """Its client has left, which its own task found out by writing to it."""
+        if self.by is None:
+            self.by = "client_disconnect"
+            self.task.asked_to_stop = time.monotonic()
 
     def began(self, reply: Reply) -> None:
         """The first real frame is there."""
@@ -83,9 +100,13 @@ class Running:
         self.reply = None
 
     @property
+    def asked_to_stop(self) -> float | None:
+        return self.task.asked_to_stop
+
+    @property
     def closed_ms(self) -> float | None:
-        """From the cancel until everything was closed."""
-        if self.ended is None or self.asked_to_stop is None:
+        """From the cancel, or from when we knew that its client had left, until everything was closed."""
+        if self.ended is None or self.asked_to_stop is None or self.by is None:
             return None
         return round((self.ended - self.asked_to_stop) * 1000, 3)
 
@@ -131,7 +152,7 @@ class Inflight:
         running = Running(id, owner, named, chat.stream, chat.trace, time.monotonic(), time.time(), chat.face)
         self._running[id] = running
         self._idle.clear()
-        running.task = loop.create_task(work(running))
+        running.task = Work(work(running), loop=loop)
         running.task.add_done_callback(lambda _: self._settle(running))
         if chat.trace.deadline is not None:
             self._limit(chat.trace.deadline, id)

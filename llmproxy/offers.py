@@ -61,11 +61,15 @@ class Offers:
         return found or (unknown if len(unknown) == 1 else [])
 
     async def keep_fresh(self) -> None:
-        """Runs until cancelled: asks every provider for its list, now and then."""
+        """Runs until cancelled: asks every provider for its list, now and then, and who failed sooner."""
+        await asyncio.gather(*(self._keep_fresh(source) for source in self.sources))
+
+    async def _keep_fresh(self, source: Source) -> None:
         while True:
-            await asyncio.gather(*(self._refresh(source) for source in self.sources))
-            self.first.set()
-            await asyncio.sleep(_SOON if any(source.error for source in self.sources) else _EVERY)
+            await self._refresh(source)
+            if all(one.asked for one in self.sources):
+                self.first.set()
+            await asyncio.sleep(_SOON if source.error else _EVERY)
 
     async def _refresh(self, source: Source) -> None:
         if not source.provider.list_models or not isinstance(source.adapter, ListsModels):

@@ -21,10 +21,13 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)  # the provider's, those a client may see
 
 
+Opening = AbstractAsyncContextManager[Reply]
+
+
 class Opener(Protocol):
     """One provider, a retried one, a list of choices: all have this one face.
 
     Entering returns once the first real frame is there; every failure before that is an UpstreamError.
     """
 
-    def open(self, chat: Chat) -> AbstractAsyncContextManager[Reply]: ...
+    def open(self, chat: Chat) -> Opening: ...

@@ -13,7 +13,7 @@ from typing import Protocol
 from .adapter import Model
 from .chat import Chat
 from .config import Alias, Config, Key
-from .errors import BadRequest, ModelNotFound
+from .errors import ModelNotFound
 from .rules import Condition, Question
 
 _PLAIN = re.compile(r"[^\x20-\x7e]+")  # what a header's value may not hold
@@ -63,19 +63,15 @@ class Router:
     def __init__(self, config: Config, catalog: Catalog, dice: random.Random | None = None) -> None:
         self._providers = frozenset(provider.name for provider in config.providers)
         self._aliases = config.aliases
-        self._default = config.default_model
         self._catalog = catalog
         self._dice = dice or random.Random()
         self._rules = {name: tuple(_rules(alias)) for name, alias in config.aliases.items() if alias.rules}
 
     def route(self, chat: Chat) -> Route:
-        """Raises BadRequest if no model is named, and ModelNotFound if nobody serves it."""
-        asked = chat.model or self._default
-        if not asked:
-            raise BadRequest("you must provide a model parameter", param="model", code="missing_model")
-        route = self._resolve(asked, Question(chat))
+        """Raises ModelNotFound if nobody serves it."""
+        route = self._resolve(chat.model, Question(chat))
         if not route.targets:
-            raise self._not_found(asked)
+            raise self._not_found(chat.model)
         return Route(route.targets, _PLAIN.sub("?", route.why))
 
     def reach(self, name: str) -> tuple[Target, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import NamedTuple, Protocol, Self
 
 from .errors import GatewayError
 
@@ -20,21 +21,47 @@ class Gone(GatewayError):
         self.oldest = oldest
 
 
+class Piece(NamedTuple):
+    """Some events in a row: the ids of the first and the last, and their bytes."""
+
+    first: int
+    last: int
+    events: bytes
+
+
+class Shelf(Protocol):
+    """Where events are that memory has let go."""
+
+    async def take(self, after: int, size: int) -> tuple[int, bytes]:
+        """As `Tape.take`; `(after, b"")` if none of those after `after` is here."""
+
+
 class Tape:
-    """Events numbered 1, 2, 3, ... Beyond `max_bytes` or `max_events` the oldest are forgotten.
+    """Events numbered 1, 2, 3, ... Beyond `max_bytes` or `max_events` the oldest are forgotten, here: a shelf may have them.
 
     Writing never waits. A reader costs its position and one block; if it falls behind what is kept, it meets Gone.
     """
 
-    def __init__(self, max_bytes: int = 4 * 1024 * 1024, max_events: int = 100_000) -> None:
+    def __init__(
+        self, max_bytes: int = 4 * 1024 * 1024, max_events: int = 100_000, *, shelf: Shelf | None = None
+    ) -> None:
         self.max_bytes = max_bytes
         self.max_events = max_events
+        self.shelf = shelf
         self.size = 0  # bytes kept
+        self.written = 0  # bytes ever
         self.closed = False
         self._events: list[bytes] = []
         self._first = 0  # where in the list the kept part begins: a list is not cut at its front for every event
         self._forgotten = 0  # ids that lie before the list
         self._more = asyncio.Event()
+
+    @classmethod
+    def shelved(cls, shelf: Shelf, newest: int) -> Self:
+        """One of which nothing is in memory any more."""
+        tape = cls(shelf=shelf)
+        tape._forgotten = newest
+        return tape
 
     @property
     def oldest(self) -> int:
@@ -51,6 +78,7 @@ class Tape:
             raise ValueError("the tape is closed")
         self._events.append(event)
         self.size += len(event)
+        self.written += len(event)
         self._forget()
         self._more.set()
         return self.newest
@@ -79,6 +107,28 @@ class Tape:
             if length >= size:
                 break
         return after + len(taken), b"".join(taken)
+
+    async def fetch(self, after: int, size: int = 65_536) -> tuple[int, bytes]:
+        """As `take`, from the shelf too."""
+        if after + 1 >= self.oldest or self.shelf is None:
+            return self.take(after, size)
+        position, block = await self.shelf.take(after, size)
+        if position == after:
+            raise Gone(self.oldest)
+        return position, block
+
+    def pieces(self, after: int) -> Iterator[Piece]:
+        """What is in memory of the events after `after`."""
+        after = max(after, self.oldest - 1)
+        while after < self.newest:
+            last, events = self.take(after)
+            yield Piece(after + 1, last, events)
+            after = last
+
+    def drop(self) -> None:
+        """Keeps no more than the last event from now on."""
+        self.max_bytes = 0
+        self._forget()
 
     async def more(self, after: int) -> None:
         """Waits until there is an event after `after`, or none will come."""

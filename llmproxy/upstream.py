@@ -15,7 +15,7 @@ from .client import Client
 from .completions import as_chat
 from .config import Timeouts
 from .errors import TimedOut, UpstreamError
-from .reply import Reply
+from .reply import Opening, Reply
 from .stall import Stall
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
@@ -38,11 +38,11 @@ class Upstream:
         self.in_process = adapter if isinstance(adapter, InProcess) else None
         self.name = adapter.account.name
 
-    def open(self, chat: Chat) -> AbstractAsyncContextManager[Reply]:
+    def open(self, chat: Chat) -> Opening:
         return _Exchange(self, chat)
 
 
-class _Exchange(AbstractAsyncContextManager[Reply]):
+class _Exchange(Opening):
     """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
 
     __slots__ = ("_chat", "_of", "_source", "_stall", "_translator")

@@ -11,7 +11,7 @@ import pytest
 from llmproxy.adapter import Model
 from llmproxy.chat import Chat
 from llmproxy.config import Alias, Config, Key, Provider, Rule, When
-from llmproxy.errors import BadRequest, ModelNotFound
+from llmproxy.errors import ModelNotFound
 from llmproxy.routing import Route, Router, Target, allowed, permits
 
 OFFERED = [
@@ -33,9 +33,9 @@ class Offered:
         return [(provider, Model(name)) for provider, name in OFFERED]
 
 
-def router(*aliases: Alias, default: str = "", seed: int = 0) -> Router:
+def router(*aliases: Alias, seed: int = 0) -> Router:
     providers = tuple(Provider(name, name) for name in ("openai", "openrouter", "perplexity"))
-    config = Config(providers=providers, aliases={alias.name: alias for alias in aliases}, default_model=default)
+    config = Config(providers=providers, aliases={alias.name: alias for alias in aliases})
     return Router(config, Offered(), random.Random(seed))
 
 
@@ -73,16 +73,6 @@ def test_an_unknown_model_is_told_with_its_nearest_names_and_the_form_they_have(
         router().route(chat("gpt-mimi"))
     assert (caught.value.status, caught.value.param) == (404, "model")
     assert "provider/model" in caught.value.message
-
-
-def test_no_model_takes_the_default() -> None:
-    assert names(router(default="openai/gpt-mini").route(chat())) == ["openai/gpt-mini"]
-
-
-def test_no_model_without_a_default_is_the_clients_mistake() -> None:
-    with pytest.raises(BadRequest) as caught:
-        router().route(chat())
-    assert (caught.value.status, caught.value.param) == (400, "model")
 
 
 def test_an_alias_stands_for_its_model_and_says_so() -> None:

@@ -19,6 +19,7 @@ SETTINGS = {
     "LLMPROXY_PORT": ("server", "port"),
     "LLMPROXY_WORKERS": ("server", "workers"),
     "LLMPROXY_DISCOVER": ("server", "discover"),
+    "LLMPROXY_LOOP": ("server", "loop"),
     "LLMPROXY_LOG_LEVEL": ("logs", "level"),
     "LLMPROXY_LOG_FORMAT": ("logs", "format"),
     "LLMPROXY_DATA_DIR": ("storage", "dir"),

@@ -14,12 +14,13 @@ from .errors import Path, Wrong, dotted, suggestion
 from .tables import Table, expect_table, fields, listing, text
 from .values import Provider
 
-_SPECIAL = ("name", "options", "source", "api_key_file", "enabled", "adapter", "base_url", "api_key")
+_FILLED = ("adapter", "base_url", "api_key", "ca_file", "proxy")  # by a function of their own
+_SPECIAL = ("name", "options", "source", "api_key_file", "enabled", *_FILLED)
 _KNOWN = {*Provider.__dataclass_fields__, *_SPECIAL} - {"name", "source"}
 
 
 def parse_provider(name: str, value: object, path: Path, environ: Environ, folder: pathlib.Path) -> Provider:
-    """One table. `folder` is where relative `api_key_file` paths begin."""
+    """One table. `folder` is where the paths of its files begin if they are relative."""
     table = expect_table(value, path)
     if not name or "/" in name:
         raise Wrong(
@@ -35,6 +36,8 @@ def parse_provider(name: str, value: object, path: Path, environ: Environ, folde
         adapter=adapter,
         base_url=base_url,
         api_key=_written_key(table, path, folder) or _found_key(name, path, declared, base_url, environ),
+        ca_file=_certificates(table, path, folder),
+        proxy=_proxy(table, path),
         options=options,
         source=dotted(path),
         **fields(Provider, settings, path, aside=_SPECIAL),
@@ -98,6 +101,37 @@ def _found_key(name: str, path: Path, declared: Environment, base_url: str, envi
         names = " or ".join(dict.fromkeys([*(declared.keys if at_home else ()), own]))
         raise Wrong(path, f"has no key: set {names} in the environment, or api_key here (or enabled = false)")
     return key
+
+
+def _proxy(table: Table, path: Path) -> str | None:
+    if "proxy" not in table:
+        return None
+    url = text(table["proxy"], (*path, "proxy")).strip()
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        sound = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:  # never repeated: it may hold a password
+        raise Wrong((*path, "proxy"), "must be an HTTP proxy, http://host:port")
+    return url
+
+
+def _certificates(table: Table, path: Path, folder: pathlib.Path) -> str | None:
+    """The file of certificates to trust, looked into now: what is wrong with it is not to be learned from a request."""
+    if "ca_file" not in table:
+        return None
+    import ssl  # tens of milliseconds that most starts need not pay
+
+    name = text(table["ca_file"], (*path, "ca_file"))
+    file = folder / pathlib.Path(name).expanduser()
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except ssl.SSLError:
+        raise Wrong((*path, "ca_file"), f"{name} holds no certificates in PEM form") from None
+    except OSError as error:
+        raise Wrong((*path, "ca_file"), f"cannot read {name}: {error.strerror}") from None
+    return str(file)
 
 
 def _host(url: str) -> str | None:

@@ -126,11 +126,14 @@ class Server:
     max_body: int = 64 * 1024 * 1024
     max_connections: int = 2000
     max_in_flight: int = 1000
+    max_lag: float = 2.0  # seconds by which the event loop may be late, all the time; 0 is any
+    max_memory: int = 0  # resident bytes of one process; 0: nine tenths of the container's memory, if it has a limit
     header_timeout: float = 15.0
     body_timeout: float = 30.0
     drain_delay: float = 0.0  # seconds of not-ready while still accepting
     drain_timeout: float = 20.0
     workers: int = 1
+    loop: Literal["auto", "asyncio"] = "auto"  # uvloop if it is installed, or never
     page: bool = True
     discover: bool = True  # look for model servers on this machine at the start
 
@@ -141,7 +144,7 @@ class Limits:
     retries: int = 2  # further tries of one provider
     attempts: int = 6  # over all providers of a chain
     hedge: float = 0.0  # seconds without a first frame until the next of a chain is asked too; 0 is never
-    retry_budget: float = 0.2  # retries per request in flight, once there are more than a few
+    retry_budget: float = 0.2  # retries per request of the last ten seconds or so, beyond ten that are always allowed
     max_retry_after: float = 20.0  # longer waits are passed on to the client
     ping: float = 15.0  # seconds of silence in a stream until a comment is sent; 0 is never
     early_ping: float = 0.0  # seconds without a first frame until the status is committed and pinged; 0 is never
@@ -167,6 +170,8 @@ class Storage:
     dir: str = ""  # empty: the platform's data directory for llmproxy
     enabled: bool = True
     ledger_days: int = 30
+    tape_bytes: int = 64 * 1024 * 1024  # of threads' answers, event by event, for resuming; 0 keeps none
+    tape_hours: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Answer:
         try:
             return await self._give(opening)
         except ConnectionError as error:  # the client left while we were writing; the same end as if we had been told
-            self._running.by = self._running.by or "client_disconnect"
+            self._running.left()
             raise asyncio.CancelledError from error
 
     async def _give(self, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
@@ -61,6 +61,7 @@ class Answer:
                     return await self._hand_on(reply, waiting)
                 except ConnectionError:
                     if not self._drains:
+                        self._running.left()
                         raise
                     async for _ in reply.frames:
                         pass  # what the provider counts comes last

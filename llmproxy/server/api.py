@@ -12,7 +12,6 @@ from ..adapter import InProcess
 from ..chat import Json
 from ..errors import BadRequest
 from ..gateway import Room
-from .folder import folder
 from .keys import CURRENT, STORE
 
 
@@ -39,7 +38,7 @@ async def info(request: web.Request) -> web.Response:
             ],
             "default_model": config.default_model or None,
             "needs_key": bool(config.server.keys),
-            "data_dir": str(folder(config)) if config.storage.enabled else None,
+            "data_dir": config.storage.dir if config.storage.enabled else None,
         }
     )
 

@@ -14,8 +14,10 @@ from ..observe import Observer
 from . import api, cors, health, metrics, native, openai, page, requests, threads
 from .door import sign
 from .gate import gate
-from .keys import CURRENT, INFLIGHT, OBSERVER, PEERS, STORE, Current
+from .guesses import Guesses
+from .keys import CURRENT, GUESSES, INFLIGHT, OBSERVER, PEERS, PRESSURE, STORE, Current
 from .peers import Peers
+from .pressure import Pressure
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -35,6 +37,8 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[OBSERVER] = observer
     app[STORE] = store
     app[PEERS] = peers
+    app[GUESSES] = Guesses()
+    app[PRESSURE] = Pressure()
     for face in (openai, native, threads, requests, health, api, metrics):
         app.add_routes(face.routes())
     if config.server.page:

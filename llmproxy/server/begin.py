@@ -21,6 +21,8 @@ from .keep import keep_tapes
 from .keys import CURRENT, INFLIGHT, REQUEST_ID, owner
 from .openai import seconds
 
+THREAD = "thread"  # in Running.note: the thread that it answers in
+
 
 async def read_body(request: web.Request) -> Json:
     return parse_body(await read_json(request, request.app[CURRENT].config.server))
@@ -34,14 +36,19 @@ def checked_chat(request: web.Request, body: Json) -> Chat:
 
 
 async def answer(
-    request: web.Request, chat: Chat, record: Record, opening: Opening, leaving: OnDisconnect
+    request: web.Request,
+    chat: Chat,
+    record: Record,
+    opening: Opening,
+    leaving: OnDisconnect,
+    thread_id: str | None = None,
 ) -> web.StreamResponse:
     """Starts a detached request, and gives its first reader what it says."""
     inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
-    detached = Detached(record, opening, Tape(limits.tape_bytes))
+    detached = Detached(record, opening, Tape(limits.tape_bytes, shelf=record.shelf))
     running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
     running.tape = detached.tape
-    running.note[LEAVING] = leaving
+    running.note |= {LEAVING: leaving, THREAD: thread_id}
     running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
     return await follow(request, running, 0)
 

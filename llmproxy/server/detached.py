@@ -17,12 +17,13 @@ from llmproxy.reply import Reply
 from llmproxy.sse import event
 from llmproxy.store.db import StoreError
 from llmproxy.store.messages import Ended, State
-from llmproxy.tape import Tape
+from llmproxy.tape import Piece, Shelf, Tape
+
+from .checkpoints import Checkpoints, Pieces
 
 Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
 REFUSED = "refused"  # in Running.note
 Tell = Callable[[str, Json], None]
-CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,20 @@ class Begun:
 
 
 class Record(Protocol):
-    """Where question and answer are kept. `tell` adds an event to the stream, if it has not ended yet."""
+    """Where question and answer are kept. `tell` adds an event to the stream, if it has not ended yet.
+
+    shelf: where `grow` and `end` put the events, for those who resume; None keeps none. What `grow` gives is done when
+    the checkpoint is on disk.
+    """
+
+    @property
+    def shelf(self) -> Shelf | None: ...
 
     async def begin(self, tell: Tell) -> Begun: ...
 
-    def grow(self, text: str, reasoning: str) -> None: ...
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None: ...
 
-    async def end(self, ended: Ended) -> None: ...
+    async def end(self, ended: Ended, pieces: Pieces) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,15 @@ class Unkept:
     """A question outside threads: nothing of it is kept."""
 
     chat: Chat
+    shelf: Shelf | None = None
 
     async def begin(self, tell: Tell) -> Begun:
         return Begun(self.chat, dict.fromkeys(("thread_id", "question_id", "message_id")))
 
-    def grow(self, text: str, reasoning: str) -> None:
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> None:
         return
 
-    async def end(self, ended: Ended) -> None:
+    async def end(self, ended: Ended, pieces: Pieces) -> None:
         return
 
 
@@ -103,7 +112,8 @@ class Detached:
         self._native = Native()
         self._message_id: str | None = None
         self._reasoned: list[float] = []  # when the first and the last piece of reasoning came
-        self._growing: asyncio.TimerHandle | None = None
+        self._checkpoints = Checkpoints(tape, self._grow)
+        self._over = False  # the last event is made, and nothing may come before it any more
 
     async def work(self, running: Running) -> None:
         """The work of the request's task. However it ends, the answer is kept first and told then."""
@@ -113,8 +123,7 @@ class Detached:
             if running.by == "deadline":  # nobody wanted that: it is told as a failure
                 await self._fail(running, Cancelled.because("deadline"))
             else:
-                stopped = {"ok": False, "stopped": True, "by": running.by, **_closed(running)}
-                await self._end(running, "stopped", stopped)
+                await self._end(running, "stopped", {"ok": False, "stopped": True, "by": running.by})
             raise
         except GatewayError as error:
             await self._fail(running, error)
@@ -146,16 +155,14 @@ class Detached:
                 now = time.monotonic()
                 self._reasoned = [*self._reasoned[:1], now]
             self._tell(name, data)
-        if self._growing is None:
-            self._growing = asyncio.get_running_loop().call_later(CHECKPOINT, self._grow)
 
-    def _grow(self) -> None:
-        self._growing = None
-        self._record.grow(self._native.response, self._native.reasoning)
+    def _grow(self, pieces: Pieces) -> asyncio.Future[None] | None:
+        return self._record.grow(self._native.response, self._native.reasoning, pieces)
 
     def _tell(self, name: str, data: Json) -> None:
-        if not self.tape.closed:
+        if not self._over:
             self.tape.append(event(name, data, self.tape.newest + 1))
+            self._checkpoints.grown()
 
     async def _fail(self, running: Running, error: GatewayError) -> None:
         if self.tape.newest == 0:  # it never began: the first reader is told by status
@@ -163,21 +170,33 @@ class Detached:
         await self._end(running, "failed", {"ok": False, **error.as_json()})
 
     async def _end(self, running: Running, state: State, done: Json) -> None:
-        if self._growing is not None:
-            self._growing.cancel()
-        native, facts = self._native, self._facts(running)
-        kept = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
-        error = done.get("error")
+        self._over = True
+        native, facts = self._native, {**self._facts(running), **_closed(running)}
+        said = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
+        kept = {**facts, **said, "error": done.get("error")}
+        done = {**done, **self._told(running, facts)}
         try:
-            await self._record.end(Ended(state, native.response, {**facts, **kept, "error": error}))
+            await self._record.end(Ended(state, native.response, kept), self._last(done))
         except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
             done = {**done, "ok": False, **failure.as_json()}
         finally:
             if REFUSED not in running.note:
-                said = {"response": native.response, "reasoning": native.reasoning, "model_used": facts.pop("model")}
-                told = {"request_id": running.id, "message_id": self._message_id}
-                self._tell("done", {**done, **said, **facts, **told})
+                self.tape.append(event("done", done, self.tape.newest + 1))
             self.tape.close()
+
+    def _told(self, running: Running, facts: Json) -> Json:
+        """The members of `done` that it has however it ended."""
+        native = self._native
+        said = {"response": native.response, "reasoning": native.reasoning, "model_used": facts["model"]}
+        others = {name: value for name, value in facts.items() if name != "model"}
+        return {**said, **others, "request_id": running.id, "message_id": self._message_id}
+
+    def _last(self, done: Json) -> Pieces:
+        """The events that are still to be kept, with the last one, which is told only then."""
+        pieces, number = self._checkpoints.end(), self.tape.newest + 1
+        if self.tape.shelf is None or number == 1:  # where nothing was told there is nothing to resume
+            return ()
+        return (*pieces, Piece(number, number, event("done", done, number)))
 
     def _facts(self, running: Running) -> Json:
         trace, now = running.trace, time.monotonic()
@@ -206,8 +225,8 @@ def _ms(start: float, end: float | None) -> float | None:
 
 def _closed(running: Running) -> Json:
     """The provider's connection is closed by now: leaving the `async with` has done it."""
-    now = time.monotonic()
-    return {"closed_ms": _ms(running.asked_to_stop, now) if running.asked_to_stop is not None else None}
+    asked = running.asked_to_stop
+    return {"closed_ms": _ms(asked, time.monotonic())} if asked is not None else {}
 
 
 def _internal() -> GatewayError:

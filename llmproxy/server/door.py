@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import LineTooLong
 from ..config import Server
 from ..errors import BadRequest, GatewayError
 from ..inflight import Inflight
-from .keys import CURRENT
+from .keys import CURRENT, PRESSURE
 
 NAME = "llmproxy"  # the Server header: versions are nobody's business
 # A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
@@ -174,8 +174,12 @@ def shed(request: web.Request, most: int, inflight: Inflight) -> None:
         return
     if getattr(request.protocol, "surplus", False):
         raise _overloaded("Too many connections are open.", {"Connection": "close"})
-    if len(inflight) >= most and request.method == "POST" and request.path.endswith(_ASKING):
-        raise _overloaded("Too many requests are being answered.", {})
+    inside = len(inflight)
+    if inside and request.method == "POST" and request.path.endswith(_ASKING):
+        if inside >= most:
+            raise _overloaded("Too many requests are being answered.", {})
+        if reason := request.app[PRESSURE].refusal:  # one at a time is always taken
+            raise _overloaded(reason, {})
 
 
 async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
-from llmproxy.errors import BadRequest
+from llmproxy.errors import BadRequest, GatewayError
 from llmproxy.inflight import Running
 from llmproxy.sse import PING
-from llmproxy.store.db import NotFound
 from llmproxy.tape import Gone, Tape
 
 from .beat import Beat
 from .detached import REFUSED
-from .keys import CURRENT, INFLIGHT, owner
+from .keys import CURRENT
+from .watch import unsent
 
 READERS = "readers"  # in Running.note: how many follow now
 LEAVING = "leaving"  # in Running.note: what becomes of the request when the last of them has left
 HEADERS = "headers"  # in Running.note: what its readers are told beside the stream
+_NONE: Mapping[str, str] = {}
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
-
-
-def found(request: web.Request, id: str) -> Running:
-    """The request of that id. Somebody else's is not found either: the answer is the same."""
-    running = request.app[INFLIGHT].get(id, owner(request))
-    if running is None:
-        raise NotFound("There is no such request.", code="request_not_found")
-    return running
 
 
 def position(request: web.Request) -> int:
@@ -48,22 +43,35 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
     tape = running.tape
     if tape is None:
         raise Gone(None)
-    tape.check(after)
+    await tape.fetch(after, 1)  # raises Gone as long as it can be told by status
     running.note[READERS] = running.note.get(READERS, 0) + 1
     try:
         await tape.more(0)
         if REFUSED in running.note:
             raise running.note[REFUSED]
-        response = web.StreamResponse(headers={**_HEADERS, **running.note.get(HEADERS, {}), "X-Request-ID": running.id})
-        await response.prepare(request)
-        return await _pump(request, response, tape, after)
+        return await replay(request, running.id, tape, after, running.note.get(HEADERS, {}))
     finally:
         running.note[READERS] -= 1
-        if not tape.closed and not running.note[READERS] and running.note.get(LEAVING) == "cancel":
-            running.cancel("client_disconnect")
+        if not tape.closed and not running.note[READERS]:
+            _left(running, tape)
 
 
-async def _pump(request: web.Request, response: web.StreamResponse, tape: Tape, after: int) -> web.StreamResponse:
+def _left(running: Running, tape: Tape) -> None:
+    """What its last reader's leaving means to a request that goes on."""
+    policy = running.note.get(LEAVING)
+    if policy == "cancel":
+        running.cancel("client_disconnect")
+    elif policy == "drain":  # to its end, for what it costs; not to be continued
+        running.tape = None
+        tape.drop()
+
+
+async def replay(
+    request: web.Request, id: str, tape: Tape, after: int, headers: Mapping[str, str] = _NONE
+) -> web.StreamResponse:
+    """Gives what there is after `after`, which must be there, and what comes until the tape is closed."""
+    response = web.StreamResponse(headers={**_HEADERS, **headers, "X-Request-ID": id})
+    await response.prepare(request)
     limits = request.app[CURRENT].config.limits
 
     def hang_up() -> None:
@@ -71,18 +79,28 @@ async def _pump(request: web.Request, response: web.StreamResponse, tape: Tape, 
         if request.transport is not None:
             request.transport.abort()
 
-    with Beat(silent=limits.ping, ping=lambda: response.write(PING), stuck=limits.slow_reader, hang_up=hang_up) as beat:
+    with Beat(
+        silent=limits.ping,
+        ping=lambda: response.write(PING),
+        stuck=limits.slow_reader,
+        hang_up=hang_up,
+        unsent=lambda: unsent(request.transport),
+    ) as beat:
         try:
-            while True:
-                after, block = tape.take(after)
-                if block:
-                    await beat.write(response.write(block))
-                elif tape.closed:
-                    return response
-                else:
-                    await tape.more(after)
-        except Gone:
+            await _pump(response, tape, after, beat)
+        except GatewayError:  # Gone, or the shelf cannot be read
             hang_up()
         except ConnectionError:  # the reader left
             return response
     return response
+
+
+async def _pump(response: web.StreamResponse, tape: Tape, after: int, beat: Beat) -> None:
+    while True:
+        after, block = await tape.fetch(after)
+        if block:
+            await beat.write(response.write(block))
+        elif tape.closed:
+            return
+        else:
+            await tape.more(after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -17,7 +18,7 @@ from ..ids import fresh_id
 from ..logs import log
 from . import cors, faults
 from .door import shed
-from .keys import ANYBODY, CALLER, CURRENT, INFLIGHT, PEERS, REQUEST_ID, TRACE
+from .keys import ANYBODY, CALLER, CURRENT, GUESSES, INFLIGHT, PEERS, REQUEST_ID, TRACE
 from .peers import TOKEN
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -95,15 +96,22 @@ def _admit(request: web.Request, config: Config) -> Key:
         if compare_digest(key.secret.encode(), given.encode("utf-8", "surrogateescape")):
             found = key
     if found is None:
-        text = "Incorrect API key." if given else "You must send an API key: `Authorization: Bearer KEY`."
-        raise GatewayError(
-            text,
-            status=401,
-            type="invalid_request_error",
-            code="invalid_api_key",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise _unknown(request, given)
     return found
+
+
+def _unknown(request: web.Request, given: str) -> GatewayError:
+    if given and (wait := request.app[GUESSES].wrong(request.remote or "")) > 0:
+        headers = {"Retry-After": str(math.ceil(wait)), "x-should-retry": "false", "Connection": "close"}
+        text = "Too many wrong API keys came from your address."
+        return GatewayError(text, status=429, code="too_many_wrong_keys", headers=headers)
+    return GatewayError(
+        "Incorrect API key." if given else "You must send an API key: `Authorization: Bearer KEY`.",
+        status=401,
+        type="invalid_request_error",
+        code="invalid_api_key",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 def _given(request: web.Request) -> str:

@@ -16,7 +16,9 @@ from ..observe import Observer
 
 if TYPE_CHECKING:
     from ..store import Store
+    from .guesses import Guesses
     from .peers import Peers
+    from .pressure import Pressure
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ INFLIGHT = web.AppKey("inflight", Inflight)
 OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
 
+GUESSES: web.AppKey[Guesses] = web.AppKey("guesses")
+PRESSURE: web.AppKey[Pressure] = web.AppKey("pressure")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
 
 CALLER = web.RequestKey("caller", Key)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ..chat import Json
 from ..fan import summed
-from .keys import CURRENT, INFLIGHT, OBSERVER
+from .keys import CURRENT, INFLIGHT, OBSERVER, PEERS, PRESSURE
 from .peers import TOKEN, others
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ _TOTALS = {
 _GAUGES = {
     "open": "Workers whose breaker for this provider is open.",
     "queued": "Requests waiting for their turn with this provider.",
+}
+_WORKERS = {
+    "loop_lag_seconds": "By how much the event loop was late at worst, within the last minute.",
+    "memory_bytes": "Resident memory.",
 }
 
 
@@ -52,11 +56,15 @@ async def metrics(request: web.Request) -> web.Response:
 def _own(app: web.Application) -> Json:
     """This process's numbers, in a form that can be added up over processes."""
     rooms = app[CURRENT].gateway.rooms
+    peers = app[PEERS]
+    worker = str(peers.number if peers is not None else 0)
     return {
         "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].totals.items()},
         "in_flight": len(app[INFLIGHT]),
         "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
         "queued": {name: room.limited.queued for name, room in rooms.items() if room.limited is not None},
+        "loop_lag_seconds": {worker: app[PRESSURE].lag},
+        "memory_bytes": {worker: app[PRESSURE].memory},
     }
 
 
@@ -73,8 +81,9 @@ class _Collector:
                 family.add_metric(labels.split("\n"), totals[name])
             yield family
         yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
-        for name, text in _GAUGES.items():
-            gauge = GaugeMetricFamily(f"llmproxy_{name}", text, labels=("provider",))
-            for provider, value in self._told[name].items():
-                gauge.add_metric((provider,), value)
-            yield gauge
+        for label, gauges in (("provider", _GAUGES), ("worker", _WORKERS)):
+            for name, text in gauges.items():
+                gauge = GaugeMetricFamily(f"llmproxy_{name}", text, labels=(label,))
+                for labelled, value in self._told[name].items():
+                    gauge.add_metric((labelled,), value)
+                yield gauge

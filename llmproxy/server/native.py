@@ -6,13 +6,16 @@ from aiohttp import web
 
 from llmproxy.asking import chat_body, questions
 from llmproxy.errors import BadRequest
+from llmproxy.store import threads
+from llmproxy.tape import Gone
 
 from . import thread_answer
-from .begin import answer, checked_chat, read_body, stop
+from .begin import THREAD, answer, checked_chat, read_body, stop
 from .detached import Unkept
-from .follow import follow, found, position
-from .keys import CURRENT, caller
+from .follow import follow, position, replay
+from .keys import CURRENT, INFLIGHT, STORE, caller, owner
 from .leaving import leaving
+from .shelf import recalled
 
 
 def routes() -> list[web.RouteDef]:
@@ -43,4 +46,17 @@ async def chat_cancel(request: web.Request) -> web.Response:
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    return await follow(request, found(request, request.match_info["id"]), position(request))
+    """Continues a request's events: from memory, or those of a thread's answer from the database.
+
+    Somebody else's is not found either: the answer is the same.
+    """
+    id, whose, after = request.match_info["id"], owner(request), position(request)
+    running = request.app[INFLIGHT].get(id, whose)
+    thread_id = running.note.get(THREAD) if running is not None else None
+    if thread_id is not None:
+        await request.app[STORE]().read(threads.present, whose, thread_id)
+    if running is not None and running.tape is not None:
+        return await follow(request, running, after)
+    if running is not None and thread_id is None:
+        raise Gone(None)
+    return await replay(request, id, await recalled(request, id, after), after)

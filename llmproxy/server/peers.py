@@ -27,6 +27,7 @@ class Peers:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self.number = place.number
 
     def caller(self, request: web.Request) -> Key | None:
         """On whose behalf another worker asks; None if this is no other worker."""

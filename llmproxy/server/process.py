@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -19,10 +20,9 @@ from aiohttp import web
 from ..config import Config, ConfigError
 from ..gateway import Gateway
 from ..logs import log
-from . import watch, workers
+from . import pressure, watch, workers
 from .app import build
 from .door import VANISHED, Door
-from .folder import folder
 from .keys import CURRENT, INFLIGHT, Current
 from .peers import Peers
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
+_UNSENT = 128 * 1024  # bytes that the system keeps beyond those on their way: else megabytes for each who does not read
 _LOOK = 2.0  # seconds between two looks at the config's file
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
 _CONNECTION: dict[str, Any] = {
@@ -57,7 +58,7 @@ def run(config: Config, *, load: Callable[[], Config], announce: Announce | None
 
 
 def _alone(process: Process) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(process.config.server.loop)) as runner:
         try:
             return runner.run(process.serve())
         finally:
@@ -74,8 +75,8 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
         ).run()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if os.environ.get("LLMPROXY_LOOP") == "asyncio":
+def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if wanted == "asyncio":
         return None
     try:
         import uvloop
@@ -89,7 +90,7 @@ class Process:
         self, config: Config, load: Callable[[], Config], announce: Announce | None, place: workers.Place | None = None
     ) -> None:
         self._place = place
-        self._config = config
+        self.config = config
         self._load = load
         self._announce = announce
         self._stop = asyncio.Event()
@@ -98,7 +99,7 @@ class Process:
         self._looking: asyncio.TimerHandle | None = None
 
     async def serve(self) -> int:
-        config = self._config
+        config = self.config
         gateway = Gateway.build(config)
         store = _store(config)
         app = build(config, gateway, store, Peers(self._place) if self._place is not None else None)
@@ -117,7 +118,7 @@ class Process:
             gc.enable()
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
-            with watch.running(app), door.watched():
+            with watch.running(app), door.watched(), pressure.watching(app):
                 await self._stop.wait()
                 return await self._drain(app, door)
         finally:
@@ -135,8 +136,8 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload, app[CURRENT])
-        if self._config.source:
-            self._look(app[CURRENT], _changed(self._config.source))
+        if self.config.source:
+            self._look(app[CURRENT], _changed(self.config.source))
 
     def _told_to_stop(self) -> None:
         if self._stop.is_set():
@@ -171,7 +172,7 @@ class Process:
 
     def _look(self, current: Current, seen: float) -> None:
         """A changed file is a new config, as SIGHUP is."""
-        changed = _changed(self._config.source)
+        changed = _changed(self.config.source)
         if changed != seen:
             self._reload(current)
         self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look, current, changed)
@@ -181,8 +182,9 @@ class Process:
         try:
             config = self._load()
             gateway = Gateway.build(config)
-        except (ConfigError, LookupError) as error:
-            log.error("config_rejected", reason=str(error))
+        except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
+            known = isinstance(error, (ConfigError, LookupError))
+            log.error("config_rejected", reason=str(error) if known else type(error).__name__)
             return
         current.gateway = gateway
         if self._fresh is not None:
@@ -222,6 +224,7 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
         ("TCP_KEEPIDLE", 5),
         ("TCP_KEEPINTVL", 3),
         ("TCP_KEEPCNT", 3),
+        ("TCP_NOTSENT_LOWAT", _UNSENT),
     ):
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
@@ -247,6 +250,8 @@ def _store(config: Config) -> Callable[[], Store]:
     def opened() -> Store:
         from ..store import Store
 
-        return Store(folder(config) if config.storage.enabled else None, config.storage.ledger_days)
+        kept = config.storage
+        folder = Path(kept.dir) if kept.enabled else None
+        return Store(folder, kept.ledger_days, tape_bytes=kept.tape_bytes, tape_hours=kept.tape_hours)
 
     return opened

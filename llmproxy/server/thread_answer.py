@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 
 import orjson
@@ -16,12 +16,15 @@ from llmproxy.config import Key
 from llmproxy.errors import BadRequest, Cancelled
 from llmproxy.gateway import Gateway
 from llmproxy.inflight import Inflight, Running
-from llmproxy.store import Store, StoreError, messages, threads
+from llmproxy.reply import Reply
+from llmproxy.store import Store, StoreError, messages, tapes, threads, titles
 from llmproxy.store.messages import Ask, Ended
 
 from .begin import answer, checked_chat
+from .checkpoints import Pieces
 from .detached import Begun, Tell
 from .keys import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
+from .shelf import Shelf
 
 TITLE_MODEL = "title"  # the alias that thinks of titles, where the config has one
 TITLE_SECONDS = 30.0
@@ -41,9 +44,14 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
     chat = checked_chat(request, chat_body(given, asked, current.config, thread))
     place = Place(store, owner(request), thread_id)
     titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
-    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles)
+    shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
+    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
     gateway = current.gateway
-    return await answer(request, chat, record, lambda chat: gateway.open(chat, gateway.route(chat, key)), "detach")
+
+    def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
+        return gateway.open(chat, gateway.route(chat, key))
+
+    return await answer(request, chat, record, opening, "detach", thread_id)
 
 
 def _what(given: Json, request_id: str, process: str) -> Ask:
@@ -81,6 +89,7 @@ class ThreadRecord:
     what: Ask
     chat: Chat
     titles: Titles
+    shelf: Shelf | None = None
 
     async def begin(self, tell: Tell) -> Begun:
         place = self.place
@@ -90,17 +99,23 @@ class ThreadRecord:
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
         title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
         if asked.untitled and self.what.content is not None:
-            self.titles.think(messages.text_of(self.what.content), tell)
+            self.titles.think(titles.named_by(self.what.content), tell)
         return Begun(chat, init, asked.before, title)
 
-    def grow(self, text: str, reasoning: str) -> None:
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None:
         # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
+        store, id = self.place.store, self.what.answer_id
         with suppress(StoreError):
-            growing = self.place.store.write(messages.checkpoint, self.what.answer_id, text, reasoning)
+            growing = store.write(tapes.checkpoint, id, text, reasoning, pieces, store.tape_bytes, time.time())
             growing.add_done_callback(asyncio.Future.exception)
+            if self.shelf is not None:
+                self.shelf.writing = growing
+            return growing
+        return None
 
-    async def end(self, ended: Ended) -> None:
-        await self.place.store.write(messages.end, self.what.answer_id, ended, time.time())
+    async def end(self, ended: Ended, pieces: Pieces) -> None:
+        store = self.place.store
+        await store.write(tapes.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +155,4 @@ def _title(body: bytes) -> str:
     """The title in a whole answer; empty where the model gave none."""
     choices = orjson.loads(body).get("choices") or [{}]
     text = (choices[0].get("message") or {}).get("content")
-    return threads.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""
+    return titles.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""

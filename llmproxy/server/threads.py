@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from llmproxy.errors import BadRequest
 from llmproxy.store import Store, export, messages, search, threads
 
 from . import thread_answer
-from .begin import read_body, stop
+from .begin import THREAD, read_body, stop
 from .keys import INFLIGHT, STORE, owner
 
 _MEMBERS: dict[str, tuple[type, ...]] = {
@@ -72,15 +73,14 @@ async def change(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     store, id, purge = _store(request), request.match_info["id"], request.query.get("purge") == "1"
     if purge:
-        _stop(request, await store.read(threads.running, owner(request), id))
+        await _let_go(request, id)
     await store.write(threads.delete, owner(request), id, time.time(), purge)
     return web.Response(status=204)
 
 
 async def delete_all(request: web.Request) -> web.Response:
-    store = _store(request)
-    _stop(request, await store.read(threads.running, owner(request), None))
-    await store.write(threads.delete_all, owner(request))
+    await _let_go(request)
+    await _store(request).write(threads.delete_all, owner(request))
     return web.Response(status=204)
 
 
@@ -139,12 +139,15 @@ def _store(request: web.Request) -> Store:
     return request.app[STORE]()
 
 
-def _stop(request: web.Request, ids: list[str]) -> None:
-    """The answers that are growing in what is removed have nowhere to go."""
-    for id in ids:
-        running = request.app[INFLIGHT].get(id, owner(request))
-        if running is not None:
-            running.cancel("api")
+async def _let_go(request: web.Request, id: str | None = None) -> None:
+    """Answers that grow in a thread, or in any, have nowhere to go once it is removed; what memory has of others goes too."""
+    inflight, whose = request.app[INFLIGHT], owner(request)
+    known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and one.note.get(THREAD)]
+    those = [one for one in known if id in (None, one.note[THREAD])]
+    if growing := [one.task for one in those if one.cancel("api")]:
+        await asyncio.wait(growing)
+    for one in those:
+        one.tape = None
 
 
 def _members(given: Json, known: Any) -> Json:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from . import alive, ledger, messages, threads
+from . import alive, ledger, messages, tapes, threads
 from .db import Damaged, NotFound, StoreError, connect
 from .ledger import Entry, Ledger
 from .worker import Worker
@@ -32,10 +32,20 @@ class Store:
 
     A job is a function of a connection: `await store.write(threads.create, owner, now)`. What `write` has given back is
     on disk. folder: where the database lies, made if need be; None keeps everything in memory, while the process lives.
+    tape_bytes, tape_hours: of all answers' events together; in memory none are kept, as it is memory that they make room in.
     """
 
-    def __init__(self, folder: Path | None, ledger_days: int = 30) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        ledger_days: int = 30,
+        *,
+        tape_bytes: int = 64 * 1024 * 1024,
+        tape_hours: float = 24.0,
+    ) -> None:
         self.process = secrets.token_hex(8)
+        self.tape_bytes = tape_bytes if folder is not None else 0
+        self._tape_seconds = tape_hours * 3600
         self.ledger = Ledger(self.write)
         self._folder = folder
         self._ledger_days = ledger_days
@@ -103,6 +113,7 @@ class Store:
             ledger.lose(db, process, now)
         threads.purge_deleted(db, now)
         ledger.forget(db, now - self._ledger_days * DAY)
+        tapes.forget(db, now - self._tape_seconds)
         self._tidy_at = time.monotonic() + TIDY_SECONDS
 
 

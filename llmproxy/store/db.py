@@ -54,7 +54,17 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_open ON ledger (process) WHERE state = 'open';
 """
 
-MIGRATIONS = (_FIRST,)  # the n-th brings version n to n + 1; what was released is never edited
+_TAPES = """
+-- All answers' events are one log of bytes, and a row's key is where it ends in it: what is beyond a limit is found
+-- without counting.
+CREATE TABLE tapes (
+  ends INTEGER PRIMARY KEY, message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+  first INTEGER NOT NULL, last INTEGER NOT NULL, kept_at REAL NOT NULL, events BLOB NOT NULL);
+CREATE INDEX tapes_of_message ON tapes (message_id, first);
+CREATE INDEX messages_asked ON messages (request_id) WHERE request_id IS NOT NULL;
+"""
+
+MIGRATIONS = (_FIRST, _TAPES)  # the n-th brings version n to n + 1; what was released is never edited
 
 
 class StoreError(GatewayError):

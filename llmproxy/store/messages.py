@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from llmproxy.chat import Json
 from llmproxy.errors import BadRequest
 
-from . import threads
-from .db import NotFound
+from . import threads, titles
 
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
@@ -35,7 +34,9 @@ FACTS: Json = {  # what is known of an answer beside its text, and what is said 
     "failures": [],
     "route": None,
     "finish_reason": None,
+    "closed_ms": None,
 }
+OF_ANSWERS: Json = {"tokens_per_second": None}
 STATES = frozenset(("complete", "streaming", "stopped", "failed", "lost"))
 
 
@@ -81,9 +82,7 @@ class Ended:
 
 def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> Asked:
     """Keeps the question and an empty answer, which becomes the head. Raises NotFound, BadRequest."""
-    thread = threads.thread(db, owner, thread_id)
-    if thread["deleted"]:
-        raise NotFound("That thread was deleted.")
+    thread = threads.present(db, owner, thread_id)
     question_id, before = _question(db, thread, what, now)
     _insert(
         db,
@@ -161,7 +160,7 @@ def path(db: Connection, thread_id: str, leaf: str | None) -> list[Json]:
 
 def restore(db: Connection, thread_id: str, message: Json, parent_id: str | None, now: float) -> str:
     """Takes a message from an export, under a new id. An answer that was still growing then is lost."""
-    facts = {name: message[name] for name, usual in FACTS.items() if _like(usual, message.get(name))}
+    facts = {name: message[name] for name, usual in _known(message["role"]).items() if _like(usual, message.get(name))}
     return _insert(
         db,
         message["content"],
@@ -187,7 +186,7 @@ def text_of(content: Content) -> str:
 
 def message(row: Row) -> Json:
     """As the interface describes it."""
-    facts = {**FACTS, **json.loads(row["facts"])}
+    facts = {**_known(row["role"]), **json.loads(row["facts"])}
     return {
         "id": row["id"],
         "thread_id": row["thread_id"],
@@ -199,6 +198,10 @@ def message(row: Row) -> Json:
         "created_at": row["created_at"],
         **facts,
     }
+
+
+def _known(role: str) -> Json:
+    return {**FACTS, **OF_ANSWERS} if role == "assistant" else FACTS
 
 
 def _like(usual: object, value: object) -> bool:
@@ -222,7 +225,7 @@ def _question(db: Connection, thread: Json, what: Ask, now: float) -> tuple[str,
         _there(db, thread, parent_id, None, "parent_id")
     content = what.content or ""
     if not thread["title"]:
-        title = threads.first_words(text_of(content))
+        title = titles.first_words(titles.named_by(content))
         db.execute("UPDATE threads SET title = ? WHERE id = ?", (title, thread["id"]))
     asked = {"thread_id": thread["id"], "parent_id": parent_id, "role": "user", "state": "complete", "created_at": now}
     return _insert(db, content, **asked), ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from .db import NotFound
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
 
-TITLE = 60  # characters of a question that become a title
 UNDO_SECONDS = 24 * 3600.0
 
 _THREAD = """
@@ -45,6 +43,14 @@ def thread(db: Connection, owner: str, id: str) -> Json:
     if row is None:
         raise NotFound("There is no such thread.")
     return _thread(row)
+
+
+def present(db: Connection, owner: str, id: str) -> Json:
+    """As `thread`. Raises NotFound for one that was deleted, too."""
+    found = thread(db, owner, id)
+    if found["deleted"]:
+        raise NotFound("That thread was deleted.")
+    return found
 
 
 def listed(db: Connection, owner: str, limit: int, before: str | None) -> Json:
@@ -97,27 +103,9 @@ def delete_all(db: Connection, owner: str) -> None:
     db.execute("INSERT INTO words (words) VALUES ('optimize')")  # or deleted words would stay in the index's segments
 
 
-def running(db: Connection, owner: str, id: str | None) -> list[str]:
-    """The requests whose answers go into a thread of the owner, or into any of them."""
-    rows = db.execute(
-        "SELECT m.request_id FROM messages m JOIN threads t ON t.id = m.thread_id "
-        "WHERE m.state = 'streaming' AND t.owner = ? AND (? IS NULL OR t.id = ?)",
-        (owner, id, id),
-    )
-    return [request for (request,) in rows]
-
-
 def purge_deleted(db: Connection, now: float) -> None:
     """Removes what was deleted longer ago than it can be undone."""
     db.execute("DELETE FROM threads WHERE deleted_at < ?", (now - UNDO_SECONDS,))
-
-
-def first_words(text: str) -> str:
-    """A title out of a question: its first words, in one line."""
-    line = re.sub(r"\s+", " ", text).strip()
-    if len(line) <= TITLE:
-        return line
-    return line[:TITLE].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
 
 
 def _belongs(db: Connection, thread_id: str, message_id: str) -> None:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from llmproxy.chat import Chat, Trace
 from llmproxy.relay import Relay
-from llmproxy.testing import chunk, sse
+from llmproxy.testing import chunk, cut_at, sse
+from tests.core.kit import run, said_in
+
+EVENTS = sse(chunk({"role": "assistant", "content": "Hi"}), chunk({"content": " you"}), chunk({}, finish="stop"))
 
 
-@pytest.mark.parametrize("ends", [1, 2, 3])
-def test_further_line_ends_change_nothing(ends: int) -> None:
-    events = sse(chunk({"role": "assistant", "content": "Hi"}), chunk({"content": " you"}), chunk({}, finish="stop"))
-    assert passed(events.replace(b"\n\n", b"\n\n" + b"\n" * ends)).count(b"data: ") == passed(events).count(b"data: ")
+def passed(parts: Sequence[bytes]) -> list[bytes]:
+    """The data of each event that the client gets."""
+    given, failure = run(Relay(Chat({"stream": True}, "m", trace=Trace("id", 1))), parts)
+    assert failure is None
+    return said_in(given)
 
 
-def passed(data: bytes) -> bytes:
-    relay = Relay(Chat({"stream": True}, "m", trace=Trace("id", 1)))
-    return b"".join((*relay.feed(data), *relay.finish()))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_further_line_ends_change_nothing_wherever_the_bytes_are_cut(end: bytes, count: int) -> None:
+    stream = EVENTS.replace(b"\n\n", end * count)
+    assert len(passed([EVENTS])) == 4
+    for at in range(len(stream)):
+        assert passed(cut_at(stream, [at])) == passed([EVENTS]), at
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_nor_do_they_when_each_byte_comes_by_itself(end: bytes, count: int) -> None:
+    stream = EVENTS.replace(b"\n\n", end * count)
+    assert passed([bytes([one]) for one in stream]) == passed([EVENTS])

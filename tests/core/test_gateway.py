@@ -126,6 +126,19 @@ def test_it_is_there_again_soon_after_it_is_up() -> None:
     assert after(Offers([down]), 20.0) == ["p/a"]
 
 
+def test_only_who_failed_is_asked_again_soon() -> None:
+    down, up = source(Unreachable("refused"), name="down"), source(["a"], name="up")
+    after(Offers([down, up]), 50.0)
+    assert (asked(down), asked(up)) == (4, 1)
+
+
+def test_a_list_that_hangs_holds_nobody_up_for_longer_than_its_time() -> None:
+    hanging, up = source(asyncio.Event(), name="hanging"), source(["a"], ["a", "b"], name="up")
+    offers = Offers([hanging, up])
+    assert after(offers, 610.0) == ["up/a", "up/b"]
+    assert offers.first.is_set()
+
+
 def test_a_list_that_was_had_is_kept_when_the_next_cannot_be() -> None:
     once = source(["a"], Unreachable("refused"))
     assert after(Offers([once]), 700.0) == ["p/a"]

@@ -113,6 +113,21 @@ async def test_a_cancel_says_who_and_is_done_once() -> None:
     assert running.closed_ms is not None
 
 
+async def test_a_handler_that_is_cancelled_for_its_client_is_timed_as_any_other_stop() -> None:
+    registry = Registry()
+    running = registry.begin()
+
+    async def handler() -> None:
+        await running.task
+
+    handling = asyncio.ensure_future(handler())
+    await settled()
+    handling.cancel()
+    await settled()
+    assert registry.ends == [("one", "cancelled", "client_disconnect", 499)]
+    assert running.closed_ms is not None
+
+
 async def test_a_cancel_after_the_end_changes_nothing() -> None:
     registry = Registry()
     running = await registry.ended(answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,13 +13,22 @@ from llmproxy.chat import Chat
 from llmproxy.errors import BadRequest, Dropped, Malformed, Saturated, Truncated, Unreachable, UpstreamError
 from llmproxy.resilience import Budget, FirstOf, Retried
 from tests.core.kit import chat
-from tests.core.openers import Act, Scripted, settled, taken
+from tests.core.openers import Act, Scripted, played, settled, taken
 
 OK = (b"frame",)
 
 
 def limited(wait: float | None = None, **members: Any) -> UpstreamError:
     return UpstreamError("slow down", status=429, code="rate_limit", retry_here=True, wait=wait, **members)
+
+
+class Ticking:
+    """A clock that stands still until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Slept:
@@ -114,26 +124,81 @@ async def test_a_provider_that_is_starting_up_is_waited_for() -> None:
     assert set(slept.seconds) == {0.5}
 
 
-async def test_retries_are_held_to_a_share_of_what_is_in_flight() -> None:
-    budget = Budget(0.5, least=1)
+async def test_a_spent_budget_tells_the_first_failure_and_that_nobodys_retries_help() -> None:
+    got, inner, slept = await tried([limited(), OK], budget=Budget(0.2, least=0))
+    assert (got.status, len(inner.opened), slept.seconds) == (429, 1, [])
+    assert got.headers["x-should-retry"] == "false"
+
+
+async def test_every_retry_is_paid_for_not_only_the_first() -> None:
+    got, inner, _ = await tried([limited()], retries=5, budget=Budget(0, least=3))
+    assert (type(got), len(inner.opened)) == (UpstreamError, 4)
+
+
+async def test_waiting_for_a_provider_that_is_starting_up_costs_nothing() -> None:
+    loading = UpstreamError("loading", status=503, retry_here=True)
+    loading.keeps_waiting = True
+    got, _, _ = await tried([*[loading] * 50, OK], retries=1, budget=Budget(0, least=0))
+    assert got == [b"frame"]
+
+
+async def test_in_quiet_hours_a_few_may_always_retry() -> None:
+    budget = Budget(0.2, least=3)
+    assert [budget.allows() for _ in range(5)] == [True] * 3 + [False] * 2
+
+
+async def test_what_was_spent_is_forgotten_after_a_while() -> None:
+    clock = Ticking()
+    budget = Budget(0.2, least=1, clock=clock)
+    assert [budget.allows(), budget.allows()] == [True, False]
+    clock.now += 100
     assert budget.allows()
-    budget.retrying = 1
-    assert not budget.allows()
-    budget.active = 4
-    assert budget.allows()
 
 
-async def test_a_spent_budget_tells_the_first_failure() -> None:
-    budget = Budget(0.2, least=0)
-    got, inner, _ = await tried([limited(), OK], budget=budget)
-    assert (type(got), len(inner.opened)) == (UpstreamError, 1)
+def under_load(inner: Scripted, count: int, *, share: float, a_second: float) -> int:
+    """How often the provider was asked in all for so many requests, that many a second, each tried up to three times."""
+
+    async def play() -> int:
+        retried = Retried(inner, retries=2, budget=Budget(share))
+
+        async def one() -> None:
+            with suppress(UpstreamError):
+                await taken(retried, chat())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(one())
+                await asyncio.sleep(1 / a_second)
+        return len(inner.opened)
+
+    return played(play())
 
 
-@pytest.mark.parametrize("acts", [[limited(), OK], [limited()], [OK], [UpstreamError("no")], [(b"x", Dropped("x"))]])
-async def test_what_was_counted_in_flight_is_counted_out(acts: Sequence[Act]) -> None:
-    budget = Budget(0.2)
-    await tried(acts, budget=budget)
-    assert (budget.active, budget.retrying) == (0, 0)
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
+@pytest.mark.parametrize("a_second", [50, 500, 1e9])
+def test_once_busy_retries_are_a_share_of_the_traffic(share: float, a_second: float) -> None:
+    count = 2000
+    asked = under_load(Scripted([limited()]), count, share=share, a_second=a_second)
+    assert 0.5 * share <= (asked - count) / count <= 1.05 * share
+
+
+def test_long_answers_earn_no_storm_of_retries_for_quick_failures() -> None:
+    """Two hundred streams are open for all that time."""
+
+    async def play() -> int:
+        endless, failing = Scripted([asyncio.Event()]), Scripted([limited()])
+        budget = Budget(0.2)
+        streams = [asyncio.ensure_future(taken(Retried(endless, retries=0, budget=budget), chat())) for _ in range(200)]
+        await asyncio.sleep(100)
+        for _ in range(50):
+            with suppress(UpstreamError):
+                await taken(Retried(failing, retries=2, budget=budget), chat())
+        for one in streams:
+            one.cancel()
+        await asyncio.wait(streams)
+        return len(failing.opened)
+
+    assert played(play()) < 50 * 2
 
 
 # Whose wait
@@ -170,23 +235,77 @@ async def test_while_it_waits_it_says_so() -> None:
     assert asked.trace.wait == slept.seconds[0]
 
 
+# A wait that others were told
+
+
+def told_before(first: UpstreamError, second: Chat, *, retries: int = 2) -> list[float]:
+    """When the provider was asked: for the one that was told `first`, and for one that comes a second later."""
+    asked: list[float] = []
+
+    class Watched(Scripted):
+        def open(self, chat: Chat) -> Any:
+            asked.append(round(asyncio.get_running_loop().time() - 1000))
+            return super().open(chat)
+
+    async def play() -> list[float]:
+        retried = Retried(Watched([first, OK]), retries=retries, budget=Budget(0.2))
+        early = asyncio.ensure_future(taken(retried, chat()))
+        await asyncio.sleep(1)
+        await taken(retried, second)
+        await asyncio.wait({early})
+        return asked
+
+    return played(play())
+
+
+def test_who_asks_for_the_same_model_waits_as_well() -> None:
+    assert told_before(limited(5.0), chat()) == [0, 5, 5]
+
+
+def test_another_model_has_its_own_quota() -> None:
+    assert told_before(limited(5.0), chat().asking("another")) == [0, 1, 5]
+
+
+def test_who_has_no_time_to_wait_asks_at_once() -> None:
+    hurried = chat()
+    hurried.trace.deadline = 1003.0
+    assert told_before(limited(5.0), hurried) == [0, 1, 5]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        limited(30.0),
+        UpstreamError("quota", status=429, wait=5.0),
+        UpstreamError("busy", status=503, retry_here=True, wait=5.0),
+    ],
+    ids=["longer than we wait at all", "not a matter of time", "not a quota"],
+)
+def test_what_is_no_wait_for_a_quota_concerns_nobody_else(failure: UpstreamError) -> None:
+    assert told_before(failure, chat())[:2] == [0, 1]
+
+
+def test_where_nothing_is_to_be_tried_again_nobody_waits() -> None:
+    assert told_before(limited(5.0), chat(), retries=0) == [0, 1]
+
+
 # Cancelling
 
 
 async def test_a_cancel_in_the_backoff_makes_no_further_attempt() -> None:
-    inner, budget, waiting = Scripted([limited()]), Budget(0.2), asyncio.Event()
+    inner, waiting = Scripted([limited()]), asyncio.Event()
 
     async def sleep(_: float) -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.ensure_future(taken(Retried(inner, retries=5, budget=budget, sleep=sleep), chat()))
+    task = asyncio.ensure_future(taken(Retried(inner, retries=5, budget=Budget(0.2), sleep=sleep), chat()))
     await waiting.wait()
     task.cancel()
     await asyncio.wait({task})
     await settled()
     assert task.cancelled()
-    assert (len(inner.opened), inner.now, budget.retrying, budget.active) == (1, 0, 0, 0)
+    assert (len(inner.opened), inner.now) == (1, 0)
 
 
 @pytest.mark.parametrize("acts", [[asyncio.Event()], [limited(), asyncio.Event()]])

@@ -95,7 +95,7 @@ async def soon(look: Callable[[], Awaitable[T | None]]) -> T:
         return found
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # a failing test would show all its scripts, megabytes of them
 class House:
     """Each case asks its own model, and so has its own script: cases may run side by side."""
 
@@ -174,6 +174,12 @@ class House:
         """Sockets the server has open."""
         folder = Path(f"/proc/{self.gateway.process.pid}/fd")
         return sum(_is_socket(one) for one in folder.iterdir())
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the system holds for the server's clients: sent by the server, and not taken by them."""
+        lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return sum(int(one[4].partition(":")[0], 16) for one in lines if int(one[1].partition(":")[2], 16) == self.port)
 
     @property
     def descriptors(self) -> int:

@@ -1,4 +1,7 @@
-"""Stop means stop: in every phase, whoever stops, the provider's connection closes and nothing more is sent."""
+"""Stop means stop: in every phase, whoever stops, the provider's connection closes and nothing more is sent.
+
+F01-F05, F08 and F82 are among these.
+"""
 
 from __future__ import annotations
 
@@ -65,9 +68,18 @@ ENDERS = (
 # A pause that would outlast the deadline is not begun: there the deadline has nothing to end.
 PAUSES = ("backing off", "loading")
 CASES = [(p, e) for p in PHASES for e in ENDERS if not (p.name in PAUSES and e.name == "deadline")]
+MATRIX = {
+    ("waiting for headers", "client FIN"): "F01 ",
+    ("waiting for headers", "client RST"): "F02 ",
+    ("mid-stream, silent", "client FIN"): "F03 ",
+    ("mid-stream, bursting", "client RST"): "F04 ",
+    ("mid-stream, silent", "client half-close"): "F05 ",
+    ("queued", "client FIN"): "F08 ",
+}
+NAMES = [f"{MATRIX.get((phase.name, ender.name), '')}{phase}-{ender}" for phase, ender in CASES]
 
 
-@pytest.mark.parametrize(("phase", "ender"), CASES, ids=str)
+@pytest.mark.parametrize(("phase", "ender"), CASES, ids=NAMES)
 async def test_a_stop_reaches_the_provider_and_the_client(house: House, phase: Phase, ender: Ender) -> None:
     async with asked(house, phase, deadline=ender.deadline) as one:
         calls = len(one.case.exchanges)
@@ -77,10 +89,13 @@ async def test_a_stop_reaches_the_provider_and_the_client(house: House, phase: P
         if ender.code is not None:
             _check_told(await one.wire.answer(), phase, ender.status, ender.code)
     assert (ended["state"], ended["by"], ended["status"]) == ("cancelled", ender.by, ender.status)
+    assert ended["closed_ms"] >= 0, "how long it took is known, whoever stopped it"
     if phase.name != "loading":
         assert len(one.case.exchanges) == calls
     logged = await one.case.noted()
-    assert [(line["outcome"], line["by"]) for line in logged] == [("cancelled", ender.by)]
+    assert [(line["outcome"], line["by"], line["closed_ms"]) for line in logged] == [
+        ("cancelled", ender.by, ended["closed_ms"])
+    ]
     assert one.case.id not in await house.running()
 
 
@@ -108,7 +123,7 @@ SIGNALS = (
 
 
 @pytest.mark.parametrize(("name", "signals", "server", "code"), SIGNALS, ids=[one[0] for one in SIGNALS])
-async def test_shutdown_ends_every_phase(
+async def test_f82_shutdown_ends_every_phase(
     started: Started, name: str, signals: tuple[signal.Signals, ...], server: dict[str, object], code: int
 ) -> None:
     async with started(**server) as house, AsyncExitStack() as stack:

@@ -63,7 +63,7 @@ async def test_f10_leaving_in_the_tick_of_completion_gives_one_end(house: House)
     await house.quiet()
 
 
-async def test_f12_readers_that_stop_are_left_and_cost_little(started: Started) -> None:
+async def test_f12_f18_readers_that_stop_are_left_and_cost_little(started: Started) -> None:
     async with started(limits="slow_reader = 0.5") as house:
         await house.case("p", BRIEF).answer()  # what is loaded for a first request is not theirs
         before = house.memory
@@ -76,6 +76,20 @@ async def test_f12_readers_that_stop_are_left_and_cost_little(started: Started) 
         assert house.memory - before < READERS * 2_500_000
         for wire in wires:
             wire.fin()
+
+
+async def test_f18_readers_that_stop_hold_little_of_the_systems_memory_either(house: House) -> None:
+    cases = [house.case("p", streaming(*FLOOD, ending="hang")) for _ in range(READERS)]
+    wires = [await case.send(receive_buffer=4096) for case in cases]
+    for wire in wires:
+        await wire.until(b"data:")
+    held = 0
+    while held != (held := house.unsent):  # noqa: ASYNC110  # until nothing more goes in
+        await asyncio.sleep(0.3)
+    assert 0 < held < READERS * 400_000
+    for wire in wires:
+        wire.rst()
+    await house.quiet()
 
 
 async def test_f13_a_slow_reader_that_goes_on_is_served(started: Started) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import signal
 
 import pytest
 
 from llmproxy.testing import Behaviour, check_chat, chunk, completion, sse
-from tests.faults.conftest import KEY_A, KEY_B, Started
-from tests.faults.house import FIRST, JSON, MORE, PATIENCE, Case, House, streaming, whole
+from tests.faults.conftest import KEY_A, KEY_B, KEYS, Started
+from tests.faults.house import FIRST, JSON, LAST, MORE, PATIENCE, Case, House, soon, streaming, whole
 from tests.faults.phases import SLOW
-from tests.faults.wire import Seen, Wire, get, post
+from tests.faults.wire import Seen, Wire, get, joined, post
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 42, "total_tokens": 45}
 SLOWLY = streaming(FIRST, *[MORE] * 10, sse(chunk({}, finish="stop"), chunk(None, usage=USAGE)), every=0.02)
@@ -143,7 +145,7 @@ async def test_without_the_wish_there_is_nothing_to_resume_and_no_id(house: Hous
     assert (await resumed(house, case)).status == 409
 
 
-async def test_what_no_longer_is_kept_is_said(started: Started) -> None:
+async def test_f102_what_no_longer_is_kept_is_said(started: Started) -> None:
     async with started(limits="tape_bytes = 1000") as house:
         case = house.case("p", SLOWLY)
         await left(case, "detach", b'"one "')
@@ -153,12 +155,55 @@ async def test_what_no_longer_is_kept_is_said(started: Started) -> None:
         assert (await resumed(house, case, seen.error["oldest"] - 1)).events[-1] == "[DONE]"
 
 
+@pytest.mark.parametrize("position", ["-1", "1.5", "x", "9" * 30, "%00", "%D9%A1"])
+async def test_f102_a_position_that_is_none_is_refused(house: House, position: str) -> None:
+    case = house.case("p", SLOWLY)
+    await left(case, "detach", b'"one "')
+    seen = await house.call(get(f"/v1/requests/{case.id}/stream?from={position}"))
+    assert (seen.status, seen.error["param"]) == (400, "from")
+
+
+async def test_f102_a_key_that_was_taken_away_opens_nothing(started: Started) -> None:
+    async with started(keys=KEYS) as house:
+        case = house.case("p", SLOWLY)
+        secret = {"Authorization": f"Bearer {KEY_A}"}
+        await house.call(asking(case, "detach").replace(b"Host:", f"Authorization: Bearer {KEY_A}\r\nHost:".encode()))
+        assert (await resumed(house, case, 0, **secret)).status == 200
+        file = house.gateway.folder / "llmproxy.toml"
+        file.write_text(file.read_text().replace(KEY_A, "another-secret-of-some-length"))
+        house.gateway.process.send_signal(signal.SIGHUP)
+        await soon(lambda: _reloaded(house))
+        assert (await resumed(house, case, 0, **secret)).status == 401
+
+
+async def test_f103_a_stream_that_is_cut_again_and_again_is_whole(house: House) -> None:
+    dice, got, last, cuts = random.Random(103), b"", 0, 0
+    case = house.case("p", streaming(FIRST, *[MORE] * 500, LAST, every=0.002))
+    await left(case, "detach", b"id: 1\n")
+    while last < 500:
+        async with await Wire.open(house.port) as wire:
+            await wire.send(get(f"/v1/requests/{case.id}/stream?from={last}"))
+            got += await _events_before(wire, last := min(500, last + dice.randint(1, 5)))
+            wire.rst()
+        cuts += 1
+    assert cuts >= 133
+    got += (await resumed(house, case, last)).body
+    assert got == (await resumed(house, case)).body
+    assert got.count(b"id: ") == int(got.rpartition(b"id: ")[2].partition(b"\n")[0]) > 500
+
+
+async def _events_before(wire: Wire, last: int) -> bytes:
+    """Those of an answer that has just begun, up to and with number `last`."""
+    read = await wire.until(b"id: %d\n" % (last + 1))
+    return joined(read.partition(b"\r\n\r\n")[2]).partition(b"id: %d\n" % (last + 1))[0]
+
+
 @pytest.mark.parametrize(("wish", "status"), [("sometimes", 400), ("", 400)])
 async def test_an_unknown_wish_is_refused(house: House, wish: str, status: int) -> None:
     assert (await house.call(asking(house.case("p", SLOWLY), wish))).status == status
 
 
-async def test_a_key_may_be_kept_from_detaching_and_others_from_its_stream(guarded: House) -> None:
+async def test_f102_a_key_may_be_kept_from_detaching_and_others_from_its_stream(guarded: House) -> None:
     case, other = (guarded.case("p", SLOWLY, prefix="allowed-") for _ in range(2))
 
     async def asked(key: str, policy: str) -> Seen:
@@ -201,6 +246,42 @@ async def test_a_slow_reader_of_a_detached_answer_does_not_slow_its_provider(hou
         assert [line["outcome"] for line in await case.noted()] == ["ok"]
 
 
+async def test_a_slow_reader_of_a_detached_answer_who_goes_on_reading_gets_all_of_it(started: Started) -> None:
+    big = [sse(chunk({"content": "x" * 60_000}), done=False)] * 60
+    async with started(limits="slow_reader = 0.5") as house:
+        case = house.case("p", streaming(*big, sse(chunk({}, finish="stop"))))
+        async with await Wire.open(house.port, receive_buffer=4096) as wire:
+            await wire.send(asking(case, "detach"))
+            for _ in range(25):  # altogether longer than the patience with one that does not read at all
+                await wire.more(4000)
+                await asyncio.sleep(0.04)
+            assert (await wire.answer()).text == "x" * 60_000 * 60
+
+
+async def test_readers_of_a_detached_answer_who_take_nothing_are_cut_off_and_cost_little(started: Started) -> None:
+    big = [sse(chunk({"content": "x" * 60_000}), done=False)] * 60
+    async with started(limits="slow_reader = 0.3") as house:
+        case = house.case("p", streaming(*big, sse(chunk({}, finish="stop"))))
+        await house.call(asking(case, "detach"))
+        before, sockets = house.memory, house.sockets
+        wires = [await Wire.open(house.port, receive_buffer=4096) for _ in range(20)]
+        for wire in wires:
+            await wire.send(get(f"/v1/requests/{case.id}/stream"))
+
+        async def served() -> bool:
+            return house.sockets >= sockets + len(wires)
+
+        async def cut() -> bool:
+            return house.sockets <= sockets
+
+        await soon(served)
+        await soon(cut)
+        assert house.memory - before < len(wires) * 2_500_000
+        for wire in wires:
+            assert len(await wire.rest()) < 60_000 * 60
+            wire.fin()
+
+
 async def test_shutdown_stops_the_detached_too(started: Started) -> None:
     async with started(drain_timeout=0.2) as house:
         case = house.case("p", streaming(FIRST, ending="hang"))
@@ -208,3 +289,7 @@ async def test_shutdown_stops_the_detached_too(started: Started) -> None:
         house.gateway.process.terminate()
         assert await asyncio.to_thread(house.gateway.process.wait, 10) == 0
         assert [line["by"] for line in await case.noted()] == ["drain"]
+
+
+async def _reloaded(house: House) -> bool:
+    return bool(house.gateway.events("config_reloaded"))

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,20 @@ async def test_f86_a_new_config_holds_for_new_requests_and_the_old_one_for_runni
             assert (await wire.answer()).events[-1] == "[DONE]"
 
 
+async def test_f86_a_file_that_was_refused_may_be_mended(started: Started) -> None:
+    async with started() as house:
+        file = house.gateway.folder / "llmproxy.toml"
+        good = file.read_text()
+        for bad in ("[server\n", '[providers.p]\nadapter = "compatible"\nbase_url = "https://a"\nca_file = "b.pem"\n'):
+            before = len(house.gateway.events("config_rejected"))
+            file.write_text(bad)
+            house.gateway.process.send_signal(signal.SIGHUP)
+            await soon(partial(_logged, house, "config_rejected", before))
+        file.write_text(good.replace("[providers.p]", "[providers.renamed]").replace('"p/second"', '"one/x"'))
+        await soon(lambda: _logged(house, "config_reloaded"))
+        assert (await house.case("renamed", BRIEF).answer()).status == 200
+
+
 # A start that must not be
 
 
@@ -156,6 +171,14 @@ WRONG = {
     "missing variable": (
         '[providers.p]\nadapter = "compatible"\napi_key = "${NOT_SET_ANYWHERE}"\n',
         "NOT_SET_ANYWHERE",
+    ),
+    "no file of certificates": (
+        '[providers.p]\nadapter = "compatible"\nbase_url = "https://a"\nca_file = "b.pem"\n',
+        "b.pem",
+    ),
+    "a file of something else": (
+        '[providers.p]\nadapter = "compatible"\nbase_url = "https://a"\nca_file = "llmproxy.toml"\n',
+        "PEM",
     ),
     "unknown adapter": ('[providers.p]\nadapter = "compatibel"\n', "compatibel"),
     "F104 open to the world without a key": ('[server]\nhost = "0.0.0.0"\n', "key"),
@@ -330,8 +353,8 @@ async def _in_ledger(folder: Path, id: str) -> bool:
     return id in ledger(folder)
 
 
-async def _logged(house: House, event: str) -> bool:
-    return bool(house.gateway.events(event))
+async def _logged(house: House, event: str, more_than: int = 0) -> bool:
+    return len(house.gateway.events(event)) > more_than
 
 
 async def _draining(house: House) -> bool:

@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
+from llmproxy.server.guesses import MOST, WINDOW
 from llmproxy.testing import Behaviour, check_error
 from tests.faults.conftest import KEY_A as A
 from tests.faults.conftest import KEY_B as B
 from tests.faults.conftest import KEY_ROOT as ROOT
+from tests.faults.conftest import KEYS, Started
 from tests.faults.house import FIRST, JSON, LAST, MORE, House, streaming, whole
 from tests.faults.wire import Seen, get, post
 
@@ -171,11 +173,17 @@ async def test_f109_nothing_a_client_says_breaks_a_log_line(house: House, evil: 
     assert all(orjson.loads(line)["event"] != "fake" for line in output.splitlines() if line.startswith("{"))
 
 
-async def test_f110_wrong_keys_cost_little_and_lock_nobody_out(guarded: House) -> None:
-    tried = [guarded.call(get("/v1/models", **bearer(f"guess-{number}"))) for number in range(200)]
-    assert {seen.status for seen in await asyncio.gather(*tried)} == {401}
-    assert (await guarded.call(get("/v1/models", **bearer(A)))).status == 200
-    assert guarded.cpu < 5
+async def test_f110_many_wrong_keys_are_told_to_slow_down_and_lock_nobody_out(started: Started) -> None:
+    async with started(keys=KEYS) as house:
+        before = house.cpu
+        seen = [await house.call(get("/v1/models", **bearer(f"guess-{number}"))) for number in range(200)]
+        assert [one.status for one in seen] == [401] * MOST + [429] * (200 - MOST)
+        assert (seen[-1].error["code"], seen[-1].headers["connection"]) == ("too_many_wrong_keys", "close")
+        assert 0 < int(seen[-1].headers["retry-after"]) <= WINDOW
+        assert (await house.call(get("/v1/models", **bearer(A)))).status == 200, "from the same address"
+        assert (await house.call(get("/v1/models"))).status == 401, "no key is no guess"
+        assert house.cpu - before < 2
+        assert [one["address"] for one in house.gateway.events("many_wrong_keys")] == ["127.0.0.1"]
 
 
 ODD_KEYS = {

@@ -115,7 +115,7 @@ class Wire:
         try:
             body = await self._body(headers)
         except (EOFError, ConnectionError):
-            return Seen(status, headers, _joined(bytes(self._got)), whole=False)
+            return Seen(status, headers, joined(bytes(self._got)), whole=False)
         return Seen(status, headers, body, whole=True)
 
     async def _body(self, headers: Mapping[str, str]) -> bytes:
@@ -132,7 +132,7 @@ class Wire:
         while not (self._got.startswith(b"0\r\n\r\n") or b"\r\n0\r\n\r\n" in self._got):
             await self._more()
         end = 0 if self._got.startswith(b"0\r\n\r\n") else self._got.index(b"\r\n0\r\n\r\n") + 2
-        body = _joined(bytes(self._got[:end]))
+        body = joined(bytes(self._got[:end]))
         del self._got[: end + 5]
         return body
 
@@ -149,7 +149,7 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in fields}
 
 
-def _joined(chunks: bytes) -> bytes:
+def joined(chunks: bytes) -> bytes:
     """The body in chunks as far as they are there."""
     parts = []
     while chunks:

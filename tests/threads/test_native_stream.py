@@ -136,6 +136,28 @@ async def test_a_detached_answer_goes_on_when_its_client_leaves(house: House, pr
     assert rest[-1][2]["ok"] is True
 
 
+async def test_a_drained_answer_is_taken_to_its_end_and_not_kept(house: House, provider: FakeProvider) -> None:
+    provider.streams(*said(*"abcdef"), every=0.01)
+    begun = await house.leaving_after("token", "/chat/stream", HI, **{"X-LLMProxy-On-Disconnect": "drain"})
+    id = begun[0][2]["request_id"]
+    await house.ended(id)
+    running = house.inflight.get(id)
+    assert running is not None
+    assert (running.state, running.tokens) == ("completed", (2, False))
+    status, answer = await house.call("GET", f"/v1/requests/{id}/stream")
+    assert (status, answer["error"]["oldest"]) == (409, None)
+
+
+async def test_a_drained_answer_is_told_to_its_end_to_the_reader_who_stays(
+    house: House, provider: FakeProvider
+) -> None:
+    provider.streams(*said(*"abcdef"), every=0.02)
+    async with house.open("POST", "/chat/stream", HI, **{"X-LLMProxy-On-Disconnect": "drain"}) as response:
+        id = response.headers["X-Request-ID"]
+        await house.leaving_after("token", f"/v1/requests/{id}/stream")
+        assert tokens(parsed(await response.read())) == "abcdef"
+
+
 async def test_not_everybody_may_detach(opened: Open, provider: FakeProvider) -> None:
     keys = (Key("a", "secret-a", detach=False), Key("b", "secret-b"))
     how = {"X-LLMProxy-On-Disconnect": "detach"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from llmproxy.asking import GO_ON
 from llmproxy.config import Alias, Key
-from llmproxy.server import detached
+from llmproxy.server import checkpoints
 from llmproxy.store import StoreError, messages
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
 from llmproxy.testing.provider import JSON_TYPE, SSE_TYPE
@@ -125,7 +126,11 @@ async def test_a_stopped_answer_is_kept_as_stopped(house: House, provider: FakeP
     begun = await house.leaving_after("token", f"/threads/{thread}/messages/stream", asked)
     id = begun[0][2]["request_id"]
     assert (await house.call("POST", f"/threads/cancel/{id}"))[1] == {"status": "cancelled", "request_id": id}
-    assert shape(await house.messages(thread))[1] == ("assistant", "half", "stopped")
+    question, answer = await house.messages(thread)
+    assert shape([answer]) == [("assistant", "half", "stopped")]
+    [done] = named(await house.stream(f"/v1/requests/{id}/stream"), "done")
+    assert answer["closed_ms"] == done["closed_ms"] >= 0
+    assert "tokens_per_second" not in question
 
 
 async def test_a_failed_answer_is_kept_with_its_error(house: House, provider: FakeProvider) -> None:
@@ -170,12 +175,15 @@ async def test_a_question_that_cannot_be_kept_is_not_asked(house: House, provide
 async def test_a_growing_answer_is_checkpointed(
     house: House, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detached, "CHECKPOINT", 0.0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
     thread = await house.thread()
     provider.hangs(*said("half")[:1])
     await house.leaving_after("token", f"/threads/{thread}/messages/stream", {"content": "Hi?", "model": "m"})
-    while shape(await house.messages(thread))[1] != ("assistant", "half", "streaming"):
-        pass
+    growing = shape(await house.messages(thread))[1]
+    async with asyncio.timeout(10):
+        while growing == ("assistant", "", "streaming"):
+            growing = shape(await house.messages(thread))[1]
+    assert growing == ("assistant", "half", "streaming")
 
 
 async def test_what_was_growing_when_the_gateway_ended_is_lost_and_said(opened: Open, provider: FakeProvider) -> None:
@@ -261,6 +269,18 @@ async def test_purging_stops_what_is_growing(house: House, provider: FakeProvide
     assert (await house.call("DELETE", f"/threads/{thread}?purge=1"))[0] == 204
     await (await provider.received()).closed.wait()
     assert (await house.call("GET", f"/threads/{thread}"))[0] == 404
+
+
+async def test_purging_leaves_nothing_in_memory_either(house: House, provider: FakeProvider) -> None:
+    thread, other = await house.thread(), await house.thread()
+    provider.streams(*said("x"))
+    provider.streams(*said("y"))
+    [one, another] = [(await house.ask(thread))[0][2]["request_id"], (await house.ask(other))[0][2]["request_id"]]
+    await house.call("DELETE", f"/threads/{thread}?purge=1")
+    purged, there = house.inflight.get(one), house.inflight.get(another)
+    assert purged is not None
+    assert there is not None
+    assert (purged.tape, there.tape is not None) == (None, True)
 
 
 async def test_threads_work_without_a_disk(opened: Open, provider: FakeProvider) -> None:

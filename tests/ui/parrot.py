@@ -1,9 +1,10 @@
-"""A provider whose model repeats what it is told after `say:`, as a stream, as fast as it can."""
+"""Providers for the page's tests; the parrot repeats what it is told after `say:`, as a stream, as fast as it can."""
 
 from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,20 +13,40 @@ from typing import Any
 PIECE = 7  # characters: pieces that end in the middle of words and of markup
 
 
-def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
+# What Perplexity says beside the text of an answer with sources.
+SOURCES = {
+    "citations": ["https://a.example/boiling", "https://b.example/freezing"],
+    "search_results": [
+        {"title": "On boiling", "url": "https://a.example/boiling"},
+        {"title": "On freezing", "url": "https://b.example/freezing"},
+    ],
+}
+
+
+def chunk(delta: dict[str, str], finish: str | None = None, **beside: Any) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    body = {"id": "told", "object": "chat.completion.chunk", "created": 1, "model": "told", "choices": [choice]}
+    body = {
+        "id": "told",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "told",
+        "choices": [choice],
+        **beside,
+    }
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(BaseHTTPRequestHandler, ABC):
     """OpenAI's streaming answer around whatever `pieces` gives."""
 
+    @abstractmethod
     def pieces(self, asked: dict[str, Any]) -> Iterator[bytes]:
-        raise NotImplementedError
+        """The answer's events, but for its end."""
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def answer(self, asked: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -40,8 +61,9 @@ class Server(BaseHTTPRequestHandler):
 class Parrot(Server):
     def pieces(self, asked: dict[str, Any]) -> Iterator[bytes]:
         text = _told(asked["messages"])
+        beside: dict[str, Any] = SOURCES if asked["model"].startswith("sonar") else {}
         for start in range(0, len(text), PIECE):
-            yield chunk({"content": text[start : start + PIECE]})
+            yield chunk({"content": text[start : start + PIECE]}, **beside)
 
 
 def _told(messages: list[dict[str, Any]]) -> str:

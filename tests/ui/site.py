@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 DONE = 15_000  # milliseconds for an answer of the demo model
+STARTED = 10  # characters after which an answer is in full flow
 
 
 class Site:
@@ -65,6 +67,14 @@ class Site:
         if at < 0:
             expect(self.answers).to_have_count(before + 1)
         return self.complete(self.answers.nth(at))
+
+    def begun(self, beyond: int = 0) -> None:
+        """Waits until words are on the page, and more than there were before."""
+        longer = re.compile(rf"[\s\S]{{{beyond + STARTED},}}")
+        expect(self.answers.last.locator(".prose")).to_have_text(longer, timeout=DONE)
+
+    def text(self) -> str:
+        return str(self.answers.last.locator(".prose").inner_text())
 
     def complete(self, answer: Locator) -> Locator:
         expect(answer).to_have_attribute("aria-busy", "false", timeout=DONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ DOT = (
     + _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     + _chunk(b"IDAT", zlib.compress(b"\0\0"))
     + _chunk(b"IEND", b"")
+)
+
+
+SILENCE = (
+    b"RIFF"
+    + struct.pack("<I4s4sIHHIIHH", 36 + 800, b"WAVE", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8)
+    + struct.pack("<4sI", b"data", 800)
+    + b"\x80" * 800
 )
 
 
@@ -71,6 +80,36 @@ def test_a_model_that_cannot_take_a_file_says_so_before_it_is_asked(site: Site) 
     expect(site.button("Send")).to_be_disabled()
     site.button("Remove paper.pdf").click()
     expect(site.button("Send")).to_be_enabled()
+
+
+def test_a_pdf_travels_whole_to_a_model_that_may_take_it(site: Site) -> None:
+    site.choose("parrot")
+    pick(site, "paper.pdf", "application/pdf", b"%PDF-1.4")
+    expect(site.answered("Read")).to_contain_text("[file]")
+    expect(site.questions.last).to_contain_text("paper.pdf")
+    file = site.stored()[0]["content"][1]["file"]
+    assert file == {
+        "filename": "paper.pdf",
+        "file_data": f"data:application/pdf;base64,{b64encode(b'%PDF-1.4').decode()}",
+    }
+
+
+def test_audio_travels_with_the_question_and_can_be_heard_again(site: Site) -> None:
+    site.choose("parrot")
+    pick(site, "word.wav", "audio/wav", SILENCE)
+    expect(site.answered("Listen")).to_contain_text("[input_audio]")
+    audio = site.stored()[0]["content"][1]["input_audio"]
+    assert audio == {"data": b64encode(SILENCE).decode(), "format": "wav"}
+    player = site.questions.last.get_by_label("Attached audio")
+    assert (
+        player.evaluate("audio => new Promise(done => { audio.oncanplay = () => done(audio.duration); audio.load(); })")
+        > 0
+    )
+
+
+def test_a_model_that_cannot_hear_says_so_before_it_is_asked(site: Site) -> None:
+    pick(site, "word.wav", "audio/x-wav", SILENCE)
+    expect(site.page.get_by_role("alert")).to_contain_text("quick/hello cannot take audio.")
 
 
 def test_a_file_that_nobody_could_read_is_refused(site: Site) -> None:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.gateway import Gateway
 from tests.ui.cable import cable
 from tests.ui.site import Site
-
-STARTED = 10  # characters after which an answer is in full flow
-
-
-def begun(site: Site, beyond: int = 0) -> None:
-    """Waits until words are on the page, and more than there were before."""
-    longer = re.compile(rf"[\s\S]{{{beyond + STARTED},}}")
-    expect(site.answers.last.locator(".prose")).to_have_text(longer, timeout=15_000)
-
-
-def text(site: Site) -> str:
-    return str(site.answers.last.locator(".prose").inner_text())
 
 
 def test_the_first_answer_appears_with_the_facts_about_it(site: Site) -> None:
@@ -59,23 +45,46 @@ def test_reasoning_is_folded_with_its_time(site: Site) -> None:
     expect(fold).to_contain_text("The question came in")
 
 
+def test_sources_are_numbered_links_in_the_text_and_a_list_below_it(site: Site) -> None:
+    site.choose("perplexity/sonar-pro")
+    answer = site.answered("say:Water boils at 100 degrees[1] and freezes at 0 [2]. Nobody doubts it [9].")
+    marks = answer.locator(".prose a.cite")
+    expect(marks).to_have_text(["1", "2"])
+    expect(marks.first).to_have_attribute("href", "https://a.example/boiling")
+    expect(marks.first).to_have_attribute("title", "On boiling")
+    expect(answer.locator(".prose")).to_contain_text("[9]")
+    expect(answer.get_by_label("Sources").get_by_role("link")).to_contain_text(["On boiling", "On freezing"])
+    site.page.reload()
+    expect(marks).to_have_text(["1", "2"])
+
+
 def test_stop_closes_the_request_and_keeps_what_came(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("Take your time")
-    begun(site)
+    site.begun()
     assert len(site.in_flight()) == 1
     site.button("Stop").click()
     expect(site.answers.last).to_contain_text("Stopped.")
     expect(site.answers.last).to_contain_text("The connection to the model was closed in")
     assert site.in_flight() == []
     assert site.stored()[-1]["state"] == "stopped"
-    assert text(site).split()[0] == "Hello!"
+    assert site.text().split()[0] == "Hello!"
+
+
+def test_how_fast_a_stop_was_is_still_said_after_a_reload(site: Site) -> None:
+    site.choose("demo/slow")
+    site.ask("Take your time")
+    site.begun()
+    site.button("Stop").click()
+    expect(site.answers.last).to_contain_text("The connection to the model was closed in")
+    site.page.reload()
+    expect(site.answers.last).to_contain_text("The connection to the model was closed in")
 
 
 def test_escape_stops_as_the_button_does(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("Take your time")
-    begun(site)
+    site.begun()
     site.page.keyboard.press("Escape")
     expect(site.answers.last).to_contain_text("Stopped.")
     assert site.in_flight() == []
@@ -84,13 +93,13 @@ def test_escape_stops_as_the_button_does(site: Site) -> None:
 def test_a_stopped_answer_can_be_continued(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("Take your time")
-    begun(site)
+    site.begun()
     site.page.keyboard.press("Escape")
     expect(site.answers.last).to_contain_text("Stopped.")
-    kept = text(site)
+    kept = site.text()
     site.button("Continue").click()
-    begun(site, beyond=len(kept))
-    assert text(site).startswith(kept)
+    site.begun(beyond=len(kept))
+    assert site.text().startswith(kept)
     site.button("Stop").click()
     expect(site.answers.last).to_contain_text("Stopped.")
 
@@ -98,22 +107,22 @@ def test_a_stopped_answer_can_be_continued(site: Site) -> None:
 def test_a_reload_in_mid_answer_loses_and_doubles_nothing(site: Site) -> None:
     site.choose("demo/hello")
     site.ask("Tell me")
-    begun(site)
+    site.begun()
     site.page.reload()
     site.complete(site.answers.last)
-    assert text(site) == site.stored()[-1]["content"]
+    assert site.text() == site.stored()[-1]["content"]
     assert site.stored()[-1]["state"] == "complete"
 
 
 def test_two_tabs_show_the_same_answer(site: Site, context: BrowserContext) -> None:
     site.choose("demo/hello")
     site.ask("Tell both of us")
-    begun(site)
+    site.begun()
     other = Site(context.new_page(), site.url)
     other.page.goto(site.page.url)
     for tab in (site, other):
         tab.complete(tab.answers.last)
-    assert text(other) == text(site) == site.stored()[-1]["content"]
+    assert other.text() == site.text() == site.stored()[-1]["content"]
     assert other.complaints == []
 
 
@@ -133,12 +142,12 @@ def test_a_cut_network_is_survived(page: Page, gateway: Gateway) -> None:
         site.open()
         site.choose("demo/hello")
         site.ask("Tell me")
-        begun(site)
+        site.begun()
         line.pull()
         expect(site.answers.last).to_contain_text("Connection lost. The answer goes on; reconnecting")
         line.put_back()
         site.complete(site.answers.last)
-        assert text(site) == site.stored()[-1]["content"]
+        assert site.text() == site.stored()[-1]["content"]
 
 
 def test_a_gateway_that_cannot_be_reached_is_said_and_the_question_kept(page: Page, gateway: Gateway) -> None:

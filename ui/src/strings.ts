@@ -67,12 +67,14 @@ const english = {
     asking: 'Asking the gateway', resuming: 'Picking up where it was', streaming: 'Waiting for the first words',
     queued: (position: number) => `Queued at ${position}`,
     connecting: (provider: string, model: string) => `Connecting to ${provider}${model ? ` · ${model}` : ''}`,
-    retrying: (provider: string, attempt: number, code: string | null) => `Retrying with ${provider} (attempt ${attempt}${code ? `, after ${code}` : ''})`,
+    retrying: (provider: string, wait: number, code: string | null) => `Retrying with ${provider}${wait < 1 ? '' : ` in ${Math.round(wait)} s`}${code ? `, after ${code}` : ''}`,
+    again: (provider: string, model: string, attempt: number) => `Retrying with ${provider}${model ? ` · ${model}` : ''} (attempt ${attempt})`,
+    stored: 'The live stream is no longer kept. The answer goes on, and is shown as the gateway stores it',
     cut: 'Connection lost. The answer goes on; reconnecting',
   },
   truth: {
     label: 'Facts about this answer', first: 'first token', speed: 'tokens/s', tokensIn: 'in', tokensOut: 'out', reasoning: 'reasoning', cached: 'cached',
-    attempts: (n: number) => plural(n, 'attempt', 'attempts'), failover: (names: string) => `after ${names} failed`,
+    attempts: (n: number) => plural(n, 'attempt', 'attempts'), failover: (codes: string) => `after ${codes}`,
     copyId: 'Copy the request id', idCopied: 'Request id copied', cost: 'cost', via: 'via',
   },
   problems: {

@@ -19,11 +19,13 @@ function grown(text: string, step: number): Block[] {
 function joined(blocks: Block[]): string {
   return blocks
     .map(({ token, joins }) => ({ text: html([token]), joins }))
-    .reduce((all, { text, joins }) => (joins ? all.replace(/(<\/tbody><\/table>|<\/ul>|<\/ol>)\s*$/, '') + inner(text) : all + text), '');
+    .reduce((all, { text, joins }) => (joins ? all.replace(/(<\/tbody><\/table>|<\/ul>|<\/ol>|<\/p>)\s*$/, '') + inner(text) : all + text), '');
 }
 
-const inner = (text: string): string => text.replace(/^[\s\S]*?(<tbody>|<ul>|<ol[^>]*>)\n?/, '').replace(/^<table>[\s\S]*<\/thead>\n/, '');
+const inner = (text: string): string => text.replace(/^[\s\S]*?(<tbody>|<ul>|<ol[^>]*>|<p>)\n?/, '').replace(/^<table>[\s\S]*<\/thead>\n/, '');
 const items = (n: number, mark: (index: number) => string): string => Array.from({ length: n }, (_, index) => `${mark(index)} item ${index}`).join('\n');
+
+const words = (n: number): string => Array.from({ length: n }, (_, at) => `**bold ${at}** and \`code - ${at}\`, a [link](https://a.example/${at}) - so`).join(' ');
 
 const TEXTS: Record<string, string> = {
   paragraphs: 'One *two*.\n\nThree\nfour.\n\n> quoted\n> more\n\n# Five\n\nsix',
@@ -32,6 +34,9 @@ const TEXTS: Record<string, string> = {
   'a numbered list': `${items(30, (index) => `${index + 1}.`)}\n\nAfter`,
   'a nested list': items(9, () => '-').replaceAll('\n', '\n  - inner\n'),
   'a long table': `| a | b |\n|---|--:|\n${Array.from({ length: 40 }, (_, n) => `| ${n} | x |`).join('\n')}\n\nAfter`,
+  'a long paragraph': `${words(45)}\n\nAfter`,
+  'a long paragraph in bold': `**${words(45).replaceAll('**', '')}**\n\nAfter`,
+  'a poem': `${words(45).replaceAll(', ', '\n')}\n\nAfter`,
   math: 'Inline $a_1 + b$ and\n\n$$\nx^2\n$$\n\nend',
 };
 
@@ -56,6 +61,10 @@ describe('a growing text', () => {
       const tail = grown(cut, 5).at(-1);
       expect(tail?.token.raw.split('\n').length).toBeLessThan(12);
     }
+  });
+
+  it('never leaves more than a screenful of a paragraph in its tail', () => {
+    expect(grown(words(400), 50).at(-1)?.token.raw.length).toBeLessThan(2500);
   });
 
   it('knows the links that were defined before', () => {

@@ -60,9 +60,9 @@ describe('threads', () => {
 describe('the truth line', () => {
   it('says who answered after whom, and nothing that is not known', () => {
     const answer = message('a', 'q', 'assistant', {
-      provider: 'b', model: 'm', attempts: 2, failures: [{ provider: 'a', code: 'upstream_timeout' }], cost: null,
+      provider: 'b', model: 'm', attempts: 2, failures: ['upstream_timeout'], cost: null,
     });
-    expect(truths(answer).map(({ text }) => text)).toEqual(['b/m', '2 attempts', 'after a upstream_timeout failed']);
+    expect(truths(answer).map(({ text }) => text)).toEqual(['b/m', '2 attempts', 'after upstream_timeout']);
   });
 
   it('counts tokens a second from the first one on', () => {

@@ -31,13 +31,8 @@ function tokens(label: string, all: number | null | undefined, part: number | nu
   return `${count(all)} ${label}${part ? ` (${count(part)} ${partLabel})` : ''}`;
 }
 
-function failures({ failures: list }: Message): string {
-  const names = list.map(({ provider, code }) => [provider, code].filter(Boolean).join(' ')).filter(Boolean);
-  return names.length ? words.failover(names.join(', ')) : '';
-}
-
 export function truths(message: Message): Fact[] {
-  const { usage, ttft_ms, attempts, cost, route } = message;
+  const { usage, ttft_ms, attempts, failures, cost, route } = message;
   const rate = speed(message);
   const facts: Fact[] = [
     { name: 'model', text: modelOf(message) },
@@ -47,7 +42,7 @@ export function truths(message: Message): Fact[] {
     { name: 'out', text: tokens(words.tokensOut, usage?.completion_tokens, usage?.completion_tokens_details?.reasoning_tokens, words.reasoning) },
     { name: 'cost', text: cost == null ? '' : money(cost) },
     { name: 'attempts', text: attempts && attempts > 1 ? words.attempts(attempts) : '' },
-    { name: 'failures', text: failures(message), title: message.failures.map((one) => one.message ?? '').filter(Boolean).join('\n') },
+    { name: 'failures', text: failures.length ? words.failover([...new Set(failures)].join(', ')) : '' },
     { name: 'route', text: route && route !== modelOf(message) ? `${words.via} ${route}` : '' },
   ];
   return facts.filter(({ text }) => text !== '');

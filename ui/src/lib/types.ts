@@ -35,12 +35,6 @@ export interface Citation {
   title: string | null;
 }
 
-export interface Failure {
-  provider?: string | null;
-  code?: string | null;
-  message?: string | null;
-}
-
 export type State = 'complete' | 'streaming' | 'stopped' | 'failed' | 'lost';
 
 export interface Message {
@@ -63,18 +57,21 @@ export interface Message {
   duration_ms: number | null;
   reasoning_ms: number | null;
   attempts: number | null;
-  failures: Failure[];
+  /** Codes of the attempts that failed before this answer. */
+  failures: string[];
   route: string | null;
   finish_reason: string | null;
   created_at: number;
   // Known only while the page watches, or said once by `done`:
   tokens_per_second?: number | null;
   closed_ms?: number | null;
+  /** Stopped here, but the gateway has not said so. */
+  unconfirmed?: boolean;
   phase?: Phase | null;
 }
 
 export type Phase =
-  | { state: 'asking' | 'resuming' }
+  | { state: 'asking' | 'resuming' | 'stored' }
   | { state: 'queued'; position: number }
   | { state: 'connecting' | 'streaming'; provider: string; model: string; attempt: number }
   | { state: 'retrying'; provider: string; attempt: number; wait_s: number | null; code: string | null };

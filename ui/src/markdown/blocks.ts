@@ -1,13 +1,19 @@
 /** A growing text as blocks: finished ones are given once and never again; only the last may still change. */
 import type { Token, Tokens } from 'marked';
+import remend from 'remend';
 import { tokens, type Links } from './parser.ts';
+
+/** So much of a long paragraph stays open for what its next words may make of it. */
+const OPEN_CHARS = 1000;
+/** Emphasis that is still not closed after this many characters is taken for plain signs. */
+const PATIENCE_CHARS = 6000;
 
 /** A list or table longer than this is handed on in pieces, or its tail would be parsed whole on every frame. */
 const PIECE = 6;
 
 export interface Block {
   token: Token;
-  /** Goes on with the list or table before it. */
+  /** Goes on with the list, table or paragraph before it. */
   joins: boolean;
 }
 
@@ -37,7 +43,32 @@ function cutTable(table: Tokens.Table): Cut {
   return { piece: { ...table, rows, raw }, length: raw.length, prefix: `${lines.slice(0, 2).join('\n')}\n` };
 }
 
-function cut(token: Token): Cut | null {
+/** The last place in a paragraph's plain words, `OPEN_CHARS` before its end, from where the rest cannot be read as another block. */
+function seam({ raw, tokens: inline = [] }: Tokens.Paragraph): number {
+  let found = 0;
+  let at = 0;
+  for (const token of inline) {
+    if (token.type === 'text') {
+      const words = token.raw.slice(0, Math.max(0, raw.length - OPEN_CHARS - at));
+      const last = [...words.matchAll(/[ 。、，！？：；](?=\p{L})/gu)].at(-1);
+      if (last) found = at + last.index + 1;
+    }
+    at += token.raw.length;
+  }
+  return found;
+}
+
+function cutParagraph(paragraph: Tokens.Paragraph, links: Links): Cut | null {
+  const length = seam(paragraph);
+  const source = paragraph.raw.slice(0, length);
+  const open = remend(source.trimEnd()) !== source.trimEnd();
+  if (!length || (open && paragraph.raw.length < PATIENCE_CHARS)) return null;
+  const [piece] = tokens(source, links);
+  return piece?.type === 'paragraph' ? { piece, length, prefix: '' } : null;
+}
+
+function cut(token: Token, links: Links): Cut | null {
+  if (token.type === 'paragraph' && token.raw.length > 2 * OPEN_CHARS) return cutParagraph(token as Tokens.Paragraph, links);
   if (token.type === 'list' && (token as Tokens.List).items.length > PIECE) return cutList(token as Tokens.List);
   if (token.type === 'table' && (token as Tokens.Table).rows.length > PIECE) return cutTable(token as Tokens.Table);
   return null;
@@ -57,7 +88,7 @@ export class Blocks {
     if (last < 0) return { finished: [], tail: null };
     const finished = found.slice(0, last).flatMap((token) => this.#finish(token));
     const tail = found[last] as Token;
-    const split = cut(tail);
+    const split = cut(tail, this.links);
     if (!split) return { finished, tail: { token: tail, joins: this.#joins } };
     finished.push({ token: split.piece, joins: this.#joins });
     this.#advance(split.length, split.prefix, true);

@@ -6,6 +6,7 @@ import { Blocks, type Block } from './blocks.ts';
 import { cite } from './cite.ts';
 import { CodeView } from './code.ts';
 import { enhance } from './enhance.ts';
+import { join } from './join.ts';
 import { html, tokens, type Links } from './parser.ts';
 import { sanitised } from './sanitise.ts';
 
@@ -13,17 +14,12 @@ import { sanitised } from './sanitise.ts';
 const RARITY = 5;
 const CHEAP_MS = 3;
 
-/** From this many rows on a table keeps its columns: to weigh all of its cells again with each row is what makes long ones slow. */
-const STEADY_ROWS = 40;
+/** Blocks out of sight cost nothing, part by part: the browser watches each part, so there must not be one for every block. */
+const PART_BLOCKS = 12;
+const HEADING = /^H\d$/;
 
-function steady(table: HTMLTableElement): void {
-  if (table.style.tableLayout === 'fixed') return;
-  const widths = [...(table.rows[0]?.cells ?? [])].map((cell) => cell.offsetWidth);
-  table.style.tableLayout = 'fixed';
-  for (const [index, width] of widths.entries()) {
-    const cell = table.rows[0]?.cells[index];
-    if (cell) cell.style.width = `${width}px`;
-  }
+function full(part: Element): boolean {
+  return part.children.length >= PART_BLOCKS && !HEADING.test(part.lastElementChild?.tagName ?? '');
 }
 
 const isCode = (token: Token): token is Tokens.Code => token.type === 'code';
@@ -58,6 +54,7 @@ export class Painter {
   }
 
   cite(citations: Citation[]): void {
+    if (citations === this.#citations) return;
     this.#citations = citations;
     cite(this.host, citations);
   }
@@ -92,28 +89,32 @@ export class Painter {
     this.#code = null;
     const fragment = enhance(sanitised(html(growing ? mended(token, this.#blocks.links) : [token])), growing);
     if (this.#citations.length) cite(fragment, this.#citations);
-    const nodes = joins ? this.#join(fragment) : [...fragment.childNodes];
-    if (!joins) this.host.append(fragment);
+    const joined = joins ? join(this.host.lastElementChild?.lastElementChild, fragment.firstElementChild) : null;
+    return joined ?? this.#append(fragment);
+  }
+
+  #append(fragment: DocumentFragment): ChildNode[] {
+    const nodes = [...fragment.childNodes];
+    this.#part().append(fragment);
     return nodes;
+  }
+
+  /** Where the next block goes. */
+  #part(): Element {
+    const last = this.host.lastElementChild;
+    if (last && !full(last)) return last;
+    const part = document.createElement('div');
+    part.className = 'part';
+    this.host.append(part);
+    return part;
   }
 
   #placeCode(token: Tokens.Code, growing: boolean): ChildNode[] {
     if (!this.#code) {
       this.#code = new CodeView();
-      this.host.append(this.#code.element);
+      this.#part().append(this.#code.element);
     }
     this.#code.update(token.text, token.lang ?? '', !growing);
     return [];
-  }
-
-  /** Moves list items or table rows into the list or table that is there. */
-  #join(fragment: DocumentFragment): ChildNode[] {
-    const into = this.host.lastElementChild;
-    const list = fragment.querySelector(':scope > ul, :scope > ol');
-    const target = list ? into : into?.querySelector('table');
-    const nodes = [...(list ? list.childNodes : fragment.querySelectorAll('tbody'))];
-    target?.append(...nodes);
-    if (target instanceof HTMLTableElement && target.rows.length > STEADY_ROWS) steady(target);
-    return nodes;
   }
 }

@@ -1,7 +1,7 @@
 /** The messages of the open thread, and the streams of those that are being written. */
 import { SvelteMap } from 'svelte/reactivity';
 import { asked, followed, type Event } from '../lib/stream.ts';
-import type { Ask, Message } from '../lib/types.ts';
+import type { Ask, Message, Phase, Problem } from '../lib/types.ts';
 import { Live, type Watcher } from './live.ts';
 import { narrator } from './narrator.svelte.ts';
 import { settings } from './settings.svelte.ts';
@@ -54,9 +54,14 @@ export class Answers {
   take(messages: Message[]): void {
     for (const message of messages) {
       if (this.#live.has(message.id)) continue;
-      this.messages.set(message.id, message);
+      this.messages.set(message.id, { ...message, phase: this.#phase(message) });
       if (message.state === 'streaming') this.#follow(message);
     }
+  }
+
+  /** What was said of a stream that cannot be followed holds until the answer has ended. */
+  #phase({ id, state }: Message): Phase | null {
+    return state === 'streaming' ? (this.messages.get(id)?.phase ?? null) : null;
   }
 
   async ask(asking: Asking): Promise<void> {
@@ -71,6 +76,13 @@ export class Answers {
     for (const { id } of this.running) void this.#live.get(id)?.stop();
   }
 
+  /** Answers that can neither be followed nor looked up stay as they are, marked. */
+  fail(error: Problem): void {
+    for (const answer of this.running) {
+      if (!this.#live.has(answer.id)) this.messages.set(answer.id, { ...answer, state: 'failed', error, phase: null });
+    }
+  }
+
   #follow(answer: Message): void {
     const { request_id } = answer;
     if (request_id) void this.#run(answer, null, (signal, onCut) => followed(request_id, signal, onCut));
@@ -83,7 +95,10 @@ export class Answers {
         if (event.name === 'init' && asking) this.#rename(asking, next);
         this.owner.heard(event);
       },
-      gone: () => this.owner.lost(),
+      gone: (last) => {
+        this.#show(last);
+        this.owner.lost();
+      },
     };
     const live = new Live(answer, watcher, !settings.streamResponses);
     this.#live.set(answer.id, live);

@@ -1,6 +1,7 @@
 /** The open thread: which of its branches is shown, and everything one can ask of it. */
 import { blank } from '../lib/answer.ts';
 import { api } from '../lib/api.ts';
+import { Unreachable } from '../lib/http.ts';
 import type { Event } from '../lib/stream.ts';
 import { beside, leaf, path, siblings } from '../lib/tree.ts';
 import type { Ask, Content, Message, Problem, Thread } from '../lib/types.ts';
@@ -206,9 +207,22 @@ class Conversation implements Owner {
     threads.patch(thread.id, thread);
   }
 
+  async #look(): Promise<void> {
+    const id = this.thread?.id;
+    if (!id) return;
+    try {
+      const { thread, messages } = await api.messages(id);
+      if (id === this.thread?.id) this.#take(thread, messages);
+    } catch (error) {
+      if (id !== this.thread?.id) return;
+      if (error instanceof Unreachable) this.lost();
+      else this.answers.fail(problemOf(error));
+    }
+  }
+
   /** What the gateway keeps of the thread, after a while: for a stream that cannot be followed. */
   lost(): void {
-    setTimeout(() => void this.refresh(), LOOK_MS);
+    setTimeout(() => void this.#look(), LOOK_MS);
   }
 }
 

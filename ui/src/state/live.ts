@@ -11,6 +11,9 @@ const LAST_WORDS_MS = 1500;
 const HIDDEN_MS = 500;
 /** Words that come more often than this look no smoother, and leave no time for anything else. */
 const PACE_MS = 30;
+/** A frame that came late is followed by a rest of so many times its length: a slow machine gets its words in larger pieces. */
+const LATE_MS = 20;
+const REST = 2;
 
 type Open = (signal: AbortSignal, onCut: () => void) => AsyncGenerator<Event>;
 
@@ -32,7 +35,7 @@ export class Live {
   #answer: Message;
   #shown: Message;
   #frame = 0;
-  #painted = 0;
+  #next = 0;
   #stopping = false;
   #left = false;
   readonly #controller = new AbortController();
@@ -88,13 +91,17 @@ export class Live {
   }
 
   #paint(now: number): void {
-    if (now - this.#painted < PACE_MS) this.#schedule();
-    else this.#flush();
+    if (now < this.#next) return this.#schedule();
+    this.#flush();
+    this.#next = now + PACE_MS;
+    // What a picture costs is known when the frame after it comes.
+    requestAnimationFrame((after) => {
+      if (after - now > LATE_MS) this.#next = now + REST * (after - now);
+    });
   }
 
   #flush(): void {
     this.#frame = 0;
-    this.#painted = performance.now();
     if (this.#left || !covers(this.#answer, this.#shown)) return;
     this.#shown = this.#answer;
     this.watcher.show(this.whole ? this.#veiled() : this.#answer);
@@ -112,9 +119,9 @@ export class Live {
 
   #failed(error: unknown): void {
     if (this.#controller.signal.aborted) {
-      if (this.#stopping) this.#answer = { ...this.#answer, state: 'stopped', closed_ms: null, phase: null };
+      if (this.#stopping) this.#answer = { ...this.#answer, state: 'stopped', unconfirmed: true, phase: null };
     } else if (this.#answer.request_id && error instanceof Refused && error.status !== 401) {
-      this.watcher.gone(this.#answer);
+      this.watcher.gone({ ...this.#shown, phase: { state: 'stored' } });
     } else {
       this.#answer = { ...this.#answer, state: 'failed', error: problemOf(error), phase: null };
     }

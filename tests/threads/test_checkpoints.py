@@ -1,0 +1,97 @@
+"""When an answer is handed over to be kept: every event once, in order, and never more at once than the disk takes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llmproxy.server import checkpoints
+from llmproxy.server.checkpoints import Checkpoints, Pieces
+from llmproxy.tape import Tape
+
+
+class Shelf:
+    async def take(self, after: int, size: int) -> tuple[int, bytes]:
+        return after, b""
+
+
+class Growing:
+    """A tape that grows by events of ten bytes, and a disk that is as slow as the test wants it."""
+
+    def __init__(self, max_bytes: int = 1000) -> None:
+        self.tape = Tape(max_bytes, shelf=Shelf())
+        self.checkpoints = Checkpoints(self.tape, self._keep)
+        self.kept: list[tuple[int, int]] = []
+        self.writing: list[asyncio.Future[None]] = []
+
+    def _keep(self, pieces: Pieces) -> asyncio.Future[None]:
+        self.kept.extend((piece.first, piece.last) for piece in pieces)
+        self.writing.append(asyncio.get_running_loop().create_future())
+        return self.writing[-1]
+
+    def grow(self, events: int) -> None:
+        for _ in range(events):
+            self.tape.append(b"0123456789")
+            self.checkpoints.grown()
+
+
+async def test_a_little_waits_for_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+    growing = Growing()
+    growing.grow(3)
+    assert growing.kept == []
+    await asyncio.sleep(0.01)
+    assert growing.kept == [(1, 3)]
+
+
+async def test_much_is_handed_over_before_memory_lets_it_go() -> None:
+    growing = Growing(max_bytes=1000)
+    growing.grow(26)
+    assert growing.kept == [(1, 26)]
+    growing.checkpoints.end()
+
+
+async def test_while_the_disk_is_slow_nothing_more_is_piled_up() -> None:
+    growing = Growing(max_bytes=1000)
+    growing.grow(80)
+    assert (growing.kept, len(growing.writing)) == ([(1, 26)], 1)
+    growing.writing[0].set_result(None)
+    growing.grow(1)
+    assert growing.kept == [(1, 26), (27, 81)]
+    growing.checkpoints.end()
+
+
+async def test_what_came_while_the_disk_was_slow_is_handed_over_without_a_further_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+    growing = Growing()
+    growing.grow(1)
+    await asyncio.sleep(0.01)
+    growing.grow(1)
+    await asyncio.sleep(0.01)
+    assert growing.kept == [(1, 1)]
+    growing.writing[0].set_result(None)
+    await asyncio.sleep(0.01)
+    assert growing.kept == [(1, 1), (2, 2)]
+
+
+async def test_the_end_gives_what_was_not_handed_over_and_then_there_is_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+    growing = Growing(max_bytes=1000)
+    growing.grow(30)
+    assert [(piece.first, piece.last) for piece in growing.checkpoints.end()] == [(27, 30)]
+    await asyncio.sleep(0.01)
+    assert growing.kept == [(1, 26)]
+
+
+async def test_without_a_shelf_there_are_no_events_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+    growing = Growing(max_bytes=1000)
+    growing.tape.shelf = None
+    growing.grow(3)
+    await asyncio.sleep(0.01)
+    assert (growing.kept, len(growing.writing), growing.checkpoints.end()) == ([], 1, ())
