@@ -161,3 +161,11 @@ class Step(Protocol):
     def feed(self, event: Json) -> Iterable[Json]: ...
 
     def finish(self) -> Iterable[Json]: ...
+
+
+class Counting(Step, Protocol):
+    """A step that says the provider's usage once, at the end, though it was counted all along."""
+
+    def counted(self) -> Json:
+        """OpenAI's usage object of what was counted so far, empty if that is nothing: for who stops in between."""
+        ...

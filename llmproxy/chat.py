@@ -28,24 +28,26 @@ class Usage:
     @classmethod
     def parse(cls, raw: Json) -> Usage:
         """Reads OpenAI's usage object; members that are missing or of the wrong type count as zero."""
-        details = raw.get("completion_tokens_details")
-        prompt_details = raw.get("prompt_tokens_details")
+        details = _object(raw.get("completion_tokens_details"))
         cost = raw.get("cost")
         if isinstance(cost, dict):  # Perplexity: an object of costs
             cost = cost.get("total_cost")
         return cls(
-            prompt=_count(raw, "prompt_tokens"),
-            completion=_count(raw, "completion_tokens"),
-            reasoning=_count(details, "reasoning_tokens") or _count(raw, "reasoning_tokens"),
-            cached=_count(prompt_details, "cached_tokens"),
+            prompt=_count(raw.get("prompt_tokens")),
+            completion=_count(raw.get("completion_tokens")),
+            reasoning=_count(details.get("reasoning_tokens")) or _count(raw.get("reasoning_tokens")),
+            cached=_count(_object(raw.get("prompt_tokens_details")).get("cached_tokens")),
             cost=cost if isinstance(cost, (int, float)) else None,
             raw=raw,
         )
 
 
-def _count(holder: object, key: str) -> int:
-    value = holder.get(key) if isinstance(holder, dict) else None
-    return value if isinstance(value, int) and value >= 0 else 0
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 @dataclass(slots=True)

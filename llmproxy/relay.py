@@ -37,6 +37,9 @@ class Relay:
         text = chat.face == "completions"
         first: tuple[Step, ...] = (FromText(),) if text else ()
         self._steps: tuple[Step, ...] = (*first, *steps, Reasoning(), ToolCalls(chat))
+        self._counted: Callable[[], Json] | None = next(
+            filter(None, (getattr(one, "counted", None) for one in steps)), None
+        )
         self._plain = self._stream and not steps and not text
         self._show: Callable[[Json], Json | None] | None = as_text if text else None
         self._fold = None if self._stream else Fold()
@@ -48,7 +51,10 @@ class Relay:
 
     @property
     def usage(self) -> Usage | None:
-        return self._envelope.usage
+        usage = self._envelope.usage
+        if usage is None and self._counted is not None and (counted := self._counted()):
+            return Usage.parse(counted)
+        return usage
 
     @property
     def started(self) -> bool:

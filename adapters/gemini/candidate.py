@@ -54,6 +54,9 @@ _KEPT = {
 }
 
 
+_BESIDE = frozenset((*_KEPT, "groundingMetadata", "citationMetadata"))
+
+
 class Candidate:
     """One candidate of the answer, which is one choice."""
 
@@ -74,7 +77,8 @@ class Candidate:
         for part in objects(an_object(candidate.get("content")).get("parts")):
             if delta := self._part(part):
                 yield self._choice(delta)
-        self._keep(candidate)
+        if not candidate.keys().isdisjoint(_BESIDE):
+            self._keep(candidate)
         if logprobs := an_object(candidate.get("logprobsResult")):
             yield {**self._choice({}), "logprobs": {"content": list(_logprobs(logprobs)), "refusal": None}}
         said = candidate.get("finishReason")

@@ -10,7 +10,7 @@ from llmproxy.chat import Chat, Json
 from .candidate import Candidate
 from .shapes import an_object, number, objects
 from .signatures import Signatures
-from .usage import render_usage
+from .usage import counts, render_usage
 
 
 class Answer:
@@ -19,34 +19,43 @@ class Answer:
     def __init__(self, chat: Chat, signatures: Signatures) -> None:
         self._request = chat.trace.id
         self._signatures = signatures
-        self._head: Json = {}
+        self._head: Json = {"object": "chat.completion.chunk"}
+        self._named: tuple[object, object] = (None, None)  # the head's id and model as Gemini says them
         self._candidates: dict[int, Candidate] = {}
+        self._counted: Json = {}
 
     def feed(self, event: Json) -> Iterable[Json]:
-        self._head = self._read_head(event)
+        if self._named != (event.get("responseId"), event.get("modelVersion")):
+            self._read_head(event)
         candidates = objects(event.get("candidates"))
+        choices: list[Json] = []
         for candidate in candidates:
-            state = self._candidate(number(candidate.get("index")))
-            yield from (self._chunk(choice) for choice in state.feed(candidate))
+            choices.extend(self._candidate(number(candidate.get("index"))).feed(candidate))
         if feedback := an_object(event.get("promptFeedback")):
-            yield from (self._chunk(choice) for choice in self._candidate(0).feedback(feedback, not candidates))
-        usage = render_usage(event.get("usageMetadata"))
-        if usage:
-            yield {**self._head, **usage, "choices": []}
+            choices.extend(self._candidate(0).feedback(feedback, not candidates))
+        if counts(metadata := an_object(event.get("usageMetadata"))):
+            self._counted = metadata
+        return [self._chunk(choice) for choice in choices]
 
     def finish(self) -> Iterable[Json]:
         for _, state in sorted(self._candidates.items()):
             yield from (self._chunk(choice) for choice in state.finish())
+        if self._counted:
+            yield {**self._head, **render_usage(self._counted), "choices": []}
+
+    def counted(self) -> Json:
+        """Gemini counts anew with every event, and the last count is the answer's: read when it is asked for."""
+        return an_object(render_usage(self._counted).get("usage"))
 
     def _candidate(self, index: int) -> Candidate:
         if index not in self._candidates:
             self._candidates[index] = Candidate(index, self._signatures, self._call_id)
         return self._candidates[index]
 
-    def _read_head(self, event: Json) -> Json:
-        id, model = event.get("responseId"), event.get("modelVersion")
+    def _read_head(self, event: Json) -> None:
+        self._named = id, model = event.get("responseId"), event.get("modelVersion")
         head = {"id": f"chatcmpl-{id}" if id else None, "model": model}
-        return {**self._head, "object": "chat.completion.chunk", **{key: value for key, value in head.items() if value}}
+        self._head = {**self._head, **{key: value for key, value in head.items() if value}}
 
     def _chunk(self, choice: Json) -> Json:
         return {**self._head, "choices": [choice]}

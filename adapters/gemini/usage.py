@@ -9,6 +9,11 @@ from llmproxy.chat import Json
 _MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_tokens"}
 
 
+def counts(metadata: Json) -> bool:
+    """Whether there is a count in it: Vertex sends `trafficType` alone with all but the last event."""
+    return any(key.endswith("Count") for key in metadata)
+
+
 def render_usage(metadata: Any) -> Json:
     """`{"usage": {...}, "service_tier": ...}`, as far as Gemini said it; empty if it counted nothing.
 

@@ -379,6 +379,15 @@ def test_usage_counts_thoughts_and_tool_use_as_openai_does_and_the_last_wins() -
     assert got["service_tier"] == "flex"
 
 
+def test_what_was_counted_so_far_is_known_to_who_stops_in_between() -> None:
+    translator = gemini().translator(Chat({"stream": True}, "gemini-x"))
+    for count in (3, 7):
+        counted = {"promptTokenCount": 12, "candidatesTokenCount": count}
+        list(translator.feed(sse(event(text("x"), usageMetadata=counted))))
+    assert translator.usage is not None
+    assert (translator.usage.prompt, translator.usage.completion) == (12, 7)
+
+
 @pytest.mark.parametrize("metadata", [None, {}, {"trafficType": "ON_DEMAND"}])
 def test_usage_that_gemini_did_not_count_is_absent(metadata: Any) -> None:
     assert "usage" not in answer(event(text("x"), finish=STOP, usageMetadata=metadata))

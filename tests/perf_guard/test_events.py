@@ -43,7 +43,7 @@ class Kind:
 # Plain events took 17 calls, and half the time, when each was looked at by itself rather than as part of a block.
 PLAIN = Kind(OpenAI(Account("openai", api_key="x")), OPENAI, 20)
 COUNTED = Kind(OpenAI(Account("openai", api_key="x")), OPENAI_USAGE, 20)
-TRANSLATED = Kind(Gemini(Account("gemini", api_key="x")), GEMINI, 260)
+TRANSLATED = Kind(Gemini(Account("gemini", api_key="x")), GEMINI, 160)
 KINDS = {"plain": PLAIN, "with null usage": COUNTED, "Gemini": TRANSLATED}
 
 
