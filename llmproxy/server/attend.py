@@ -14,6 +14,7 @@ from ..gateway import Gateway
 from ..inflight import Running
 from ..routing import Route
 from ..tape import Tape
+from . import faults
 from .answer import Answer
 from .detached import REFUSED
 from .follow import HEADERS, LEAVING, follow
@@ -30,9 +31,10 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     if policy == "detach":
         return await _detached(request, chat, gateway, route)
     answer = Answer(request, request.app[CURRENT].config.limits, drains=policy == "drain")
+    given: list[web.StreamResponse] = []  # not the task's result: that is remembered with it
 
-    async def work(running: Running) -> web.StreamResponse:
-        return await answer.give(running, gateway.open(chat, route))
+    async def work(running: Running) -> None:
+        given.append(await answer.give(running, gateway.open(chat, route)))
 
     running = _started(request, chat, work)
     if policy == "drain":
@@ -41,13 +43,13 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     else:
         running.note[TRANSPORT] = request.transport
     try:
-        response: web.StreamResponse = await running.task
+        await running.task
     except asyncio.CancelledError:
         current = asyncio.current_task()
         if current is not None and current.cancelling():  # we are the ones who are stopped: the client left
             raise
         return await answer.fail(Cancelled.because(running.by))
-    return response
+    return given.pop()
 
 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
@@ -68,5 +70,6 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
 
 def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
     running = request.app[INFLIGHT].start(chat.trace.id, owner(request), chat, work)
+    running.task.add_done_callback(lambda _: faults.bare(running.error))
     request.app[OBSERVER].started()
     return running

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..config import Server
 from ..errors import BadRequest, GatewayError
+from .keys import PRESSURE
 
 
 async def read_json(request: web.Request, limits: Server) -> bytes:
@@ -19,8 +20,9 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
     if request.content.is_eof() and length is not None:  # it came with the head: there is nothing to wait for
         return request.content.read_nowait()
     try:
-        async with asyncio.timeout(limits.body_timeout):
-            return await request.read()
+        with request.app[PRESSURE].expecting(length or 0):
+            async with asyncio.timeout(limits.body_timeout):
+                return await request.read()
     except TimeoutError as error:
         raise GatewayError("The request's body did not come in time.", status=408, code="request_timeout") from error
     except web.HTTPRequestEntityTooLarge as error:

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -32,7 +32,9 @@ _OPEN = frozenset(("/livez", "/readyz", "/healthz"))  # answered however full it
 class Connection(web.RequestHandler):
     """A client's connection. `surplus`: one too many; it is told so when it asks."""
 
-    __slots__ = ("_door", "_owed_since", "busy", "surplus")
+    __slots__ = ("_door", "_owed_since", "_wire", "busy", "surplus")
+
+    _wire: asyncio.Transport  # aiohttp forgets its own before all is sent
 
     def __init__(self, door: Door, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -43,6 +45,7 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._wire = cast("asyncio.Transport", transport)
         self._owed_since = time.monotonic()
         self._door.entered(self)
 
@@ -81,6 +84,16 @@ class Connection(web.RequestHandler):
         finally:
             self.busy = False
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the system has not taken yet."""
+        return self._wire.get_write_buffer_size()
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else is asking or being answered."""
+        return not any(one.busy for one in self._door.inside if one is not self)
+
     def is_late(self, since: float) -> bool:
         return self._owed_since is not None and self._owed_since < since
 
@@ -109,7 +122,7 @@ class Door:
         self._options = options
         self._header_timeout = limits.header_timeout
         self._most = min(limits.max_connections, _affordable(limits.max_connections))
-        self._inside: set[Connection] = set()
+        self.inside: set[Connection] = set()
         self._listening: asyncio.Server | None = None
         make = server.request_factory
 
@@ -129,10 +142,15 @@ class Door:
         if self._listening is not None:
             self._listening.close()
 
+    @property
+    def unsent(self) -> bool:
+        """Whether there is something left for a client that the system has not taken yet."""
+        return any(one.unsent for one in self.inside)
+
     def entered(self, connection: Connection) -> None:
-        self._inside.add(connection)
-        connection.surplus = len(self._inside) > self._most
-        if len(self._inside) > self._most + _STANDING:
+        self.inside.add(connection)
+        connection.surplus = len(self.inside) > self._most
+        if len(self.inside) > self._most + _STANDING:
             connection.force_close()
 
     def bear(self, connection: Connection, *, reading: bool) -> None:
@@ -143,7 +161,7 @@ class Door:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
     def left(self, connection: Connection) -> None:
-        self._inside.discard(connection)
+        self.inside.discard(connection)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -154,7 +172,7 @@ class Door:
         def look() -> None:
             nonlocal handle
             since = time.monotonic() - self._header_timeout
-            for connection in [one for one in self._inside if one.is_late(since)]:
+            for connection in [one for one in self.inside if one.is_late(since)]:
                 connection.force_close()
             handle = loop.call_later(_EVERY, look)
 
@@ -174,12 +192,13 @@ def shed(request: web.Request, most: int, inflight: Inflight) -> None:
         return
     if getattr(request.protocol, "surplus", False):
         raise _overloaded("Too many connections are open.", {"Connection": "close"})
-    inside = len(inflight)
-    if inside and request.method == "POST" and request.path.endswith(_ASKING):
+    if request.method == "POST" and request.path.endswith(_ASKING):
+        inside = len(inflight)
         if inside >= most:
             raise _overloaded("Too many requests are being answered.", {})
-        if reason := request.app[PRESSURE].refusal:  # one at a time is always taken
-            raise _overloaded(reason, {})
+        reason = request.app[PRESSURE].refuses(request.content_length or 0)
+        if reason and (inside or not getattr(request.protocol, "alone", True)):  # one at a time is always taken
+            raise _overloaded(reason, {"Connection": "close"})  # whose body is not read
 
 
 async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -156,7 +156,9 @@ class Process:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS):
                 await inflight.idle()
-        await asyncio.sleep(0)  # the handlers write their last events
+                await asyncio.sleep(0)  # the handlers write their last events
+                while door.unsent:  # noqa: ASYNC110  # many connections, each with its own end
+                    await asyncio.sleep(0.01)
         log.info("stopped", cancelled=left, hurried=self._hurry.is_set())
         return 1 if self._hurry.is_set() else 0
 

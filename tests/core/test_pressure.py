@@ -62,3 +62,17 @@ def test_a_containers_memory_is_what_its_group_may_use(
         (folder / "memory.max").write_text(limit)
     assert container_memory(tmp_path, tmp_path / "group") == found
     assert container_memory(tmp_path / "nowhere", tmp_path / "group") is None
+
+
+def test_bodies_that_are_still_to_come_are_counted_as_if_they_were_there() -> None:
+    megabyte = 1 << 20
+    pressure = after(0.0, memory=50 * megabyte, limits=Server(max_memory=100 * megabyte))
+    assert not pressure.refuses(16 * megabyte)
+    with pressure.expecting(10 * megabyte):
+        assert pressure.refuses(16 * megabyte)
+        assert not pressure.refuses(1000), "what is small is not worth counting"
+    assert not pressure.refuses(16 * megabyte)
+
+
+def test_where_memory_has_no_limit_bodies_of_any_size_come() -> None:
+    assert not after(0.0, memory=1 << 33, limits=Server(max_memory=0)).refuses(1 << 30) or container_memory()

@@ -13,7 +13,7 @@ from collections import Counter
 
 import pytest
 
-from llmproxy.testing import Behaviour
+from llmproxy.testing import Behaviour, completion
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, LAST, MORE, STREAM, Case, House, soon, streaming, whole
 from tests.faults.phases import BURST, GEMINI, LOADING, SLOW
@@ -111,6 +111,28 @@ async def test_f21_nothing_is_left_of_requests_that_were_cut_off(started: Starte
         assert sum(outcomes.values()) == 400 + WARM + CYCLES, outcomes
         assert house.gateway.events("internal_error") == []
         assert "Traceback" not in house.gateway.output
+
+
+REMEMBERED = {
+    "long questions": (1_000_000, whole(completion("Hi"))),
+    "long answers": (1, whole(completion("x" * 1_000_000))),
+    "failures": (1_000_000, whole({"error": {"message": "no"}}, 400)),
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+async def test_of_a_request_that_is_over_only_its_numbers_are_remembered(started: Started, name: str) -> None:
+    length, behaviour = REMEMBERED[name]
+    async with started() as house:
+        case = house.case("p", behaviour)
+        question = {"model": case.model, "messages": [{"role": "user", "content": "x" * length}]}
+        await house.call(post("/v1/chat/completions", question))
+        before = house.memory
+        for _ in range(60):
+            await house.call(post("/v1/chat/completions", question))
+        house.provider.exchanges.clear()
+        assert len((await house.call(get("/v1/requests"))).json["recent"]) == 61
+        assert house.memory - before < 30_000_000
 
 
 async def test_f22_a_great_many_cancels_at_once_take_effect_at_once(started: Started) -> None:

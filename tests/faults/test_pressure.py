@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.faults.conftest import Started
-from tests.faults.house import FIRST, LAST, MORE, House, soon, streaming, whole
-from tests.faults.wire import get, post
+from tests.faults.house import FIRST, LAST, MORE, Case, House, soon, streaming, whole
+from tests.faults.wire import Wire, get, post
 
 BRIEF = streaming(FIRST, LAST)
 HOUR = 3600.0
@@ -60,6 +62,35 @@ async def test_f93_with_memory_enough_nothing_is_refused(started: Started) -> No
         assert {seen.status for seen in await asyncio.gather(*(case.answer() for case in cases))} == {200}
 
 
+async def test_f93_many_large_bodies_at_once_stay_within_the_limit_which_is_given_back_afterwards(
+    started: Started,
+) -> None:
+    limit, size = 200_000_000, 10_000_000
+    async with started(max_memory=limit) as house:
+        case = house.case("p", BRIEF)
+        request = post("/v1/chat/completions", question(case, "x" * size))
+        most = house.memory
+
+        async def upload() -> int:
+            """The answer's status; 0 if the connection was reset while the body was still being sent."""
+            nonlocal most
+            async with await Wire.open(house.port) as wire:
+                with suppress(ConnectionError, EOFError):
+                    for at in range(0, len(request), 500_000):
+                        await wire.send(request[at : at + 500_000])
+                        await asyncio.sleep(0.02)
+                        most = max(most, house.memory)
+                    return (await wire.answer()).status
+            return 0
+
+        seen = await asyncio.gather(*(upload() for _ in range(40)))
+        assert set(seen) <= {200, 503, 0}
+        assert 0 < seen.count(200) < 40
+        assert most < 1.3 * limit
+        assert await soon(lambda: _light(house))
+        assert (await house.case("p", BRIEF).answer()).status == 200
+
+
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 async def test_f94_a_clock_that_jumps_ends_nothing_and_keeps_nothing_waiting(
     started: Started, tmp_path: Path, jump: float
@@ -91,3 +122,11 @@ async def test_f94_a_clock_that_jumps_ends_nothing_and_keeps_nothing_waiting(
 
 async def _blocked(house: House) -> bool:
     return bool(house.gateway.events("event_loop_blocked"))
+
+
+async def _light(house: House) -> bool:
+    return house.memory < 140_000_000
+
+
+def question(case: Case, text: str) -> dict[str, Any]:
+    return {"model": case.model, "messages": [{"role": "user", "content": text}], "stream": True}

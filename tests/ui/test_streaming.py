@@ -29,6 +29,27 @@ def test_markdown_becomes_tables_code_and_math(site: Site) -> None:
     expect(answer.locator("ol > li > ul > li")).to_have_count(1)
 
 
+def test_a_long_table_keeps_its_columns_and_is_a_table_for_every_reader(site: Site) -> None:
+    site.choose("parrot")
+    rows = "".join(f"| row {n} | {n * 7} |\n" for n in range(120))
+    table = site.answered(f"say:| name | value |\n|---|--:|\n{rows}").locator("table")
+    expect(table.locator("tbody tr")).to_have_count(120)
+    lefts = "cells => new Set(cells.map(cell => Math.round(cell.getBoundingClientRect().x))).size"
+    assert table.locator("th:last-child, tr:nth-child(-n + 5) td:last-child").evaluate_all(lefts) == 1
+    tree = site.page.context.new_cdp_session(site.page).send("Accessibility.getFullAXTree")["nodes"]
+    roles = [one.get("role", {}).get("value") for one in tree]
+    assert roles.count("row") == 121
+    assert roles.count("columnheader") == 2
+
+
+def test_a_long_paragraph_is_one_paragraph(site: Site) -> None:
+    site.choose("parrot")
+    words = " ".join(f"word {n} of a **long** text" for n in range(200))
+    answer = site.answered(f"say:{words}")
+    expect(answer.locator(".prose p")).to_have_count(1)
+    expect(answer.locator(".prose p")).to_have_text(words.replace("**", ""))
+
+
 def test_code_is_copied_as_it_was_written(site: Site) -> None:
     site.choose("parrot")
     answer = site.answered("say:```python\na = 1\n\nif a:\n    b = '<i>'\n```")

@@ -21,7 +21,7 @@ export function speed(message: Message): number | null {
 }
 
 /** `provider/model`, as one would ask for it again. */
-export function modelOf({ provider, model: name }: Message): string {
+export function modelOf({ provider, model: name }: { provider: string | null; model: string | null }): string {
   if (!provider || name?.startsWith(`${provider}/`)) return name ?? '';
   return `${provider}/${name ?? '?'}`;
 }
@@ -32,12 +32,14 @@ function tokens(label: string, all: number | null | undefined, part: number | nu
 }
 
 export function truths(message: Message): Fact[] {
-  const { usage, ttft_ms, attempts, failures, cost, route } = message;
+  const { usage, ttft_ms, attempts, cost, route } = message;
+  // A failed answer says by itself what its last attempt came to.
+  const failures = message.state === 'failed' ? message.failures.slice(0, -1) : message.failures;
   const rate = speed(message);
   const facts: Fact[] = [
     { name: 'model', text: modelOf(message) },
     { name: 'first', text: ttft_ms == null ? '' : `${words.first} ${duration(ttft_ms)}` },
-    { name: 'speed', text: rate == null ? '' : `${rate.toFixed(rate < 10 ? 1 : 0)} ${words.speed}` },
+    { name: 'speed', text: rate == null ? '' : `${rate < 10 ? rate.toFixed(1) : count(rate)} ${words.speed}` },
     { name: 'in', text: tokens(words.tokensIn, usage?.prompt_tokens, usage?.prompt_tokens_details?.cached_tokens, words.cached) },
     { name: 'out', text: tokens(words.tokensOut, usage?.completion_tokens, usage?.completion_tokens_details?.reasoning_tokens, words.reasoning) },
     { name: 'cost', text: cost == null ? '' : money(cost) },
