@@ -34,9 +34,9 @@ const TEXTS: Record<string, string> = {
   'a numbered list': `${items(30, (index) => `${index + 1}.`)}\n\nAfter`,
   'a nested list': items(9, () => '-').replaceAll('\n', '\n  - inner\n'),
   'a long table': `| a | b |\n|---|--:|\n${Array.from({ length: 40 }, (_, n) => `| ${n} | x |`).join('\n')}\n\nAfter`,
-  'a long paragraph': `${words(45)}\n\nAfter`,
-  'a long paragraph in bold': `**${words(45).replaceAll('**', '')}**\n\nAfter`,
-  'a poem': `${words(45).replaceAll(', ', '\n')}\n\nAfter`,
+  'a long paragraph': `${words(36)}\n\nAfter`,
+  'a long paragraph in bold': `**${words(36).replaceAll('**', '')}**\n\nAfter`,
+  'a poem': `${words(36).replaceAll(', ', '\n')}\n\nAfter`,
   math: 'Inline $a_1 + b$ and\n\n$$\nx^2\n$$\n\nend',
 };
 
