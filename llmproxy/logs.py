@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -36,8 +36,19 @@ class Log:
         """`info`, `warning`, ...: taken from the real logger once, and found here from then on."""
         self._sink = Sink(self._stream)
         made = _made(self._settings, self._stream, self._sink)
-        self.info, self.warning, self.error, self.log = made.info, made.warning, made.error, made.log
-        return getattr(made, name)
+        self.info = made.info
+        self.warning, self.error = self._at_once(made.warning), self._at_once(made.error)
+        self.log = self._at_once(made.log)
+        return self.__dict__[name]
+
+    def _at_once(self, write: Callable[..., None]) -> Callable[..., None]:
+        """What is wrong is not kept back, and nothing before it: the process may not live much longer."""
+
+        def written(*event: Any, **facts: Any) -> None:
+            write(*event, **facts)
+            self.send()
+
+        return written
 
     def send(self) -> None:
         """Writes what still waits: for the process's end."""

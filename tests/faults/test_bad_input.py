@@ -98,8 +98,8 @@ async def test_f30_control_characters_in_what_is_said_reach_the_provider_and_no_
     text = "a\u0000b\r\n\u001b[31mred"
     assert (await case.answer(messages=[{"role": "user", "content": text}], user=text)).status == 200
     assert case.exchanges[-1].json["messages"][0]["content"] == text
-    assert "red" not in house.gateway.output
     assert len(await case.noted()) == 1
+    assert "red" not in house.gateway.output
 
 
 async def test_f31_a_body_above_the_limit_is_a_413_and_is_not_taken_in(started: Started) -> None:

@@ -16,7 +16,7 @@ from tests.faults.conftest import KEY_A as A
 from tests.faults.conftest import KEY_B as B
 from tests.faults.conftest import KEY_ROOT as ROOT
 from tests.faults.conftest import KEYS, Started
-from tests.faults.house import FIRST, JSON, LAST, MORE, House, streaming, whole
+from tests.faults.house import FIRST, JSON, LAST, MORE, Case, House, streaming, whole
 from tests.faults.wire import Seen, get, post
 
 CANARY = "sk-canary-0123456789abcdef"
@@ -130,20 +130,22 @@ async def test_f108_the_providers_key_comes_back_to_nobody(house: House, name: s
     for stream in (True, False):
         seen = await case.answer(stream=stream)
         assert CANARY not in seen.body.decode() + str(seen.headers)
-    await everywhere_clean(house)
+    await everywhere_clean(case)
 
 
 async def test_f108_nor_does_it_in_the_middle_of_a_stream(house: House) -> None:
     error = b"data: " + orjson.dumps(LEAKS["a message"]) + b"\n\n"
-    assert CANARY not in (await house.case("p", streaming(FIRST, error)).answer()).body.decode()
-    await everywhere_clean(house)
+    case = house.case("p", streaming(FIRST, error))
+    assert CANARY not in (await case.answer()).body.decode()
+    await everywhere_clean(case)
 
 
-async def everywhere_clean(house: House) -> None:
+async def everywhere_clean(case: Case) -> None:
     """Neither the log nor any page that tells of requests knows the key."""
-    assert CANARY not in house.gateway.output
+    await case.noted()
+    assert CANARY not in case.house.gateway.output
     for path in ("/v1/requests", "/metrics", "/readyz", "/api/info", "/v1/models"):
-        assert CANARY not in (await house.call(get(path))).body.decode()
+        assert CANARY not in (await case.house.call(get(path))).body.decode()
 
 
 async def test_f108_clients_keys_are_in_no_output(guarded: House) -> None:
@@ -153,6 +155,7 @@ async def test_f108_clients_keys_are_in_no_output(guarded: House) -> None:
     assert wrong.status == 401
     for path in ("/v1/requests", "/metrics", "/api/info"):
         assert A not in (await guarded.call(get(path, **bearer(ROOT)))).body.decode()
+    await case.noted()
     assert A not in guarded.gateway.output + wrong.body.decode()
 
 
@@ -168,6 +171,9 @@ async def test_f108_what_was_said_is_in_no_log(house: House) -> None:
 async def test_f109_nothing_a_client_says_breaks_a_log_line(house: House, evil: str) -> None:
     await house.call(post(CHAT, question(f"p/{evil}"), User_Agent="\x1b[31m"))
     await house.call(get("/livez", X_Request_ID="\x1b[31mabcdefgh"))
+    later = house.case("p", BRIEF)
+    await later.answer()
+    await later.noted()
     output = house.gateway.output
     assert "\x1b" not in output
     assert all(orjson.loads(line)["event"] != "fake" for line in output.splitlines() if line.startswith("{"))
