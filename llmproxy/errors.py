@@ -182,3 +182,10 @@ class BreakerOpen(UpstreamError):
     status = 503
     code = "upstream_unavailable"
     blames = False
+
+
+def bare(error: BaseException | None) -> None:
+    """Forgets where it was raised: those frames hold the whole question, and an ended request is remembered for long."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

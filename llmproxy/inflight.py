@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
 from .chat import Chat, Trace, Usage
-from .errors import Cancelled, GatewayError
+from .errors import Cancelled, GatewayError, bare
 from .ids import fresh_id
 from .reply import Reply
 
@@ -223,6 +223,7 @@ class Inflight:
         running.forget()
         if self._ended is not None:
             self._ended(running)
+        bare(running.error)
 
 
 def _told(error: BaseException | None) -> GatewayError | None:

@@ -14,7 +14,6 @@ from ..gateway import Gateway
 from ..inflight import Running
 from ..routing import Route
 from ..tape import Tape
-from . import faults
 from .answer import Answer
 from .detached import REFUSED
 from .follow import HEADERS, LEAVING, follow
@@ -70,6 +69,5 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
 
 def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
     running = request.app[INFLIGHT].start(chat.trace.id, owner(request), chat, work)
-    running.task.add_done_callback(lambda _: faults.bare(running.error))
     request.app[OBSERVER].started()
     return running

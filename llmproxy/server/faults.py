@@ -23,13 +23,6 @@ def event(error: GatewayError) -> bytes:
     return frame(error.as_json())
 
 
-def bare(error: BaseException | None) -> None:
-    """Forgets where it was raised: those frames hold the whole question, and an ended request is remembered for long."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
-
-
 def told(trace: Trace) -> dict[str, str]:
     """The headers that say what really answered."""
     headers = {"X-LLMProxy-Attempts": str(trace.attempts)}

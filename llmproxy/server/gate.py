@@ -13,7 +13,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 
 from ..blame import header_safe
 from ..config import Config, Key
-from ..errors import BadRequest, GatewayError
+from ..errors import BadRequest, GatewayError, bare
 from ..ids import fresh_id
 from ..logs import log
 from . import cors, faults
@@ -42,7 +42,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or faults.response(error, request.get(TRACE))
-        faults.bare(error)
+        bare(error)
     except web.HTTPException as error:
         response = error if error.status < 400 else faults.response(_http(error, request))
     except (ConnectionError, TimeoutError):
@@ -56,7 +56,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
             where=_where(error),
         )
         response = faults.response(GatewayError("The gateway failed. The log says where.", code="internal_error"))
-        faults.bare(error)
+        bare(error)
     if not response.prepared:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
     return response
