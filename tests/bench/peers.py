@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -11,6 +13,8 @@ from .targets import PEERS
 
 PYTHON = {"litellm": "litellm[proxy]"}
 NODE = {"portkey": "@portkey-ai/gateway"}
+# Portkey adds a header to the answer it streams; newer ones (1.19.19) let nobody do so, and every stream ends with status 500.
+OVERRIDES = {"@hono/node-server": "1.13.5"}
 
 
 def install(names: list[str]) -> None:
@@ -29,7 +33,9 @@ def _python(directory: Path, package: str) -> None:
 
 
 def _node(directory: Path, package: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)  # npm does not apply overrides to what is installed already
+    directory.mkdir(parents=True)
+    (directory / "package.json").write_text(json.dumps({"overrides": OVERRIDES}))
     subprocess.run(
         ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(directory), package], check=True
     )
