@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
-from .chat import Chat, Face, Json, Usage
+from .chat import Body, Chat, Face, Json, Usage
 from .errors import UpstreamError
 
 
@@ -55,7 +55,7 @@ class Outgoing:
     """One HTTP request to a provider, ready to be sent."""
 
     url: str
-    body: bytes = b""
+    body: Body = b""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
 

@@ -11,6 +11,7 @@ import orjson
 
 Json = dict[str, Any]
 Face = Literal["chat", "completions", "embeddings"]
+Body = bytes | tuple[bytes | memoryview, ...]  # of a request: whole, or in pieces, as copies of megabytes are not free
 Phase = Literal["queued", "connecting", "waiting", "streaming", "backing_off", "finishing"]
 
 
@@ -68,9 +69,23 @@ class Trace:
     failures: list[str] = field(default_factory=list)  # codes of the attempts that failed
 
 
-# The key with its value, wherever it stands. A quote inside a JSON string is escaped, so this only meets real keys.
+# A quote inside a JSON string is escaped, so these only meet whole strings; with a colon it is a key, with its value.
+_SPOT = re.compile(rb'"model"')
 _MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
-_LETTER = b"\\u006"  # how JSON may also write any letter of "model"
+_LETTER = re.compile(rb"\\u006")  # how JSON may also write any letter of "model"
+
+
+def whole(body: Body) -> bytes:
+    """In one piece."""
+    return body if isinstance(body, bytes) else b"".join(body)
+
+
+def model_spots(raw: bytes) -> tuple[int, ...]:
+    """Where `"model"` stands in a JSON text. A body may be large: whoever looks keeps what was found."""
+    return tuple([found.start() for found in _SPOT.finditer(raw)])
+
+
+_LARGE = 64 * 1024  # bytes of a body that is not joined again once it was cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,7 @@ class Chat:
     raw: bytes | None = None  # the client's own bytes, if `body` is exactly what they say
     trace: Trace = field(default_factory=Trace)
     headers: Mapping[str, str] = field(default_factory=dict)  # the client's, those an adapter may need, lower case
+    spots: tuple[int, ...] | None = None  # of `raw`, if they are known
 
     @property
     def stream(self) -> bool:
@@ -99,7 +115,7 @@ class Chat:
 
     def asking(self, model: str) -> Chat:
         """The same question to another model."""
-        return Chat(self.body, model, self.face, self.raw, self.trace, self.headers)
+        return Chat(self.body, model, self.face, self.raw, self.trace, self.headers, self.spots)
 
     def saying(self, **changes: Any) -> Chat:
         """The same question with some members set, or removed where the value is None."""
@@ -116,7 +132,7 @@ class Chat:
         self.trace.dropped.extend(name for name in there if name not in self.trace.dropped)
         return self.saying(**dict.fromkeys(there))
 
-    def render(self, **added: Any) -> bytes:
+    def render(self, **added: Any) -> Body:
         """The request as JSON for the provider: its model name, and `added` members that the client did not send.
 
         Where the client's bytes can be kept they are cut and joined, not written anew: a body may carry megabytes of
@@ -125,17 +141,20 @@ class Chat:
         spliced = self._splice(added) if self.raw is not None else None
         return spliced if spliced is not None else orjson.dumps({**self.body, **added, "model": self.model})
 
-    def _splice(self, added: Json) -> bytes | None:
+    def _splice(self, added: Json) -> Body | None:
         raw = self.raw or b""
         if any(key in self.body for key in added):
             return None
         if not added and self.body.get("model") == self.model:
             return raw
-        if not isinstance(self.body.get("model"), str) or _LETTER in raw:  # the one "model" that is met may not be ours
+        spots = model_spots(raw) if self.spots is None else self.spots
+        keys = [found for spot in spots if (found := _MODEL.match(raw, spot))]
+        if len(keys) != 1 or not isinstance(self.body.get("model"), str):  # another "model" deeper down
             return None
-        found = _MODEL.search(raw)
-        if found is None or _MODEL.search(raw, found.end()) is not None:  # another "model" deeper down
+        if b"\\" in raw and _LETTER.search(raw):  # then the one that is met may not be ours
             return None
+        start, end = keys[0].span(1)
         extra = b"," + orjson.dumps(added)[1:-1] if added else b""
         view = memoryview(raw)  # a slice of it is no copy
-        return b"".join((view[: found.start(1)], orjson.dumps(self.model), extra, view[found.end(1) :]))
+        pieces = (view[:start], orjson.dumps(self.model) + extra, view[end:])
+        return pieces if len(raw) > _LARGE else b"".join(pieces)

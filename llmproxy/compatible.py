@@ -10,7 +10,7 @@ import orjson
 
 from .adapter import Account, Environment, Model, Outgoing, Step, Translator
 from .blame import in_band, parse_error
-from .chat import Chat, Face, Json
+from .chat import Body, Chat, Face, Json
 from .embeddings import Vectors
 from .errors import Malformed, UpstreamError
 from .relay import Relay
@@ -84,7 +84,7 @@ class OpenAICompatible:
             entry["id"], _whole(entry.get("created")), owner if isinstance(owner, str) else self.account.name, extra
         )
 
-    def _body(self, chat: Chat) -> bytes:
+    def _body(self, chat: Chat) -> Body:
         if chat.face == "embeddings":
             return chat.render()
         if not (chat.stream or self.always_stream):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .chat import Chat, Face, Json, Trace
+from .chat import Chat, Face, Json, Trace, model_spots
 from .errors import BadRequest
 
 _MAX_CHOICES = 128
@@ -27,6 +27,10 @@ _KINDS: dict[str, tuple[frozenset[type], str]] = {
 
 def parse_body(raw: bytes) -> Json:
     """The JSON object in a request's body. Raises BadRequest for anything else, NaN and keys said twice included."""
+    return _parsed(raw, model_spots(raw))
+
+
+def _parsed(raw: bytes, spots: tuple[int, ...]) -> Json:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -34,7 +38,7 @@ def parse_body(raw: bytes) -> Json:
         raise BadRequest(f"The request's body is not valid JSON{where}.", code="invalid_json") from None
     if not isinstance(body, dict):
         raise BadRequest("The request's body must be a JSON object.", code="invalid_json")
-    if raw.count(b'"model"') > 1:  # rare enough to look closely: two models at the top would be answered by one of them
+    if len(spots) > 1:  # rare enough to look closely: two models at the top would be answered by one of them
         _refuse_doubles(raw)
     return body
 
@@ -58,7 +62,8 @@ def parse_chat(
     raw: bytes, face: Face, trace: Trace, *, default_model: str = "", headers: Mapping[str, str] | None = None
 ) -> Chat:
     """The question in a request's body. Raises BadRequest, with the member at fault in `param`."""
-    body = parse_body(raw)
+    spots = model_spots(raw)
+    body = _parsed(raw, spots)
     model = body.get("model") or default_model
     if not model:
         raise BadRequest("You must say which `model` is to answer.", param="model", code="missing_required_parameter")
@@ -66,7 +71,7 @@ def parse_chat(
         raise BadRequest("`model` must be a string.", param="model", code="invalid_type")
     _CHECKS[face](body)
     _check_common(body)
-    return Chat(body, model, face, raw, trace, headers or {})
+    return Chat(body, model, face, raw, trace, headers or {}, spots)
 
 
 def _check_common(body: Json) -> None:

@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
 
-def _slices(pieces: tuple[bytes, ...]) -> Iterator[memoryview]:
+def _slices(pieces: tuple[bytes | memoryview, ...]) -> Iterator[memoryview]:
     """The body in views: no byte of it is copied here."""
     for piece in pieces:
         view = memoryview(piece)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from llmproxy.chat import Body
 from llmproxy.errors import BadRequest
 
 from .route import Route, Target
 
-Body = bytes | Sequence[bytes]
 Fields = tuple[tuple[str, str], ...]
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -33,7 +32,7 @@ class Head:
     start: bytes = field(repr=False)
 
     def request(self, body: Body) -> Request:
-        pieces = (body,) if isinstance(body, bytes) else tuple(body)
+        pieces = (body,) if isinstance(body, bytes) else body
         size = sum(map(len, pieces))
         silent = size == 0 and self.method in WITHOUT_BODY
         end = b"\r\n" if silent else b"content-length: %d\r\n\r\n" % size
@@ -45,7 +44,7 @@ class Request:
     """`bodiless` is said of the answer: it has none, whatever its head says."""
 
     head: bytes = field(repr=False)
-    pieces: tuple[bytes, ...] = field(default=(), repr=False)
+    pieces: tuple[bytes | memoryview, ...] = field(default=(), repr=False)
     size: int = 0  # bytes of the body
     bodiless: bool = False
 

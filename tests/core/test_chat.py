@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmproxy.chat import Chat, Face, Json, Trace, Usage
+from llmproxy.chat import Chat, Face, Json, Trace, Usage, whole
 from llmproxy.errors import BadRequest
 from llmproxy.parse import parse_body, parse_chat
 from tests.core.kit import lean, thorough
@@ -47,9 +47,16 @@ def test_members_are_added_behind_the_model() -> None:
     assert said(raw, "m").render(**ADDED) == b'{"model":"m","stream_options":{"include_usage":true},"messages":[]}'
 
 
+def test_a_large_body_is_cut_and_not_copied() -> None:
+    raw = b'{"model":"fast","messages":[{"role":"user","content":"%b"}]}' % (b"x" * 100_000)
+    pieces = said(raw, "m").render()
+    assert whole(pieces) == raw.replace(b'"fast"', b'"m"')
+    assert [piece.obj is raw for piece in pieces if isinstance(piece, memoryview)] == [True, True]
+
+
 def test_members_that_the_client_sent_are_overridden() -> None:
     raw = b'{"model":"fast","stream_options":{"include_usage":false}}'
-    assert orjson.loads(said(raw).render(**ADDED)) == {"model": MODEL, **ADDED}
+    assert orjson.loads(whole(said(raw).render(**ADDED))) == {"model": MODEL, **ADDED}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_members_that_the_client_sent_are_overridden() -> None:
 @pytest.mark.parametrize("added", [{}, ADDED])
 def test_the_model_is_replaced_where_it_stands_and_nowhere_else(raw: bytes, added: Json) -> None:
     chat = said(raw)
-    assert orjson.loads(chat.render(**added)) == slowly(chat, **added)
+    assert orjson.loads(whole(chat.render(**added))) == slowly(chat, **added)
 
 
 KEYS = st.sampled_from(["model", "messages", "stream", "stream_options", '"model', "mödel", "a", "\\", ""])
@@ -113,12 +120,12 @@ WRITTEN = st.builds(
 @thorough
 def test_splicing_says_what_writing_anew_would(raw: bytes, added: Json, model: str) -> None:
     chat = said(raw, model)
-    assert orjson.loads(chat.render(**added)) == slowly(chat, **added)
+    assert orjson.loads(whole(chat.render(**added))) == slowly(chat, **added)
 
 
 def test_a_changed_question_is_written_anew_without_what_was_removed() -> None:
     chat = said(b'{"model":"fast","n":2,"x":1}').saying(n=None, stream=True)
-    assert orjson.loads(chat.render()) == {"model": MODEL, "x": 1, "stream": True}
+    assert orjson.loads(whole(chat.render())) == {"model": MODEL, "x": 1, "stream": True}
 
 
 def test_asking_another_model_keeps_the_bytes() -> None:
