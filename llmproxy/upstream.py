@@ -158,7 +158,8 @@ class _Frames:
         self._translator = translator
         self._stall = stall
         stall.watching = False  # while a frame is with our reader, who may be slow
-        stall.limit(idle)
+        if pieces is not None:
+            stall.limit(idle)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
