@@ -24,6 +24,10 @@ NAME = "llmproxy"  # the Server header: versions are nobody's business
 VANISHED = 13
 _RESERVE = 64  # descriptors for the log, the store, providers' lists and what else there is
 _STANDING = 64  # connections beyond the limit that are still told why; further ones are closed at once
+_AT_ONCE = (
+    128  # connections accepted in a row; asyncio logs as many tracebacks when file descriptors run out (measured)
+)
+_BACKLOG = 1024  # that wait for it: one that finds no room tries again after a second
 _EVERY = 1.0  # seconds between two looks for heads that do not come
 _ASKING = ("/completions", "/embeddings", "/stream")  # the ends of paths that start a request
 _OPEN = frozenset(("/livez", "/readyz", "/healthz"))  # answered however full it is
@@ -133,9 +137,10 @@ class Door:
 
         server.request_factory = made
 
-    async def open(self, sock: socket.socket, backlog: int) -> None:
+    async def open(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._connection, sock=sock, backlog=backlog)
+        self._listening = await loop.create_server(self._connection, sock=sock, backlog=_AT_ONCE)
+        sock.listen(_BACKLOG)
 
     def close(self) -> None:
         """Accepts no more; who is inside stays."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ..store import Store
 
 
-_BACKLOG = 128  # more only piles up tracebacks when file descriptors run out (measured)
 _UNSENT = 128 * 1024  # bytes that the system keeps beyond those on their way: else megabytes for each who does not read
 _LOOK = 2.0  # seconds between two looks at the config's file
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
@@ -111,7 +110,7 @@ class Process:
         door = Door(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
-            await door.open(listening, _BACKLOG)
+            await door.open(listening)
             await self._join(runner)
             self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
             gc.freeze()  # what the start made lives as long as the process
