@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+import signal
 
 import openai
 import pytest
@@ -184,6 +186,20 @@ async def test_f19_requests_above_the_cap_are_told_so_and_the_others_go_on(start
         for wire in wires:
             assert (await wire.answer()).events[-1] == "[DONE]"
         assert (await house.case("p", BRIEF).answer()).text == "one more "
+
+
+async def test_f19_a_burst_of_connections_waits_and_is_not_turned_away(started: Started) -> None:
+    """Whoever finds no room in the system's queue is heard again after a second."""
+    async with started() as house:
+        os.kill(house.gateway.process.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(0.9):
+                wires = await asyncio.gather(*(Wire.open(house.port) for _ in range(400)))
+        finally:
+            os.kill(house.gateway.process.pid, signal.SIGCONT)
+        for wire in wires:
+            wire.fin()
+        assert await soon(lambda: _lives(house))
 
 
 async def test_f20_running_out_of_descriptors_leaves_streams_alone(started: Started) -> None:
