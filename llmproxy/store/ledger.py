@@ -51,9 +51,10 @@ class Entry(NamedTuple):
 
 _NAMES = Entry._fields
 _ROW = f"({', '.join('?' * len(_NAMES))})"
+# Rows of one statement: each statement hands the interpreter to the requests' thread and back, which costs both of them.
+_TOGETHER = (256, 64, 16, 4, 1)
 _WRITE = f"INSERT OR REPLACE INTO ledger ({', '.join(_NAMES)}) VALUES {_ROW}"
-_TOGETHER = 64  # rows of one statement: each statement hands the interpreter to the requests' thread and back
-_WRITE_TOGETHER = _WRITE + f", {_ROW}" * (_TOGETHER - 1)
+_STATEMENTS = {size: _WRITE + f", {_ROW}" * (size - 1) for size in _TOGETHER}
 
 
 class Submit(Protocol):
@@ -104,10 +105,11 @@ class Ledger:
 
 
 def write(db: Connection, entries: list[Entry]) -> None:
-    whole = len(entries) // _TOGETHER * _TOGETHER
-    for at in range(0, whole, _TOGETHER):
-        db.execute(_WRITE_TOGETHER, list(chain.from_iterable(entries[at : at + _TOGETHER])))
-    db.executemany(_WRITE, entries[whole:])
+    at = 0
+    for size, statement in _STATEMENTS.items():
+        while len(entries) - at >= size:
+            db.execute(statement, list(chain.from_iterable(entries[at : at + size])))
+            at += size
 
 
 def lose(db: Connection, process: str, now: float) -> None:
