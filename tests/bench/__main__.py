@@ -48,13 +48,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(given: argparse.Namespace) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended then, as with Ctrl-C
     targets = chosen([name.strip() for name in given.targets.split(",") if name.strip()], given.peers)
     about = {**machine.describe(), "commit": commit(), "when": time.strftime("%Y-%m-%d %H:%M")}
     results = Results(about)
     try:
         run_loop(_measure(given.scenarios or list(SCENARIOS), targets, results, given.quick))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("interrupted")
     path = results.keep()
     print(report.markdown(results))
@@ -62,6 +61,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 async def _measure(names: list[str], targets: list[Target], results: Results, quick: bool) -> None:
+    _end_with_sigterm()
     gc.freeze()
     gc.disable()  # our own pauses would count as the gateways' latency
     async with mock() as port:
@@ -70,6 +70,14 @@ async def _measure(names: list[str], targets: list[Target], results: Results, qu
             await SCENARIOS[name](bench)
             gc.collect()
             await asyncio.sleep(0.1)
+
+
+def _end_with_sigterm() -> None:
+    """Lets SIGTERM end the run as Ctrl-C does, and with it all that was started."""
+    # Not by an exception from a signal handler: it can be raised in a protocol's callback, where the loop swallows it.
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _compare(given: argparse.Namespace) -> None:

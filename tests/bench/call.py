@@ -18,21 +18,22 @@ from .frames import Order
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom to ask and how: the port on loopback, the model's name there, and the headers that make it answer."""
+    """Whom to ask and how: the port on loopback, the model's name there, the headers that make it answer, and the API's path."""
 
     port: int
     model: str
     headers: bytes
+    path: str = "/v1"
 
     @classmethod
-    def of(cls, port: int, *, model: str, headers: Mapping[str, str] | None = None) -> Asked:
+    def of(cls, port: int, *, model: str, headers: Mapping[str, str] | None = None, path: str = "/v1") -> Asked:
         lines = {
             "Host": f"127.0.0.1:{port}",
             "Authorization": "Bearer x",
             "Content-Type": "application/json",
             **(headers or {}),
         }
-        return cls(port, model, "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode())
+        return cls(port, model, "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode(), path)
 
     def request(self, order: Order, *, bulk: int = 0, image: bool = False, usage: bool = False) -> bytes:
         """The whole request as bytes: `bulk` more bytes of content, as text or as one image."""
@@ -40,7 +41,8 @@ class Asked:
         options = {"stream_options": {"include_usage": True}} if usage else {}
         body = {"model": self.model, "messages": messages, "stream": order.streams, **options}
         data = json.dumps(body, separators=(",", ":")).encode()
-        return b"POST /v1/chat/completions HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (self.headers, len(data), data)
+        line = f"POST {self.path}/chat/completions HTTP/1.1\r\n".encode()
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, self.headers, len(data), data)
 
 
 def _bulk(size: int, image: bool) -> list[dict[str, object]]:

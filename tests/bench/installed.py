@@ -14,16 +14,14 @@ from .machine import MB
 from .results import Metrics
 from .targets import CACHE, PEERS, ROOT, Target
 
-_WHERE = {"litellm": PEERS / "litellm", "portkey": PEERS / "portkey"}
-
 
 def sizes(targets: Sequence[Target]) -> Iterator[tuple[Target, Metrics]]:
     """The targets whose installation can be measured, with `mb` and `packages`."""
     for target in targets:
         if target.name == "llmproxy":
             yield target, _ours()
-        elif target.name in _WHERE:
-            yield target, measure(_WHERE[target.name])
+        elif target.kind == "peer":
+            yield target, measure(PEERS / target.name)
 
 
 def measure(directory: Path) -> Metrics:

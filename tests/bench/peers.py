@@ -11,7 +11,8 @@ from pathlib import Path
 
 from .targets import PEERS
 
-PYTHON = {"litellm": "litellm[proxy]"}
+# TensorZero in one version: the function that starts its gateway is private.
+PYTHON = {"litellm": "litellm[proxy]", "tensorzero": "tensorzero==2026.6"}
 NODE = {"portkey": "@portkey-ai/gateway"}
 # Portkey adds a header to the answer it streams; newer ones (1.19.19) let nobody do so, and every stream ends with status 500.
 OVERRIDES = {"@hono/node-server": "1.13.5"}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ async def mock() -> AsyncIterator[int]:
     """The mock provider in its own process; its port."""
     port = free_port()
     with spawned([sys.executable, "-m", "tests.bench.mock", "--port", str(port)], dict(os.environ), "mock") as process:
-        await answers(Asked.of(port, model="mock"), process, 10.0)
+        await answers(lambda: Asked.of(port, model="mock"), process, 10.0)
         yield port
 
 
@@ -55,18 +55,24 @@ async def started(target: Target, upstream: int) -> AsyncIterator[Running]:
     """The target, once it has answered a request. Raises NotStarted."""
     with launched(target, upstream) as running:
         if isinstance(running, Launched):
-            await answers(running.asked, running.process, PATIENCE)
-            yield Running(target, running.asked, running.process.pid)
+            asked = await answers(running.asked, running.process, PATIENCE)
+            yield Running(target, asked, running.process.pid)
         else:
             yield running
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A process that may not answer yet."""
+    """A process that may not answer yet, nor have a port."""
 
-    asked: Asked
+    target: Target
+    at: Place
     process: subprocess.Popen[bytes]
+
+    def asked(self) -> Asked:
+        """How to ask it, as far as is known now: port 0, where nobody answers, until it has one."""
+        target, at = self.target, self.at
+        return Asked.of(target.port(at), model=target.model, headers=target.headers(at), path=target.path)
 
 
 @contextmanager
@@ -77,9 +83,8 @@ def launched(target: Target, upstream: int) -> Iterator[Launched | Running]:
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         at = Place(free_port(), upstream, Path(home))
-        asked = Asked.of(at.port, model=target.model, headers=target.headers(at))
         with spawned(target.command(at), clean_environment(target, at), target.name) as process:
-            yield Launched(asked, process)
+            yield Launched(target, at, process)
 
 
 @contextmanager
@@ -112,15 +117,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     # The leader has gone by now; of its group, those who ignored SIGTERM went with SIGKILL.
 
 
-async def answers(asked: Asked, process: subprocess.Popen[bytes], patience: float) -> None:
-    """Returns once the first request was answered with 200. Raises NotStarted."""
+async def answers(ask: Callable[[], Asked], process: subprocess.Popen[bytes], patience: float) -> Asked:
+    """How the first request was asked that was answered with 200. Raises NotStarted."""
     deadline = time.monotonic() + patience
-    while await once(asked, Order("json")) != 200:
+    while await once(asked := ask(), Order("json")) != 200:
         if process.poll() is not None:
             raise NotStarted(f"it ended with {process.returncode}")
         if time.monotonic() > deadline:
             raise NotStarted("it did not answer with 200")
         await asyncio.sleep(0.01)
+    return asked
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from .call import Asked, Tally, closed_loop
 from .frames import Order
 from .results import Metrics, Results
 from .running import PATIENCE, Launched, NotStarted, Running, answers, launched, started
-from .targets import TARGETS, Target
+from .targets import TARGETS, Kind, Target
 
 BODY_MB = 4
 
@@ -43,11 +43,13 @@ class Bench:
         print(f"{scenario:3} {level:16} {target.name:14} {shown}", file=sys.stderr, flush=True)
 
     @asynccontextmanager
-    async def all_up(self) -> AsyncIterator[list[Running]]:
-        """Every target that starts, all at once, so that repetitions can be interleaved."""
+    async def all_up(self, *, but: Kind | None = None) -> AsyncIterator[list[Running]]:
+        """Every target that starts, `but` those of a kind, all at once, so that repetitions can be interleaved."""
         async with AsyncExitStack() as stack:
             up = []
             for target in self.targets:
+                if target.kind == but:
+                    continue
                 try:
                     up.append(await stack.enter_async_context(started(target, self.mock)))
                 except NotStarted as error:
@@ -56,7 +58,7 @@ class Bench:
 
     @asynccontextmanager
     async def fresh(self, target: Target) -> AsyncIterator[Running | None]:
-        """A target in a new process, for what memory tells; None if it does not start."""
+        """A target in a new process, without the traces of what came before; None if it does not start."""
         async with AsyncExitStack() as stack:
             try:
                 running = await stack.enter_async_context(started(target, self.mock))
@@ -184,20 +186,29 @@ async def _burst(bench: Bench, running: Running, asked: Asked) -> Metrics:
 
 async def leaving_clients(bench: Bench) -> None:
     """S5: clients that leave, in every phase; then thousands of them, and what they left behind."""
-    async with bench.all_up() as up, aborts.watching(bench.mock) as watch:
+    async with bench.all_up(but="peer") as up, aborts.watching(bench.mock) as watch:
         for phase in aborts.PHASES:
             for running in up:
-                count = 30 if bench.quick or running.target.slow else 300
-                closings = await aborts.leave_often(running.asked, watch, phase, count)
-                metrics = {
-                    **_percentiles(closings.delays),
-                    "never": float(closings.never),
-                    "errors": float(closings.errors),
-                }
-                bench.record("S5", phase.name, running.target, metrics)
+                await _leaving(bench, running, watch, phase, 30 if bench.quick else 300)
+            await _leaving_peers(bench, watch, phase)
         for running in up:
             if running.target.kind == "ours":
                 bench.record("S5", "left behind", running.target, await _left_behind(bench, running, watch))
+
+
+async def _leaving_peers(bench: Bench, watch: aborts.Watch, phase: aborts.Phase) -> None:
+    """Each in a process for this phase alone: one that reads on without its clients has no time for the next."""
+    for target in bench.targets:
+        if target.kind == "peer":
+            async with bench.fresh(target) as running:
+                if running is not None:
+                    await _leaving(bench, running, watch, phase, 30)
+
+
+async def _leaving(bench: Bench, running: Running, watch: aborts.Watch, phase: aborts.Phase, count: int) -> None:
+    closings = await aborts.leave_often(running.asked, watch, phase, count)
+    ends = {"never": float(closings.never), "errors": float(closings.errors)}
+    bench.record("S5", phase.name, running.target, {**_percentiles(closings.delays), **ends})
 
 
 async def _left_behind(bench: Bench, running: Running, watch: aborts.Watch) -> Metrics:

@@ -45,6 +45,18 @@ model_list:
 general_settings: {{}}
 litellm_settings: {{num_retries: 0, telemetry: false}}
 """
+# Nothing it would store is stored: that takes a database beside it.
+TENSORZERO = """\
+[gateway]
+observability.enabled = false
+[models.mock]
+routing = ["mock"]
+[models.mock.providers.mock]
+type = "openai"
+model_name = "mock"
+api_base = "http://127.0.0.1:{mock}/v1"
+api_key_location = "none"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,11 @@ class Place:
         path.write_text(text.format(port=self.port, mock=self.mock, home=self.home))
         return str(path)
 
+    def told(self) -> int:
+        """The port that a process has chosen by itself; 0 until it has written it down."""
+        path = self.home / "port"
+        return int((path.exists() and path.read_text()) or 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -72,6 +89,8 @@ class Target:
     environment: Callable[[Place], Mapping[str, str]] = lambda place: {}
     model: str = "mock"
     headers: Callable[[Place], Mapping[str, str]] = lambda place: {}
+    port: Callable[[Place], int] = lambda place: place.port  # asked until the process answers there
+    path: str = "/v1"
     kind: Kind = "reference"
     slow: bool = False
     gemini: str | None = None  # the model that makes it talk to the mock in Gemini's dialect
@@ -106,6 +125,12 @@ def _llmproxy_environment(at: Place) -> dict[str, str]:
     return {**openai, "GEMINI_BASE_URL": f"{upstream}/v1beta", "GEMINI_API_KEY": "x", "XDG_DATA_HOME": str(at.home)}
 
 
+def _tensorzero(at: Place) -> list[str]:
+    launcher = str(Path(__file__).with_name("tensorzero_gateway.py"))
+    # -P: its own imports are not looked for among the files here.
+    return [str(_TENSORZERO), "-P", launcher, at.file("tensorzero.toml", TENSORZERO), str(at.home / "port")]
+
+
 def _has(program: str) -> Callable[[], bool]:
     return lambda: shutil.which(program) is not None
 
@@ -115,6 +140,7 @@ def _there(path: Path) -> Callable[[], bool]:
 
 
 _LITELLM = PEERS / "litellm" / "bin" / "litellm"
+_TENSORZERO = PEERS / "tensorzero" / "bin" / "python"
 _PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 
 TARGETS = {
@@ -165,6 +191,15 @@ TARGETS = {
             },
             kind="peer",
             slow=True,
+        ),
+        Target(
+            "tensorzero",
+            _tensorzero,
+            _there(_TENSORZERO),
+            model="tensorzero::model_name::mock",
+            port=Place.told,
+            path="/openai/v1",
+            kind="peer",
         ),
     )
 }
