@@ -6,6 +6,7 @@ sqlite3 is imported where it is first needed: a gateway that nobody asks for thr
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FILE = "llmproxy.db"
 BUSY_SECONDS = 5.0
+_AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
 
 _FIRST = """
 CREATE TABLE threads (
@@ -127,8 +129,24 @@ def _place(folder: Path | None) -> str:
     return str(path)
 
 
+def _write_ahead(connection: Connection) -> None:
+    """A change of the mode needs the file alone, and SQLite does not wait for that as it does for everything else."""
+    import sqlite3
+
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+        time.sleep(_AGAIN)
+
+
 def _ready(connection: Connection, reading: bool) -> Connection:
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = FAST"):
+    _write_ahead(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = FAST"):
         connection.execute(f"PRAGMA {pragma}")
     if reading:
         connection.execute("PRAGMA query_only = ON")
