@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from functools import partial
+from typing import Any, Protocol, TextIO
 
 import orjson
 
 from .config import Logs
 from .sink import Sink
 
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+class Write(Protocol):
+    def __call__(self, event: str, **facts: Any) -> None: ...
+
+
 class Log:
-    """structlog's logger, made at the first line: its import takes as long as all of our own."""
+    """What there is to say, as events with facts. Each goes out as one line; which kind is decided at the first."""
 
     def __init__(self) -> None:
         self._settings = Logs()
@@ -33,19 +35,23 @@ class Log:
         logging.basicConfig(handlers=[_Door()], level=logging.WARNING, force=True)
 
     def __getattr__(self, name: str) -> Any:
-        """`info`, `warning`, ...: taken from the real logger once, and found here from then on."""
+        """`info`, `warning`, ...: made once, and found here from then on."""
+        if name not in _LEVELS:
+            raise AttributeError(name)
         self._sink = Sink(self._stream)
-        made = _made(self._settings, self._stream, self._sink)
-        self.info = made.info
-        self.warning, self.error = self._at_once(made.warning), self._at_once(made.error)
-        self.log = self._at_once(made.log)
+        format = self._settings.format
+        readable = format == "text" or (format == "auto" and self._stream.isatty())
+        make = _readable(self._sink, self._stream) if readable else partial(_in_json, self._sink)
+        for level, number in _LEVELS.items():
+            written = make(level) if number >= _LEVELS[self._settings.level] else _unsaid
+            setattr(self, level, written if number <= logging.INFO else self._at_once(written))
         return self.__dict__[name]
 
-    def _at_once(self, write: Callable[..., None]) -> Callable[..., None]:
+    def _at_once(self, write: Write) -> Write:
         """What is wrong is not kept back, and nothing before it: the process may not live much longer."""
 
-        def written(*event: Any, **facts: Any) -> None:
-            write(*event, **facts)
+        def written(event: str, **facts: Any) -> None:
+            write(event, **facts)
             self.send()
 
         return written
@@ -59,25 +65,32 @@ class Log:
 log = Log()
 
 
-def _made(settings: Logs, stream: TextIO, sink: Any) -> FilteringBoundLogger:
+def _unsaid(event: str, **facts: Any) -> None:
+    """Below the level that is wanted."""
+
+
+def _in_json(sink: Sink, level: str) -> Write:
+    """Without structlog, as there is a line for every request: it would cost more than the line, and megabytes to load."""
+
+    def write(event: str, **facts: Any) -> None:
+        line = {"event": event, **facts, "level": level, "timestamp": datetime.now(UTC)}
+        sink.write(orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
+
+    return write
+
+
+def _readable(sink: Any, stream: TextIO) -> Callable[[str], Write]:
+    """For people, by structlog."""
     import structlog
 
-    processors: list[Any] = [_json_line]
-    factory: Any = structlog.BytesLoggerFactory(file=sink)
-    if settings.format == "text" or (settings.format == "auto" and stream.isatty()):
-        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
-        processors = [structlog.processors.add_log_level, stamp, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
-        factory = structlog.WriteLoggerFactory(file=sink)
-    level = structlog.make_filtering_bound_logger(_LEVELS[settings.level])
-    structlog.configure(processors, wrapper_class=level, logger_factory=factory)
-    logger: FilteringBoundLogger = structlog.get_logger().bind()
-    return logger
-
-
-def _json_line(logger: object, level: str, event: MutableMapping[str, Any]) -> bytes:
-    """All that structlog's own processors would do, in one: there is a line for every request."""
-    event["level"], event["timestamp"] = level, datetime.now(UTC)
-    return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+    shown = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    structlog.configure(
+        [structlog.processors.add_log_level, stamp, shown],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=structlog.WriteLoggerFactory(file=sink),
+    )
+    return partial(getattr, structlog.get_logger().bind())
 
 
 class _Door(logging.Handler):
@@ -85,4 +98,5 @@ class _Door(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         failure = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        log.log(record.levelno, "library_log", logger=record.name, message=str(record.msg)[:300], failure=failure)
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        tell("library_log", logger=record.name, message=str(record.msg)[:300], failure=failure)
