@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,7 +38,7 @@ _IN_BAND = b'data: {"error": {"message": "it broke", "code": 500}}\n\n'
 _PAGES = (b"<html><body>502 Bad Gateway</body></html>", b"", b"\xff\xfe", b"[]", b"null", b'"text"', b'{"error": null}')
 
 
-class AdapterContract:
+class AdapterContract(ABC):
     """Inherit it, give `adapter` and the samples."""
 
     streams: ClassVar[Sequence[Sample]] = ()
@@ -46,8 +47,9 @@ class AdapterContract:
     models_reply: ClassVar[bytes | None] = None
     model_ids: ClassVar[Sequence[str]] = ()
 
+    @abstractmethod
     def adapter(self) -> Adapter:
-        raise NotImplementedError
+        """A fresh one, whose key is SECRET."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         cases: dict[str, Sequence[Any]] = {
