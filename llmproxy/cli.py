@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _chat(commands.add_parser("chat", help="talk to a model through the running gateway"))
     _models(commands.add_parser("models", help="list what the running gateway offers"))
     _check(commands.add_parser("check", help="validate the configuration"))
+    _backup(commands.add_parser("backup", help="copy the database while the gateway may be running"))
     _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
     return parser
 
@@ -65,6 +66,11 @@ def _models(command: argparse.ArgumentParser) -> None:
 
 def _check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--call", action="store_true", help="ask every provider for a first word, and show a table")
+    _config(command)
+
+
+def _backup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, metavar="FILE", help="the copy; it must not exist yet")
     _config(command)
 
 

@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import socketserver
+import stat
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from llmproxy.commands import banner, discover
 from llmproxy.commands.table import table
 from llmproxy.config import Config, Provider, Server, load, reach
 from llmproxy.gateway import Gateway as Assembled
+from llmproxy.store.db import connect
 from tests.gateway import Gateway, free_port, running_gateway
 
 WINDOW = 20  # seconds that a command may take at most
@@ -275,6 +277,22 @@ def test_check_says_that_a_configuration_holds(tmp_path: pathlib.Path) -> None:
     assert code == 0
     assert "llmproxy.toml: ok" in out
     assert 'alias fast: opnai/x: no provider opnai is configured (did you mean "openai"?)' in err
+
+
+def test_backup_says_what_it_made_and_never_replaces_a_file(tmp_path: pathlib.Path) -> None:
+    connect(tmp_path / "data").close()
+    target = tmp_path / "copy.db"
+    done = ran("backup", str(target), folder=tmp_path, LLMPROXY_DATA_DIR=str(tmp_path / "data"))
+    assert done == (0, f"{target}: {target.stat().st_size} bytes, integrity checked\n", "")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    again = ran("backup", str(target), folder=tmp_path, LLMPROXY_DATA_DIR=str(tmp_path / "data"))
+    assert again == (1, "", f"llmproxy: no backup was made: {target} exists. Name a new file.\n")
+
+
+def test_a_backup_of_nothing_says_where_it_looked(tmp_path: pathlib.Path) -> None:
+    code, _, error = ran("backup", "x.db", folder=tmp_path, LLMPROXY_DATA_DIR=str(tmp_path / "data"))
+    assert (code, error) == (1, f"llmproxy: no backup was made: There is no database in {tmp_path / 'data'}.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_with_call_shows_who_answers(tmp_path: pathlib.Path) -> None:

@@ -6,7 +6,9 @@ sqlite3 is imported where it is first needed: a gateway that nobody asks for thr
 from __future__ import annotations
 
 import os
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "llmproxy.db"
 BUSY_SECONDS = 5.0
+_CREATING = threading.Lock()
 _AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
 
 _FIRST = """
@@ -125,8 +128,19 @@ def _place(folder: Path | None) -> str:
         return ":memory:"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / FILE
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its -wal and -shm the same mode
+    _create(path)
     return str(path)
+
+
+def _create(path: Path) -> None:
+    """Makes an empty database file for this user only, if there is none; SQLite gives its -wal and -shm the same mode.
+
+    An existing file is never opened by descriptor, and a new one only while no thread of this process can have it open:
+    at any close of a file POSIX drops every lock that the process holds on it, those of SQLite's connections too. The
+    next to close the database then believes itself alone and deletes the write-ahead log that is still in use.
+    """
+    with _CREATING, suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _write_ahead(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""A process that answers questions in a thread until it is killed, and says on stdout what was acknowledged."""
+"""A process that answers questions in a thread, and says on stdout what was acknowledged: FOLDER [ROUNDS], else until killed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ async def answer(store: Store, thread_id: str, number: int) -> None:
     say("ended", asked.answer_id, "10000")
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, rounds: int) -> None:
     async with Store(folder) as store:
         made = await store.write(threads.create, "me", time.time(), title="T")
-        for number in range(1_000_000):
+        await store.read(threads.listed, "me", 1, None)  # the reader's connection stands beside the writer's
+        for number in range(rounds):
             await asyncio.gather(*(answer(store, made["id"], 3 * number + part) for part in range(3)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000))

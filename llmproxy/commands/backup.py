@@ -1,0 +1,22 @@
+"""`llmproxy backup FILE`: a copy of the database, made by SQLite itself beside a gateway that may be running."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from llmproxy.config import load
+
+
+def main(given: argparse.Namespace) -> int:
+    from llmproxy.errors import GatewayError
+    from llmproxy.store import backup
+
+    config = load(given.config)
+    try:
+        size = backup.copy(config.storage.dir, given.file)
+    except (GatewayError, OSError) as error:
+        print(f"llmproxy: no backup was made: {error}", file=sys.stderr)
+        return 1
+    print(f"{given.file}: {size} bytes, integrity checked")
+    return 0
