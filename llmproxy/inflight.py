@@ -7,12 +7,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
 from .chat import Chat, Trace, Usage
 from .errors import Cancelled, GatewayError, bare
 from .ids import fresh_id
+from .periodic import attempt
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -188,7 +190,7 @@ class Inflight:
             deadline, id = heappop(self._deadlines)
             late = self._running.get(id)
             if late is not None and late.trace.deadline == deadline:
-                late.cancel("deadline")
+                attempt(partial(late.cancel, "deadline"), "deadlines")
         while self._deadlines and self._deadlines[0][1] not in self._running:
             heappop(self._deadlines)
         self._alarm = loop.call_at(self._deadlines[0][0], self._ring) if self._deadlines else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .inflight import Inflight, Running
 from .logs import log
+from .periodic import attempt
 
 if TYPE_CHECKING:
     from .store import Store
@@ -49,7 +50,7 @@ class Observer:
     def started(self) -> None:
         """Those that are still running in a moment are noted down as open; the quick ones cost one row."""
         if self.store is not None and self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(_SWEEP, self._note_open)
+            self._sweep = asyncio.get_running_loop().call_later(_SWEEP, attempt, self._note_open, "open_requests")
 
     def ended(self, running: Running) -> None:
         row = _row(running)

@@ -11,6 +11,7 @@ from .client import Client
 from .config import Provider
 from .errors import UpstreamError
 from .logs import log
+from .periodic import failed
 
 _EVERY = 600.0  # seconds
 _SOON = 15.0  # after a failure
@@ -66,7 +67,11 @@ class Offers:
 
     async def _keep_fresh(self, source: Source) -> None:
         while True:
-            await self._refresh(source)
+            try:
+                await self._refresh(source)
+            except Exception as error:  # noqa: BLE001  # an adapter's mistake about one list must not end all lists
+                failed("model_lists", error)
+                source.error, source.asked = "The list could not be read.", True
             if all(one.asked for one in self.sources):
                 self.first.set()
             await asyncio.sleep(_SOON if source.error else _EVERY)
@@ -87,9 +92,6 @@ class Offers:
                     message=error.message,
                 )
             source.error = error.message
-        except Exception as error:  # noqa: BLE001  # an adapter's mistake about one list must not end all lists
-            log.error("models_failed", provider=source.provider.name, failure=type(error).__name__)
-            source.error = "The list could not be read."
         source.asked = True
 
 

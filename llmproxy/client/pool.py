@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..periodic import attempt
 from .connection import Connection
 from .route import Route
 
@@ -34,7 +35,9 @@ class Pool:
         connection.rest()
         self._idle.setdefault(route, []).append(connection)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._keepalive, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(
+                self._keepalive, attempt, self._sweep, "idle_connections"
+            )
 
     def close(self) -> None:
         if self._timer is not None:
@@ -46,11 +49,13 @@ class Pool:
         self._idle.clear()
 
     def _sweep(self) -> None:
+        self._timer = None
         loop = asyncio.get_running_loop()
         oldest = loop.time() - self._keepalive
         self._idle = {route: young for route, idle in self._idle.items() if (young := _young(idle, oldest))}
         first = min((idle[0].idle_since for idle in self._idle.values()), default=None)
-        self._timer = None if first is None else loop.call_at(first + self._keepalive, self._sweep)
+        if first is not None:
+            self._timer = loop.call_at(first + self._keepalive, attempt, self._sweep, "idle_connections")
 
 
 def _young(idle: list[Connection], oldest: float) -> list[Connection]:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from llmproxy.periodic import attempt
 from llmproxy.tape import Piece, Tape
 
 CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
@@ -46,7 +47,7 @@ class Checkpoints:
         return self._last is not None and not self._last.done()
 
     def _later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(CHECKPOINT, self._ring)
+        self._timer = asyncio.get_running_loop().call_later(CHECKPOINT, attempt, self._ring, "checkpoints")
 
     def _ring(self) -> None:
         if self._waits:

@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import LineTooLong
 from ..config import Server
 from ..errors import BadRequest, GatewayError
 from ..inflight import Inflight
+from ..periodic import every
 from .keys import CURRENT, PRESSURE
 
 NAME = "llmproxy"  # the Server header: versions are nobody's business
@@ -171,21 +172,14 @@ class Door:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Closes, for as long as the block lasts, connections whose head does not come."""
-        loop = asyncio.get_running_loop()
-        handle: asyncio.TimerHandle
 
         def look() -> None:
-            nonlocal handle
             since = time.monotonic() - self._header_timeout
             for connection in [one for one in self.inside if one.is_late(since)]:
                 connection.force_close()
-            handle = loop.call_later(_EVERY, look)
 
-        handle = loop.call_later(_EVERY, look)
-        try:
+        with every(_EVERY, look, "header_timeouts"):
             yield
-        finally:
-            handle.cancel()
 
     def _connection(self) -> Connection:
         return Connection(self, self._server, loop=asyncio.get_running_loop(), **self._options)

@@ -16,6 +16,7 @@ from ..config import Config, Key
 from ..errors import BadRequest, GatewayError, bare
 from ..ids import fresh_id
 from ..logs import log
+from ..periodic import where
 from . import cors, faults
 from .door import shed
 from .keys import ANYBODY, CALLER, CURRENT, GUESSES, INFLIGHT, PEERS, REQUEST_ID, TRACE
@@ -53,7 +54,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
             id=request[REQUEST_ID],
             path=request.path,
             failure=type(error).__name__,
-            where=_where(error),
+            where=where(error),
         )
         response = faults.response(GatewayError("The gateway failed. The log says where.", code="internal_error"))
         bare(error)
@@ -198,11 +199,3 @@ def _http(error: web.HTTPException, request: web.Request) -> GatewayError:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return GatewayError("The request's body is too large.", status=413, code="request_too_large")
     return GatewayError(error.reason, status=error.status)
-
-
-def _where(error: BaseException) -> str:
-    """File and line, nothing of the values."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace is not None else "?"

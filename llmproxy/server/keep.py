@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from ..config import Limits
 from ..inflight import Inflight
+from ..periodic import attempt
 
 TAPES_BYTES = 64 * 1024 * 1024  # of all the tapes of requests that have ended
 
@@ -14,7 +16,8 @@ TAPES_BYTES = 64 * 1024 * 1024  # of all the tapes of requests that have ended
 def keep_tapes(inflight: Inflight, limits: Limits) -> None:
     """To be called when a request with a tape has ended."""
     _forget(inflight, limits)
-    asyncio.get_running_loop().call_later(limits.detached_seconds + 1, _forget, inflight, limits)
+    forget = partial(_forget, inflight, limits)
+    asyncio.get_running_loop().call_later(limits.detached_seconds + 1, attempt, forget, "replay_retention")
 
 
 def _forget(inflight: Inflight, limits: Limits) -> None:

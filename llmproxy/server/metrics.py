@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ..chat import Json
 from ..fan import summed
+from ..periodic import failures
 from .keys import CURRENT, INFLIGHT, OBSERVER, PEERS, PRESSURE
 from .peers import TOKEN, others
 
@@ -63,6 +64,7 @@ def _own(app: web.Application) -> Json:
         "in_flight": len(app[INFLIGHT]),
         "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
         "queued": {name: room.limited.queued for name, room in rooms.items() if room.limited is not None},
+        "job_failures": dict(failures),
         "loop_lag_seconds": {worker: app[PRESSURE].lag},
         "memory_bytes": {worker: app[PRESSURE].memory},
     }
@@ -80,6 +82,10 @@ class _Collector:
             for labels, totals in self._told["totals"].items():
                 family.add_metric(labels.split("\n"), totals[name])
             yield family
+        broken = CounterMetricFamily("llmproxy_job_failures", "Failed runs of periodic jobs.", labels=("job",))
+        for job, count in self._told["job_failures"].items():
+            broken.add_metric((job,), count)
+        yield broken
         yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
         for label, gauges in (("provider", _GAUGES), ("worker", _WORKERS)):
             for name, text in gauges.items():

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from ..config import Server
 from ..logs import log
+from ..periodic import attempt, every
 from .keys import CURRENT, PRESSURE
 
 _EVERY = 0.5  # seconds between two looks
@@ -83,23 +84,21 @@ _NO_MEMORY = "The gateway has no memory left."
 def watching(app: web.Application) -> Iterator[None]:
     """Looks for as long as the block lasts."""
     loop, pressure = asyncio.get_running_loop(), app[PRESSURE]
-    handle: asyncio.TimerHandle
-    given_back, left = loop.time(), 0
+    due = given_back = loop.time()
+    left = 0
 
-    def look(due: float) -> None:
-        nonlocal handle, given_back, left
+    def look() -> None:
+        nonlocal due, given_back, left
         now = loop.time()
-        pressure.look(max(0.0, now - due), _resident(), app[CURRENT].config.server)
+        late, due = max(0.0, now - due), now + _EVERY
+        pressure.look(late, _resident(), app[CURRENT].config.server)
         if pressure.memory > _MUCH and pressure.memory != left and now - given_back > _GIVE_BACK:
             _give_back()
             given_back, left = now, _resident()
-        handle = loop.call_at(loop.time() + _EVERY, look, loop.time() + _EVERY)
 
-    look(loop.time())
-    try:
+    attempt(look, "load_monitor")
+    with every(_EVERY, look, "load_monitor"):
         yield
-    finally:
-        handle.cancel()
 
 
 def _resident() -> int:

@@ -9,9 +9,9 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from aiohttp import web
 from ..config import Config, ConfigError
 from ..gateway import Gateway
 from ..logs import log
+from ..periodic import every
 from . import pressure, watch, workers
 from .app import build
 from .door import VANISHED, Door
@@ -97,7 +98,7 @@ class Process:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._fresh: asyncio.Task[None] | None = None
-        self._looking: asyncio.TimerHandle | None = None
+        self._seen = 0.0  # when the config's file was last written, as far as is known
 
     async def serve(self) -> int:
         config = self.config
@@ -120,7 +121,7 @@ class Process:
             gc.enable()
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
-            with watch.running(app), door.watched(), pressure.watching(app):
+            with watch.running(app), door.watched(), pressure.watching(app), self._config_watched(app[CURRENT]):
                 await self._stop.wait()
                 return await self._drain(app, door)
         finally:
@@ -138,8 +139,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload, app[CURRENT])
-        if self.config.source:
-            self._look(app[CURRENT], _changed(self.config.source))
+        self._seen = _changed(self.config.source)
 
     def _told_to_stop(self) -> None:
         if self._stop.is_set():
@@ -174,12 +174,14 @@ class Process:
             for one in waits:
                 one.cancel()
 
-    def _look(self, current: Current, seen: float) -> None:
+    def _look(self, current: Current) -> None:
         """A changed file is a new config, as SIGHUP is."""
-        changed = _changed(self.config.source)
-        if changed != seen:
+        before, self._seen = self._seen, _changed(self.config.source)
+        if self._seen != before:
             self._reload(current)
-        self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look, current, changed)
+
+    def _config_watched(self, current: Current) -> AbstractContextManager[None]:
+        return every(_LOOK, partial(self._look, current), "config_file") if self.config.source else nullcontext()
 
     def _reload(self, current: Current) -> None:
         """A new config, whole or not at all; requests in flight keep the old gateway."""
@@ -197,8 +199,6 @@ class Process:
         log.info("config_reloaded", providers=list(gateway.rooms))
 
     async def _close(self, app: web.Application, runner: web.AppRunner, store: Callable[[], Store]) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
         if self._fresh is not None:
             self._fresh.cancel()
         await runner.cleanup()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
+from ..periodic import every
 from .keys import INFLIGHT
 
 _EVERY = 1.0  # seconds
@@ -25,22 +26,15 @@ TRANSPORT = "transport"  # in Running.note: the connection that is being answere
 @contextmanager
 def running(app: web.Application) -> Iterator[None]:
     """Looks once a second for as long as the block lasts."""
-    loop = asyncio.get_running_loop()
-    handle: asyncio.TimerHandle
 
     def look() -> None:
-        nonlocal handle
         for request in app[INFLIGHT]:
             transport = request.note.get(TRANSPORT)
             if transport is not None and _gone(transport):
                 request.cancel("client_disconnect")
-        handle = loop.call_later(_EVERY, look)
 
-    handle = loop.call_later(_EVERY, look)
-    try:
+    with every(_EVERY, look, "disconnect_watchdog"):
         yield
-    finally:
-        handle.cancel()
 
 
 def unsent(transport: asyncio.Transport | None) -> int:
@@ -50,7 +44,7 @@ def unsent(transport: asyncio.Transport | None) -> int:
     waiting = bytearray(4)
     try:
         fcntl.ioctl(made.fileno(), termios.TIOCOUTQ, waiting)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: uvloop's socket of a transport that was closed
         return transport.get_write_buffer_size()
     return transport.get_write_buffer_size() + int.from_bytes(waiting, sys.byteorder)
 
@@ -61,5 +55,5 @@ def _gone(transport: asyncio.BaseTransport) -> bool:
         return False
     try:
         return bool(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: uvloop's socket of a transport that was closed
         return True

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from llmproxy.periodic import failed
+
 from . import alive, ledger, messages, tapes, threads
 from .db import Damaged, NotFound, StoreError, connect
 from .ledger import Entry, Ledger
@@ -62,8 +64,8 @@ class Store:
     ) -> asyncio.Future[T]:
         """Queues a change at once; the future is done when it is on disk."""
         if time.monotonic() > self._tidy_at:
-            self._tidy_at = math.inf
-            self._writer.submit(self._tidy).add_done_callback(asyncio.Future.exception)
+            self._tidy_at = time.monotonic() + TIDY_SECONDS
+            self._writer.submit(self._tidy).add_done_callback(_tidied)
         return self._writer.submit(job, *args, **kwargs)
 
     async def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -115,6 +117,11 @@ class Store:
         ledger.forget(db, now - self._ledger_days * DAY)
         tapes.forget(db, now - self._tape_seconds)
         self._tidy_at = time.monotonic() + TIDY_SECONDS
+
+
+def _tidied(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        failed("store_tidy", error)
 
 
 def _nothing(db: Connection) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from llmproxy.periodic import attempt
+
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
@@ -78,7 +80,7 @@ class Ledger:
         """Takes note and returns at once; on disk within LINGER and one commit."""
         self._waiting.append(entry)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LINGER, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(LINGER, attempt, self.flush, "ledger")
 
     def flush(self) -> None:
         """Hands over what waits."""
