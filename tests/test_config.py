@@ -223,7 +223,7 @@ def test_every_table_is_read(read: Reader) -> None:
         {"GATEWAY_KEY": "secret", "GROQ_API_KEY": "gk"},
     )
     assert config.server.keys == (
-        Key("key-1", "secret"),
+        Key("key-e4d1d1e47176", "secret", formerly="key-1"),
         Key("ci", "s", admin=True, models=("demo/*",), detach=False),
     )
     groq = provider(config, "groq")
@@ -482,7 +482,7 @@ def test_every_key_that_tomllib_finds_has_a_line() -> None:
 def test_the_reference_names_every_setting_and_every_variable() -> None:
     text = (pathlib.Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
     tables = (Server, Key, Limits, Logs, Storage, Provider, Timeouts, Breaker, When, Mode)
-    settings = {field.name for table in tables for field in dataclasses.fields(table)} - {"source"}
+    settings = {field.name for table in tables for field in dataclasses.fields(table)} - {"source", "formerly"}
     declared = [catalog.load(name).environment for name in catalog.names()]
     variables = {one for each in declared for one in (*each.keys, *each.base_urls)} | set(SETTINGS)
     named = set(re.findall(r"\w+", text))

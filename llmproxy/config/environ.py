@@ -9,6 +9,7 @@ from .. import catalog
 from ..adapter import Environment
 from .addresses import completed, is_private, problem_with
 from .errors import ConfigError
+from .key_names import OPERATOR, derived
 from .values import Key, Provider
 
 Environ = Mapping[str, str]
@@ -37,9 +38,9 @@ def settings(environ: Environ) -> dict[str, dict[str, str]]:
 
 def client_keys(environ: Environ) -> tuple[Key, ...]:
     """LLMPROXY_KEY is the operator's own key; LLMPROXY_KEYS are clients', by comma."""
-    own = [Key("environment", secret, admin=True) for secret in _words(environ.get("LLMPROXY_KEY", ""))]
+    own = [Key(OPERATOR, secret, admin=True) for secret in _words(environ.get("LLMPROXY_KEY", ""))]
     others = [
-        Key(f"environment-{number}", secret)
+        Key(derived(secret), secret, formerly=f"environment-{number}")
         for number, secret in enumerate(_words(environ.get("LLMPROXY_KEYS", "")), start=1)
     ]
     return (*own, *others)

@@ -11,6 +11,7 @@ from typing import Any
 
 from .aliases import parse_aliases
 from .errors import ConfigError, Path, Wrong, dotted, suggestion
+from .key_names import OPERATOR, derived
 from .lines import line_of
 from .providers import is_enabled, parse_provider
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
@@ -100,10 +101,12 @@ def _key(value: Any, index: int, path: Path) -> Key:
     table = {"secret": value} if isinstance(value, str) else expect_table(value, path)
     if "secret" not in table:
         raise Wrong(path, "needs `secret`")
-    key = parse(Key, {"name": f"key-{index + 1}", **table}, path)
+    key = parse(Key, {"name": "", **table}, path, aside=("formerly",))
     if not key.secret.strip():
         raise Wrong(path, "the secret is empty")
-    return key
+    if key.name == OPERATOR:
+        raise Wrong((*path, "name"), f'"{OPERATOR}" is the name of the key in LLMPROXY_KEY')
+    return key if key.name else replace(key, name=derived(key.secret), formerly=f"key-{index + 1}")
 
 
 def _modes(value: object) -> dict[str, Mode]:

@@ -114,6 +114,7 @@ class Key:
     admin: bool = False
     models: tuple[str, ...] = ("*",)
     detach: bool = True
+    formerly: str = ""  # what earlier versions called it: by its position
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..config import Config, ConfigError
+from ..config.key_names import heirs
 from ..gateway import Gateway
 from ..logs import log
 from ..periodic import every
 from . import pressure, watch, workers
 from .app import build
 from .door import VANISHED, Door
-from .keys import CURRENT, INFLIGHT, Current
+from .keys import CURRENT, INFLIGHT, STORE
 from .peers import Peers
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Process:
     async def serve(self) -> int:
         config = self.config
         gateway = Gateway.build(config)
-        store = _store(config)
+        store = _store(lambda: app[CURRENT].config)
         app = build(config, gateway, store, Peers(self._place) if self._place is not None else None)
         self._signals(app)
         # Cancellation is off by default: a client that left would never be noticed.
@@ -121,7 +122,7 @@ class Process:
             gc.enable()
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
-            with watch.running(app), door.watched(), pressure.watching(app), self._config_watched(app[CURRENT]):
+            with watch.running(app), door.watched(), pressure.watching(app), self._config_watched(app):
                 await self._stop.wait()
                 return await self._drain(app, door)
         finally:
@@ -138,7 +139,7 @@ class Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, app[CURRENT])
+        loop.add_signal_handler(signal.SIGHUP, self._reload, app)
         self._seen = _changed(self.config.source)
 
     def _told_to_stop(self) -> None:
@@ -174,16 +175,16 @@ class Process:
             for one in waits:
                 one.cancel()
 
-    def _look(self, current: Current) -> None:
+    def _look(self, app: web.Application) -> None:
         """A changed file is a new config, as SIGHUP is."""
         before, self._seen = self._seen, _changed(self.config.source)
         if self._seen != before:
-            self._reload(current)
+            self._reload(app)
 
-    def _config_watched(self, current: Current) -> AbstractContextManager[None]:
-        return every(_LOOK, partial(self._look, current), "config_file") if self.config.source else nullcontext()
+    def _config_watched(self, app: web.Application) -> AbstractContextManager[None]:
+        return every(_LOOK, partial(self._look, app), "config_file") if self.config.source else nullcontext()
 
-    def _reload(self, current: Current) -> None:
+    def _reload(self, app: web.Application) -> None:
         """A new config, whole or not at all; requests in flight keep the old gateway."""
         try:
             config = self._load()
@@ -192,7 +193,9 @@ class Process:
             known = isinstance(error, (ConfigError, LookupError))
             log.error("config_rejected", reason=str(error) if known else type(error).__name__)
             return
-        current.gateway = gateway
+        app[CURRENT].gateway = gateway
+        if _is_open(app[STORE]):
+            app[STORE]().adopt(heirs(config.server.keys))
         if self._fresh is not None:
             self._fresh.cancel()
         self._fresh = asyncio.get_running_loop().create_task(gateway.offers.keep_fresh())
@@ -203,7 +206,7 @@ class Process:
             self._fresh.cancel()
         await runner.cleanup()
         await app[CURRENT].gateway.close()
-        if store.cache_info().currsize:  # type: ignore[attr-defined]  # functools.cache
+        if _is_open(store):
             await store().close()
 
 
@@ -247,15 +250,25 @@ def _address(listening: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def _store(config: Config) -> Callable[[], Store]:
+def _is_open(store: Callable[[], Store]) -> bool:
+    return bool(store.cache_info().currsize)  # type: ignore[attr-defined]  # functools.cache
+
+
+def _store(current: Callable[[], Config]) -> Callable[[], Store]:
     """The store, made at the first call: a gateway that keeps no threads never opens a database."""
 
     @cache
     def opened() -> Store:
         from ..store import Store
 
-        kept = config.storage
+        kept = current().storage
         folder = Path(kept.dir) if kept.enabled else None
-        return Store(folder, kept.ledger_days, tape_bytes=kept.tape_bytes, tape_hours=kept.tape_hours)
+        return Store(
+            folder,
+            kept.ledger_days,
+            tape_bytes=kept.tape_bytes,
+            tape_hours=kept.tape_hours,
+            heirs=heirs(current().server.keys),
+        )
 
     return opened

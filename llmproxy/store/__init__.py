@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from llmproxy.logs import log
 from llmproxy.periodic import failed
 
-from . import alive, ledger, messages, tapes, threads
+from . import alive, ledger, messages, owners, tapes, threads
 from .db import Damaged, NotFound, StoreError, connect
 from .ledger import Entry, Ledger
 from .worker import Worker
@@ -34,6 +35,7 @@ class Store:
 
     A job is a function of a connection: `await store.write(threads.create, owner, now)`. What `write` has given back is
     on disk. folder: where the database lies, made if need be; None keeps everything in memory, while the process lives.
+    heirs: owners of before and of now, see `owners.adopt`.
     tape_bytes, tape_hours: of all answers' events together; in memory none are kept, as it is memory that they make room in.
     """
 
@@ -44,6 +46,7 @@ class Store:
         *,
         tape_bytes: int = 64 * 1024 * 1024,
         tape_hours: float = 24.0,
+        heirs: Mapping[str, str] | None = None,
     ) -> None:
         self.process = secrets.token_hex(8)
         self.tape_bytes = tape_bytes if folder is not None else 0
@@ -51,6 +54,7 @@ class Store:
         self.ledger = Ledger(self.write)
         self._folder = folder
         self._ledger_days = ledger_days
+        self._heirs = heirs or {}
         self._held: int | None = None
         self._there = folder is None  # the schema is in the file: readers may open it
         self._tidy_at = math.inf
@@ -65,7 +69,7 @@ class Store:
         """Queues a change at once; the future is done when it is on disk."""
         if time.monotonic() > self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_SECONDS
-            self._writer.submit(self._tidy).add_done_callback(_tidied)
+            self._writer.submit(self._tidy).add_done_callback(_done("store_tidy"))
         return self._writer.submit(job, *args, **kwargs)
 
     async def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -78,6 +82,11 @@ class Store:
     def note(self, row: Mapping[str, Any]) -> None:
         """Puts a request's row, all of an Entry but the process, into the ledger."""
         self.ledger.put(Entry(process=self.process, **row))
+
+    def adopt(self, heirs: Mapping[str, str]) -> None:
+        """Moves what the owners in `heirs` had to those who they are now, as it is done when the database is opened."""
+        self._heirs = heirs
+        self._writer.submit(adopt, heirs).add_done_callback(_done("owners"))
 
     async def close(self) -> None:
         """Writes what waits, then closes the file."""
@@ -104,6 +113,7 @@ class Store:
             self._held = alive.hold(self._folder, self.process)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
+            adopt(connection, self._heirs)
             self._tidy(connection)
         return connection
 
@@ -119,9 +129,21 @@ class Store:
         self._tidy_at = time.monotonic() + TIDY_SECONDS
 
 
-def _tidied(done: asyncio.Future[None]) -> None:
-    if not done.cancelled() and (error := done.exception()) is not None:
-        failed("store_tidy", error)
+def _done(name: str) -> Callable[[asyncio.Future[None]], None]:
+    """Logs and counts the failure of a job that nobody waits for."""
+
+    def done(job: asyncio.Future[None]) -> None:
+        if not job.cancelled() and (error := job.exception()) is not None:
+            failed(name, error)
+
+    return done
+
+
+def adopt(db: Connection, heirs: Mapping[str, str]) -> None:
+    """Moves rows to the owners of now, and logs what moved."""
+    for one in owners.adopt(db, heirs):
+        event = "owner_adopted" if one.to is not None else "owner_unknown"
+        log.warning(event, owner=one.owner, to=one.to, threads=one.threads, requests=one.requests)
 
 
 def _nothing(db: Connection) -> None:

@@ -69,7 +69,12 @@ CREATE INDEX tapes_of_message ON tapes (message_id, first);
 CREATE INDEX messages_asked ON messages (request_id) WHERE request_id IS NOT NULL;
 """
 
-MIGRATIONS = (_FIRST, _TAPES)  # the n-th brings version n to n + 1; what was released is never edited
+_ADOPTIONS = """
+-- A row says that owners who were named by their key's position have been given their names of now.
+CREATE TABLE adoptions (done INTEGER NOT NULL);
+"""
+
+MIGRATIONS = (_FIRST, _TAPES, _ADOPTIONS)  # the n-th brings version n to n + 1; what was released is never edited
 
 
 class StoreError(GatewayError):

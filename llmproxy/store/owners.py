@@ -1,0 +1,54 @@
+"""Gives what belongs to an owner of before to the one it belongs to now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_POSITIONAL = re.compile(r"(key|environment)-\d{1,4}")
+_TABLES = ("threads", "ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """One owner's rows that changed hands. `to` is None where they were left, as it is not certain whose they are."""
+
+    owner: str
+    to: str | None
+    threads: int
+    requests: int
+
+
+def adopt(db: Connection, heirs: Mapping[str, str]) -> list[Adopted]:
+    """Moves the rows of each owner in `heirs`. Owners named by position are looked for once in a database's life.
+
+    If the database knows a position that the keys of now do not have, the list has changed since: nobody can say whose
+    the positions were, and none of them is given to anybody but the administrator (the heir of the owner "").
+    """
+    found: list[Adopted] = []
+    if not db.execute("SELECT 1 FROM adoptions").fetchone():
+        found += _positions(db, heirs)
+        db.execute("INSERT INTO adoptions (done) VALUES (1)")
+    if "" in heirs:
+        found.append(_moved(db, "", heirs[""]))
+    return [one for one in found if one.threads or one.requests]
+
+
+def _positions(db: Connection, heirs: Mapping[str, str]) -> list[Adopted]:
+    owners = {owner for table in _TABLES for (owner,) in db.execute(f"SELECT DISTINCT owner FROM {table}")}
+    positional = sorted(owner for owner in owners if _POSITIONAL.fullmatch(owner))
+    certain = all(owner in heirs for owner in positional)
+    return [_moved(db, owner, heirs[owner] if certain else heirs.get("")) for owner in positional]
+
+
+def _moved(db: Connection, owner: str, to: str | None) -> Adopted:
+    counts = [db.execute(f"SELECT count(*) FROM {table} WHERE owner = ?", (owner,)).fetchone()[0] for table in _TABLES]
+    if to is not None:
+        for table in _TABLES:
+            db.execute(f"UPDATE {table} SET owner = ? WHERE owner = ?", (to, owner))
+    return Adopted(owner, to, *counts)
