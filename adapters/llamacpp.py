@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from llmproxy.adapter import Account, Environment, Local, Model, Step
 from llmproxy.chat import Chat, Json
 from llmproxy.compatible import OpenAICompatible
 from llmproxy.errors import UpstreamError
+
+# The server or its model is in trouble, whatever the question was. In llama.cpp's and its router's words.
+_BROKEN = re.compile(
+    r"failed to load|compute error|out of memory|failed to (?:decode|allocate)|exited with", re.IGNORECASE
+)
 
 
 class LlamaCpp(OpenAICompatible):
@@ -35,12 +41,14 @@ class LlamaCpp(OpenAICompatible):
     def steps(self, chat: Chat) -> Sequence[Step]:
         return (OneName(chat),)
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        error = super().error(status, headers, body)
-        if status in (500, 501):  # client mistakes come back as 500: no retry, no blame (recorded)
-            error.retry_here = error.blames = False
-            error.try_elsewhere = False
-        if status == 503 and error.wait is None:  # loading the model: look again soon, as long as the deadline allows
+    def judge(self, error: UpstreamError) -> UpstreamError:
+        if error.status in (500, 501):  # what this server cannot do, another may; it would not be able to now either
+            error.retry_here, error.try_elsewhere = False, True
+            # A client's mistake comes back as 500 too (recorded), and so does an answer that cannot be parsed.
+            error.blames = _BROKEN.search(error.message) is not None
+        if (
+            error.status == 503 and error.wait is None
+        ):  # loading the model: look again soon, as long as the deadline allows
             error.wait, error.keeps_waiting = 0.5, True
         return error
 

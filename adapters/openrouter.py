@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from llmproxy.adapter import Environment, Model
 from llmproxy.chat import Json
 from llmproxy.compatible import OpenAICompatible
 from llmproxy.errors import UpstreamError
+
+_NO_ROUTE = re.compile(r"routing requirements|no (?:endpoints|allowed providers|eligible)|data policy", re.IGNORECASE)
 
 
 class OpenRouter(OpenAICompatible):
@@ -24,8 +27,9 @@ class OpenRouter(OpenAICompatible):
         options = self.account.options
         return {**super().headers(), **{header: str(options[key]) for header, key in named.items() if options.get(key)}}
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        error = super().error(status, headers, body)
+    def judge(self, error: UpstreamError) -> UpstreamError:
+        if error.status >= 500 and _NO_ROUTE.search(error.message):  # the request's own wishes leave nobody
+            error.retry_here = error.blames = False
         availability = error.extra.get("availability")
         if isinstance(availability, dict) and availability.get("retryable") is False:
             error.retry_here = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import orjson
@@ -19,7 +18,7 @@ _PATHS: Mapping[Face, str] = {"chat": "/chat/completions", "completions": "/comp
 
 
 class OpenAICompatible:
-    """Subclasses change class attributes first, `headers`, `adapt` or `steps` next, and only then a method.
+    """Subclasses change class attributes first, `headers`, `adapt`, `steps` or `judge` next, and only then a method.
 
     always_stream: ask for a stream even if the client did not, because only then does a cancel reach the model.
     asks_usage: the provider understands `stream_options.include_usage`.
@@ -38,7 +37,6 @@ class OpenAICompatible:
         self.account = account
         self.base_url = (account.base_url or self.environment.base_url).rstrip("/")
         self._headers = {"Content-Type": "application/json", **self.headers(), **account.headers}
-        self._blame = partial(in_band, secret=account.api_key)
 
     # What a subclass may say differently
 
@@ -56,6 +54,10 @@ class OpenAICompatible:
         """What turns the provider's events into OpenAI's chunks."""
         return ()
 
+    def judge(self, error: UpstreamError) -> UpstreamError:
+        """The error, however it came: corrected where this provider means something else by it."""
+        return error
+
     # The contract
 
     def request(self, chat: Chat) -> Outgoing:
@@ -68,7 +70,7 @@ class OpenAICompatible:
         return Relay(chat, *self.steps(chat), blame=self._blame)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return parse_error(status, headers, body, self.account.api_key)
+        return self.judge(parse_error(status, headers, body, self.account.api_key))
 
     def models_request(self, page: str | None = None) -> Outgoing:
         return Outgoing(self.base_url + "/models", headers=self._headers, method="GET")
@@ -83,6 +85,9 @@ class OpenAICompatible:
         return Model(
             entry["id"], _whole(entry.get("created")), owner if isinstance(owner, str) else self.account.name, extra
         )
+
+    def _blame(self, event: Json) -> UpstreamError:
+        return self.judge(in_band(event, self.account.api_key))
 
     def _body(self, chat: Chat) -> Body:
         if chat.face == "embeddings":

@@ -106,7 +106,8 @@ class UpstreamError(GatewayError):
     retry_here: asking the same provider again may help.
     try_elsewhere: another provider may answer the same request.
     wait: seconds the provider asked us to wait, or None.
-    blames: whether the failure counts against the provider's breaker.
+    blames: whether the failure says something about the provider, and so counts for its breaker.
+    provider_wide: it concerns every model of the provider, not only the one that was asked.
     keeps_waiting: it is only starting up; asking again does not count as a try.
     """
 
@@ -114,6 +115,7 @@ class UpstreamError(GatewayError):
     retry_here = False
     try_elsewhere = True
     blames = True
+    provider_wide = False
     keeps_waiting = False
 
     def __init__(
@@ -123,6 +125,7 @@ class UpstreamError(GatewayError):
         retry_here: bool | None = None,
         try_elsewhere: bool | None = None,
         blames: bool | None = None,
+        provider_wide: bool | None = None,
         wait: float | None = None,
         **members: Any,
     ) -> None:
@@ -130,6 +133,7 @@ class UpstreamError(GatewayError):
         self.retry_here = self.retry_here if retry_here is None else retry_here
         self.try_elsewhere = self.try_elsewhere if try_elsewhere is None else try_elsewhere
         self.blames = self.blames if blames is None else blames
+        self.provider_wide = self.provider_wide if provider_wide is None else provider_wide
         self.wait = wait
 
 
@@ -138,6 +142,7 @@ class Unreachable(UpstreamError):
 
     code = "upstream_unreachable"
     retry_here = True
+    provider_wide = True
 
 
 class Dropped(UpstreamError):

@@ -17,7 +17,7 @@ from .fan import Fanned
 from .hedge import Hedged
 from .offers import Offers, Source
 from .reply import Opener, Reply
-from .resilience import Budget, FirstOf, Guarded, Limited, Retried
+from .resilience import Breakers, Budget, FirstOf, Guarded, Limited, Retried
 from .routing import Route, Router, Target, allowed
 from .upstream import Upstream
 
@@ -31,7 +31,7 @@ class Room:
     client: Client
     opener: Opener
     fanned: Opener
-    breaker: Guarded
+    breaker: Breakers
     budget: Budget
     limited: Limited | None = None
 
@@ -107,12 +107,13 @@ def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
         opener = limited = Limited(
             opener, at_once=provider.max_concurrent, queue=provider.max_queue, wait=provider.queue_wait
         )
-    breaker = Guarded(opener, provider.breaker)
+    breaker = Breakers(provider.breaker)
     limits = config.limits
     budget = Budget(limits.retry_budget)
     retries = limits.retries if provider.retries is None else provider.retries
-    retried = Retried(breaker, retries=retries, budget=budget, max_wait=limits.max_retry_after)
-    return Room(provider, adapter, client, retried, Fanned(retried), breaker, budget, limited)
+    retried = Retried(opener, retries=retries, budget=budget, max_wait=limits.max_retry_after)
+    guarded, fanned = Guarded(retried, breaker), Guarded(Fanned(retried), breaker)
+    return Room(provider, adapter, client, guarded, fanned, breaker, budget, limited)
 
 
 class _Clients:

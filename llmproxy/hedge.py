@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from .chat import Chat, Trace
-from .errors import GatewayError, UpstreamError
+from .errors import BadRequest, GatewayError, UpstreamError
 from .reply import Opener, Reply
 
 _AHEAD = 4  # blocks that are read before our reader takes them
@@ -104,7 +104,7 @@ class _Racer:
 
 
 def _mendable(failure: BaseException) -> bool:
-    return isinstance(failure, UpstreamError) and failure.try_elsewhere
+    return isinstance(failure, BadRequest) or (isinstance(failure, UpstreamError) and failure.try_elsewhere)
 
 
 def _adopt(trace: Trace, winner: Trace, racers: Sequence[_Racer]) -> None:

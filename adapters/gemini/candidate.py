@@ -190,6 +190,7 @@ class Candidate:
                 str(message or f"Gemini gave no answer: {reason}"),
                 code=reason.lower(),
                 retry_here=reason.startswith("MALFORMED_"),
+                blames=False,  # it is this answer that came to nothing
             )
         ended = {"finish_reason": FINISH.get(reason, "stop"), "native_finish_reason": reason}
         return {**self._choice({}), **ended}

@@ -17,7 +17,8 @@ from .shapes import objects
 BAD_KEY = frozenset(("API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED"))
 # Used up for longer than anyone would wait, or never granted.
 _HOPELESS = re.compile(r"PerDay|PerMonth", re.IGNORECASE)
-_NO_KEY = re.compile(r"unregistered callers|API key not valid")
+_BAD_KEY = re.compile(r"API key (?:not valid|expired)")
+_NO_KEY = re.compile(r"unregistered callers")
 _NO_MODEL = re.compile(r"\bmodels?/\S+ is not found|ListModels|Publisher Model")
 _HTTP_BY_STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -67,11 +68,14 @@ def _read(error: Json, status: int, headers: Mapping[str, str], secret: str) -> 
         # DebugInfo is for Google's own people, and quotes the key.
         "details": [one for one in details if not str(one.get("@type")).endswith("DebugInfo")] or None,
     }
-    return blame.blame(translated, number, headers, secret)
+    made = blame.blame(translated, number, headers, secret)
+    if error.get("status") == "FAILED_PRECONDITION":  # the place, or billing: of this account, not of the question
+        made.try_elsewhere = True
+    return made
 
 
 def _status(error: Json, status: int, details: list[Json]) -> int:
-    if any(str(one.get("reason")) in BAD_KEY for one in details) or _NO_KEY.search(str(error.get("message"))):
+    if any(str(one.get("reason")) in BAD_KEY for one in details) or _BAD_KEY.search(str(error.get("message"))):
         return 401
     if status < 400:
         said = error.get("code")
@@ -80,7 +84,7 @@ def _status(error: Json, status: int, details: list[Json]) -> int:
 
 
 def _code(error: Json, status: int) -> str:
-    if status == 401:
+    if status == 401 or _NO_KEY.search(str(error.get("message"))):
         return "invalid_api_key"
     said = str(error.get("status") or error.get("code") or "upstream_error").lower()
     return "model_not_found" if said == "not_found" and _NO_MODEL.search(str(error.get("message"))) else said

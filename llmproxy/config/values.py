@@ -24,7 +24,7 @@ class Breaker:
     """Opens after `failures` in a row, or below `success` of at least `samples` calls in `window` seconds."""
 
     failures: int = 5
-    success: float = 0.5
+    success: float = 0.2
     samples: int = 20
     window: float = 30.0
     cooldown: float = 5.0  # seconds until the first probe, doubled each time up to `max_cooldown`

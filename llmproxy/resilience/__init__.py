@@ -5,8 +5,8 @@ Nothing here sees an answer that has begun: entering an opener is all that is re
 
 from .budget import Budget
 from .first_of import FirstOf
-from .guarded import Guarded
+from .guarded import Breakers, Guarded
 from .limited import Limited
 from .retried import Retried
 
-__all__ = ["Budget", "FirstOf", "Guarded", "Limited", "Retried"]
+__all__ = ["Breakers", "Budget", "FirstOf", "Guarded", "Limited", "Retried"]

@@ -1,107 +1,150 @@
-"""A breaker: whether a provider that has failed is asked at all."""
+"""A provider's breaker: whether a model that has failed, or a provider that cannot be reached, is asked at all."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from types import TracebackType
 
 from ..chat import Chat
 from ..config import Breaker
 from ..errors import BreakerOpen, UpstreamError
 from ..reply import Opener, Opening, Reply
+from .circuit import Circuit
 from .clock import Clock, loop_time
 
+_MODELS = 256  # circuits that are kept; clients choose the names
 
-class Guarded:
-    """A breaker: a provider that keeps failing is left alone for a while, then one request probes it.
 
-    A client's mistake, a full quota and a cancel never count; a 429 is not a failure of the provider.
+class Breakers:
+    """One circuit for each model, and one for the provider as a whole.
+
+    The provider's counts failures that concern every model (no connection, a refused key), and each model that fails
+    once: it opens when it cannot be reached, or when model after model fails and none answers. What the breaker hears
+    is one verdict per request, after all retries; a client's mistake, a full quota and a cancel are none.
     """
 
-    def __init__(self, inner: Opener, settings: Breaker, *, clock: Clock = loop_time) -> None:
-        self._inner = inner
+    def __init__(self, settings: Breaker, *, clock: Clock = loop_time) -> None:
         self._settings = settings
         self._clock = clock
-        self._row = 0  # failures since the last answer that was whole
-        self._calls: deque[tuple[float, bool]] = deque(maxlen=1000)
-        self._until = 0.0
-        self._opened = 0  # times in a row that it opened
-        self._probing = False
+        self._whole = Circuit(settings)
+        self._models: OrderedDict[str, Circuit] = OrderedDict()  # oldest first
+        self._failing: set[str] = set()  # models that failed since the last complete answer of any
 
     @property
     def state(self) -> str:
-        """`closed`, `open` or `half_open`."""
-        if not self._opened:
-            return "closed"
-        return "open" if self._clock() < self._until else "half_open"
+        """`closed`, `open` or `half_open`; also `open` where nothing but models that are left alone was asked of late."""
+        now = self._clock()
+        states = [self._models[model].state(now) for model in self._failing if model in self._models]
+        if "closed" in states or not states or self._whole.state(now) != "closed":
+            return self._whole.state(now)
+        return "half_open" if "half_open" in states else "open"
 
-    def open(self, chat: Chat) -> Opening:
-        return _Watched(self, self._inner, chat)
+    @property
+    def left_alone(self) -> list[str]:
+        """The models whose own circuit is open."""
+        now = self._clock()
+        return sorted(model for model, circuit in self._models.items() if circuit.state(now) == "open")
 
-    def admit(self) -> bool:
-        """Lets a call through; true if it is the one that probes. Raises BreakerOpen."""
-        if not self._opened:
-            return False
-        left = self._until - self._clock()
-        if left <= 0 and not self._probing:
-            self._probing = True
-            return True
-        wait = max(1, round(left + 0.5))
-        raise BreakerOpen(
-            "This provider failed repeatedly and is left alone for a moment.", headers={"Retry-After": str(wait)}
-        )
+    def admit(self, model: str) -> Permit:
+        """Lets a request pass. Raises BreakerOpen."""
+        circuit = self._models.get(model)
+        self._check(self._whole, "This provider")
+        if circuit is not None:
+            self._check(circuit, "This model of the provider")
+        return Permit(model, self._whole.enter(), circuit is not None and circuit.enter())
 
-    def answered(self) -> None:
-        """It has begun to answer."""
-        self._opened = 0
-        self._calls.append((self._clock(), True))
+    def answered(self, permit: Permit) -> None:
+        self._whole.answered()
+        if circuit := self._models.get(permit.model):
+            circuit.answered()
 
-    def finished(self) -> None:
-        """Its answer was whole."""
-        self._row = 0
+    def finished(self, permit: Permit) -> None:
+        now = self._clock()
+        self._failing.clear()
+        self._whole.finished(now)
+        self._circuit(permit.model).finished(now)
 
-    def failed(self, error: UpstreamError, *, probe: bool) -> None:
-        """It did not answer, or broke in mid-answer. What was under way when the breaker opened tells nothing new."""
-        if not error.blames or (self._opened and not probe):
+    def failed(self, permit: Permit, error: UpstreamError) -> None:
+        """No answer, or one that broke in the middle."""
+        if not error.blames:
             return
         now = self._clock()
-        self._row += 1
-        self._calls.append((now, False))
-        if self._opened or self._row >= self._settings.failures or self._bad_ratio(now):
-            self._opened += 1
-            self._until = now + min(self._settings.max_cooldown, self._settings.cooldown * 2 ** (self._opened - 1))
-            self._calls.clear()
+        if error.provider_wide:
+            self._whole.failed(now, probe=permit.probes_provider)
+            return
+        if permit.probes_provider:  # it can be reached again
+            self._whole.reached()
+        if permit.model not in self._failing:
+            self._failing.add(permit.model)
+            self._whole.failed(now)
+        self._circuit(permit.model).failed(now, probe=permit.probes_model)
 
-    def probed(self) -> None:
-        """The one request that probed it is over."""
-        self._probing = False
+    def over(self, permit: Permit) -> None:
+        if permit.probes_provider:
+            self._whole.left()
+        if permit.probes_model and (circuit := self._models.get(permit.model)):
+            circuit.left()
 
-    def _bad_ratio(self, now: float) -> bool:
-        recent = [good for at, good in self._calls if now - at <= self._settings.window]
-        return len(recent) >= self._settings.samples and sum(recent) < self._settings.success * len(recent)
+    def _check(self, circuit: Circuit, who: str) -> None:
+        left = circuit.refuses(self._clock())
+        if left is not None:
+            raise BreakerOpen(
+                f"{who} failed repeatedly and is left alone for a moment.",
+                headers={"Retry-After": str(max(1, round(left + 0.5)))},
+            )
+
+    def _circuit(self, model: str) -> Circuit:
+        circuit = self._models.get(model)
+        if circuit is None:
+            circuit = self._models[model] = Circuit(self._settings)
+            if len(self._models) > _MODELS:
+                self._failing.discard(self._models.popitem(last=False)[0])
+        return circuit
+
+
+class Permit:
+    """A request that passed the breaker, and what it probes."""
+
+    __slots__ = ("model", "probes_model", "probes_provider")
+
+    def __init__(self, model: str, probes_provider: bool, probes_model: bool) -> None:
+        self.model = model
+        self.probes_provider = probes_provider
+        self.probes_model = probes_model
+
+
+class Guarded:
+    """An opener behind a breaker, with all of its retries: the breaker hears how the request ended, once."""
+
+    def __init__(self, inner: Opener, breakers: Breakers) -> None:
+        self._inner = inner
+        self._breakers = breakers
+
+    def open(self, chat: Chat) -> Opening:
+        return _Watched(self._breakers, self._inner, chat)
 
 
 class _Watched(Opening):
-    """One attempt under the eyes of a breaker."""
+    """One request under the eyes of a breaker."""
 
-    __slots__ = ("_breaker", "_chat", "_inner", "_opening", "_probe")
+    __slots__ = ("_breakers", "_chat", "_inner", "_opening", "_permit")
 
     _opening: Opening
 
-    def __init__(self, breaker: Guarded, inner: Opener, chat: Chat) -> None:
-        self._breaker = breaker
+    def __init__(self, breakers: Breakers, inner: Opener, chat: Chat) -> None:
+        self._breakers = breakers
         self._inner = inner
         self._chat = chat
 
     async def __aenter__(self) -> Reply:
-        self._probe = self._breaker.admit()
+        self._permit = self._breakers.admit(self._chat.model)
         self._opening = self._inner.open(self._chat)
         try:
             reply = await self._opening.__aenter__()
         except BaseException as error:
             self._over(error)
             raise
-        self._breaker.answered()
+        self._breakers.answered(self._permit)
         return reply
 
     async def __aexit__(
@@ -117,8 +160,7 @@ class _Watched(Opening):
 
     def _over(self, error: BaseException | None) -> None:
         if isinstance(error, UpstreamError):
-            self._breaker.failed(error, probe=self._probe)
+            self._breakers.failed(self._permit, error)
         elif error is None:
-            self._breaker.finished()
-        if self._probe:
-            self._breaker.probed()
+            self._breakers.finished(self._permit)
+        self._breakers.over(self._permit)

@@ -45,6 +45,8 @@ async def info(request: web.Request) -> web.Response:
 
 def _provider(name: str, room: Room) -> Json:
     hint = None if room.breaker.state == "closed" else "It failed repeatedly just now and is left alone for a moment."
+    if not hint and (models := room.breaker.left_alone):
+        hint = f"Failed repeatedly just now and left alone for a moment: {', '.join(models[:5])}."
     return {
         "name": name,
         "adapter": room.provider.adapter,

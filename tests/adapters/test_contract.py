@@ -272,8 +272,9 @@ class TestPerplexity(AdapterContract):
         Fault(
             400,
             dumped({"error": {"message": "Too long.", "type": "too_many_prompt_tokens", "code": 400}}),
-            code="400",
+            code="context_length_exceeded",
             message="Too long.",
+            try_elsewhere=True,
         ),
         Fault(429, b"", code="upstream_error", retry_here=True),
     )
@@ -325,12 +326,13 @@ class TestLlamaCpp(AdapterContract):
             500,
             dumped({"error": {"code": 500, "message": "no image", "type": "server_error"}}),
             code="500",
-            try_elsewhere=False,
+            try_elsewhere=True,
         ),
         Fault(
             400,
             dumped({"error": {"code": 400, "message": "too long", "type": "exceed_context_size_error", "n_ctx": 8}}),
-            code="400",
+            code="context_length_exceeded",
+            try_elsewhere=True,
         ),
     )
     models_reply = dumped(

@@ -40,7 +40,6 @@ def info(reason: str) -> list[dict[str, str]]:
     ("status", "reply"),
     [
         (400, body("INVALID_ARGUMENT", "API key not valid.", details=info("API_KEY_INVALID"))),
-        (403, body("PERMISSION_DENIED", "Method doesn't allow unregistered callers")),
         (401, body("UNAUTHENTICATED")),
     ],
 )
@@ -52,6 +51,11 @@ def test_a_bad_key_is_a_401_whatever_google_calls_it(status: int, reply: bytes) 
         "authentication_error",
         False,
     )
+
+
+def test_a_missing_key_keeps_its_403_and_has_the_same_code() -> None:
+    error = failed(403, body("PERMISSION_DENIED", "Method doesn't allow unregistered callers", 403))
+    assert (error.status, error.code, error.blames) == (403, "invalid_api_key", False)
 
 
 @pytest.mark.parametrize(

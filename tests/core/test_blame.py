@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.blame import OUT_OF_MONEY, duration, header_safe, in_band, parse_error, retry_after, scrub
+from llmproxy.blame import (
+    OUT_OF_MONEY,
+    OVERFLOW,
+    REFUSALS,
+    duration,
+    header_safe,
+    in_band,
+    parse_error,
+    retry_after,
+    scrub,
+)
 from llmproxy.chat import Json
 from llmproxy.errors import UpstreamError
 from llmproxy.testing import check_error
@@ -26,6 +36,92 @@ def failed(status: int, error: Any = None, **headers: str) -> UpstreamError:
     return made
 
 
+# A question that is too long
+
+TOO_LONG = [
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+    "Your input exceeds the context window of this model.",
+    "request (900 tokens) exceeds the available context size (512 tokens), try increasing it",
+    "Context size has been exceeded.",
+    "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    "prompt is too long: 210000 tokens > 200000 maximum",
+    "Input is too long for requested model.",
+    "This model's maximum prompt length is 131072 but the request contains 500000 tokens.",
+    "Please reduce the length of the messages or completion.",
+    "the input length exceeds the context length",
+    "Trying to keep the first 9000 tokens when context the overflows. The context length of only 4096 tokens is not enough.",
+    "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
+    "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
+    "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+    "Your request exceeded model token limit: 131072",
+    "Range of input length should be [1, 30720]",
+    "input (4002 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
+]
+NOT_TOO_LONG = [
+    "Invalid 'messages[0].content': string too long. Expected a string with maximum length 10485760.",
+    "max_tokens is too large: 5000. This model supports at most 4096 completion tokens.",
+    "Unknown parameter: context_length",
+    "Function name exceeds maximum length",
+    "Request payload size exceeds the limit: 20971520 bytes.",
+]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+@pytest.mark.parametrize("message", TOO_LONG)
+def test_a_question_that_is_too_long_has_one_code_and_another_model_may_answer(status: int, message: str) -> None:
+    error = failed(status, {"message": message, "type": "theirs", "code": status})
+    assert (error.status, error.code, error.type) == (400 if status == 500 else status, OVERFLOW, "theirs")
+    assert (error.retry_here, error.try_elsewhere, error.blames) == (False, True, False)
+
+
+@pytest.mark.parametrize("message", NOT_TOO_LONG)
+def test_other_complaints_about_length_are_not_taken_for_it(message: str) -> None:
+    error = failed(400, {"message": message})
+    assert (error.code, error.try_elsewhere) == (None, False)
+
+
+def test_a_quota_of_tokens_is_not_a_question_that_is_too_long() -> None:
+    assert failed(429, {"message": "Input tokens exceed the limit per minute"}).retry_here
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "exceed_context_size_error", "code": 400},
+        {"type": "too_many_prompt_tokens"},
+        {"code": "context_length_exceeded"},
+        {"message": "refused", "metadata": {"error_type": "context_length_exceeded"}},
+        {"message": "Provider returned error", "metadata": {"raw": '{"message":"prompt is too long: 9 tokens > 8"}'}},
+    ],
+)
+def test_a_question_that_is_too_long_is_known_by_any_of_its_names(error: Json) -> None:
+    assert failed(400, error).code == in_band({"error": error}).code == OVERFLOW
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("status", [200, 403, 451, 500, 503])
+@pytest.mark.parametrize("code", sorted(REFUSALS))
+def test_a_refusal_says_nothing_about_the_providers_health(status: int, code: str) -> None:
+    error = in_band({"error": {"code": code}}) if status == 200 else failed(status, {"code": code})
+    assert (error.retry_here, error.blames) == (False, False)
+
+
+def test_a_refused_key_concerns_every_model() -> None:
+    assert failed(401).provider_wide
+    assert not failed(503).provider_wide
+
+
+def test_a_model_that_is_not_there_may_be_elsewhere_whatever_the_status() -> None:
+    assert failed(400, {"code": "model_not_found"}).try_elsewhere
+
+
+def test_an_account_without_money_keeps_its_wait() -> None:
+    error = failed(402, retry_after="7")
+    assert (error.headers["Retry-After"], error.retry_here, error.blames) == ("7", False, False)
+
+
 # What helps
 
 
@@ -35,7 +131,7 @@ def failed(status: int, error: Any = None, **headers: str) -> UpstreamError:
         (400, False, False, False),
         (401, False, True, True),
         (402, False, True, False),
-        (403, False, True, True),
+        (403, False, True, False),
         (404, False, True, False),
         (408, True, True, True),
         (409, True, True, False),

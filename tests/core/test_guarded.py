@@ -8,7 +8,7 @@ import pytest
 
 from llmproxy.config import Breaker
 from llmproxy.errors import BreakerOpen, Dropped, Saturated, Unreachable, UpstreamError
-from llmproxy.resilience import Guarded
+from llmproxy.resilience import Breakers, Budget, Guarded, Retried
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, settled, taken
 
@@ -25,18 +25,19 @@ class Provider:
     def __init__(self, settings: Breaker = SETTINGS) -> None:
         self.inner = Scripted()
         self.now = 100.0
-        self.guarded = Guarded(self.inner, settings, clock=lambda: self.now)
+        self.breakers = Breakers(settings, clock=lambda: self.now)
+        self.guarded = Guarded(self.inner, self.breakers)
 
     def does(self, act: Act) -> None:
         self.inner.acts = [act]
 
-    async def ask(self, *acts: Act) -> list[str]:
+    async def ask(self, *acts: Act, model: str = "m") -> list[str]:
         """What becomes of as many requests, one after the other: "ok", or the failure's name."""
         outcomes = []
         for act in acts:
             self.does(act)
             try:
-                await taken(self.guarded, chat())
+                await taken(self.guarded, chat().asking(model))
                 outcomes.append("ok")
             except UpstreamError as error:
                 outcomes.append(type(error).__name__)
@@ -48,7 +49,7 @@ class Provider:
 
     @property
     def state(self) -> str:
-        return self.guarded.state
+        return self.breakers.state
 
 
 async def opened(settings: Breaker = SETTINGS) -> Provider:
@@ -103,7 +104,7 @@ async def test_answers_that_break_in_the_middle_count() -> None:
 
 async def test_one_answer_that_breaks_now_and_then_does_not() -> None:
     provider = Provider()
-    await provider.ask(*[BREAKS, BREAKS, OK] * 5)
+    await provider.ask(*[BREAKS, OK, OK] * 5)
     assert provider.state == "closed"
 
 
@@ -121,6 +122,90 @@ async def test_failures_of_long_ago_are_forgotten() -> None:
     provider.now += SETTINGS.window + 1
     await provider.ask(DOWN)
     assert provider.state == "closed"
+
+
+# A model and its provider
+
+OVERLOADED = UpstreamError("overloaded", status=503)
+
+
+async def test_a_model_that_is_down_leaves_the_others_of_its_provider_alone() -> None:
+    provider = Provider()
+    await provider.ask(*[OVERLOADED] * 3, model="dead")
+    assert await provider.ask(OK, model="dead") == ["BreakerOpen"]
+    assert await provider.ask(OK, OK, model="other") == ["ok", "ok"]
+    assert (provider.state, provider.breakers.left_alone) == ("closed", ["dead"])
+
+
+async def test_two_dead_models_are_not_a_dead_provider() -> None:
+    provider = Provider()
+    for model in ("one", "two"):
+        await provider.ask(*[OVERLOADED] * 5, model=model)
+    assert await provider.ask(OK, model="other") == ["ok"]
+
+
+async def test_a_provider_of_which_model_after_model_fails_is_down() -> None:
+    provider = Provider()
+    for model in ("one", "two", "three"):
+        await provider.ask(OVERLOADED, model=model)
+    assert await provider.ask(OK, model="other") == ["BreakerOpen"]
+
+
+@pytest.mark.parametrize("failure", [DOWN, UpstreamError("no such key", status=401, provider_wide=True)])
+async def test_what_concerns_every_model_counts_for_the_provider(failure: UpstreamError) -> None:
+    provider = Provider()
+    await provider.ask(failure, failure, failure, model="one")
+    assert await provider.ask(OK, model="other") == ["BreakerOpen"]
+
+
+async def test_a_provider_that_can_be_reached_again_is_asked_for_every_model() -> None:
+    provider = await opened()
+    provider.now += SETTINGS.cooldown
+    assert await provider.ask(OVERLOADED, model="dead") == ["UpstreamError"]
+    assert await provider.ask(OK, model="other") == ["ok"]
+
+
+async def test_the_names_that_clients_make_up_take_no_memory_for_good() -> None:
+    provider = Provider(Breaker(failures=10_000, samples=10_000))
+    for number in range(1000):
+        await provider.ask(OVERLOADED, model=f"m{number}")
+    assert len(provider.breakers._models) <= 256
+    assert len(provider.breakers._failing) <= 256
+
+
+# What counts
+
+
+async def test_a_request_counts_once_however_often_it_was_tried() -> None:
+    provider = Provider()
+
+    async def at_once(seconds: float) -> None:
+        return None
+
+    retried = Retried(provider.inner, retries=2, budget=Budget(1.0), sleep=at_once)
+    provider.guarded = Guarded(retried, provider.breakers)
+    tried = UpstreamError("overloaded", status=503, retry_here=True)
+    await provider.ask(tried, tried)
+    assert (len(provider.inner.opened), provider.state) == (6, "closed")
+    await provider.ask(tried)
+    assert provider.state == "open"
+
+
+@pytest.mark.parametrize("bad", [OVERLOADED, DOWN, BREAKS, UpstreamError("poison", status=500)])
+async def test_two_bad_requests_per_good_one_take_the_provider_from_nobody(bad: Act) -> None:
+    provider = Provider(Breaker())
+    for _ in range(100):
+        assert (await provider.ask(bad, bad, OK))[2] == "ok"
+        provider.now += 0.3
+
+
+async def test_a_model_that_answered_a_moment_ago_is_not_down() -> None:
+    provider = Provider()
+    await provider.ask(OK, OVERLOADED, OVERLOADED, OVERLOADED)
+    assert provider.state == "closed"
+    provider.now += SETTINGS.cooldown + 0.1
+    await provider.ask(OVERLOADED)
+    assert provider.state == "open"
 
 
 # Half open
@@ -156,7 +241,8 @@ async def test_an_answer_that_has_begun_closes_it_before_it_is_over() -> None:
 
 
 async def test_a_probe_that_breaks_in_the_middle_opens_it_again() -> None:
-    provider = await opened()
+    provider = Provider()
+    await provider.ask(BREAKS, BREAKS, BREAKS)
     provider.now += SETTINGS.cooldown
     await provider.ask(BREAKS)
     assert provider.state == "open"
