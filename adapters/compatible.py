@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.adapter import Account, Environment, Model, Outgoing
-from llmproxy.chat import Chat, Json
-from llmproxy.compatible import OpenAICompatible
+from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
+from llmproxy.core.adapter import Account, Environment, Model, Outgoing
+from llmproxy.core.chat import Chat, Json
 
 
 class Compatible(OpenAICompatible):

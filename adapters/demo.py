@@ -10,11 +10,11 @@ import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from llmproxy.adapter import Account, Environment, Model, Outgoing, Translator
-from llmproxy.chat import Chat, Json
-from llmproxy.errors import BadRequest, UpstreamError
-from llmproxy.relay import Relay
-from llmproxy.sse import DONE, frame
+from llmproxy.core.adapter import Account, Environment, Model, Outgoing, Translator
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, UpstreamError
+from llmproxy.wire.relay import Relay
+from llmproxy.wire.sse import DONE, frame
 
 from .demo_texts import LONG, MARKDOWN, PARAGRAPH, THOUGHTS
 

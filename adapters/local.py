@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmproxy.adapter import Account, Environment
+from llmproxy.core.adapter import Account, Environment
 
 from .compatible import Compatible
 

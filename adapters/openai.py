@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.adapter import Environment
-from llmproxy.compatible import OpenAICompatible
+from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
+from llmproxy.core.adapter import Environment
 
 
 class OpenAI(OpenAICompatible):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llmproxy.adapter import Environment, Model
-from llmproxy.chat import Json
-from llmproxy.compatible import OpenAICompatible
-from llmproxy.errors import UpstreamError
+from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
+from llmproxy.core.adapter import Environment, Model
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import UpstreamError
 
 _NO_ROUTE = re.compile(r"routing requirements|no (?:endpoints|allowed providers|eligible)|data policy", re.IGNORECASE)
 

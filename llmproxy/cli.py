@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import __version__
-from .config import ConfigError
+from llmproxy import __version__
+from llmproxy.config import ConfigError
 
 WRONG_CONFIG = 2  # the exit code of a configuration that cannot be used; argparse's for a wrong command line, too
 INTERRUPTED = 130

@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
-from llmproxy import catalog
 from llmproxy.cli import main
 from llmproxy.commands import banner, discover
 from llmproxy.commands.table import table
 from llmproxy.config import Config, Provider, Server, load, reach
-from llmproxy.gateway import Gateway as Assembled
-from llmproxy.store.db import connect
+from llmproxy.core import adapter_registry
+from llmproxy.routing.gateway import Gateway as Assembled
+from llmproxy.store.sqlite.database import connect
 from tests.gateway import Gateway, free_port, running_gateway
 
 WINDOW = 20  # seconds that a command may take at most
@@ -141,7 +141,7 @@ LISTED = '{"object":"list","data":[{"id":"tiny","owned_by":"llamacpp"}]}'
 
 
 def found(monkeypatch: pytest.MonkeyPatch, config: Config, *places: str) -> list[Provider]:
-    adapter = catalog.load("llamacpp")
+    adapter = adapter_registry.load("llamacpp")
     assert adapter.environment.local is not None
     local = replace(adapter.environment.local, places=places)
     monkeypatch.setattr(adapter, "environment", replace(adapter.environment, local=local))

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from llmproxy import catalog
 from llmproxy.config import (
     Alias,
     Breaker,
@@ -32,6 +31,7 @@ from llmproxy.config import (
 from llmproxy.config.addresses import completed, is_loopback, is_metadata, is_private
 from llmproxy.config.environ import SETTINGS
 from llmproxy.config.lines import Scanner
+from llmproxy.core import adapter_registry
 
 Reader = Callable[..., Config]
 
@@ -483,7 +483,7 @@ def test_the_reference_names_every_setting_and_every_variable() -> None:
     text = (pathlib.Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
     tables = (Server, Key, Limits, Logs, Storage, Provider, Timeouts, Breaker, When, Mode)
     settings = {field.name for table in tables for field in dataclasses.fields(table)} - {"source", "formerly"}
-    declared = [catalog.load(name).environment for name in catalog.names()]
+    declared = [adapter_registry.load(name).environment for name in adapter_registry.names()]
     variables = {one for each in declared for one in (*each.keys, *each.base_urls)} | set(SETTINGS)
     named = set(re.findall(r"\w+", text))
     assert (settings | variables) - named == set()

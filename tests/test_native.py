@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.errors import Malformed
-from llmproxy.native import Event, Native
+from llmproxy.core.errors import Malformed
+from llmproxy.dialects.native.events import Event, Native
 
 RECORDINGS = Path(os.environ.get("LLMPROXY_RECORDINGS", Path(__file__).parents[2] / "shared" / "recordings"))
 DONE = b"data: [DONE]\n\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy import catalog
+from llmproxy.core import adapter_registry
 
 ROOT = Path(__file__).parents[1]
 HOMES = {"llmproxy": ROOT / "llmproxy", "llmproxy/adapters": ROOT / "adapters"}  # as installed: as in the tree
@@ -76,9 +76,9 @@ def test_the_wheel_has_the_page_the_types_and_the_licence(wheel: set[str]) -> No
 
 def test_every_adapter_that_is_declared_can_be_loaded(project: dict[str, Any]) -> None:
     declared = project["project"]["entry-points"]["llmproxy.adapters"]
-    assert set(declared) <= set(catalog.names())
+    assert set(declared) <= set(adapter_registry.names())
     for name in declared:
-        assert catalog.load(name).environment is not None
+        assert adapter_registry.load(name).environment is not None
 
 
 def test_the_command_is_installed() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from llmproxy.adapter import Model
-from llmproxy.chat import Chat
 from llmproxy.config import Alias, Config, Key, Provider, Rule, When
-from llmproxy.errors import ModelNotFound
-from llmproxy.routing import Route, Router, Target, allowed, permits
+from llmproxy.core.adapter import Model
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import ModelNotFound
+from llmproxy.routing.router import Route, Router, Target, allowed, permits
 
 OFFERED = [
     ("openai", "gpt-mini"),

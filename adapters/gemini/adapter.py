@@ -13,11 +13,11 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from llmproxy.adapter import Account, Environment, Model, Outgoing, Translator
-from llmproxy.chat import Chat, Face, Json
-from llmproxy.embeddings import Vectors
-from llmproxy.errors import Malformed, ModelNotFound, UpstreamError
-from llmproxy.relay import Relay
+from llmproxy.core.adapter import Account, Environment, Model, Outgoing, Translator
+from llmproxy.core.chat import Chat, Face, Json
+from llmproxy.core.errors import Malformed, ModelNotFound, UpstreamError
+from llmproxy.wire.embeddings import Vectors
+from llmproxy.wire.relay import Relay
 
 from .models import abilities, with_rows
 from .signatures import Signatures

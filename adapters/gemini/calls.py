@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from llmproxy.chat import Json
-from llmproxy.errors import Malformed
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import Malformed
 
-from .shapes import an_object, objects, text
+from .json_types import an_object, objects, text
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
 _LONGEST = 10_000  # items of a list that is built by index

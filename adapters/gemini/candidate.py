@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from llmproxy.chat import Json
-from llmproxy.errors import UpstreamError
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import UpstreamError
 
 from .calls import Calls, arguments
 from .citations import Text, url_citations
-from .shapes import an_object, objects, text
+from .json_types import an_object, objects, text
 from .signatures import Signatures
 
 FINISH = {

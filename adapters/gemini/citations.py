@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from llmproxy.chat import Json
+from llmproxy.core.chat import Json
 
-from .shapes import an_object, number, objects
-from .shapes import text as words
+from .json_types import an_object, number, objects
+from .json_types import text as words
 
 
 class Text:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llmproxy.chat import Chat, Json
-from llmproxy.embeddings import encoded
-from llmproxy.errors import BadRequest, Malformed
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, Malformed
+from llmproxy.wire.embeddings import encoded
 
-from .members import Members, camel
+from .field_names import Members, camel
 
 # What each text may be given beside: OpenAI's name, or Gemini's in either spelling.
 OPTIONS = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from llmproxy.chat import Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
 
 from .models import Abilities
 from .parts import Media, as_list, render_part

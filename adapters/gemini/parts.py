@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from llmproxy.chat import Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
 
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
 _SPOKEN = {"mpeg": "mp3", "x-wav": "wav", "pcm16": "pcm"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2s
 
-from llmproxy.chat import Chat, Json
+from llmproxy.core.chat import Chat, Json
 
 from .candidate import Candidate
-from .shapes import an_object, number, objects
+from .json_types import an_object, number, objects
 from .signatures import Signatures
 from .usage import counts, render_usage
 

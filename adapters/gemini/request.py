@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.chat import Chat, Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest
 
-from .members import Members, camel
+from .field_names import Members, camel
 from .messages import Conversation
 from .models import BUDGETS, Abilities
 from .parts import as_list

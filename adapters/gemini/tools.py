@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmproxy.chat import Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
 
 from .models import Abilities
 from .parts import as_list

@@ -9,8 +9,8 @@ from llmproxy.config import load
 
 
 def main(given: argparse.Namespace) -> int:
-    from llmproxy.errors import GatewayError
-    from llmproxy.store import backup
+    from llmproxy.core.errors import GatewayError
+    from llmproxy.store.sqlite import backup
 
     config = load(given.config)
     try:

@@ -10,7 +10,7 @@ from llmproxy import __version__
 from llmproxy.config import Config
 
 if TYPE_CHECKING:
-    from llmproxy.gateway import Gateway
+    from llmproxy.routing.gateway import Gateway
 
 
 def banner(address: str, gateway: Gateway) -> None:
@@ -25,7 +25,7 @@ def short(address: str, gateway: Gateway) -> Iterator[str]:
 
 
 def full(address: str, gateway: Gateway) -> Iterator[str]:
-    from llmproxy.server.page import FOLDER
+    from llmproxy.server.endpoints.page import FOLDER
 
     config = gateway.config
     page = f"{address}/" if (FOLDER / "index.html").is_file() else "not built (make ui-build, with Node 20)"

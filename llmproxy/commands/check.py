@@ -17,8 +17,8 @@ from llmproxy.config.aliases import targets, unknown_providers
 from .table import table
 
 if TYPE_CHECKING:
-    from llmproxy.gateway import Gateway
-    from llmproxy.offers import Source
+    from llmproxy.routing.gateway import Gateway
+    from llmproxy.routing.model_catalog import Source
 
 _PATIENCE = 60.0  # seconds for one provider
 _OPERATOR = Key("check", "")  # may ask for everything
@@ -44,7 +44,7 @@ def main(given: argparse.Namespace) -> int:
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
     for doubt in unknown_providers(config.aliases, {provider.name: provider for provider in config.providers}):
         print(f"warning: {doubt}", file=sys.stderr)
-    from llmproxy.gateway import Gateway
+    from llmproxy.routing.gateway import Gateway
 
     Gateway.build(config)  # what only an adapter knows: its own options
     if not given.call:
@@ -59,8 +59,8 @@ def _row(call: Call) -> Sequence[str]:
 
 
 async def _call_all(config: Config) -> list[Call]:
-    from llmproxy.gateway import Gateway
-    from llmproxy.logs import log
+    from llmproxy.observe.log import log
+    from llmproxy.routing.gateway import Gateway
 
     log.configure(config.logs)
     gateway = Gateway.build(config)
@@ -72,7 +72,7 @@ async def _call_all(config: Config) -> list[Call]:
 
 async def _call(gateway: Gateway, source: Source, config: Config) -> Call:
     """The time to the first word; then we hang up."""
-    from llmproxy.errors import GatewayError
+    from llmproxy.core.errors import GatewayError
 
     name, model, error = source.provider.name, "", ""
     began = time.perf_counter()
@@ -89,7 +89,7 @@ async def _call(gateway: Gateway, source: Source, config: Config) -> Call:
 
 
 async def _first_word(gateway: Gateway, model: str) -> None:
-    from llmproxy.chat import Chat
+    from llmproxy.core.chat import Chat
 
     body = {"messages": [{"role": "user", "content": "Say: ok"}], "stream": True}
     chat = Chat({**body, "model": model}, model)
@@ -99,9 +99,9 @@ async def _first_word(gateway: Gateway, model: str) -> None:
 
 async def _model(source: Source, config: Config) -> str:
     """A model to ask: one the config names for this provider, else a known one, else one that it lists."""
-    from llmproxy.adapter import KnowsModels, ListsModels
-    from llmproxy.errors import ModelNotFound
-    from llmproxy.offers import fetch
+    from llmproxy.core.adapter import KnowsModels, ListsModels
+    from llmproxy.core.errors import ModelNotFound
+    from llmproxy.routing.model_catalog import fetch
 
     names = [*source.provider.models, *_named(source.provider.name, config)]
     if not names and isinstance(source.adapter, KnowsModels):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from llmproxy import catalog
-from llmproxy.adapter import Local
 from llmproxy.config import Config, Provider
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Local
 
 _PATIENCE = 0.3  # seconds
 _ENOUGH = 64 * 1024  # bytes of an answer that are looked at
@@ -43,8 +43,8 @@ def _candidates(config: Config) -> Iterator[tuple[str, Local]]:
         return
     settled = {provider.adapter for provider in config.providers} | config.switched_off
     taken = {urlsplit(provider.base_url).netloc.replace("localhost", "127.0.0.1") for provider in config.providers}
-    for adapter in sorted(set(catalog.names()) - settled):
-        if local := catalog.load(adapter).environment.local:
+    for adapter in sorted(set(adapter_registry.names()) - settled):
+        if local := adapter_registry.load(adapter).environment.local:
             yield adapter, Local(tuple(place for place in local.places if place not in taken), local.signs)
 
 

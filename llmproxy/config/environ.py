@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from .. import catalog
-from ..adapter import Environment
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Environment
+
 from .addresses import completed, is_private, problem_with
 from .errors import ConfigError
 from .key_names import OPERATOR, derived
@@ -52,7 +53,7 @@ def _words(text: str) -> Iterator[str]:
 
 def providers(environ: Environ, settled: Iterable[str]) -> Iterator[Provider]:
     """A provider for every adapter that the environment has what it takes for, save those `settled` in the file."""
-    for name in sorted(set(catalog.names()) - set(settled), key=_order):
+    for name in sorted(set(adapter_registry.names()) - set(settled), key=_order):
         found = _provider(name, environment_of(name), environ)
         if found:
             yield found
@@ -94,7 +95,7 @@ def _needs_nothing(declared: Environment) -> bool:
 def environment_of(adapter: str) -> Environment:
     """What the adapter declares. One that cannot be imported is an error the operator should see."""
     try:
-        return catalog.load(adapter).environment
+        return adapter_registry.load(adapter).environment
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"the adapter {adapter} that is installed cannot be loaded: {reason}") from error

@@ -6,8 +6,9 @@ import pathlib
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import catalog
-from ..adapter import Environment
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Environment
+
 from .addresses import completed, problem_with
 from .environ import Environ, base_url_from, environment_of, first, is_local, options_from
 from .errors import Path, Wrong, dotted, suggestion
@@ -53,11 +54,11 @@ def is_enabled(value: object, path: Path) -> bool:
 
 def _adapter(name: str, table: Table, path: Path) -> str:
     adapter = text(table.get("adapter", name), (*path, "adapter"))
-    if adapter in catalog.names():
+    if adapter in adapter_registry.names():
         return adapter
-    known = listing(catalog.names())
+    known = listing(adapter_registry.names())
     if "adapter" in table:
-        near = suggestion(adapter, catalog.names())
+        near = suggestion(adapter, adapter_registry.names())
         raise Wrong((*path, "adapter"), f'no adapter is called "{adapter}"{near}; installed are {known}')
     raise Wrong(path, f'needs `adapter`, one of {known} ("compatible" and a base_url suit most services)')
 

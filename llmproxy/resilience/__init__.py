@@ -3,10 +3,10 @@
 Nothing here sees an answer that has begun: entering an opener is all that is retried, and that is over by then.
 """
 
-from .budget import Budget
-from .first_of import FirstOf
-from .guarded import Breakers, Guarded
-from .limited import Limited
-from .retried import Retried
+from .breaker import Breakers, Guarded
+from .concurrency import Limited
+from .failover import FirstOf
+from .retry import Retried
+from .retry_budget import Budget
 
 __all__ = ["Breakers", "Budget", "FirstOf", "Guarded", "Limited", "Retried"]

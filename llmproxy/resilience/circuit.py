@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from ..config import Breaker
+from llmproxy.config import Breaker
 
 
 class Circuit:

@@ -1,5 +1,5 @@
 """The server process: listens, answers, and goes in order when it is told to."""
 
-from .process import run
+from .process.process import run
 
 __all__ = ["run"]

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ..config import Config
-from ..gateway import Gateway
-from ..inflight import Inflight
-from ..observe import Observer
-from . import api, cors, health, metrics, native, openai, page, requests, threads
-from .door import sign
-from .gate import gate
-from .guesses import Guesses
-from .keys import CURRENT, GUESSES, INFLIGHT, OBSERVER, PEERS, PRESSURE, STORE, Current
-from .peers import Peers
-from .pressure import Pressure
+from llmproxy.config import Config
+from llmproxy.observe.request_log import Observer
+from llmproxy.requests.registry import Inflight
+from llmproxy.routing.gateway import Gateway
+
+from .context import CURRENT, GUESSES, INFLIGHT, OBSERVER, PEERS, PRESSURE, STORE, Current
+from .endpoints import api, health, metrics, native, openai, page, requests, threads
+from .middleware import cors
+from .middleware.auth_throttle import Guesses
+from .middleware.gate import gate
+from .middleware.peers import Peers
+from .process.listener import sign
+from .process.load_monitor import Pressure
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from llmproxy.store import Store
 
 
 def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: Peers | None = None) -> web.Application:

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from llmproxy.logs import log
-from llmproxy.periodic import failed
+from llmproxy.observe.log import log
+from llmproxy.observe.periodic import failed
 
-from . import alive, ledger, messages, owners, tapes, threads
-from .db import Damaged, NotFound, StoreError, connect
+from . import ledger, messages, owners, replay, threads
 from .ledger import Entry, Ledger
-from .worker import Worker
+from .sqlite import processes
+from .sqlite.database import Damaged, NotFound, StoreError, connect
+from .sqlite.worker import Worker
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -94,7 +95,7 @@ class Store:
         await self._writer.close()
         await self._reader.close()
         if self._folder is not None and self._held is not None:
-            alive.release(self._folder, self.process, self._held)
+            processes.release(self._folder, self.process, self._held)
             self._held = None
 
     def check(self) -> None:
@@ -110,7 +111,7 @@ class Store:
     def _open(self) -> Connection:
         connection = connect(self._folder)
         if self._folder is not None and self._held is None:
-            self._held = alive.hold(self._folder, self.process)
+            self._held = processes.hold(self._folder, self.process)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             adopt(connection, self._heirs)
@@ -120,12 +121,12 @@ class Store:
     def _tidy(self, db: Connection) -> None:
         """What a process left behind when it ended, and what is kept for a time only."""
         now = time.time()
-        for process in _left_open(db) - alive.living(self._folder) - {self.process}:
+        for process in _left_open(db) - processes.living(self._folder) - {self.process}:
             messages.lose(db, process)
             ledger.lose(db, process, now)
         threads.purge_deleted(db, now)
         ledger.forget(db, now - self._ledger_days * DAY)
-        tapes.forget(db, now - self._tape_seconds)
+        replay.forget(db, now - self._tape_seconds)
         self._tidy_at = time.monotonic() + TIDY_SECONDS
 
 

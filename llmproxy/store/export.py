@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from llmproxy.chat import Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
 
 from . import messages, threads
 

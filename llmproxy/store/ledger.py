@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from llmproxy.periodic import attempt
+from llmproxy.observe.periodic import attempt
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from llmproxy.chat import Json
+from llmproxy.core.chat import Json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
-from llmproxy.chat import Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
 
-from .db import NotFound
+from .sqlite.database import NotFound
 
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row

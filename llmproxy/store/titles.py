@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llmproxy.chat import Json
+from llmproxy.core.chat import Json
 
 TITLE = 60  # characters of a question that become a title
 _FILE = re.compile(r'<file name="([^"]*)">\n')  # how a text file begins that is a part of a question

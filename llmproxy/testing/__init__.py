@@ -2,7 +2,7 @@
 
 from .answer import Answer, Choice, ToolCall, read, read_json, read_stream
 from .connection import Behaviour, Exchange
-from .order import Violation
+from .event_order import Violation
 from .provider import FakeProvider, cut_at
 from .samples import chunk, completion, failure, sse
 from .validate import (

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmproxy.adapter import Translator
-from llmproxy.chat import Chat, Face, Json
+from llmproxy.core.adapter import Translator
+from llmproxy.core.chat import Chat, Face, Json
 
 from .answer import Answer, read
-from .order import Violation
+from .event_order import Violation
 from .validate import check_chat, check_completion, check_stream
 
 SECRET = "sk-contract-0123456789abcdef"  # use it as the account's key: it must never be seen again

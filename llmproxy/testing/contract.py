@@ -24,9 +24,9 @@ from unittest import mock
 
 import orjson
 
-from llmproxy.adapter import Adapter, ListsModels
-from llmproxy.chat import whole
-from llmproxy.errors import UpstreamError
+from llmproxy.core.adapter import Adapter, ListsModels
+from llmproxy.core.chat import whole
+from llmproxy.core.errors import UpstreamError
 
 from .answer import Answer
 from .cases import SECRET, Fault, Sample, asks, drain, read_as, told, violations_of, without_invented_ids

@@ -11,19 +11,8 @@ from typing import Any
 
 import orjson
 
-from .order import Order, Violation, choices_of, finish_fits, usage_adds_up
-from .shape import (
-    CHAT,
-    CHUNK,
-    COMPLETION,
-    COMPLETION_CHUNK,
-    EMBEDDINGS,
-    ERROR,
-    MODEL,
-    MODELS,
-    Shape,
-    misfits,
-)
+from .event_order import Order, Violation, choices_of, finish_fits, usage_adds_up
+from .schemas import CHAT, CHUNK, COMPLETION, COMPLETION_CHUNK, EMBEDDINGS, ERROR, MODEL, MODELS, Shape, misfits
 
 
 def check_chat(body: bytes) -> list[Violation]:

@@ -6,9 +6,9 @@ import orjson
 import pytest
 from llmproxy.adapters.compatible import Azure
 
-from llmproxy import catalog
-from llmproxy.adapter import Account
-from llmproxy.chat import Chat
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Account
+from llmproxy.core.chat import Chat
 from llmproxy.testing.contract import asks
 
 ROOT = "https://x.openai.azure.com"
@@ -16,7 +16,7 @@ VERSION = "api-version=2024-10-21"
 
 
 def azure(base_url: str, **options: object) -> Azure:
-    adapter = catalog.build("azure", Account("azure", base_url, "a-key", options=options))
+    adapter = adapter_registry.build("azure", Account("azure", base_url, "a-key", options=options))
     assert isinstance(adapter, Azure)
     return adapter
 

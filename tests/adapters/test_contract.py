@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import orjson
 
-from llmproxy import catalog
-from llmproxy.adapter import Account, Adapter
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Account, Adapter
 from llmproxy.testing import chunk, completion, failure, sse
 from llmproxy.testing.contract import SECRET, AdapterContract, Fault, Sample, asks
 
@@ -18,7 +18,7 @@ STOP = chunk({}, finish="stop")
 
 
 def built(adapter: str, base_url: str = "https://api.example.com/v1", **options: object) -> Adapter:
-    return catalog.build(adapter, Account(adapter, base_url, SECRET, options=options))
+    return adapter_registry.build(adapter, Account(adapter, base_url, SECRET, options=options))
 
 
 def dumped(*values: object) -> bytes:

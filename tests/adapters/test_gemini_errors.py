@@ -8,8 +8,8 @@ import orjson
 import pytest
 from llmproxy.adapters.gemini import Gemini
 
-from llmproxy.adapter import Account
-from llmproxy.errors import UpstreamError
+from llmproxy.core.adapter import Account
+from llmproxy.core.errors import UpstreamError
 
 KEY = "AIzaSyA-0123456789abcdefghijklmnopqrstu"
 

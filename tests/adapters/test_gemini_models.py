@@ -13,9 +13,9 @@ from llmproxy.adapters.gemini import Gemini
 from llmproxy.adapters.gemini.signatures import Signatures
 from pydantic import TypeAdapter
 
-from llmproxy.adapter import Account, Adapter, ListsModels
-from llmproxy.chat import Chat, Json
-from llmproxy.errors import BadRequest, Malformed, UpstreamError
+from llmproxy.core.adapter import Account, Adapter, ListsModels
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, Malformed, UpstreamError
 
 
 def gemini() -> Gemini:

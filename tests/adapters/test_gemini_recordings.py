@@ -16,9 +16,9 @@ import orjson
 import pytest
 from llmproxy.adapters.gemini import Gemini
 
-from llmproxy.adapter import Account
-from llmproxy.chat import Chat, Json
-from llmproxy.errors import GatewayError
+from llmproxy.core.adapter import Account
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import GatewayError
 
 BESIDE = Path(__file__).parents[2] / ".." / "shared" / "recordings"
 FOLDER = Path(os.environ.get("LLMPROXY_RECORDINGS") or BESIDE)

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from llmproxy.adapters.gemini import Gemini
 
-from llmproxy.adapter import Account
-from llmproxy.chat import Chat, Json
-from llmproxy.errors import Truncated, UpstreamError
+from llmproxy.core.adapter import Account
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import Truncated, UpstreamError
 
 STOP = "STOP"
 

@@ -12,9 +12,9 @@ from google.genai import types
 from llmproxy.adapters.gemini import Gemini
 from pydantic import TypeAdapter
 
-from llmproxy.adapter import Account
-from llmproxy.chat import Chat, Json
-from llmproxy.errors import BadRequest, ModelNotFound
+from llmproxy.core.adapter import Account
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, ModelNotFound
 
 # The REST body's members and the SDK's type for each; the SDK has no type for the body as a whole.
 MEMBERS: dict[str, Any] = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from llmproxy.adapters.gemini.schema import inlined
 
-from llmproxy.chat import Json
-from llmproxy.errors import BadRequest
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
 
 TREE: Json = {
     "type": "object",

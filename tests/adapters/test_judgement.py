@@ -12,9 +12,9 @@ from llmproxy.adapters.llamacpp import LlamaCpp
 from llmproxy.adapters.openrouter import OpenRouter
 from llmproxy.adapters.perplexity import Perplexity
 
-from llmproxy.adapter import Account
-from llmproxy.chat import Chat
-from llmproxy.errors import UpstreamError
+from llmproxy.core.adapter import Account
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import UpstreamError
 from llmproxy.testing import sse
 
 ADAPTERS: dict[str, Any] = {"gemini": Gemini, "llamacpp": LlamaCpp, "openrouter": OpenRouter, "perplexity": Perplexity}

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from llmproxy import catalog
-from llmproxy.adapter import Account, Adapter
-from llmproxy.errors import UpstreamError
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Account, Adapter
+from llmproxy.core.errors import UpstreamError
 from llmproxy.testing import check_stream, chunk, completion, read_json, read_stream, sse
 from llmproxy.testing.contract import SECRET, AdapterContract, Sample, asks
 
@@ -19,7 +19,7 @@ CALLS = [("look", {"at": "sea"}), ("wait", {})]
 
 
 def built(adapter: str, base_url: str = "https://api.example.com/v1") -> Adapter:
-    return catalog.build(adapter, Account(adapter, base_url, SECRET))
+    return adapter_registry.build(adapter, Account(adapter, base_url, SECRET))
 
 
 def call(name: str, arguments: Any, **members: Any) -> dict[str, Any]:

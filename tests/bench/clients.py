@@ -19,8 +19,8 @@ from typing import Protocol, cast
 import aiohttp
 import uvloop
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client
+from llmproxy.core.adapter import Outgoing
+from llmproxy.upstream.http import Client
 
 ASKED = b'{"model":"mock","messages":[{"role":"user","content":"hello"}]}'
 FIELDS = {"Authorization": "Bearer mock", "Content-Type": "application/json"}

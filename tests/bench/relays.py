@@ -63,8 +63,8 @@ async def over_aiohttp(upstream: str) -> AsyncIterator[web.Application]:
 @asynccontextmanager
 async def over_lean(upstream: str) -> AsyncIterator[web.Application]:
     """aiohttp's server over llmproxy's own upstream client: what a gateway with that client can cost at least."""
-    from llmproxy.adapter import Outgoing
-    from llmproxy.client import Client
+    from llmproxy.core.adapter import Outgoing
+    from llmproxy.upstream.http import Client
 
     client = Client()
 

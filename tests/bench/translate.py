@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from llmproxy.adapters.gemini import Gemini
 from llmproxy.adapters.openai import OpenAI
 
-from llmproxy.adapter import Account, Adapter
-from llmproxy.chat import Chat
+from llmproxy.core.adapter import Account, Adapter
+from llmproxy.core.chat import Chat
 
 from .frames import GEMINI, OPENAI, OPENAI_USAGE, Dialect
 

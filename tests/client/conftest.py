@@ -10,7 +10,7 @@ from ssl import SSLContext
 import pytest
 import uvloop
 
-from llmproxy.client import Client
+from llmproxy.upstream.http import Client
 from tests.client.scripted import Provider, Talk, serving
 
 Serve = Callable[..., Awaitable[Provider]]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.client.answer import MAX_HEAD, MAX_INTERIM, Answer
-from llmproxy.errors import Dropped, Malformed, Truncated
+from llmproxy.core.errors import Dropped, Malformed, Truncated
+from llmproxy.upstream.http.response_parser import MAX_HEAD, MAX_INTERIM, Answer
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

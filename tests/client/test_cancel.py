@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client
-from llmproxy.errors import Unreachable
+from llmproxy.core.adapter import Outgoing
+from llmproxy.core.errors import Unreachable
+from llmproxy.upstream.http import Client
 from tests.client.conftest import Serve
 from tests.client.scripted import CHUNKED, LAST, Peer, Provider, Talk, answer, chunk
 
@@ -179,7 +179,7 @@ async def test_a_cancel_while_resolving_opens_nothing(client: Client, monkeypatc
     async def start_connection(*_: object, **__: object) -> None:
         opened.append(1)
 
-    monkeypatch.setattr("llmproxy.client.dial.start_connection", start_connection)
+    monkeypatch.setattr("llmproxy.upstream.http.dial.start_connection", start_connection)
     task = asyncio.ensure_future(read(client, Outgoing("http://localhost:1/")))
     await asyncio.sleep(0)  # it has asked for the address, which another thread looks up
     task.cancel()

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from llmproxy.client.answer import Answer
-from llmproxy.client.connection import HIGH_WATER, SLICE, Connection
-from llmproxy.client.request import Request
-from llmproxy.errors import Malformed
+from llmproxy.core.errors import Malformed
+from llmproxy.upstream.http.connection import HIGH_WATER, SLICE, Connection
+from llmproxy.upstream.http.request_writer import Request
+from llmproxy.upstream.http.response_parser import Answer
 from tests.client.scripted import CHUNKED, answer, chunk
 
 HEAD = b"POST / HTTP/1.1\r\n\r\n"

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client, Incoming
-from llmproxy.client.connection import HIGH_WATER, SLICE
-from llmproxy.errors import BadRequest, Dropped, Malformed, Truncated, Unreachable
+from llmproxy.core.adapter import Outgoing
+from llmproxy.core.errors import BadRequest, Dropped, Malformed, Truncated, Unreachable
+from llmproxy.upstream.http import Client, Incoming
+from llmproxy.upstream.http.connection import HIGH_WATER, SLICE
 from tests.client.conftest import Serve
 from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, collect, saying, saying_once
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client
-from llmproxy.client.inflate import Inflated
-from llmproxy.errors import Malformed, Truncated
+from llmproxy.core.adapter import Outgoing
+from llmproxy.core.errors import Malformed, Truncated
+from llmproxy.upstream.http import Client
+from llmproxy.upstream.http.inflate import Inflated
 from tests.client.conftest import Serve
 from tests.client.scripted import CHUNKED, answer, chunk, collect, saying, saying_once
 

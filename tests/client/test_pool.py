@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client
-from llmproxy.errors import Dropped
+from llmproxy.core.adapter import Outgoing
+from llmproxy.core.errors import Dropped
+from llmproxy.upstream.http import Client
 from tests.client.conftest import Serve
 from tests.client.scripted import CHUNKED, Peer, Provider, answer, chunk, saying
 

@@ -8,9 +8,9 @@ import ssl
 import pytest
 import trustme
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client
-from llmproxy.errors import Unreachable
+from llmproxy.core.adapter import Outgoing
+from llmproxy.core.errors import Unreachable
+from llmproxy.upstream.http import Client
 from tests.client.conftest import Serve
 from tests.client.scripted import Peer, Provider, Talk, answer, saying
 

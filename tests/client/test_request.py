@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmproxy.client.request import Head, render_head
-from llmproxy.client.route import Proxies, Proxy, Route
-from llmproxy.errors import BadRequest
+from llmproxy.core.errors import BadRequest
+from llmproxy.upstream.http.proxy_route import Proxies, Proxy, Route
+from llmproxy.upstream.http.request_writer import Head, render_head
 
 
 def head(url: str = "http://provider/v1", method: str = "POST", proxy: str | None = None, **fields: str) -> Head:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from llmproxy.adapter import Outgoing
-from llmproxy.client import Client, tls_context
-from llmproxy.errors import Truncated, Unreachable
+from llmproxy.core.adapter import Outgoing
+from llmproxy.core.errors import Truncated, Unreachable
+from llmproxy.upstream.http import Client, tls_context
 from tests.client.conftest import Serve
 from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, saying
 

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from llmproxy.chat import Chat, Json, Trace
-from llmproxy.errors import UpstreamError
-from llmproxy.relay import Relay
+from llmproxy.core.chat import Chat, Json, Trace
+from llmproxy.core.errors import UpstreamError
 from llmproxy.testing import cut_at
+from llmproxy.wire.relay import Relay
 
 lean = settings(deadline=None, max_examples=30)  # a slow machine is no failure
 thorough = settings(deadline=None, max_examples=100)

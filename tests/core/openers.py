@@ -9,8 +9,8 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from llmproxy.chat import Chat, Usage
-from llmproxy.reply import Reply
+from llmproxy.core.chat import Chat, Usage
+from llmproxy.core.opener import Reply
 
 T = TypeVar("T")
 Act = Exception | asyncio.Event | Sequence[bytes | Exception | asyncio.Event]

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.blame import (
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import UpstreamError
+from llmproxy.testing import check_error
+from llmproxy.wire.provider_errors import (
     OUT_OF_MONEY,
     OVERFLOW,
     REFUSALS,
@@ -21,9 +24,6 @@ from llmproxy.blame import (
     retry_after,
     scrub,
 )
-from llmproxy.chat import Json
-from llmproxy.errors import UpstreamError
-from llmproxy.testing import check_error
 from tests.core.kit import lean
 
 NOW = 1_800_000_000.0

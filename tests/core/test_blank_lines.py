@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from llmproxy.chat import Chat, Trace
-from llmproxy.relay import Relay
+from llmproxy.core.chat import Chat, Trace
 from llmproxy.testing import chunk, cut_at, sse
+from llmproxy.wire.relay import Relay
 from tests.core.kit import run, said_in
 
 EVENTS = sse(chunk({"role": "assistant", "content": "Hi"}), chunk({"content": " you"}), chunk({}, finish="stop"))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmproxy.chat import Chat, Face, Json, Trace, Usage, whole
-from llmproxy.errors import BadRequest
-from llmproxy.parse import parse_body, parse_chat
+from llmproxy.core.chat import Chat, Face, Json, Trace, Usage, whole
+from llmproxy.core.errors import BadRequest
+from llmproxy.dialects.chat_completions.request import parse_body, parse_chat
 from tests.core.kit import lean, thorough
 
 MODEL = "provider's-own/näme"

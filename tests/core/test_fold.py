@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.chat import Json
-from llmproxy.errors import Truncated, UpstreamError
-from llmproxy.fold import Fold, unfold
-from llmproxy.relay import Relay
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import Truncated, UpstreamError
 from llmproxy.testing import check_chat, chunk, completion, read_stream, sse
+from llmproxy.wire.chat_fold import Fold, unfold
+from llmproxy.wire.relay import Relay
 from tests.core.kit import CUTS, TEXT, chat, chunks_in, lean, pieces, run
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}

@@ -13,15 +13,15 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from llmproxy.adapter import Account, Model, Outgoing
-from llmproxy.chat import Face, Json
-from llmproxy.client import Client
-from llmproxy.compatible import OpenAICompatible
+from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
 from llmproxy.config import Alias, Config, Key, Limits, Provider
-from llmproxy.errors import BadRequest, ModelNotFound, Unreachable, UpstreamError
-from llmproxy.gateway import Gateway
-from llmproxy.offers import Offers, Source
+from llmproxy.core.adapter import Account, Model, Outgoing
+from llmproxy.core.chat import Face, Json
+from llmproxy.core.errors import BadRequest, ModelNotFound, Unreachable, UpstreamError
+from llmproxy.routing.gateway import Gateway
+from llmproxy.routing.model_catalog import Offers, Source
 from llmproxy.testing import FakeProvider, chunk, completion, read_stream, sse
+from llmproxy.upstream.http import Client
 from tests.core.kit import chat
 from tests.core.openers import played, taken
 
@@ -113,7 +113,7 @@ def test_configured_and_known_models_are_there_before_any_list_and_each_once() -
 
 
 def test_a_provider_that_is_down_is_left_out_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmproxy.offers.log", structlog.get_logger())
+    monkeypatch.setattr("llmproxy.routing.model_catalog.log", structlog.get_logger())
     down, up = source(Unreachable("refused"), name="down"), source(["a"], name="up")
     with capture_logs() as logged:
         assert after(Offers([down, up]), 40.0) == ["up/a"]

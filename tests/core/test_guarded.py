@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmproxy.config import Breaker
-from llmproxy.errors import BreakerOpen, Dropped, Saturated, Unreachable, UpstreamError
+from llmproxy.core.errors import BreakerOpen, Dropped, Saturated, Unreachable, UpstreamError
 from llmproxy.resilience import Breakers, Budget, Guarded, Retried
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, settled, taken

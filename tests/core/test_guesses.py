@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmproxy.server.guesses import MOST, WINDOW, Guesses
+from llmproxy.server.middleware.auth_throttle import MOST, WINDOW, Guesses
 
 
 class Clock:

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from llmproxy.chat import Chat, Trace
-from llmproxy.errors import UpstreamError
-from llmproxy.hedge import Hedged
+from llmproxy.core.chat import Chat, Trace
+from llmproxy.core.errors import UpstreamError
+from llmproxy.resilience.hedging import Hedged
 from tests.core.openers import Scripted, played, taken
 
 SECONDS = 2.0

@@ -12,12 +12,12 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from llmproxy import observe
-from llmproxy.chat import Trace, Usage
-from llmproxy.errors import Cancelled, Dropped, GatewayError, Truncated
-from llmproxy.inflight import Inflight, Running
-from llmproxy.observe import Observer
-from llmproxy.reply import Reply
+from llmproxy.core.chat import Trace, Usage
+from llmproxy.core.errors import Cancelled, Dropped, GatewayError, Truncated
+from llmproxy.core.opener import Reply
+from llmproxy.observe import request_log
+from llmproxy.observe.request_log import Observer
+from llmproxy.requests.registry import Inflight, Running
 from llmproxy.store import Entry, Store
 from tests.core.kit import chat
 from tests.core.openers import Counted, settled
@@ -287,7 +287,7 @@ async def test_when_it_is_over_the_numbers_stay_and_the_answer_goes() -> None:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     with capture_logs() as events:
-        monkeypatch.setattr(observe, "log", structlog.get_logger())
+        monkeypatch.setattr(request_log, "log", structlog.get_logger())
         yield events
 
 

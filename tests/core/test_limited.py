@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.chat import Chat
-from llmproxy.errors import Dropped, Saturated
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import Dropped, Saturated
 from llmproxy.resilience import Limited
 from tests.core.kit import chat, thorough
 from tests.core.openers import Scripted, played, settled, taken

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmproxy.chat import Json
-from llmproxy.errors import Truncated, UpstreamError
-from llmproxy.relay import Relay
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import Truncated, UpstreamError
 from llmproxy.testing import Choice, Violation, check_stream, chunk, read_stream, sse
+from llmproxy.wire.relay import Relay
 from tests.core.kit import chat, chunks_in, run
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from llmproxy.chat import Json
-from llmproxy.errors import UpstreamError
-from llmproxy.relay import Relay
-from llmproxy.shape import Shape
-from llmproxy.sse import DONE
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import UpstreamError
+from llmproxy.wire.plain_events import Shape
+from llmproxy.wire.relay import Relay
+from llmproxy.wire.sse import DONE
 from tests.core.kit import CUTS, TRICKY, chat, chunks_in, lean, pieces, run, said_in, thorough
 
 

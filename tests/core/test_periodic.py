@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from llmproxy import inflight, periodic
-from llmproxy.chat import Trace
-from llmproxy.client.pool import Pool
 from llmproxy.config import Provider, Server
-from llmproxy.offers import Offers, Source
-from llmproxy.server import door, pressure, process, watch
-from llmproxy.server.keys import CURRENT, INFLIGHT, PRESSURE
+from llmproxy.core.chat import Trace
+from llmproxy.observe import periodic
+from llmproxy.requests import registry
+from llmproxy.routing.model_catalog import Offers, Source
+from llmproxy.server.context import CURRENT, INFLIGHT, PRESSURE
+from llmproxy.server.process import disconnect_watchdog, listener, load_monitor, process
 from llmproxy.store import Store
 from llmproxy.store.ledger import Entry
+from llmproxy.upstream.http.pool import Pool
 
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
 try:
@@ -93,25 +94,25 @@ class Every:
 
     @staticmethod
     def disconnect_watchdog(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
-        patch.setattr(watch, "_gone", job)
-        asked = SimpleNamespace(note={watch.TRANSPORT: object()}, cancel=lambda by: None)
-        patch.setattr(watch, "_EVERY", 0.001)
-        return watch.running({INFLIGHT: [asked]})  # type: ignore[arg-type]
+        patch.setattr(disconnect_watchdog, "_gone", job)
+        asked = SimpleNamespace(note={disconnect_watchdog.TRANSPORT: object()}, cancel=lambda by: None)
+        patch.setattr(disconnect_watchdog, "_EVERY", 0.001)
+        return disconnect_watchdog.running({INFLIGHT: [asked]})  # type: ignore[arg-type]
 
     @staticmethod
     def header_timeouts(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
-        patch.setattr(door, "_EVERY", 0.001)
-        entry = door.Door(SimpleNamespace(request_factory=None), Server(), 30.0)  # type: ignore[arg-type]
+        patch.setattr(listener, "_EVERY", 0.001)
+        entry = listener.Door(SimpleNamespace(request_factory=None), Server(), 30.0)  # type: ignore[arg-type]
         entry.inside = [SimpleNamespace(is_late=job)]  # type: ignore[assignment]
         return entry.watched()
 
     @staticmethod
     def load_monitor(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
-        patch.setattr(pressure, "_EVERY", 0.001)
+        patch.setattr(load_monitor, "_EVERY", 0.001)
         current = SimpleNamespace(config=SimpleNamespace(server=Server()))
-        app: Any = {PRESSURE: pressure.Pressure(), CURRENT: current}
-        patch.setattr(pressure, "_resident", job)
-        return pressure.watching(app)
+        app: Any = {PRESSURE: load_monitor.Pressure(), CURRENT: current}
+        patch.setattr(load_monitor, "_resident", job)
+        return load_monitor.watching(app)
 
     @staticmethod
     def config_file(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
@@ -143,8 +144,8 @@ def test_a_socket_that_was_closed_counts_as_gone(run: Callable[[Coroutine[Any, A
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         other.close()
-        assert watch._gone(transport) or transport.get_extra_info("socket") is None
-        assert watch.unsent(transport) == 0
+        assert disconnect_watchdog._gone(transport) or transport.get_extra_info("socket") is None
+        assert disconnect_watchdog.unsent(transport) == 0
 
     run(main())
 
@@ -152,7 +153,7 @@ def test_a_socket_that_was_closed_counts_as_gone(run: Callable[[Coroutine[Any, A
 async def test_the_lists_of_models_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     job = FailsOnce()
     source: Any = Source(Provider("p", "compatible"), object(), object())  # type: ignore[arg-type]
-    monkeypatch.setattr("llmproxy.offers._SOON", 0.001)
+    monkeypatch.setattr("llmproxy.routing.model_catalog._SOON", 0.001)
     offers = Offers([source])
 
     async def refresh(*_: object) -> None:
@@ -166,7 +167,7 @@ async def test_the_lists_of_models_go_on(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_deadlines_go_on() -> None:
-    requests = inflight.Inflight(remembered=10)
+    requests = registry.Inflight(remembered=10)
     now = asyncio.get_running_loop().time()
     job = FailsOnce()
     for number in (1, 2):
@@ -194,7 +195,7 @@ async def test_the_store_is_tidied_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
         await store.write(lambda db: None)
         job = FailsOnce(result=set())
         loop, done = asyncio.get_running_loop(), asyncio.Event()
-        monkeypatch.setattr("llmproxy.store.alive.living", job)
+        monkeypatch.setattr("llmproxy.store.sqlite.processes.living", job)
         monkeypatch.setattr("llmproxy.store.TIDY_SECONDS", 0.0)
         monkeypatch.setattr(job, "again", SimpleNamespace(set=lambda: loop.call_soon_threadsafe(done.set)))
         store._tidy_at = 0.0

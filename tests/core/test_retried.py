@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llmproxy.chat import Chat
-from llmproxy.errors import BadRequest, Dropped, Malformed, Saturated, Truncated, Unreachable, UpstreamError
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import BadRequest, Dropped, Malformed, Saturated, Truncated, Unreachable, UpstreamError
 from llmproxy.resilience import Budget, FirstOf, Retried
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, played, settled, taken

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmproxy.errors import Malformed
-from llmproxy.sse import DONE, PING, Event, Events, event, frame
+from llmproxy.core.errors import Malformed
+from llmproxy.wire.sse import DONE, PING, Event, Events, event, frame
 from tests.core.kit import CUTS, pieces, said_in, strict, thorough
 
 BOM = b"\xef\xbb\xbf"

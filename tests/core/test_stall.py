@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from llmproxy.stall import Stall
+from llmproxy.upstream.idle_timer import Stall
 from tests.core.openers import played
 
 LIMIT = 5.0

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.chat import Chat, Json
-from llmproxy.completions import as_chat
-from llmproxy.embeddings import Vectors, encoded
-from llmproxy.errors import BadRequest, Malformed, UpstreamError
-from llmproxy.relay import Relay
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, Malformed, UpstreamError
 from llmproxy.testing import check_completion, check_embeddings, check_stream, chunk, completion, read_stream, sse
 from llmproxy.testing.cases import drain
+from llmproxy.wire.embeddings import Vectors, encoded
+from llmproxy.wire.relay import Relay
+from llmproxy.wire.text_completions import as_chat
 from tests.core.kit import CUTS, TEXT, chat, lean, pieces, run
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}

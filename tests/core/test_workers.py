@@ -232,7 +232,7 @@ def test_told_to_stop_they_finish_what_they_began(tmp_path: Path) -> None:
 
 STARTING = """
 import os, signal
-from llmproxy.server.workers import Supervisor
+from llmproxy.server.process.workers import Supervisor
 
 def work(place):
     if place.number == 0:

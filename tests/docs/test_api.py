@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from llmproxy.server import api, health, metrics, native, openai, requests, threads
+from llmproxy.server.endpoints import api, health, metrics, native, openai, requests, threads
 from tests.docs.markdown import ROOT, named, prose, rows, section
 from tests.gateway import Gateway, running_gateway
 

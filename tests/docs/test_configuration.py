@@ -8,11 +8,11 @@ from dataclasses import fields
 
 import pytest
 
-from llmproxy import catalog
 from llmproxy.config import values
 from llmproxy.config.environ import SETTINGS
 from llmproxy.config.file import _TOP
 from llmproxy.config.providers import _KNOWN
+from llmproxy.core import adapter_registry
 from tests.docs.markdown import ROOT, named, prose, rows, section
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -92,7 +92,7 @@ def test_client_keys_are_described() -> None:
 
 @pytest.mark.parametrize("row", PROVIDERS, ids=lambda row: named(row[0])[0])
 def test_an_adapters_variables_are_those_it_declares(row: list[str]) -> None:
-    declared = catalog.load(named(row[0])[0]).environment
+    declared = adapter_registry.load(named(row[0])[0]).environment
     assert named(row[1]) == list(declared.keys)
     assert named(row[2]) == list(declared.base_urls)
     assert row[1].startswith("(") == bool(declared.keys and not declared.needs_key)
@@ -100,7 +100,7 @@ def test_an_adapters_variables_are_those_it_declares(row: list[str]) -> None:
 
 def test_addresses_are_those_the_adapters_declare() -> None:
     told = {named(row[0])[0]: named(row[3]) for row in PROVIDERS}
-    declared = {name: catalog.load(name).environment for name in told}
+    declared = {name: adapter_registry.load(name).environment for name in told}
     assert {name: url for name, url in told.items() if url} == {
         name: [one.base_url] for name, one in declared.items() if one.base_url and one.needs_key
     }
@@ -108,7 +108,7 @@ def test_addresses_are_those_the_adapters_declare() -> None:
 
 def test_every_adapter_that_comes_along_is_described() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert {named(row[0])[0] for row in PROVIDERS} == set(project["project"]["entry-points"][catalog.GROUP])
+    assert {named(row[0])[0] for row in PROVIDERS} == set(project["project"]["entry-points"][adapter_registry.GROUP])
 
 
 def test_options_that_have_variables_are_described_with_them() -> None:
@@ -121,7 +121,7 @@ def test_options_that_have_variables_are_described_with_them() -> None:
     declared = {
         (name, option): variables
         for name in {adapter for adapter, _ in told}
-        for option, variables in catalog.load(name).environment.options.items()
+        for option, variables in adapter_registry.load(name).environment.options.items()
     }
     assert {key: variables for key, variables in told.items() if variables} == declared
 
@@ -146,6 +146,6 @@ def test_a_variable_is_said_to_stand_for_the_key_it_sets() -> None:
 
 
 def test_where_a_local_server_is_looked_for_is_told() -> None:
-    local = [catalog.load(name).environment.local for name in catalog.names()]
+    local = [adapter_registry.load(name).environment.local for name in adapter_registry.names()]
     places = {place for one in local if one is not None for place in one.places}
     assert set(re.findall(r"127\.0\.0\.1:\d+", section(PAGE, "Providers from the environment"))) == places

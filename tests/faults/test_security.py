@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llmproxy.server.guesses import MOST, WINDOW
+from llmproxy.server.middleware.auth_throttle import MOST, WINDOW
 from llmproxy.testing import Behaviour, check_error
 from tests.faults.conftest import KEY_A as A
 from tests.faults.conftest import KEY_B as B

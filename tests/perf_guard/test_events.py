@@ -9,8 +9,8 @@ import pytest
 from llmproxy.adapters.gemini import Gemini
 from llmproxy.adapters.openai import OpenAI
 
-from llmproxy.adapter import Account, Adapter, Translator
-from llmproxy.chat import Chat
+from llmproxy.core.adapter import Account, Adapter, Translator
+from llmproxy.core.chat import Chat
 from tests.bench.frames import GEMINI, OPENAI, OPENAI_USAGE, Dialect
 
 from .counting import calls, kept

@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 from llmproxy.adapters.openai import OpenAI
 
-from llmproxy.adapter import Account
-from llmproxy.chat import Chat, Trace
-from llmproxy.parse import parse_chat
+from llmproxy.core.adapter import Account
+from llmproxy.core.chat import Chat, Trace
+from llmproxy.dialects.chat_completions.request import parse_chat
 
 from .counting import calls, peak
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmproxy.store import Store
-from llmproxy.store.db import connect
+from llmproxy.store.sqlite.database import connect
 
 KILLS = int(os.environ.get("LLMPROXY_KILLS", "60"))
 VICTIM = Path(__file__).with_name("victim.py")

@@ -104,7 +104,7 @@ def test_a_new_database_is_made_by_one_of_many_threads(folder: Path) -> None:
     code = """
 import sys, pathlib
 from concurrent.futures import ThreadPoolExecutor
-from llmproxy.store.db import connect
+from llmproxy.store.sqlite.database import connect
 with ThreadPoolExecutor(8) as pool:
     made = list(pool.map(lambda _: connect(pathlib.Path(sys.argv[1])), range(8)))
 made[0].execute("INSERT INTO threads (id, owner, title, created_at, updated_at) VALUES ('t', '', '', 0, 0)")

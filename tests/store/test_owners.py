@@ -13,7 +13,7 @@ from llmproxy.config import load
 from llmproxy.config.key_names import derived, heirs
 from llmproxy.config.values import Key
 from llmproxy.store import Store, threads
-from llmproxy.store.db import FILE
+from llmproxy.store.sqlite.database import FILE
 
 FIXTURES = Path(__file__).with_name("fixtures")
 ALICE, BOB = Key(derived("a"), "a", formerly="key-1"), Key(derived("b"), "b", formerly="key-2")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llmproxy.store import Store, messages, tapes, threads
-from llmproxy.store.db import FILE, MIGRATIONS, connect
+from llmproxy.store import Store, messages, replay, threads
+from llmproxy.store.sqlite.database import FILE, MIGRATIONS, connect
 
 FIXTURES = Path(__file__).with_name("fixtures")
 VERSIONS = (1, 2)
@@ -62,7 +62,7 @@ async def test_a_thread_has_all_its_branches(old: int, folder: Path) -> None:
 
 async def test_the_events_of_an_answer_can_be_read_on(old: int, folder: Path) -> None:
     async with Store(folder, tape_hours=FOR_EVER) as store:
-        found = await store.read(tapes.find, "", f"request-{old}-3")
+        found = await store.read(replay.find, "", f"request-{old}-3")
         assert found is not None
         assert found.newest == (2 if old >= 2 else 0)
 

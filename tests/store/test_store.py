@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llmproxy.store import Damaged, Store, StoreError, threads
-from llmproxy.store.db import FILE, MIGRATIONS, connect
+from llmproxy.store.sqlite.database import FILE, MIGRATIONS, connect
 
 NOW = 1.0
 

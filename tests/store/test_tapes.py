@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from llmproxy.store import Store, messages, tapes, threads
-from llmproxy.store.db import _FIRST, _statements, connect
+from llmproxy.requests.replay_buffer import Gone, Piece
+from llmproxy.store import Store, messages, replay, threads
 from llmproxy.store.messages import Ask, Ended
-from llmproxy.tape import Gone, Piece
+from llmproxy.store.sqlite.database import _FIRST, _statements, connect
 
 ROOM = 1_000_000
 NOW = 1.0
@@ -38,13 +38,13 @@ async def asked(store: Store, request_id: str = "request", owner: str = "me") ->
 
 
 async def keep(store: Store, answer: str, pieces: Iterable[Piece], room: int = ROOM, now: float = NOW) -> None:
-    await store.write(tapes.keep, answer, pieces, room, now)
+    await store.write(replay.keep, answer, pieces, room, now)
 
 
 async def all_after(store: Store, answer: str, after: int, size: int = 65_536) -> bytes:
     seen = b""
     while True:
-        position, block = await store.read(tapes.take, answer, after, size)
+        position, block = await store.read(replay.take, answer, after, size)
         if position == after:
             return seen
         after, seen = position, seen + block
@@ -123,17 +123,17 @@ async def test_they_are_forgotten_in_time(folder: Path) -> None:
 async def test_an_answer_is_found_by_its_request_by_its_owner_only(store: Store) -> None:
     answer = await asked(store, "request", "me")
     await keep(store, answer, [piece(1, 3)])
-    found = await store.read(tapes.find, "me", "request")
+    found = await store.read(replay.find, "me", "request")
     assert found is not None
     assert (found.message["id"], found.process, found.newest) == (answer, store.process, 3)
-    assert await store.read(tapes.find, "you", "request") is None
-    assert await store.read(tapes.find, "me", "other") is None
+    assert await store.read(replay.find, "you", "request") is None
+    assert await store.read(replay.find, "me", "other") is None
 
 
 async def test_of_two_requests_of_one_id_the_later_is_meant(store: Store) -> None:
     await asked(store, "request")
     later = await asked(store, "request")
-    found = await store.read(tapes.find, "me", "request")
+    found = await store.read(replay.find, "me", "request")
     assert found is not None
     assert found.message["id"] == later
 
@@ -141,7 +141,7 @@ async def test_of_two_requests_of_one_id_the_later_is_meant(store: Store) -> Non
 async def test_an_answer_that_has_ended_grows_in_no_process_and_has_its_numbers(store: Store) -> None:
     answer = await asked(store)
     await store.write(messages.end, answer, Ended("complete", "x", {"closed_ms": 1.5, "tokens_per_second": 9.0}), NOW)
-    found = await store.read(tapes.find, "me", "request")
+    found = await store.read(replay.find, "me", "request")
     assert found is not None
     assert (found.process, found.newest, found.message["closed_ms"]) == (None, 0, 1.5)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.errors import BadRequest
+from llmproxy.core.errors import BadRequest
 from llmproxy.store import NotFound, Store, export, messages, search, threads
 from llmproxy.store.messages import Ask, Asked, Content, Ended
 

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import ClientSession, web
 
 from llmproxy.config import Config, Provider, Server
-from llmproxy.gateway import Gateway
+from llmproxy.routing.gateway import Gateway
 from llmproxy.server.app import build
-from llmproxy.server.keys import INFLIGHT
+from llmproxy.server.context import INFLIGHT
 from llmproxy.store import Store
 from llmproxy.testing import FakeProvider
 from tests.threads.house import House, Open, Setting

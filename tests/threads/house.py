@@ -12,7 +12,7 @@ import orjson
 from aiohttp import ClientResponse, ClientSession
 
 from llmproxy.config import Alias, Key, Limits, Mode
-from llmproxy.inflight import Inflight
+from llmproxy.requests.registry import Inflight
 from llmproxy.store import Store
 from llmproxy.testing import chunk, sse
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from llmproxy.server import checkpoints
-from llmproxy.server.checkpoints import Checkpoints, Pieces
-from llmproxy.tape import Tape
+from llmproxy.conversations import checkpoints
+from llmproxy.conversations.checkpoints import Checkpoints, Pieces
+from llmproxy.requests.replay_buffer import Tape
 
 
 class Shelf:

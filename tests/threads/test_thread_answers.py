@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from llmproxy.asking import GO_ON
 from llmproxy.config import Alias, Key
-from llmproxy.server import checkpoints
+from llmproxy.conversations import checkpoints
+from llmproxy.dialects.native.request import GO_ON
 from llmproxy.store import StoreError, messages
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
 from llmproxy.testing.provider import JSON_TYPE, SSE_TYPE

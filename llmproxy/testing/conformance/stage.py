@@ -13,7 +13,7 @@ import aiohttp
 
 from ..answer import Answer, read
 from ..connection import Behaviour, Exchange
-from ..order import Violation
+from ..event_order import Violation
 from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
 from ..samples import as_bytes, sse
 from .events import reframed

@@ -1,0 +1,120 @@
+"""The adapter for whoever speaks OpenAI's dialect: most providers are this class with a few lines changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+
+from llmproxy.core.adapter import Account, Environment, Model, Outgoing, Step, Translator
+from llmproxy.core.chat import Body, Chat, Face, Json
+from llmproxy.core.errors import Malformed, UpstreamError
+from llmproxy.wire.embeddings import Vectors
+from llmproxy.wire.provider_errors import in_band, parse_error
+from llmproxy.wire.relay import Relay
+
+_PATHS: Mapping[Face, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+
+
+class OpenAICompatible:
+    """Subclasses change class attributes first, `headers`, `adapt`, `steps` or `judge` next, and only then a method.
+
+    always_stream: ask for a stream even if the client did not, because only then does a cancel reach the model.
+    asks_usage: the provider understands `stream_options.include_usage`.
+    """
+
+    environment: ClassVar[Environment] = Environment()
+    faces: frozenset[Face] = frozenset(("chat", "completions", "embeddings"))
+    many = True
+    first_frame = 120.0
+    always_stream = False
+    asks_usage = True
+    drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
+    known_models: Sequence[Model] = ()
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.base_url = (account.base_url or self.environment.base_url).rstrip("/")
+        self._headers = {"Content-Type": "application/json", **self.headers(), **account.headers}
+
+    # What a subclass may say differently
+
+    def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.account.api_key}"} if self.account.api_key else {}
+
+    def url(self, chat: Chat) -> str:
+        return self.base_url + _PATHS[chat.face]
+
+    def adapt(self, chat: Chat) -> Chat:
+        """The question in the provider's own words."""
+        return chat
+
+    def steps(self, chat: Chat) -> Sequence[Step]:
+        """What turns the provider's events into OpenAI's chunks."""
+        return ()
+
+    def judge(self, error: UpstreamError) -> UpstreamError:
+        """The error, however it came: corrected where this provider means something else by it."""
+        return error
+
+    # The contract
+
+    def request(self, chat: Chat) -> Outgoing:
+        chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
+        return Outgoing(self.url(chat), self._body(chat), self._headers)
+
+    def translator(self, chat: Chat) -> Translator:
+        if chat.face == "embeddings":
+            return Vectors(chat, blame=self._blame)
+        return Relay(chat, *self.steps(chat), blame=self._blame)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return self.judge(parse_error(status, headers, body, self.account.api_key))
+
+    def models_request(self, page: str | None = None) -> Outgoing:
+        return Outgoing(self.base_url + "/models", headers=self._headers, method="GET")
+
+    def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
+        return [model for one in listed(body) if (model := self.model(one))], None
+
+    def model(self, entry: Json) -> Model | None:
+        """One entry of the provider's list; None to leave it out."""
+        extra = {key: value for key, value in entry.items() if key not in ("id", "object", "created", "owned_by")}
+        owner = entry.get("owned_by")
+        return Model(
+            entry["id"], _whole(entry.get("created")), owner if isinstance(owner, str) else self.account.name, extra
+        )
+
+    def _blame(self, event: Json) -> UpstreamError:
+        return self.judge(in_band(event, self.account.api_key))
+
+    def _body(self, chat: Chat) -> Body:
+        if chat.face == "embeddings":
+            return chat.render()
+        if not (chat.stream or self.always_stream):
+            return chat.render()
+        if not self.asks_usage:
+            return chat.render() if chat.stream else chat.saying(stream=True).render()
+        options = chat.body.get("stream_options")
+        if chat.stream and options is None and "stream_options" not in chat.body:
+            return chat.render(stream_options={"include_usage": True})
+        options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
+        return chat.saying(stream=True, stream_options=options).render()
+
+
+def listed(body: bytes) -> list[Json]:
+    """The entries of a models list, `{"data": [...]}` or a bare list. Raises Malformed for anything else."""
+    try:
+        parsed: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The provider's models list is not JSON.") from error
+    entries = parsed.get("data") if isinstance(parsed, dict) else parsed
+    if not isinstance(entries, list):
+        raise Malformed("The provider's models list is no list.")
+    return [one for one in entries if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]]
+
+
+def _whole(value: object) -> int:
+    """Zero for what is no number, and for one so large that it could not be written as JSON again."""
+    return int(value) if isinstance(value, (int, float)) and abs(value) < 2**53 else 0

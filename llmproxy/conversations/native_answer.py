@@ -1,0 +1,233 @@
+"""An answer that outlives its readers: the request's task tells it to a tape, and keeps it as it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llmproxy.core.chat import Chat, Json, Trace
+from llmproxy.core.errors import Cancelled, GatewayError
+from llmproxy.core.opener import Reply
+from llmproxy.dialects.native.events import Native
+from llmproxy.requests.registry import Running
+from llmproxy.requests.replay_buffer import Piece, Shelf, Tape
+from llmproxy.store.messages import Ended, State
+from llmproxy.store.sqlite.database import StoreError
+from llmproxy.wire.sse import event
+
+from .checkpoints import Checkpoints, Pieces
+
+Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
+REFUSED = "refused"  # in Running.note
+Tell = Callable[[str, Json], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is asked, the members of `init` beside the request's own, and what the answer goes on from.
+
+    title: the `title` event, if the question gave its thread one.
+    """
+
+    chat: Chat
+    init: Json
+    before: str = ""
+    title: Json | None = None
+
+
+class Record(Protocol):
+    """Where question and answer are kept. `tell` adds an event to the stream, if it has not ended yet.
+
+    shelf: where `grow` and `end` put the events, for those who resume; None keeps none. What `grow` gives is done when
+    the checkpoint is on disk.
+    """
+
+    @property
+    def shelf(self) -> Shelf | None: ...
+
+    async def begin(self, tell: Tell) -> Begun: ...
+
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None: ...
+
+    async def end(self, ended: Ended, pieces: Pieces) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """A question outside threads: nothing of it is kept."""
+
+    chat: Chat
+    shelf: Shelf | None = None
+
+    async def begin(self, tell: Tell) -> Begun:
+        return Begun(self.chat, dict.fromkeys(("thread_id", "question_id", "message_id")))
+
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> None:
+        return
+
+    async def end(self, ended: Ended, pieces: Pieces) -> None:
+        return
+
+
+class Told(Trace):
+    """A trace that tells what happens to the request, when it happens."""
+
+    __slots__ = ("tell",)
+    tell: Callable[[Json], None]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in _STATUS and hasattr(self, "tell") and (status := _STATUS[name](self)):
+            self.tell(status)
+
+
+def _where(trace: Trace, state: str) -> Json:
+    return {"state": state, "provider": trace.provider, "model": trace.model, "attempt": trace.attempts}
+
+
+# Which change of a trace says what; each is the last of those that belong together.
+_STATUS: dict[str, Callable[[Trace], Json | None]] = {
+    "attempts": lambda trace: _where(trace, "connecting"),
+    "position": lambda trace: {"state": "queued", "position": trace.position} if trace.position is not None else None,
+    "phase": lambda trace: _where(trace, "streaming") if trace.phase == "streaming" else None,
+    "wait": lambda trace: {
+        **_where(trace, "retrying"),
+        "wait_s": round(trace.wait, 3),
+        "code": trace.failures[-1] if trace.failures else None,
+    },
+}
+
+
+class Detached:
+    """One native answer."""
+
+    def __init__(self, record: Record, opening: Opening, tape: Tape) -> None:
+        self.tape = tape
+        self._record = record
+        self._opening = opening
+        self._native = Native()
+        self._message_id: str | None = None
+        self._reasoned: list[float] = []  # when the first and the last piece of reasoning came
+        self._checkpoints = Checkpoints(tape, self._grow)
+        self._over = False  # the last event is made, and nothing may come before it any more
+
+    async def work(self, running: Running) -> None:
+        """The work of the request's task. However it ends, the answer is kept first and told then."""
+        try:
+            await self._answer(running)
+        except asyncio.CancelledError:
+            if running.by == "deadline":  # nobody wanted that: it is told as a failure
+                await self._fail(running, Cancelled.because("deadline"))
+            else:
+                await self._end(running, "stopped", {"ok": False, "stopped": True, "by": running.by})
+            raise
+        except GatewayError as error:
+            await self._fail(running, error)
+            raise
+        except Exception:
+            await self._fail(running, _internal())
+            raise
+        await self._end(running, "complete", {"ok": True})
+
+    async def _answer(self, running: Running) -> None:
+        begun = await self._record.begin(self._tell)
+        self._native = Native(begun.before)
+        self._message_id = begun.init["message_id"]
+        self._tell("init", {"request_id": running.id, "model": running.model, **begun.init})
+        if begun.title is not None:
+            self._tell("title", begun.title)
+        if isinstance(running.trace, Told):
+            running.trace.tell = lambda status: self._tell("status", status)
+        if begun.before:
+            self._tell("token", {"t": begun.before})
+        async with self._opening(begun.chat) as reply:
+            running.began(reply)
+            async for frames in reply.frames:
+                self._take(frames)
+
+    def _take(self, frames: bytes) -> None:
+        for name, data in self._native.feed(frames):
+            if name == "reasoning":
+                now = time.monotonic()
+                self._reasoned = [*self._reasoned[:1], now]
+            self._tell(name, data)
+
+    def _grow(self, pieces: Pieces) -> asyncio.Future[None] | None:
+        return self._record.grow(self._native.response, self._native.reasoning, pieces)
+
+    def _tell(self, name: str, data: Json) -> None:
+        if not self._over:
+            self.tape.append(event(name, data, self.tape.newest + 1))
+            self._checkpoints.grown()
+
+    async def _fail(self, running: Running, error: GatewayError) -> None:
+        if self.tape.newest == 0:  # it never began: the first reader is told by status
+            running.note[REFUSED] = error
+        await self._end(running, "failed", {"ok": False, **error.as_json()})
+
+    async def _end(self, running: Running, state: State, done: Json) -> None:
+        self._over = True
+        native, facts = self._native, {**self._facts(running), **_closed(running)}
+        said = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
+        kept = {**facts, **said, "error": done.get("error")}
+        done = {**done, **self._told(running, facts)}
+        try:
+            await self._record.end(Ended(state, native.response, kept), self._last(done))
+        except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
+            done = {**done, "ok": False, **failure.as_json()}
+        finally:
+            if REFUSED not in running.note:
+                self.tape.append(event("done", done, self.tape.newest + 1))
+            self.tape.close()
+
+    def _told(self, running: Running, facts: Json) -> Json:
+        """The members of `done` that it has however it ended."""
+        native = self._native
+        said = {"response": native.response, "reasoning": native.reasoning, "model_used": facts["model"]}
+        others = {name: value for name, value in facts.items() if name != "model"}
+        return {**said, **others, "request_id": running.id, "message_id": self._message_id}
+
+    def _last(self, done: Json) -> Pieces:
+        """The events that are still to be kept, with the last one, which is told only then."""
+        pieces, number = self._checkpoints.end(), self.tape.newest + 1
+        if self.tape.shelf is None or number == 1:  # where nothing was told there is nothing to resume
+            return ()
+        return (*pieces, Piece(number, number, event("done", done, number)))
+
+    def _facts(self, running: Running) -> Json:
+        trace, now = running.trace, time.monotonic()
+        usage = running.usage
+        first = running.first_frame
+        tokens, _ = running.tokens
+        return {
+            "model": trace.model,
+            "provider": trace.provider,
+            "usage": self._native.usage,
+            "cost": usage.cost if usage else None,
+            "ttft_ms": _ms(running.started, first),
+            "duration_ms": _ms(running.started, now),
+            "reasoning_ms": _ms(self._reasoned[0], self._reasoned[-1]) if self._reasoned else None,
+            "tokens_per_second": round(tokens / (now - first), 2) if first is not None and now > first else None,
+            "finish_reason": self._native.finish_reason,
+            "attempts": trace.attempts,
+            "failures": list(trace.failures),
+            "route": trace.route,
+        }
+
+
+def _ms(start: float, end: float | None) -> float | None:
+    return round((end - start) * 1000, 1) if end is not None else None
+
+
+def _closed(running: Running) -> Json:
+    """The provider's connection is closed by now: leaving the `async with` has done it."""
+    asked = running.asked_to_stop
+    return {"closed_ms": _ms(asked, time.monotonic())} if asked is not None else {}
+
+
+def _internal() -> GatewayError:
+    return GatewayError("The gateway failed.", code="internal_error")

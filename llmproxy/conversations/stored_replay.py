@@ -1,0 +1,67 @@
+"""The events of a thread's answer that are in the database: those that memory let go, and those of a process that ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from llmproxy.core.errors import GatewayError
+from llmproxy.requests.replay_buffer import Gone, Tape
+from llmproxy.server.context import STORE, owner
+from llmproxy.store import NotFound, Store, replay
+from llmproxy.store.replay import Kept
+from llmproxy.wire.sse import event
+
+_LOST = GatewayError("The gateway ended in mid-answer. What had been kept until then is here.", code="answer_lost")
+_ELSEWHERE = frozenset(("content", "thread_id", "parent_id", "role", "state", "created_at"))  # not in `done`
+
+
+class Shelf:
+    """One answer's. `writing`: the last checkpoint, whose events may have left memory while it waits for the disk."""
+
+    def __init__(self, store: Store, answer_id: str) -> None:
+        self.writing: asyncio.Future[None] | None = None
+        self._store = store
+        self._answer_id = answer_id
+
+    async def take(self, after: int, size: int) -> tuple[int, bytes]:
+        if self.writing is not None:
+            await asyncio.wait({self.writing})
+        return await self._store.read(replay.take, self._answer_id, after, size)
+
+
+async def recalled(request: web.Request, id: str, after: int) -> Tape:
+    """The tape of a thread's answer that is not in memory, for a reader that has the events up to `after`.
+
+    Raises NotFound if there is none, it is not the caller's, or it grows in another process; Gone where the events after
+    `after` are not all kept.
+    """
+    store = request.app[STORE]()
+    kept = await store.read(replay.find, owner(request), id)
+    if kept is None or kept.process not in (None, store.process):
+        raise NotFound("There is no such request.", code="request_not_found")
+    if not kept.newest:
+        raise Gone(None)
+    tape = _tape(store, kept, after)
+    await tape.fetch(after, 1)
+    return tape
+
+
+def _tape(store: Store, kept: Kept, after: int) -> Tape:
+    shelf = Shelf(store, kept.message["id"])
+    if kept.process is None and kept.message["state"] != "lost":
+        tape = Tape.shelved(shelf, kept.newest)
+    else:  # of what was told after the last checkpoint, this reader may have seen more than was kept
+        tape = Tape.shelved(shelf, max(kept.newest, after))
+        tape.append(event("done", _lost(kept), tape.newest + 1))
+    tape.close()
+    return tape
+
+
+def _lost(kept: Kept) -> dict[str, object]:
+    """The last event of an answer that was not kept to its end."""
+    message = kept.message
+    known = {name: value for name, value in message.items() if name not in _ELSEWHERE}
+    told = {"response": message["content"], "model_used": known.pop("model"), "message_id": known.pop("id")}
+    return {"ok": False, **known, **told, **_LOST.as_json()}

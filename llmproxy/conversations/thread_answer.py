@@ -1,0 +1,158 @@
+"""An answer in a thread: question and answer are kept as they come, and the thread gets a title."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, replace
+
+import orjson
+from aiohttp import web
+
+from llmproxy.config import Key
+from llmproxy.core.chat import Chat, Json, Trace
+from llmproxy.core.errors import BadRequest, Cancelled
+from llmproxy.core.opener import Reply
+from llmproxy.dialects.native.request import chat_body, question, spoken
+from llmproxy.requests.registry import Inflight, Running
+from llmproxy.routing.gateway import Gateway
+from llmproxy.server.context import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
+from llmproxy.server.streaming.native_task import answer, checked_chat
+from llmproxy.store import Store, StoreError, messages, replay, threads, titles
+from llmproxy.store.messages import Ask, Ended
+
+from .checkpoints import Pieces
+from .native_answer import Begun, Tell
+from .stored_replay import Shelf
+
+TITLE_MODEL = "title"  # the alias that thinks of titles, where the config has one
+TITLE_SECONDS = 30.0
+TITLE_CHARACTERS = 2000  # of the question, as far as a title needs it
+TITLE_PROMPT = (
+    "Give this conversation a title of two to six words in the language of the question. "
+    "Answer with the title only: no quotes, no full stop."
+)
+
+
+async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamResponse:
+    """Asks in a thread, and streams the answer. What is wrong with the question is said by status."""
+    current, store, key = request.app[CURRENT], request.app[STORE](), caller(request)
+    thread = await store.read(threads.thread, owner(request), thread_id)
+    what = _what(given, request[REQUEST_ID], store.process)
+    asked = [{"role": "user", "content": what.content or "-"}]
+    chat = checked_chat(request, chat_body(given, asked, current.config, thread))
+    place = Place(store, owner(request), thread_id)
+    titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
+    shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
+    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
+    gateway = current.gateway
+
+    def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
+        return gateway.open(chat, gateway.route(chat, key))
+
+    return await answer(request, chat, record, opening, "detach", thread_id)
+
+
+def _what(given: Json, request_id: str, process: str) -> Ask:
+    """One of three: a question, another answer to one, the rest of an answer."""
+    ask = Ask(request_id, messages.new_id(), process)
+    answer_to, going_on, parent_id = (_id(given, name) for name in ("answer_to", "continue", "parent_id"))
+    if answer_to is not None or going_on is not None:
+        if given.get("content") is not None or None not in (answer_to, going_on):
+            raise BadRequest("Give one of content, answer_to and continue.", param="content")
+        return replace(ask, answer_to=answer_to, going_on=going_on)
+    return replace(ask, content=question(given, "content"), follows_head="parent_id" not in given, parent_id=parent_id)
+
+
+def _id(given: Json, name: str) -> str | None:
+    value = given.get(name)
+    if not isinstance(value, (str, type(None))):
+        raise BadRequest(f"{name} must be a message's id.", param=name, code="invalid_type")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A thread, and the store that it is in."""
+
+    store: Store
+    owner: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord:
+    """Keeps one question and its answer in a thread. `chat` has the question's parameters and system prompt."""
+
+    place: Place
+    what: Ask
+    chat: Chat
+    titles: Titles
+    shelf: Shelf | None = None
+
+    async def begin(self, tell: Tell) -> Begun:
+        place = self.place
+        asked = await place.store.write(messages.ask, place.owner, place.thread_id, self.what, time.time())
+        system = self.chat.messages[:-1]
+        chat = self.chat.saying(messages=[*system, *spoken(asked.conversation, asked.before)])
+        init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
+        title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
+        if asked.untitled and self.what.content is not None:
+            self.titles.think(titles.named_by(self.what.content), tell)
+        return Begun(chat, init, asked.before, title)
+
+    def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None:
+        # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
+        store, id = self.place.store, self.what.answer_id
+        with suppress(StoreError):
+            growing = store.write(replay.checkpoint, id, text, reasoning, pieces, store.tape_bytes, time.time())
+            growing.add_done_callback(asyncio.Future.exception)
+            if self.shelf is not None:
+                self.shelf.writing = growing
+            return growing
+        return None
+
+    async def end(self, ended: Ended, pieces: Pieces) -> None:
+        store = self.place.store
+        await store.write(replay.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """Lets a small model think of a title, as a request of its own: seen, counted and stopped as any other."""
+
+    place: Place
+    inflight: Inflight
+    gateway: Gateway
+    key: Key
+
+    def think(self, text: str, tell: Tell) -> None:
+        """Begins to. Until there is one, and where no model is configured for it, the first words stay."""
+        if TITLE_MODEL not in self.gateway.config.aliases or not text:
+            return
+        asked = [{"role": "system", "content": TITLE_PROMPT}, {"role": "user", "content": text[:TITLE_CHARACTERS]}]
+        trace = Trace(self.inflight.free_id(), int(time.time()))
+        trace.deadline = asyncio.get_running_loop().time() + TITLE_SECONDS
+        chat = Chat({"model": TITLE_MODEL, "messages": asked}, TITLE_MODEL, trace=trace)
+        self.inflight.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
+
+    async def _work(self, running: Running, chat: Chat, tell: Tell) -> None:
+        try:
+            opening = self.gateway.open(chat, self.gateway.route(chat, self.key))
+            async with asyncio.timeout_at(chat.trace.deadline), opening as reply:
+                running.began(reply)
+                body = b"".join([block async for block in reply.frames])
+        except TimeoutError as error:
+            raise Cancelled.because("deadline") from error
+        title = _title(body)
+        taken = await self.place.store.write(threads.entitle, self.place.thread_id, title) if title else False
+        if taken:
+            tell("title", {"thread_id": self.place.thread_id, "title": title})
+
+
+def _title(body: bytes) -> str:
+    """The title in a whole answer; empty where the model gave none."""
+    choices = orjson.loads(body).get("choices") or [{}]
+    text = (choices[0].get("message") or {}).get("content")
+    return titles.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""

@@ -1,0 +1,1 @@
+"""How clients speak, without I/O: one folder for each dialect."""

@@ -1,0 +1,1 @@
+"""Logs and what is logged about a request."""

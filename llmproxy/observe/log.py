@@ -1,0 +1,103 @@
+"""Logs: readable on a terminal, one JSON object a line otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol, TextIO
+
+import orjson
+
+from llmproxy.config import Logs
+
+from .log_writer import Sink
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Write(Protocol):
+    def __call__(self, event: str, **facts: Any) -> None: ...
+
+
+class Log:
+    """What there is to say, as events with facts. Each goes out as one line; which kind is decided at the first."""
+
+    def __init__(self) -> None:
+        self._settings = Logs()
+        self._stream: TextIO = sys.stderr
+        self._sink: Sink | None = None
+
+    def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
+        """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
+        self._settings, self._stream = settings, stream or sys.stderr
+        logging.basicConfig(handlers=[_Door()], level=logging.WARNING, force=True)
+
+    def __getattr__(self, name: str) -> Any:
+        """`info`, `warning`, ...: made once, and found here from then on."""
+        if name not in _LEVELS:
+            raise AttributeError(name)
+        self._sink = Sink(self._stream)
+        format = self._settings.format
+        readable = format == "text" or (format == "auto" and self._stream.isatty())
+        make = _readable(self._sink, self._stream) if readable else partial(_in_json, self._sink)
+        for level, number in _LEVELS.items():
+            written = make(level) if number >= _LEVELS[self._settings.level] else _unsaid
+            setattr(self, level, written if number <= logging.INFO else self._at_once(written))
+        return self.__dict__[name]
+
+    def _at_once(self, write: Write) -> Write:
+        """What is wrong is not kept back, and nothing before it: the process may not live much longer."""
+
+        def written(event: str, **facts: Any) -> None:
+            write(event, **facts)
+            self.send()
+
+        return written
+
+    def send(self) -> None:
+        """Writes what still waits: for the process's end."""
+        if self._sink is not None:
+            self._sink.send()
+
+
+log = Log()
+
+
+def _unsaid(event: str, **facts: Any) -> None:
+    """Below the level that is wanted."""
+
+
+def _in_json(sink: Sink, level: str) -> Write:
+    """Without structlog, as there is a line for every request: it would cost more than the line, and megabytes to load."""
+
+    def write(event: str, **facts: Any) -> None:
+        line = {"event": event, **facts, "level": level, "timestamp": datetime.now(UTC)}
+        sink.write(orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
+
+    return write
+
+
+def _readable(sink: Any, stream: TextIO) -> Callable[[str], Write]:
+    """For people, by structlog."""
+    import structlog
+
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+    shown = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    structlog.configure(
+        [structlog.processors.add_log_level, stamp, shown],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=structlog.WriteLoggerFactory(file=sink),
+    )
+    return partial(getattr, structlog.get_logger().bind())
+
+
+class _Door(logging.Handler):
+    """The standard library's records as our events; no arguments, which may hold what must not be logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        failure = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        tell("library_log", logger=record.name, message=str(record.msg)[:300], failure=failure)

@@ -1,0 +1,80 @@
+"""How many requests a provider is sent at once, and the queue of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import Saturated
+from llmproxy.core.opener import Opener, Reply
+
+
+class Limited:
+    """At most so many at once; the others wait their turn, first come first served, and no more of them than `queue`."""
+
+    def __init__(self, inner: Opener, *, at_once: int, queue: int, wait: float) -> None:
+        self._inner = inner
+        self._free = at_once
+        self._queue = queue
+        self._wait = wait
+        self._waiting: deque[tuple[asyncio.Future[None], Chat]] = deque()
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        await self._acquire(chat)
+        try:
+            async with self._inner.open(chat) as reply:
+                yield reply
+        finally:
+            self._release()
+
+    async def _acquire(self, chat: Chat) -> None:
+        if self._free > 0 and not self._waiting:
+            self._free -= 1
+            return
+        if len(self._waiting) >= self._queue:
+            raise Saturated("Too many requests are waiting for this provider.", headers={"Retry-After": "1"})
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, chat))
+        chat.trace.phase = "queued"
+        self._number()
+        try:
+            async with asyncio.timeout(self._wait):
+                await turn
+        except TimeoutError as error:
+            self._leave(turn, chat)
+            raise Saturated(
+                "The wait for this provider was too long.", status=503, headers={"Retry-After": "5"}
+            ) from error
+        except asyncio.CancelledError:
+            self._leave(turn, chat)
+            raise
+        finally:
+            chat.trace.position = None
+
+    def _leave(self, turn: asyncio.Future[None], chat: Chat) -> None:
+        if turn.done() and not turn.cancelled():  # its turn had just come: pass it on
+            self._release()
+        elif (turn, chat) in self._waiting:
+            self._waiting.remove((turn, chat))
+            self._number()
+
+    def _release(self) -> None:
+        while self._waiting:
+            turn, _ = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._number()
+                return
+        self._free += 1
+
+    def _number(self) -> None:
+        for position, (_, chat) in enumerate(self._waiting, 1):
+            chat.trace.position = position

@@ -1,0 +1,117 @@
+"""Two providers asked for one answer: the second when the first is slow to begin, and the first to begin gives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from llmproxy.core.chat import Chat, Trace
+from llmproxy.core.errors import BadRequest, GatewayError, UpstreamError
+from llmproxy.core.opener import Opener, Reply
+
+_AHEAD = 4  # blocks that are read before our reader takes them
+
+
+class Hedged:
+    """A chain whose next provider is asked after `seconds` without a first frame, beside the one that is asked already.
+
+    Whoever loses is hung up on. That saves time and may cost money: not every provider stops billing when it is left.
+    """
+
+    def __init__(self, choices: Sequence[tuple[Opener, str]], *, seconds: float, attempts: int) -> None:
+        self._choices = choices
+        self._seconds = seconds
+        self._attempts = attempts
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        racers: list[_Racer] = []
+        try:
+            winner = await self._race(chat, racers)
+            for racer in racers:
+                if racer is not winner:
+                    racer.task.cancel()
+            _adopt(chat.trace, winner.trace, racers)
+            reply = winner.opened.result()
+            async with aclosing(winner.frames()) as frames:
+                yield Reply(frames, reply.translator, reply.content_type, reply.headers)
+        finally:
+            for racer in racers:
+                racer.task.cancel()
+            ends: list[asyncio.Future[Any]] = [*(one.task for one in racers), *(one.opened for one in racers)]
+            await asyncio.gather(*ends, return_exceptions=True)  # whatever they end with has been told, or is too late
+
+    async def _race(self, chat: Chat, racers: list[_Racer]) -> _Racer:
+        """The first to begin. Raises the last failure if none does, or the first that no other provider would mend."""
+        waiting: set[asyncio.Future[Reply]] = set()
+        for number, (opener, model) in enumerate(self._choices):
+            last = number == len(self._choices) - 1 or sum(one.trace.attempts for one in racers) >= self._attempts
+            racers.append(_Racer(opener, chat, model))
+            waiting.add(racers[-1].opened)
+            while waiting:
+                done, waiting = await asyncio.wait(
+                    waiting, timeout=None if last else self._seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                for one in racers:
+                    if one.opened in done and one.opened.exception() is None:
+                        return one
+                failure = next((one.exception() for one in done), None)
+                if failure is not None and ((last and not waiting) or not _mendable(failure)):
+                    _adopt(chat.trace, racers[-1].trace, racers)
+                    raise failure
+                if not last:  # it is slow, or it failed: the next one is asked
+                    break
+        raise AssertionError("a chain is never empty")
+
+
+class _Racer:
+    """One provider's attempt, in a task of its own: what it opens must be left where it was entered."""
+
+    def __init__(self, opener: Opener, chat: Chat, model: str) -> None:
+        self.trace = Trace(chat.trace.id, chat.trace.created, deadline=chat.trace.deadline)
+        self.opened: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._blocks: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(_AHEAD)
+        asked = Chat(chat.body, model, chat.face, chat.raw, self.trace, chat.headers)
+        self.task = asyncio.get_running_loop().create_task(self._run(opener, asked))
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        while (block := await self._blocks.get()) is not None:
+            if isinstance(block, GatewayError):
+                raise block
+            yield block
+
+    async def _run(self, opener: Opener, chat: Chat) -> None:
+        try:
+            async with opener.open(chat) as reply:
+                self.opened.set_result(reply)
+                async for block in reply.frames:
+                    await self._blocks.put(block)
+        except GatewayError as error:
+            if not self.opened.done():
+                self.opened.set_exception(error)
+                return
+            await self._blocks.put(error)
+        except Exception as error:  # not ours to judge, but whoever waits must hear of it
+            if self.opened.done():
+                raise
+            self.opened.set_exception(error)
+            return
+        finally:
+            self.opened.cancel()
+        await self._blocks.put(None)
+
+
+def _mendable(failure: BaseException) -> bool:
+    return isinstance(failure, BadRequest) or (isinstance(failure, UpstreamError) and failure.try_elsewhere)
+
+
+def _adopt(trace: Trace, winner: Trace, racers: Sequence[_Racer]) -> None:
+    """What happened to the attempts happened to the request; who answered is whoever won."""
+    trace.provider, trace.model = winner.provider, winner.model
+    for racer in racers:
+        trace.failures.extend(racer.trace.failures)
+        trace.dropped.extend(name for name in racer.trace.dropped if name not in trace.dropped)
+    trace.attempts += sum(racer.trace.attempts for racer in racers)
+    trace.phase = winner.phase

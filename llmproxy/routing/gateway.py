@@ -1,0 +1,141 @@
+"""From a model's name to an opener: everything that is configured, put together once."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from llmproxy.config import Config, ConfigError, Key, Provider
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import Account, Adapter
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import BadRequest
+from llmproxy.core.opener import Opener, Reply
+from llmproxy.resilience import Breakers, Budget, FirstOf, Guarded, Limited, Retried
+from llmproxy.resilience.choices import Fanned
+from llmproxy.resilience.hedging import Hedged
+from llmproxy.upstream.exchange import Upstream
+from llmproxy.upstream.http import Client
+
+from .model_catalog import Offers, Source
+from .router import Route, Router, Target, allowed
+
+
+@dataclass(slots=True)
+class Room:
+    """One provider with everything that is wrapped around it."""
+
+    provider: Provider
+    adapter: Adapter
+    client: Client
+    opener: Opener
+    fanned: Opener
+    breaker: Breakers
+    budget: Budget
+    limited: Limited | None = None
+
+
+@dataclass(slots=True)
+class Gateway:
+    """What a config says, ready to be asked. Built anew when the config changes; requests in flight keep the old one."""
+
+    config: Config
+    rooms: Mapping[str, Room]
+    offers: Offers
+    router: Router
+
+    @classmethod
+    def build(cls, config: Config) -> Gateway:
+        clients = _Clients()
+        rooms = {provider.name: _room(provider, config, clients) for provider in config.providers}
+        offers = Offers([Source(room.provider, room.adapter, room.client) for room in rooms.values()])
+        return cls(config, rooms, offers, Router(config, offers))
+
+    def route(self, chat: Chat, key: Key) -> Route:
+        """Who is to answer. Raises ModelNotFound, and BadRequest if none of them can do what is asked."""
+        route = self.router.route(chat)
+        open_to = allowed(key, chat.model, route.targets)
+        able = tuple(one for one in open_to if self._speaks(one.provider, chat))
+        if not able:
+            name = open_to[0].provider
+            raise BadRequest(f"{name} has no {chat.face} endpoint.", code="unsupported_endpoint", param="model")
+        chat.trace.route = route.why
+        return Route(able, route.why)
+
+    def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
+        """Sends the chat where its route leads."""
+        return self._chain(route.targets, fan=_many(chat)).open(chat.asking(route.targets[0].model))
+
+    async def close(self) -> None:
+        for client in {id(room.client): room.client for room in self.rooms.values()}.values():
+            await client.close()
+
+    def _speaks(self, provider: str, chat: Chat) -> bool:
+        faces = self.rooms[provider].adapter.faces
+        return chat.face in faces or (chat.face == "completions" and "chat" in faces)
+
+    def _chain(self, targets: tuple[Target, ...], *, fan: bool) -> Opener:
+        if len(targets) == 1:
+            return self._opener(targets[0], fan=fan)
+        limits = self.config.limits
+        choices = [(self._opener(one, fan=fan), one.model) for one in targets]
+        if limits.hedge > 0:
+            return Hedged(choices, seconds=limits.hedge, attempts=limits.attempts)
+        return FirstOf(choices, attempts=limits.attempts)
+
+    def _opener(self, target: Target, *, fan: bool) -> Opener:
+        room = self.rooms[target.provider]
+        return room.fanned if fan and not room.adapter.many else room.opener
+
+
+def _many(chat: Chat) -> bool:
+    wanted = chat.body.get("n")
+    return isinstance(wanted, int) and wanted > 1
+
+
+def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
+    account = Account(provider.name, provider.base_url, provider.api_key, provider.headers, provider.options)
+    try:
+        adapter = adapter_registry.build(provider.adapter, account)
+    except ValueError as error:  # an option that the adapter cannot use
+        raise ConfigError(f"[providers.{provider.name}] {error}") from error
+    client = clients.fitting(provider)
+    opener: Opener = Upstream(adapter, client, provider.timeouts)
+    limited = None
+    if provider.max_concurrent is not None:
+        opener = limited = Limited(
+            opener, at_once=provider.max_concurrent, queue=provider.max_queue, wait=provider.queue_wait
+        )
+    breaker = Breakers(provider.breaker)
+    limits = config.limits
+    budget = Budget(limits.retry_budget)
+    retries = limits.retries if provider.retries is None else provider.retries
+    retried = Retried(opener, retries=retries, budget=budget, max_wait=limits.max_retry_after)
+    guarded, fanned = Guarded(retried, breaker), Guarded(Fanned(retried), breaker)
+    return Room(provider, adapter, client, guarded, fanned, breaker, budget, limited)
+
+
+class _Clients:
+    """One client, and so one pool of connections, for all providers that are reached in the same way."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], Client] = {}
+
+    def fitting(self, provider: Provider) -> Client:
+        way = (provider.verify_tls, provider.ca_file, provider.proxy)
+        if way not in self._made:
+            self._made[way] = Client(ssl=_tls(provider), proxy=provider.proxy)
+        return self._made[way]
+
+
+def _tls(provider: Provider) -> ssl.SSLContext | None:
+    """None: the platform's own trust, loaded when a first https address is asked."""
+    if provider.verify_tls and not provider.ca_file:
+        return None
+    context = ssl.create_default_context(cafile=provider.ca_file or None)
+    if not provider.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

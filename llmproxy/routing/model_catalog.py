@@ -1,0 +1,129 @@
+"""What the providers offer: their models lists, fetched in the background and never in a request's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llmproxy.config import Provider
+from llmproxy.core.adapter import Adapter, KnowsModels, ListsModels, Model
+from llmproxy.core.errors import UpstreamError
+from llmproxy.observe.log import log
+from llmproxy.observe.periodic import failed
+from llmproxy.upstream.http import Client
+
+_EVERY = 600.0  # seconds
+_SOON = 15.0  # after a failure
+_LIMIT = 32 * 1024 * 1024
+_PAGES = 50
+
+
+@dataclass(slots=True)
+class Source:
+    """One provider, as far as its models are concerned."""
+
+    provider: Provider
+    adapter: Adapter
+    client: Client
+    listed: Sequence[Model] = ()
+    error: str | None = None
+    asked: bool = False  # whether its list has been asked for at least once
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether it may serve models that we do not know of."""
+        return isinstance(self.adapter, ListsModels) and (not self.asked or self.error is not None)
+
+
+@dataclass(slots=True)
+class Offers:
+    """Who serves which model, as of the last refresh. Configured and well-known models are always among them."""
+
+    sources: Sequence[Source]
+    first: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def models(self, provider: str | None = None) -> list[tuple[str, Model]]:
+        """(provider, model), in the config's order, each once."""
+        return [
+            (one.provider.name, model)
+            for one in self.sources
+            if provider in (None, one.provider.name)
+            for model in _all(one)
+        ]
+
+    def serves(self, model: str) -> list[str]:
+        """The names of the providers that offer a model of this name.
+
+        If none does and just one provider's list is not to be had, it is that one: it will know.
+        """
+        found = [one.provider.name for one in self.sources if any(model == offered.id for offered in _all(one))]
+        unknown = [one.provider.name for one in self.sources if one.unlisted]
+        return found or (unknown if len(unknown) == 1 else [])
+
+    async def keep_fresh(self) -> None:
+        """Runs until cancelled: asks every provider for its list, now and then, and who failed sooner."""
+        await asyncio.gather(*(self._keep_fresh(source) for source in self.sources))
+
+    async def _keep_fresh(self, source: Source) -> None:
+        while True:
+            try:
+                await self._refresh(source)
+            except Exception as error:  # noqa: BLE001  # an adapter's mistake about one list must not end all lists
+                failed("model_lists", error)
+                source.error, source.asked = "The list could not be read.", True
+            if all(one.asked for one in self.sources):
+                self.first.set()
+            await asyncio.sleep(_SOON if source.error else _EVERY)
+
+    async def _refresh(self, source: Source) -> None:
+        if not source.provider.list_models or not isinstance(source.adapter, ListsModels):
+            source.asked = True
+            return
+        try:
+            source.listed, source.error = await fetch(source), None
+        except UpstreamError as error:
+            if source.error is None:  # said once, not every time
+                log.warning(
+                    "models_unavailable",
+                    provider=source.provider.name,
+                    status=error.status,
+                    code=error.code,
+                    message=error.message,
+                )
+            source.error = error.message
+        source.asked = True
+
+
+async def fetch(source: Source) -> list[Model]:
+    """All pages of a provider's list. Raises UpstreamError."""
+    adapter = source.adapter
+    assert isinstance(adapter, ListsModels)
+    found: list[Model] = []
+    page: str | None = None
+    for _ in range(_PAGES):
+        asking = adapter.models_request(page)
+        try:
+            async with (
+                asyncio.timeout(15),
+                source.client.send(asking, connect=source.provider.timeouts.connect) as incoming,
+            ):
+                body = await incoming.read(_LIMIT)
+                if incoming.status != 200:
+                    raise source.adapter.error(incoming.status, incoming.headers, body)
+        except TimeoutError as error:
+            raise UpstreamError("The provider did not list its models in time.", code="upstream_timeout") from error
+        models, page = adapter.models(body)
+        found.extend(models)
+        if page is None:
+            break
+    return found
+
+
+def _all(source: Source) -> list[Model]:
+    known: Mapping[str, Model] = (
+        {one.id: one for one in source.adapter.known_models} if isinstance(source.adapter, KnowsModels) else {}
+    )
+    configured = {name: known.get(name, Model(name, owned_by=source.provider.name)) for name in source.provider.models}
+    listed = {one.id: one for one in source.listed}
+    return list({**known, **configured, **listed}.values())

@@ -1,0 +1,147 @@
+"""What a question looks like from outside, and which conditions of a rule that meets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from llmproxy.config import When
+from llmproxy.core.chat import Chat, Json
+
+# As much of a long text as is looked at: what is asked stands at its beginning or at its end.
+_EDGE = 2_000
+
+_PARTS = {
+    "image_url": "images",
+    "input_image": "images",
+    "input_audio": "audio",
+    "file": "files",
+    "input_file": "files",
+}
+
+_CODE = re.compile(
+    r"```"
+    r"|^[ \t]*(?:def|class|func|fn|impl|struct|interface|enum|public|private|static|async def) \w"
+    r"|^[ \t]*(?:import|from|using|package|require|use) [\w.\"'{*]+(?: import|;|$)"
+    r"|^[ \t]*#include\b|^#!/"
+    r"|\bfunction\b ?\w*\(|=> ?\{|\bconsole\.log\(|\bSELECT\b.{1,200}\bFROM\b"
+    r"|[;{}]$\n.*[;{}]$|^Traceback \(most recent call last\)",
+    re.MULTILINE,
+)
+
+
+class Question:
+    """What rules ask about one chat, each worked out once and only if asked for."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._body = chat.body
+
+    @cached_property
+    def text(self) -> str:
+        """The last thing the user said, its middle left out if it is long."""
+        text = self._last_said()
+        return text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+
+    def _last_said(self) -> str:
+        for message in reversed(_messages(self._chat)):
+            if message.get("role") == "user":
+                return "\n".join(_texts(message.get("content")))
+        return "\n".join(_texts(self._body.get("prompt") or self._body.get("input")))
+
+    @cached_property
+    def chars(self) -> int:
+        """Characters of text in the whole conversation."""
+        said = sum(len(text) for message in _messages(self._chat) for text in _texts(message.get("content")))
+        return said + sum(map(len, _texts(self._body.get("prompt") or self._body.get("input"))))
+
+    @cached_property
+    def attached(self) -> frozenset[str]:
+        """Which of images, audio and files are anywhere in the conversation."""
+        parts = (part for message in _messages(self._chat) for part in _parts(message.get("content")))
+        return frozenset(_PARTS[kind] for part in parts if isinstance(kind := part.get("type"), str) and kind in _PARTS)
+
+    @cached_property
+    def code(self) -> bool:
+        return _CODE.search(self.text) is not None
+
+    @property
+    def tools(self) -> bool:
+        return bool(self._body.get("tools") or self._body.get("functions"))
+
+    @property
+    def json(self) -> bool:
+        wanted = self._body.get("response_format")
+        return isinstance(wanted, dict) and wanted.get("type") not in (None, "text")
+
+    @property
+    def reasoning(self) -> bool:
+        return self._body.get("reasoning_effort") not in (None, "none") or bool(self._body.get("reasoning"))
+
+
+_ASKED: dict[str, Callable[[Question], bool]] = {
+    "images": lambda question: "images" in question.attached,
+    "audio": lambda question: "audio" in question.attached,
+    "files": lambda question: "files" in question.attached,
+    "tools": lambda question: question.tools,
+    "json": lambda question: question.json,
+    "reasoning": lambda question: question.reasoning,
+    "code": lambda question: question.code,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A `When` made ready: words compiled, and only those conditions kept that were given."""
+
+    flags: tuple[tuple[Callable[[Question], bool], bool], ...]
+    least: int | None
+    most: int | None
+    words: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, when: When) -> Condition:
+        given = {field.name: getattr(when, field.name) for field in fields(When) if field.name in _ASKED}
+        flags = tuple((_ASKED[name], wanted) for name, wanted in given.items() if wanted is not None)
+        return cls(flags, when.min_chars, when.max_chars, _any_word(when.keywords))
+
+    def holds(self, question: Question) -> bool:
+        """The cheap ones are asked first."""
+        if any(asked(question) != wanted for asked, wanted in self.flags):
+            return False
+        if self.least is not None and question.chars < self.least:
+            return False
+        if self.most is not None and question.chars > self.most:
+            return False
+        return self.words is None or self.words.search(question.text) is not None
+
+
+def _any_word(keywords: tuple[str, ...]) -> re.Pattern[str] | None:
+    if not keywords:
+        return None
+    # Not \b: "c++" and ".net" are words too. Spaces within a phrase match any white space.
+    words = (r"\s+".join(map(re.escape, keyword.split())) for keyword in keywords)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
+
+
+def _messages(chat: Chat) -> list[Json]:
+    messages = chat.body.get("messages")
+    return [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
+
+
+def _parts(content: object) -> Iterator[Json]:
+    if isinstance(content, list):
+        yield from (part for part in content if isinstance(part, dict))
+
+
+def _texts(content: object) -> Iterator[str]:
+    """The texts of a string, a list of strings, or a list of parts."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
+            text = part.get("text") if isinstance(part, dict) else part
+            if isinstance(text, str):
+                yield text

@@ -1,0 +1,60 @@
+"""What the handlers share, each under its typed key of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from llmproxy.config import Config, Key
+from llmproxy.core.chat import Trace
+from llmproxy.observe.request_log import Observer
+from llmproxy.requests.registry import Inflight
+from llmproxy.routing.gateway import Gateway
+
+if TYPE_CHECKING:
+    from llmproxy.store import Store
+
+    from .middleware.auth_throttle import Guesses
+    from .middleware.peers import Peers
+    from .process.load_monitor import Pressure
+
+
+@dataclass(slots=True)
+class Current:
+    """The gateway of now: a new config replaces it, whole."""
+
+    gateway: Gateway
+    ready: bool = True  # false while draining
+
+    @property
+    def config(self) -> Config:
+        return self.gateway.config
+
+
+CURRENT = web.AppKey("current", Current)
+INFLIGHT = web.AppKey("inflight", Inflight)
+OBSERVER = web.AppKey("observer", Observer)
+STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
+
+GUESSES: web.AppKey[Guesses] = web.AppKey("guesses")
+PRESSURE: web.AppKey[Pressure] = web.AppKey("pressure")
+PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
+
+CALLER = web.RequestKey("caller", Key)
+REQUEST_ID = web.RequestKey("request_id", str)
+TRACE = web.RequestKey("trace", Trace)
+
+ANYBODY = Key(name="", secret="", admin=True)  # the caller where no keys are configured
+
+
+def caller(request: web.Request) -> Key:
+    """Whose key the request came with."""
+    return request[CALLER]
+
+
+def owner(request: web.Request) -> str:
+    """To whom a request and a thread belong."""
+    return caller(request).name

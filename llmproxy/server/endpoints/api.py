@@ -1,0 +1,85 @@
+"""What the page asks beside chatting: what there is, and how it is doing."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+from aiohttp import web
+
+from llmproxy import __version__
+from llmproxy.core import adapter_registry
+from llmproxy.core.adapter import InProcess
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
+from llmproxy.routing.gateway import Room
+
+from ..context import CURRENT, STORE
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/api/info", info), web.get("/api/metrics/performance", performance)]
+
+
+async def info(request: web.Request) -> web.Response:
+    """What the page must know before it can ask anything. Names only: no address, no key."""
+    current = request.app[CURRENT]
+    config = current.config
+    known = [_provider(name, room) for name, room in current.gateway.rooms.items()]
+    missing = [
+        _missing(name)
+        for name in adapter_registry.names()
+        if name not in {room.provider.adapter for room in current.gateway.rooms.values()}
+    ]
+    return _json(
+        {
+            "version": __version__,
+            "providers": [*known, *(one for one in missing if one)],
+            "modes": [
+                {"name": mode.name, "model": mode.model or config.default_model} for mode in config.modes.values()
+            ],
+            "default_model": config.default_model or None,
+            "needs_key": bool(config.server.keys),
+            "data_dir": config.storage.dir if config.storage.enabled else None,
+        }
+    )
+
+
+def _provider(name: str, room: Room) -> Json:
+    hint = None if room.breaker.state == "closed" else "It failed repeatedly just now and is left alone for a moment."
+    if not hint and (models := room.breaker.left_alone):
+        hint = f"Failed repeatedly just now and left alone for a moment: {', '.join(models[:5])}."
+    return {
+        "name": name,
+        "adapter": room.provider.adapter,
+        "ready": room.breaker.state != "open",
+        "demo": isinstance(room.adapter, InProcess),
+        "hint": hint,
+    }
+
+
+def _missing(adapter: str) -> Json | None:
+    """A provider that is only waiting for a key."""
+    environment = adapter_registry.load(adapter).environment
+    if not (environment.needs_key and environment.keys and environment.base_url):
+        return None
+    hint = f"Set {environment.keys[0]} and start the gateway again."
+    return {"name": adapter, "adapter": adapter, "ready": False, "demo": False, "hint": hint}
+
+
+async def performance(request: web.Request) -> web.Response:
+    """Percentiles and sums of the last hour, day or week, from the ledger."""
+    from llmproxy.store.performance import WINDOWS
+    from llmproxy.store.performance import performance as computed
+
+    wanted = request.query.get("window", "hour")
+    window = next((one for one in WINDOWS if one == wanted), None)
+    if window is None:
+        raise BadRequest("`window` must be hour, day or week.", param="window", code="invalid_value")
+    store = request.app[STORE]()
+    store.ledger.flush()
+    return _json(await store.read(computed, window, time.time()))
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

@@ -1,0 +1,96 @@
+"""The totals as Prometheus reads them; its library is only loaded when somebody scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from llmproxy.core.chat import Json
+from llmproxy.observe.periodic import failures
+from llmproxy.resilience.choices import summed
+
+from ..context import CURRENT, INFLIGHT, OBSERVER, PEERS, PRESSURE
+from ..middleware.peers import TOKEN, others
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+_LABELS = ("provider", "model", "outcome")
+_TOTALS = {
+    "requests": "Requests that ended.",
+    "retries": "Further tries of providers.",
+    "tokens_in": "Prompt tokens, as the providers count.",
+    "tokens_out": "Completion tokens, counted or estimated.",
+    "seconds": "Time from a request's arrival to its end.",
+    "first_frame_seconds": "Time from a request's arrival to the first real frame.",
+}
+_GAUGES = {
+    "open": "Workers whose breaker for this provider is open.",
+    "queued": "Requests waiting for their turn with this provider.",
+}
+_WORKERS = {
+    "loop_lag_seconds": "By how much the event loop was late at worst, within the last minute.",
+    "memory_bytes": "Resident memory.",
+}
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/metrics", metrics)]
+
+
+async def metrics(request: web.Request) -> web.Response:
+    from prometheus_client import CONTENT_TYPE_LATEST
+    from prometheus_client.exposition import generate_latest
+
+    totals = _own(request.app)
+    for other in await others(request):
+        totals = summed(totals, other)
+    if TOKEN in request.headers:
+        return web.Response(body=orjson.dumps(totals), content_type="application/json")
+    body = generate_latest(_Collector(totals))
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _own(app: web.Application) -> Json:
+    """This process's numbers, in a form that can be added up over processes."""
+    rooms = app[CURRENT].gateway.rooms
+    peers = app[PEERS]
+    worker = str(peers.number if peers is not None else 0)
+    return {
+        "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].totals.items()},
+        "in_flight": len(app[INFLIGHT]),
+        "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
+        "queued": {name: room.limited.queued for name, room in rooms.items() if room.limited is not None},
+        "job_failures": dict(failures),
+        "loop_lag_seconds": {worker: app[PRESSURE].lag},
+        "memory_bytes": {worker: app[PRESSURE].memory},
+    }
+
+
+class _Collector:
+    def __init__(self, told: Json) -> None:
+        self._told = told
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        for name, text in _TOTALS.items():
+            family = CounterMetricFamily(f"llmproxy_{name}", text, labels=_LABELS)
+            for labels, totals in self._told["totals"].items():
+                family.add_metric(labels.split("\n"), totals[name])
+            yield family
+        broken = CounterMetricFamily("llmproxy_job_failures", "Failed runs of periodic jobs.", labels=("job",))
+        for job, count in self._told["job_failures"].items():
+            broken.add_metric((job,), count)
+        yield broken
+        yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
+        for label, gauges in (("provider", _GAUGES), ("worker", _WORKERS)):
+            for name, text in gauges.items():
+                gauge = GaugeMetricFamily(f"llmproxy_{name}", text, labels=(label,))
+                for labelled, value in self._told[name].items():
+                    gauge.add_metric((labelled,), value)
+                yield gauge

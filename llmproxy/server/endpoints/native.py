@@ -1,0 +1,62 @@
+"""The native stream's endpoints: ask, stop, resume."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from llmproxy.conversations import thread_answer
+from llmproxy.conversations.native_answer import Unkept
+from llmproxy.conversations.stored_replay import recalled
+from llmproxy.core.errors import BadRequest
+from llmproxy.dialects.native.request import chat_body, questions
+from llmproxy.requests.replay_buffer import Gone
+from llmproxy.store import threads
+
+from ..context import CURRENT, INFLIGHT, STORE, caller, owner
+from ..streaming.native_task import THREAD, answer, checked_chat, read_body, stop
+from ..streaming.on_disconnect import leaving
+from ..streaming.replay import follow, position, replay
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.post("/chat/stream", chat_stream),
+        web.post("/chat/cancel", chat_cancel),
+        web.get("/v1/requests/{id}/stream", resume),
+    ]
+
+
+async def chat_stream(request: web.Request) -> web.StreamResponse:
+    given = await read_body(request)
+    if given.get("thread_id") is not None:
+        return await thread_answer.ask(request, str(given["thread_id"]), given)
+    current, key = request.app[CURRENT], caller(request)
+    policy = leaving(request)
+    chat = checked_chat(request, chat_body(given, questions(given), current.config))
+    gateway = current.gateway
+    route = gateway.route(chat, key)
+    return await answer(request, chat, Unkept(chat), lambda chat: gateway.open(chat, route), policy)
+
+
+async def chat_cancel(request: web.Request) -> web.Response:
+    id = (await read_body(request)).get("request_id")
+    if not isinstance(id, str):
+        raise BadRequest("request_id is missing.", param="request_id")
+    return await stop(request, id)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Continues a request's events: from memory, or those of a thread's answer from the database.
+
+    Somebody else's is not found either: the answer is the same.
+    """
+    id, whose, after = request.match_info["id"], owner(request), position(request)
+    running = request.app[INFLIGHT].get(id, whose)
+    thread_id = running.note.get(THREAD) if running is not None else None
+    if thread_id is not None:
+        await request.app[STORE]().read(threads.present, whose, thread_id)
+    if running is not None and running.tape is not None:
+        return await follow(request, running, after)
+    if running is not None and thread_id is None:
+        raise Gone(None)
+    return await replay(request, id, await recalled(request, id, after), after)

@@ -1,0 +1,163 @@
+"""OpenAI's endpoints: chat completions, completions, embeddings, models."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import orjson
+from aiohttp import web
+
+from llmproxy.config import Key
+from llmproxy.core.adapter import Model
+from llmproxy.core.chat import Face, Json, Trace
+from llmproxy.core.errors import BadRequest, ModelNotFound
+from llmproxy.dialects.chat_completions.request import parse_chat
+from llmproxy.routing.gateway import Gateway
+from llmproxy.routing.router import permits
+
+from ..context import CURRENT, REQUEST_ID, TRACE, caller
+from ..middleware.body import read_json
+from ..streaming.request_task import ask
+
+_FIRST = 2.0  # seconds
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.post("/v1/chat/completions", chat_completions),
+        web.post("/v1/completions", completions),
+        web.post("/v1/embeddings", embeddings),
+        web.get("/v1/models", models),
+        web.get("/v1/models/{id:.+}", model),
+    ]
+
+
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, "chat")
+
+
+async def completions(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, "completions")
+
+
+async def embeddings(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, "embeddings")
+
+
+async def _answer(request: web.Request, face: Face) -> web.StreamResponse:
+    current = request.app[CURRENT]
+    config = current.config
+    raw = await read_json(request, config.server)
+    trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()))
+    trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
+    chat = parse_chat(raw, face, trace, default_model=config.default_model)
+    route = current.gateway.route(chat, caller(request))
+    return await ask(request, chat, current.gateway, route)
+
+
+def seconds(request: web.Request, limit: float) -> float:
+    """How long the request may take: the client may ask for less than the operator allows, by X-LLMProxy-Timeout."""
+    wanted = request.headers.get("X-LLMProxy-Timeout")
+    if wanted is None:
+        return limit
+    try:
+        asked = float(wanted)
+    except ValueError:
+        asked = 0.0
+    if not 0 < asked < float("inf"):
+        raise BadRequest(
+            "X-LLMProxy-Timeout must be a number of seconds.", param="X-LLMProxy-Timeout", code="invalid_header"
+        )
+    return min(asked, limit)
+
+
+async def models(request: web.Request) -> web.Response:
+    gateway = request.app[CURRENT].gateway
+    await _first_lists(gateway)
+    return _json({"object": "list", "data": list(_entries(gateway, caller(request)))})
+
+
+async def model(request: web.Request) -> web.Response:
+    gateway = request.app[CURRENT].gateway
+    await _first_lists(gateway)
+    wanted = request.match_info["id"]
+    named = {entry["id"]: entry for entry in _entries(gateway, caller(request))}
+    bare = (entry for id, entry in named.items() if id.partition("/")[2] == wanted)
+    found = named.get(wanted) or next(bare, None)
+    if found is None:
+        raise ModelNotFound(f"There is no model {wanted!r}. GET /v1/models lists what there is.", param="model")
+    return _json(found)
+
+
+async def _first_lists(gateway: Gateway) -> None:
+    """Right after the start the lists are on their way: worth a moment, once. Later ones never keep anybody waiting."""
+    try:
+        async with asyncio.timeout(_FIRST):
+            await gateway.offers.first.wait()
+    except TimeoutError:
+        return
+
+
+def _entries(gateway: Gateway, key: Key) -> Iterator[Json]:
+    for alias in gateway.config.aliases:
+        if permits(key, alias):
+            yield {
+                "id": alias,
+                "object": "model",
+                "created": 0,
+                "owned_by": "llmproxy",
+                "llmproxy": _of_alias(gateway, alias),
+            }
+    for provider, offered in gateway.offers.models():
+        name = f"{provider}/{offered.id}"
+        if permits(key, name):
+            yield _entry(name, provider, offered)
+
+
+def _entry(name: str, provider: str, offered: Model) -> Json:
+    extra = {k: v for k, v in offered.extra.items() if k != "llmproxy"}
+    owner = offered.owned_by or provider
+    return {
+        **extra,
+        "id": name,
+        "object": "model",
+        "created": offered.created,
+        "owned_by": owner,
+        "llmproxy": _known(provider, offered),
+    }
+
+
+def _known(provider: str, offered: Model) -> Json:
+    extra = offered.extra
+    pricing = extra.get("pricing")
+    prices = {key: _price(pricing.get(key)) for key in ("prompt", "completion")} if isinstance(pricing, dict) else None
+    shared = {key: extra.get(key) for key in ("context_length", "max_output", "input", "tools", "reasoning")}
+    return {"kind": "model", "provider": provider, "targets": [f"{provider}/{offered.id}"], **shared, "pricing": prices}
+
+
+def _of_alias(gateway: Gateway, alias: str) -> Json:
+    """An alias can do what the first model behind it can."""
+    targets = [str(target) for target in gateway.router.reach(alias)]
+    known = {f"{provider}/{offered.id}": _known(provider, offered) for provider, offered in gateway.offers.models()}
+    first = known.get(targets[0], {}) if targets else {}
+    blank = dict.fromkeys(("context_length", "max_output", "input", "tools", "reasoning", "pricing"))
+    return {
+        **blank,
+        **first,
+        "kind": "alias",
+        "provider": targets[0].partition("/")[0] if targets else None,
+        "targets": targets,
+    }
+
+
+def _price(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type]  # OpenRouter writes decimals as strings
+    except (TypeError, ValueError):
+        return None
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

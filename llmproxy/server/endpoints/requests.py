@@ -1,0 +1,137 @@
+"""The requests running now and the last ones: to look at, and to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import islice
+
+import orjson
+from aiohttp import web
+
+from llmproxy.config import Key
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.dialects.chat_completions.request import parse_body
+from llmproxy.requests.registry import Running
+
+from ..context import CURRENT, INFLIGHT, caller
+from ..middleware.body import read_json
+from ..middleware.peers import others
+
+_RECENT = 100
+_CHOOSES = ("model", "provider", "owner")
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/v1/requests", listed),
+        web.get("/v1/requests/{id}", one),
+        web.post("/v1/requests/{id}/cancel", cancel),
+        web.post("/v1/requests/cancel", cancel_many),
+    ]
+
+
+async def listed(request: web.Request) -> web.Response:
+    """What runs, of the caller's own; of everybody's for an admin. `recent` are the last that ended."""
+    inflight, key = request.app[INFLIGHT], caller(request)
+    running = [shown(one) for one in inflight if sees(key, one)]
+    recent = [shown(one) for one in islice((one for one in inflight.recent() if sees(key, one)), _RECENT)]
+    for other in await others(request):
+        running.extend(other["data"])
+        recent.extend(other["recent"])
+    return _json({"object": "list", "data": running, "recent": recent})
+
+
+async def one(request: web.Request) -> web.Response:
+    return _json(shown(_found(request)))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Stops it, and answers when its provider's connection is closed. Asking again gives the same."""
+    running = _found(request)
+    if running.cancel("api" if running.owner == caller(request).name else "admin"):
+        await asyncio.wait({running.task})
+    return _json(shown(running))
+
+
+async def cancel_many(request: web.Request) -> web.Response:
+    """An administrator's stop: `{"model"?, "provider"?, "owner"?}`, all that fit; without a body everything."""
+    if not caller(request).admin:
+        raise GatewayError("Only an admin key may stop other people's requests.", status=403, code="forbidden")
+    raw = await read_json(request, request.app[CURRENT].config.server)
+    wanted = parse_body(raw) if raw else {}
+    if unknown := wanted.keys() - _CHOOSES:  # a slip of the pen must not stop everybody
+        raise BadRequest(f"Requests are chosen by {', '.join(_CHOOSES)}.", param=min(unknown), code="unknown_parameter")
+    stopped = [one for one in request.app[INFLIGHT] if _fits(one, wanted) and one.cancel("admin")]
+    if stopped:
+        await asyncio.wait({one.task for one in stopped})
+    data = [shown(one) for one in stopped]
+    for other in await others(request):
+        data.extend(other["data"])
+    return _json({"object": "list", "data": data})
+
+
+def _fits(running: Running, wanted: Json) -> bool:
+    facts = {
+        "model": (running.model, running.trace.model),
+        "provider": (running.trace.provider,),
+        "owner": (running.owner,),
+    }
+    return all(wanted.get(key) is None or wanted[key] in values for key, values in facts.items())
+
+
+def sees(key: Key, running: Running) -> bool:
+    return key.admin or key.name == running.owner
+
+
+def _found(request: web.Request) -> Running:
+    running = request.app[INFLIGHT].get(request.match_info["id"])
+    if running is None or not sees(caller(request), running):  # somebody else's is as unknown as none
+        raise not_found(request.match_info["id"])
+    return running
+
+
+def not_found(id: str) -> GatewayError:
+    return GatewayError(f"There is no request {id!r}.", status=404, code="request_not_found", param="id")
+
+
+def shown(running: Running) -> Json:
+    """A request as the API shows it; ages and times in seconds or milliseconds as their names say."""
+    now = running.ended or time.monotonic()
+    tokens, estimated = running.tokens
+    usage = running.usage
+    trace = running.trace
+    return {
+        "id": running.id,
+        "object": "request",
+        "state": running.state,
+        "phase": trace.phase if running.state == "running" else None,
+        "by": running.by,
+        "model": running.model,
+        "provider": trace.provider,
+        "provider_model": trace.model,
+        "attempts": trace.attempts,
+        "owner": running.owner or None,
+        "age_s": round(now - running.started, 3),
+        "tokens": tokens,
+        "tokens_estimated": estimated,
+        "stream": running.stream,
+        "ttft_ms": _ms(running.first_frame, running.started),
+        "duration_ms": _ms(running.ended, running.started),
+        "closed_ms": running.closed_ms,
+        "status": running.status if running.state != "running" else None,
+        "code": running.error.code if running.error else None,
+        "usage": usage.raw if usage else None,
+        "cost": usage.cost if usage else None,
+        "queue_position": trace.position,
+        "started_at": running.started_at,
+    }
+
+
+def _ms(until: float | None, since: float) -> float | None:
+    return round((until - since) * 1000, 1) if until is not None else None
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

@@ -1,0 +1,1 @@
+"""The process: listener, workers, reload, shutdown."""

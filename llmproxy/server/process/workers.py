@@ -1,0 +1,145 @@
+"""Several processes behind one port: started, watched, replaced when they crash, and stopped together.
+
+Each is a complete gateway with its own listening socket (SO_REUSEPORT: the kernel shares out the connections); what one of
+them is asked about another's request it passes on (see peers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from llmproxy.observe.log import log
+
+_CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart does not mend
+_WINDOW = 10.0
+_STOP = frozenset((signal.SIGTERM, signal.SIGINT))
+_PASSED_ON = (*_STOP, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One worker's place among its peers. `lifeline` reads as closed once the supervisor is gone."""
+
+    number: int
+    count: int
+    folder: Path
+    token: str
+    lifeline: int
+
+    @property
+    def address(self) -> Path:
+        return self.folder / f"{self.number}.sock"
+
+    def others(self) -> list[Path]:
+        return [self.folder / f"{number}.sock" for number in range(self.count) if number != self.number]
+
+
+class Supervisor:
+    """Owns the workers. It serves nothing itself, so there is little in it that could fail."""
+
+    def __init__(self, count: int, work: Callable[[Place], int]) -> None:
+        self._count = count
+        self._work = work
+        self._workers: dict[int, int] = {}  # pid -> number
+        self._crashes: list[float] = []
+        self._stopping = False
+        self._worst = 0
+
+    def run(self) -> int:
+        """Returns when all have ended: the worst of their exit codes."""
+        folder = Path(tempfile.mkdtemp(prefix="llmproxy-"))  # only for this user: 0700
+        reading, self._writing = os.pipe()
+        token = secrets.token_urlsafe(32)
+        self._places = [Place(number, self._count, folder, token, reading) for number in range(self._count)]
+        for number in _PASSED_ON:
+            signal.signal(number, self._pass_on)
+        try:
+            for place in self._places:
+                self._start(place)
+            while self._workers:
+                self._reap()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return self._worst
+
+    def _start(self, place: Place) -> None:
+        """Signals wait meanwhile: none may miss a worker that is not known yet, or find our handlers in it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+        try:
+            if self._stopping:
+                return
+            pid = os.fork()
+            if pid == 0:
+                self._become(place, before)
+            self._workers[pid] = place.number
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _become(self, place: Place, unblocked: Iterable[int]) -> NoReturn:
+        """A worker's whole life."""
+        code = 1
+        try:
+            os.close(self._writing)
+            for number in _STOP:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens to it: it reads the config just now
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+            code = self._work(place)
+        finally:
+            os._exit(code)  # nothing of the supervisor's may run twice
+
+    def _pass_on(self, number: int, _: FrameType | None) -> None:
+        if number != signal.SIGHUP:
+            self._stopping = True
+        for pid in self._workers:
+            os.kill(pid, number)
+
+    def _reap(self) -> None:
+        pid, status = os.wait()
+        number = self._workers.pop(pid, None)
+        if number is None:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        if self._stopping:
+            before_it_served = -code in _STOP
+            self._worst = max(self._worst, 0 if before_it_served else abs(code))
+            return
+        log.error("worker_ended", worker=number, code=code)
+        now = time.monotonic()
+        self._crashes = [*(at for at in self._crashes if now - at < _WINDOW), now]
+        if len(self._crashes) > _CRASHES:
+            self._worst = 1
+            self._pass_on(signal.SIGTERM, None)
+            return
+        self._start(self._places[number])
+
+
+def reserve(host: str, port: int) -> tuple[socket.socket, int]:
+    """The port, held for the workers without listening on it; a port of 0 becomes a real one."""
+    from .process import bound
+
+    held = bound(host, port, share=True)
+    return held, int(held.getsockname()[1])
+
+
+def ends_with(place: Place, stop: Callable[[], None]) -> None:
+    """Calls `stop` in this loop when the supervisor is gone, however it went."""
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(place.lifeline)
+        stop()
+
+    loop.add_reader(place.lifeline, gone)

@@ -1,0 +1,1 @@
+"""How an answer goes to its client."""

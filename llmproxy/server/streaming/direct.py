@@ -1,0 +1,127 @@
+"""An answer on its way to the client who asked: the request's one task writes every frame as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+
+from aiohttp import web
+
+from llmproxy.config import Limits
+from llmproxy.core.errors import GatewayError
+from llmproxy.core.opener import Reply
+from llmproxy.requests.registry import Running
+from llmproxy.wire.sse import PING
+
+from ..middleware import errors
+from ..process.disconnect_watchdog import unsent
+from .keepalive import Beat
+
+_STREAM = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+_JSON = {"Content-Type": "application/json"}
+
+
+class Answer:
+    """One HTTP answer in the making. `begun` once its status has gone out."""
+
+    _running: Running
+
+    def __init__(self, request: web.Request, limits: Limits, *, drains: bool = False) -> None:
+        """`drains`: the provider's answer is taken to its end even if the client leaves."""
+        self._request = request
+        self._limits = limits
+        self._drains = drains
+        self._response: web.StreamResponse | None = None
+
+    async def give(self, running: Running, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
+        """The work of the request's task. Raises GatewayError before anything was sent; afterwards it is told in the stream."""
+        self._running = running
+        try:
+            return await self._give(opening)
+        except ConnectionError as error:  # the client left while we were writing; the same end as if we had been told
+            self._running.left()
+            raise asyncio.CancelledError from error
+
+    async def _give(self, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
+        early = self._limits.early_ping if self._running.stream else self._limits.json_whitespace
+        if early > 0:
+            with self._beat(early) as beat:
+                return await self._pump(opening, beat)
+        return await self._pump(opening, None)
+
+    async def _pump(self, opening: AbstractAsyncContextManager[Reply], waiting: Beat | None) -> web.StreamResponse:
+        try:
+            async with opening as reply:
+                self._running.began(reply)
+                try:
+                    return await self._hand_on(reply, waiting)
+                except ConnectionError:
+                    if not self._drains:
+                        self._running.left()
+                        raise
+                    async for _ in reply.frames:
+                        pass  # what the provider counts comes last
+                    return web.Response()  # to nobody
+        except GatewayError as error:
+            return await self.fail(error)
+
+    async def _hand_on(self, reply: Reply, waiting: Beat | None) -> web.StreamResponse:
+        if not self._running.stream:
+            return await self._whole(reply)
+        response = await self._begin(reply.headers)
+        with self._beat(self._limits.ping) if waiting is None else waiting as beat:
+            async for block in reply.frames:
+                await beat.write(response.write(block))
+        return response
+
+    async def _whole(self, reply: Reply) -> web.StreamResponse:
+        body = b"".join([block async for block in reply.frames])
+        if self._response is not None:  # whitespace has gone out in front of it
+            await self._response.write(body)
+            return self._response
+        return web.Response(body=body, headers={**_JSON, **self._told(), **reply.headers})
+
+    async def fail(self, error: GatewayError) -> web.StreamResponse:
+        """Tells the client of a failure, in the one way that is left."""
+        if self._response is None:
+            raise error
+        self._running.error = error
+        line = errors.event(error) if self._running.stream else error.as_bytes()
+        try:
+            async with asyncio.timeout(self._limits.slow_reader or None):
+                await self._response.write(line)
+        except TimeoutError:  # it takes nothing: not even this
+            if self._request.transport is not None:
+                self._request.transport.abort()
+        except ConnectionError:
+            if not self._drains:
+                raise
+        return self._response
+
+    def _beat(self, silent: float) -> Beat:
+        return Beat(
+            silent=silent,
+            ping=self._ping,
+            stuck=self._limits.slow_reader,
+            hang_up=lambda: self._running.cancel("slow_reader"),
+            unsent=lambda: unsent(self._request.transport),
+        )
+
+    async def _ping(self) -> None:
+        response = await self._begin({})
+        await response.write(PING if self._running.stream else b" ")
+
+    async def _begin(self, headers: Mapping[str, str]) -> web.StreamResponse:
+        if self._response is None:
+            kind = _STREAM if self._running.stream else _JSON
+            self._response = web.StreamResponse(headers={**kind, **self._told(), **headers})
+            await self._response.prepare(self._request)
+        return self._response
+
+    def _told(self) -> dict[str, str]:
+        return {"X-Request-ID": self._running.id, **errors.told(self._running.trace)}

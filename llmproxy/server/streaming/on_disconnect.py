@@ -1,0 +1,35 @@
+"""What becomes of a request whose client leaves: what the client may wish for, and how many may go on without theirs."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from aiohttp import web
+
+from llmproxy.config import OnDisconnect
+from llmproxy.core.errors import BadRequest, GatewayError
+
+from ..context import CURRENT, INFLIGHT, caller
+from .replay import LEAVING
+
+HEADER = "X-LLMProxy-On-Disconnect"
+_WISHES = get_args(OnDisconnect)
+
+
+def leaving(request: web.Request) -> OnDisconnect:
+    """The client's wish, else the config's. Raises GatewayError if it may not be granted: 403, or 429 if too many go on."""
+    limits = request.app[CURRENT].config.limits
+    wanted = request.headers.get(HEADER, limits.on_disconnect)
+    if wanted not in _WISHES:
+        raise BadRequest(f"{HEADER} is cancel, drain or detach.", param=HEADER, code="invalid_header")
+    if wanted == "cancel":
+        return "cancel"
+    if not caller(request).detach:
+        if HEADER not in request.headers:  # only the config's wish: this key's requests end with their clients
+            return "cancel"
+        raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden")
+    going_on = sum(running.note.get(LEAVING, "cancel") != "cancel" for running in request.app[INFLIGHT])
+    if going_on >= limits.max_detached:
+        text = "Too many detached requests are running."
+        raise GatewayError(text, status=429, code="too_many_detached", headers={"Retry-After": "5"})
+    return cast("OnDisconnect", wanted)

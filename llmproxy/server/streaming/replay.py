@@ -1,0 +1,106 @@
+"""A reader of a tape: an HTTP response that continues a stream from anywhere, at its own pace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from llmproxy.conversations.native_answer import REFUSED
+from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.requests.registry import Running
+from llmproxy.requests.replay_buffer import Gone, Tape
+from llmproxy.wire.sse import PING
+
+from ..context import CURRENT
+from ..process.disconnect_watchdog import unsent
+from .keepalive import Beat
+
+READERS = "readers"  # in Running.note: how many follow now
+LEAVING = "leaving"  # in Running.note: what becomes of the request when the last of them has left
+HEADERS = "headers"  # in Running.note: what its readers are told beside the stream
+_NONE: Mapping[str, str] = {}
+_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+
+
+def position(request: web.Request) -> int:
+    """After which event the reader goes on. A browser that reconnects says it by header, so that counts more."""
+    said = request.headers.get("Last-Event-ID") or request.query.get("from") or "0"
+    if not (said.isascii() and said.isdigit() and len(said) < 16):
+        raise BadRequest("An event's id is a whole number.", param="from")
+    return int(said)
+
+
+async def follow(request: web.Request, running: Running, after: int) -> web.StreamResponse:
+    """Gives the events after `after`, and then the live ones.
+
+    Raises Gone if they are not all kept, and the request's own error if it never began: both before anything was sent.
+    """
+    tape = running.tape
+    if tape is None:
+        raise Gone(None)
+    await tape.fetch(after, 1)  # raises Gone as long as it can be told by status
+    running.note[READERS] = running.note.get(READERS, 0) + 1
+    try:
+        await tape.more(0)
+        if REFUSED in running.note:
+            raise running.note[REFUSED]
+        return await replay(request, running.id, tape, after, running.note.get(HEADERS, {}))
+    finally:
+        running.note[READERS] -= 1
+        if not tape.closed and not running.note[READERS]:
+            _left(running, tape)
+
+
+def _left(running: Running, tape: Tape) -> None:
+    """What its last reader's leaving means to a request that goes on."""
+    policy = running.note.get(LEAVING)
+    if policy == "cancel":
+        running.cancel("client_disconnect")
+    elif policy == "drain":  # to its end, for what it costs; not to be continued
+        running.tape = None
+        tape.drop()
+
+
+async def replay(
+    request: web.Request, id: str, tape: Tape, after: int, headers: Mapping[str, str] = _NONE
+) -> web.StreamResponse:
+    """Gives what there is after `after`, which must be there, and what comes until the tape is closed."""
+    response = web.StreamResponse(headers={**_HEADERS, **headers, "X-Request-ID": id})
+    await response.prepare(request)
+    limits = request.app[CURRENT].config.limits
+
+    def hang_up() -> None:
+        # Cut, not ended: the reader comes back for the rest, or learns then that it is gone.
+        if request.transport is not None:
+            request.transport.abort()
+
+    with Beat(
+        silent=limits.ping,
+        ping=lambda: response.write(PING),
+        stuck=limits.slow_reader,
+        hang_up=hang_up,
+        unsent=lambda: unsent(request.transport),
+    ) as beat:
+        try:
+            await _pump(response, tape, after, beat)
+        except GatewayError:  # Gone, or the shelf cannot be read
+            hang_up()
+        except ConnectionError:  # the reader left
+            return response
+    return response
+
+
+async def _pump(response: web.StreamResponse, tape: Tape, after: int, beat: Beat) -> None:
+    while True:
+        after, block = await tape.fetch(after)
+        if block:
+            await beat.write(response.write(block))
+        elif tape.closed:
+            return
+        else:
+            await tape.more(after)

@@ -1,0 +1,98 @@
+"""Threads' answers event by event, for those who resume when memory has let them go: bounded in bytes and in age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmproxy.core.chat import Json
+from llmproxy.requests.replay_buffer import Gone, Piece
+
+from . import messages
+from .messages import Ended
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_ADD = """
+INSERT INTO tapes (ends, message_id, first, last, kept_at, events)
+SELECT (SELECT coalesce(max(ends), 0) FROM tapes) + length(:events), id, :first, :last, :now, :events
+FROM messages WHERE id = :message"""
+_FIND = """
+SELECT m.*, (SELECT last FROM tapes WHERE message_id = m.id ORDER BY first DESC LIMIT 1) AS newest
+FROM messages m JOIN threads t ON t.id = m.thread_id
+WHERE m.request_id = ? AND t.owner = ? AND t.deleted_at IS NULL ORDER BY m.seq DESC LIMIT 1"""
+_AFTER = """
+SELECT first, last, events FROM tapes WHERE message_id = :message AND last > :after AND first >=
+  coalesce((SELECT max(first) FROM tapes WHERE message_id = :message AND first <= :after + 1), 0) ORDER BY first"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer, the process that it still grows in, and the id of its last event here; 0: there is none."""
+
+    message: Json
+    process: str | None
+    newest: int
+
+
+def keep(db: Connection, answer_id: str, pieces: Iterable[Piece], room: int, now: float) -> None:
+    """Adds these events of an answer, if it is there. Beyond `room` bytes, and a piece, the oldest of all answers go.
+
+    What lies before a gap is of use to nobody, and goes.
+    """
+    for piece in pieces:
+        if _newest(db, answer_id) not in (None, piece.first - 1):
+            db.execute("DELETE FROM tapes WHERE message_id = ?", (answer_id,))
+        db.execute(_ADD, {**piece._asdict(), "message": answer_id, "now": now})
+    db.execute("DELETE FROM tapes WHERE ends <= (SELECT max(ends) FROM tapes) - ?", (room,))
+
+
+def checkpoint(
+    db: Connection, answer_id: str, text: str, reasoning: str, pieces: Iterable[Piece], room: int, now: float
+) -> None:
+    """The answer so far, in words and in events: after a kill the one is what the other comes to."""
+    messages.checkpoint(db, answer_id, text, reasoning)
+    keep(db, answer_id, pieces, room, now)
+
+
+def end(db: Connection, answer_id: str, ended: Ended, pieces: Iterable[Piece], room: int, now: float) -> None:
+    """How the answer ended, and the last of its events."""
+    messages.end(db, answer_id, ended, now)
+    keep(db, answer_id, pieces, room, now)
+
+
+def find(db: Connection, owner: str, request_id: str) -> Kept | None:
+    """The answer that a request gave; None if it is nobody's, somebody else's, or was deleted."""
+    row = db.execute(_FIND, (request_id, owner)).fetchone()
+    return Kept(messages.message(row), row["process"], row["newest"] or 0) if row is not None else None
+
+
+def take(db: Connection, answer_id: str, after: int, size: int) -> tuple[int, bytes]:
+    """As Tape.take, of what is here. Raises Gone if it begins later."""
+    taken: list[bytes] = []
+    length = 0
+    for first, last, events in db.execute(_AFTER, {"message": answer_id, "after": after}):
+        if first > after + 1:
+            raise Gone(first)
+        taken.append(_rest(events, after + 1 - first))
+        after, length = last, length + len(taken[-1])
+        if length >= size:
+            break
+    return after, b"".join(taken)
+
+
+def forget(db: Connection, before: float) -> None:
+    """Removes what was kept long ago."""
+    db.execute("DELETE FROM tapes WHERE kept_at < ?", (before,))
+
+
+def _newest(db: Connection, answer_id: str) -> int | None:
+    row = db.execute("SELECT last FROM tapes WHERE message_id = ? ORDER BY first DESC LIMIT 1", (answer_id,)).fetchone()
+    return row["last"] if row is not None else None
+
+
+def _rest(events: bytes, skipped: int) -> bytes:
+    """Without the first ones: each ends with an empty line, and has none within."""
+    return events.split(b"\n\n", skipped)[-1]

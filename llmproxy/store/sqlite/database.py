@@ -1,0 +1,211 @@
+"""The database file: how it is opened, what is in it, how an older one is brought up to date.
+
+sqlite3 is imported where it is first needed: a gateway that nobody asks for threads starts without it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmproxy.core.errors import GatewayError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+FILE = "llmproxy.db"
+BUSY_SECONDS = 5.0
+_CREATING = threading.Lock()
+_AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
+
+_FIRST = """
+CREATE TABLE threads (
+  id TEXT PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL, titled INTEGER NOT NULL DEFAULT 0,
+  created_at REAL NOT NULL, updated_at REAL NOT NULL, pinned INTEGER NOT NULL DEFAULT 0, deleted_at REAL,
+  model TEXT, settings TEXT NOT NULL DEFAULT '{}', head TEXT);
+CREATE INDEX threads_listed ON threads (owner, pinned DESC, updated_at DESC, id DESC);
+
+CREATE TABLE messages (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+  thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE, parent_id TEXT,
+  role TEXT NOT NULL, text TEXT NOT NULL, parts TEXT, state TEXT NOT NULL,
+  request_id TEXT, process TEXT, created_at REAL NOT NULL, facts TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX messages_of_thread ON messages (thread_id, seq);
+CREATE INDEX messages_running ON messages (thread_id, process) WHERE state = 'streaming';
+
+-- A growing answer is indexed once, when it has ended.
+CREATE VIRTUAL TABLE words USING fts5 (
+  text, content = 'messages', content_rowid = 'seq', tokenize = 'unicode61 remove_diacritics 2');
+CREATE TRIGGER words_insert AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
+  INSERT INTO words (rowid, text) VALUES (new.seq, new.text); END;
+CREATE TRIGGER words_delete AFTER DELETE ON messages WHEN old.state <> 'streaming' BEGIN
+  INSERT INTO words (words, rowid, text) VALUES ('delete', old.seq, old.text); END;
+CREATE TRIGGER words_before AFTER UPDATE OF text, state ON messages WHEN old.state <> 'streaming' BEGIN
+  INSERT INTO words (words, rowid, text) VALUES ('delete', old.seq, old.text); END;
+CREATE TRIGGER words_now AFTER UPDATE OF text, state ON messages WHEN new.state <> 'streaming' BEGIN
+  INSERT INTO words (rowid, text) VALUES (new.seq, new.text); END;
+
+CREATE TABLE ledger (
+  opened_at REAL NOT NULL, id TEXT NOT NULL, process TEXT NOT NULL, owner TEXT NOT NULL, face TEXT NOT NULL,
+  state TEXT NOT NULL, stopped_by TEXT, closed_at REAL, model TEXT, provider TEXT, provider_model TEXT,
+  attempts INTEGER NOT NULL, status INTEGER, code TEXT, tokens_in INTEGER, tokens_out INTEGER,
+  tokens_reasoning INTEGER, tokens_cached INTEGER, usage_source TEXT NOT NULL, cost REAL,
+  ttft_ms REAL, duration_ms REAL, closed_ms REAL, tokens_per_second REAL,
+  PRIMARY KEY (opened_at, id)) WITHOUT ROWID;
+CREATE INDEX ledger_open ON ledger (process) WHERE state = 'open';
+"""
+
+_TAPES = """
+-- All answers' events are one log of bytes, and a row's key is where it ends in it: what is beyond a limit is found
+-- without counting.
+CREATE TABLE tapes (
+  ends INTEGER PRIMARY KEY, message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+  first INTEGER NOT NULL, last INTEGER NOT NULL, kept_at REAL NOT NULL, events BLOB NOT NULL);
+CREATE INDEX tapes_of_message ON tapes (message_id, first);
+CREATE INDEX messages_asked ON messages (request_id) WHERE request_id IS NOT NULL;
+"""
+
+_ADOPTIONS = """
+-- A row says that owners who were named by their key's position have been given their names of now.
+CREATE TABLE adoptions (done INTEGER NOT NULL);
+"""
+
+MIGRATIONS = (_FIRST, _TAPES, _ADOPTIONS)  # the n-th brings version n to n + 1; what was released is never edited
+
+
+class StoreError(GatewayError):
+    """Nothing can be kept or read just now."""
+
+    status = 503
+    code = "storage_unavailable"
+
+
+class Damaged(StoreError):
+    """The file is not a sound database. It is left as it is."""
+
+    status = 500
+    code = "storage_damaged"
+
+
+class NotFound(GatewayError):
+    """There is no such thing, or it is another key's: the answer is the same."""
+
+    status = 404
+    code = "not_found"
+
+
+def connect(folder: Path | None, *, reading: bool = False) -> Connection:
+    """A connection to the database in `folder`, made and brought up to date if need be; in memory for None.
+
+    Raises StoreError (no such folder, not writable, written by a newer version) or Damaged.
+    """
+    import sqlite3
+
+    try:
+        connection = sqlite3.connect(
+            _place(folder), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        connection.row_factory = sqlite3.Row
+        return _ready(connection, reading)
+    except OSError as error:
+        raise StoreError(f"The data directory cannot be used: {error.strerror}.") from error
+    except sqlite3.Error as error:
+        raise translated(error) from error
+
+
+def translated(error: Exception) -> StoreError:
+    """What a failure of SQLite means to the one who asked."""
+    name = str(getattr(error, "sqlite_errorname", "") or type(error).__name__)
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Damaged(
+            f"The database {FILE} is damaged ({error}). Nothing was changed: put a backup in its place, "
+            "or move it away to begin anew."
+        )
+    return StoreError(f"The database cannot be used ({name}: {error}).")
+
+
+def _place(folder: Path | None) -> str:
+    if folder is None:
+        return ":memory:"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / FILE
+    _create(path)
+    return str(path)
+
+
+def _create(path: Path) -> None:
+    """Makes an empty database file for this user only, if there is none; SQLite gives its -wal and -shm the same mode.
+
+    An existing file is never opened by descriptor, and a new one only while no thread of this process can have it open:
+    at any close of a file POSIX drops every lock that the process holds on it, those of SQLite's connections too. The
+    next to close the database then believes itself alone and deletes the write-ahead log that is still in use.
+    """
+    with _CREATING, suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _write_ahead(connection: Connection) -> None:
+    """A change of the mode needs the file alone, and SQLite does not wait for that as it does for everything else."""
+    import sqlite3
+
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+        time.sleep(_AGAIN)
+
+
+def _ready(connection: Connection, reading: bool) -> Connection:
+    _write_ahead(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = FAST"):
+        connection.execute(f"PRAGMA {pragma}")
+    if reading:
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    _sound(connection)
+    _migrated(connection)
+    return connection
+
+
+def _sound(connection: Connection) -> None:
+    """Reads the whole file once per start; about 0.1 s for 100 MB, in the writer's thread."""
+    [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise Damaged(f"The database {FILE} is damaged ({verdict}). Put a backup in its place, or move it away.")
+
+
+def _migrated(connection: Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # of two processes starting at once, one waits here for the other
+    try:
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise StoreError(f"The database {FILE} was written by a newer version of llmproxy (schema {version}).")
+        for script in MIGRATIONS[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script, one by one: `executescript` would commit the transaction around it."""
+    from sqlite3 import complete_statement
+
+    statements, text = [], ""
+    for line in script.splitlines(keepends=True):
+        text += line
+        if text.strip() and complete_statement(text):
+            statements.append(text)
+            text = ""
+    return statements

@@ -1,0 +1,216 @@
+"""The one place that talks to providers: sends the request, and brings the reply to its first real frame."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from types import TracebackType
+from typing import Any
+
+from llmproxy.config import Timeouts
+from llmproxy.core.adapter import Adapter, InProcess, Translator
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import TimedOut, UpstreamError
+from llmproxy.core.opener import Opening, Reply
+from llmproxy.wire.text_completions import as_chat
+
+from .http import Client
+from .idle_timer import Stall
+
+_ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
+_DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
+_KINDS = {True: "text/event-stream", False: "application/json"}
+_PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
+_PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
+
+Pieces = AsyncIterator[bytes]
+
+
+class Upstream:
+    """One provider. Leaving the reply's block closes its connection at once, unless the answer was read to its end."""
+
+    def __init__(self, adapter: Adapter, client: Client, timeouts: Timeouts) -> None:
+        self.adapter = adapter
+        self.client = client
+        self.timeouts = timeouts
+        self.first_frame = timeouts.first_frame or adapter.first_frame
+        self.in_process = adapter if isinstance(adapter, InProcess) else None
+        self.name = adapter.account.name
+
+    def open(self, chat: Chat) -> Opening:
+        return _Exchange(self, chat)
+
+
+class _Exchange(Opening):
+    """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
+
+    __slots__ = ("_chat", "_of", "_source", "_stall", "_translator")
+
+    def __init__(self, of: Upstream, chat: Chat) -> None:
+        self._of = of
+        self._chat = chat
+        self._source: AbstractAsyncContextManager[Any] | None = None  # what was entered and is to be left
+
+    async def __aenter__(self) -> Reply:
+        of, chat, trace = self._of, self._chat, self._chat.trace
+        trace.provider, trace.model, trace.phase = of.name, chat.model, "connecting"
+        trace.attempts += 1
+        if chat.face not in of.adapter.faces:
+            self._chat = chat = as_chat(chat)
+        self._translator = of.adapter.translator(chat)
+        self._stall = Stall(of.first_frame if chat.stream else of.timeouts.answer)
+        self._stall.__enter__()
+        try:
+            pieces, headers = await self._ask()
+            frames = await self._first(pieces)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        trace.phase = "streaming"
+        return Reply(frames, self._translator, _KINDS[chat.stream], headers)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            try:
+                if self._source is not None:
+                    await self._source.__aexit__(kind, error, trace)
+            finally:
+                self._stall.__exit__(kind, error, trace)
+        except TimeoutError as late:
+            if not self._stall.fired:
+                raise
+            raise self._late() from late
+
+    async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
+        of, trace = self._of, self._chat.trace
+        if of.in_process is not None:
+            trace.phase = "waiting"
+            pieces = of.in_process.answer(self._chat)
+            self._source = aclosing(pieces)
+            return pieces, {}
+
+        def sent() -> None:
+            trace.phase = "waiting"
+
+        sending = of.client.send(of.adapter.request(self._chat), connect=of.timeouts.connect, sent=sent)
+        incoming = await sending.__aenter__()
+        self._source = sending
+        if 200 <= incoming.status < 300:
+            return aiter(incoming), passed_on(incoming.headers)
+        raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
+
+    def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
+            return UpstreamError(f"{self._of.name} answered with a redirect ({status}).", code="upstream_redirect")
+        error = self._of.adapter.error(status, headers, body)
+        error.headers = {**passed_on(headers), **error.headers}
+        return error
+
+    async def _first(self, pieces: Pieces) -> _Frames:
+        """Reads until a frame is real. An answer that is folded is waited for while it grows."""
+        translator, stall, idle = self._translator, self._stall, self._of.timeouts.idle
+        frames: list[bytes] = []
+        produced = 0
+        async for data in pieces:
+            failure = _collect(translator.feed(data), frames)
+            if translator.started:
+                return _Frames(frames, failure, pieces, translator, stall, idle)
+            if failure is not None:
+                raise failure
+            if translator.produced > produced:
+                produced = translator.produced
+                stall.limit(idle)
+        failure = _collect(translator.finish(), frames)
+        if failure is not None and not translator.started:
+            raise failure
+        return _Frames(frames, failure, None, translator, stall, idle)
+
+    def _late(self) -> TimedOut:
+        name, idle = self._of.name, self._of.timeouts.idle
+        if self._translator.started or self._translator.produced:
+            return TimedOut(f"{name} stopped sending for {idle:g} s.", code="upstream_idle_timeout")
+        return TimedOut(f"{name} sent no answer in time.", code="upstream_first_frame_timeout")
+
+
+class _Frames:
+    """What was held back for the first real frame, and all that comes after it, one write's worth at a time.
+
+    A failure is told after the frames that came before it. `pieces` is None when the answer is there to its end.
+    """
+
+    __slots__ = ("_failure", "_held", "_pieces", "_stall", "_translator")
+
+    def __init__(
+        self,
+        held: list[bytes],
+        failure: UpstreamError | None,
+        pieces: Pieces | None,
+        translator: Translator,
+        stall: Stall,
+        idle: float,
+    ) -> None:
+        self._held: bytes | None = held[0] if len(held) == 1 else b"".join(held)
+        self._failure = failure
+        self._pieces = pieces
+        self._translator = translator
+        self._stall = stall
+        stall.watching = False  # while a frame is with our reader, who may be slow
+        if pieces is not None:
+            stall.limit(idle)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
+        if self._failure is not None:
+            raise self._failure
+        if self._pieces is None:
+            raise StopAsyncIteration
+        return await self._next(self._pieces)
+
+    async def _next(self, pieces: Pieces) -> bytes:
+        translator, stall = self._translator, self._stall
+        stall.watching = True
+        stall.moved()
+        while not translator.done:
+            data = await anext(pieces, None)
+            got: list[bytes] = []
+            self._failure = _collect(translator.finish() if data is None else translator.feed(data), got)
+            if got:
+                stall.watching = False
+                return got[0] if len(got) == 1 else b"".join(got)
+            if self._failure is not None:
+                raise self._failure
+        self._pieces = None
+        await _drain(pieces)
+        raise StopAsyncIteration
+
+
+def _collect(frames: Iterable[bytes], into: list[bytes]) -> UpstreamError | None:
+    """Takes the frames, and gives the failure behind them: what was given before it is still good, and goes out first."""
+    try:
+        into.extend(frames)
+    except UpstreamError as error:
+        return error
+    return None
+
+
+async def _drain(pieces: Pieces) -> None:
+    try:
+        async with asyncio.timeout(_DRAIN):
+            async for _ in pieces:
+                pass
+    except (TimeoutError, UpstreamError):
+        return  # the answer is whole; only the connection is not kept
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """The provider's headers that a client may see: an allow-list, and no value that could be anything but a value."""
+    return {k: v for k, v in headers.items() if _PASSED_ON.fullmatch(k) and _PLAIN.fullmatch(v)}

@@ -1,0 +1,166 @@
+"""One connection to a provider: asked one thing at a time, and honest about whether it may be asked again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from ssl import SSLContext
+from typing import cast
+
+from llmproxy.core.errors import Malformed, UpstreamError
+
+from .request_writer import Request
+from .response_parser import Answer
+
+HIGH_WATER = 64 * 1024  # bytes kept for a reader that does not come; then the socket is left alone
+SLICE = 256 * 1024  # bytes of a request written at once
+
+
+class Connection(asyncio.Protocol):
+    """A transport with one exchange on it, or none.
+
+    There is one future for whatever the one coroutine using the connection waits for: nothing is queued, no task runs.
+    """
+
+    __slots__ = (
+        "_answer", "_full", "_held", "_loop", "_paused", "_sent", "_transport", "_waiter",
+        "closed", "fault", "idle_since", "reused", "silent",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._answer: Answer | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._held = 0  # bytes received and not yet taken
+        self._paused = False  # reading
+        self._full = False  # the transport wants no more to write
+        self._sent = False  # the whole request was given to the transport
+        self.closed = False
+        self.fault: UpstreamError | None = None  # why the answer will not come, or not to its end
+        self.silent = True  # not a byte of the answer has come
+        self.reused = False
+        self.idle_since = 0.0
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:  # nobody asked: it must not be taken for the next answer
+            self.abort()
+            return
+        self.silent = False
+        try:
+            self._answer.feed(data)
+        except Malformed as fault:
+            self.fault = fault
+            self.abort()
+        self._held += len(data)
+        if self._held > HIGH_WATER and not self._paused and not self.closed:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self._answer is not None and self.fault is None:
+            self.fault = self._answer.lost(exc)
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What its one user calls.
+
+    async def ask(self, request: Request) -> Answer:
+        """Sends the request and returns the answer once its head is there. Raises Dropped, Malformed, Truncated."""
+        answer = self._answer = Answer(bodiless=request.bodiless)
+        self.silent = True
+        self._held = 0
+        self._sent = await self._write(request, answer)
+        while not answer.begun and self.fault is None:
+            await self.changed()
+        if not answer.begun and self.fault is not None:
+            raise self.fault
+        return answer
+
+    def changed(self) -> asyncio.Future[None]:
+        """Done when anything has happened. Look at the state first: what has already happened is not told again."""
+        self._waiter = self._loop.create_future()
+        return self._waiter
+
+    def take(self, answer: Answer) -> bytes:
+        """All of the body that has come and was not taken, at least one piece."""
+        pieces = answer.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._held = 0
+        if self._paused:
+            self._resume_reading()
+        return data
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the exchange is over and has left nothing behind, on either side."""
+        answer = self._answer
+        over = answer is not None and answer.complete and answer.keep_alive and self._sent and not self.closed
+        return over and self._transport.get_write_buffer_size() == 0
+
+    def rest(self) -> None:
+        """Forgets the exchange, to wait for the next one."""
+        self._answer = None
+        self.reused = True
+        self.idle_since = self._loop.time()
+        if self._paused:
+            self._resume_reading()
+
+    def abort(self) -> None:
+        """Closes now: nothing that is buffered is sent, nobody is waited for."""
+        self.closed = True
+        self._transport.abort()
+
+    async def secure(self, context: SSLContext, host: str) -> None:
+        """Speaks TLS from here on. Raises ssl.SSLError or OSError."""
+        self._answer = None
+        if self.closed:
+            raise ConnectionResetError("connection closed")
+        transport = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
+        self._transport = cast("asyncio.Transport", transport)
+
+    async def _write(self, request: Request, answer: Answer) -> bool:
+        """Whether the request went out whole: a provider may refuse it before it has read it all."""
+        if request.size <= SLICE:
+            self._transport.write(b"".join((request.head, *request.pieces)))
+            return True
+        self._transport.write(request.head)
+        for piece in _slices(request.pieces):
+            while self._full and self.fault is None and answer.status < 300:
+                await self.changed()
+            if self.fault is not None or answer.status >= 300:
+                return False
+            self._transport.write(piece)
+        return True
+
+    def _resume_reading(self) -> None:
+        self._paused = False
+        if not self.closed:
+            self._transport.resume_reading()
+
+
+def _slices(pieces: tuple[bytes | memoryview, ...]) -> Iterator[memoryview]:
+    """The body in views: no byte of it is copied here."""
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), SLICE):
+            yield view[start : start + SLICE]

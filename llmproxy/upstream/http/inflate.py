@@ -1,0 +1,63 @@
+"""A gzip or deflate body made plain, in small steps, and only as far as an honest body would grow."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+
+from llmproxy.core.errors import Malformed, Truncated
+
+STEP = 64 * 1024  # bytes given at once
+FREE = 1024 * 1024  # bytes that any body may grow to
+RATIO = 100  # beyond that, bytes out for a byte in: streams of repeated events reach 30, a bomb 1,000
+
+GZIP = zlib.MAX_WBITS | 16
+CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": zlib.MAX_WBITS}
+
+
+class Inflated:
+    """The pieces of `source` without their content coding. Raises Malformed or Truncated where the coding is broken."""
+
+    __slots__ = ("_given", "_source", "_tail", "_taken", "_wbits", "_zlib")
+
+    def __init__(self, source: AsyncIterator[bytes], coding: str) -> None:
+        self._source = source
+        self._wbits = CODINGS[coding]
+        self._zlib: zlib._Decompress | None = None  # made with the first byte: it tells zlib's format from raw deflate
+        self._tail = b""
+        self._taken = 0
+        self._given = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            if self._zlib is not None and (plain := self._step(self._zlib)):
+                return plain
+            await self._more()
+
+    async def _more(self) -> None:
+        try:
+            self._tail = await anext(self._source)
+        except StopAsyncIteration:
+            if self._zlib is not None and not self._zlib.eof:
+                raise Truncated("The provider's compressed answer ended early.") from None
+            raise
+        self._taken += len(self._tail)
+        if self._zlib is None:
+            raw = self._wbits == zlib.MAX_WBITS and self._tail[0] & 0x0F != zlib.DEFLATED
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS if raw else self._wbits)
+
+    def _step(self, decoder: zlib._Decompress) -> bytes:
+        if decoder.eof and self._tail:
+            raise Malformed("The provider sent more than its compressed answer.")
+        try:
+            plain = decoder.decompress(self._tail, STEP)
+        except zlib.error as error:
+            raise Malformed("The provider's compressed answer is broken.") from error
+        self._tail = decoder.unconsumed_tail or decoder.unused_data
+        self._given += len(plain)
+        if self._given > FREE and self._given > RATIO * self._taken:
+            raise Malformed("The provider's compressed answer grows beyond reason.")
+        return plain

@@ -1,0 +1,1 @@
+"""Bytes and events of the wire, without I/O."""

@@ -1,0 +1,88 @@
+"""The Translator for embeddings: one JSON answer, kept as it came where it is OpenAI's already."""
+
+from __future__ import annotations
+
+import base64
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from llmproxy.core.chat import Chat, Json, Usage
+from llmproxy.core.errors import Malformed, UpstreamError
+
+from .provider_errors import in_band
+
+MAX_ANSWER = 128 * 1024 * 1024  # bytes
+
+
+class Vectors:
+    """`read` turns the provider's answer into OpenAI's, where it is another."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        read: Callable[[Json], Json] | None = None,
+        blame: Callable[[Json], UpstreamError] = in_band,
+    ) -> None:
+        self._chat = chat
+        self._read = read
+        self._blame = blame
+        self._pieces: list[bytes] = []
+        self.usage: Usage | None = None
+        self.done = False
+        self.produced = 0
+
+    @property
+    def started(self) -> bool:
+        return self.done
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        self._pieces.append(data)
+        if len(self._pieces) % 64 == 0 and sum(map(len, self._pieces)) > MAX_ANSWER:
+            raise Malformed("The provider's answer is too large.", retry_here=False)
+        return ()
+
+    def finish(self) -> Iterator[bytes]:
+        body = b"".join(self._pieces)
+        answer = _parsed(body)
+        if answer.get("error"):
+            raise self._blame(answer)
+        shown = self._read(answer) if self._read else answer
+        data = shown.get("data")
+        if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
+            raise Malformed("The provider's answer has no embeddings.")
+        usage = shown.get("usage")
+        self.usage = Usage.parse(usage) if isinstance(usage, dict) else None
+        self.done = True
+        yield body if shown is answer and _is_whole(answer) else orjson.dumps(self._completed(shown))
+
+    def _completed(self, answer: Json) -> Json:
+        data = [{"object": "embedding", "index": i, **one} for i, one in enumerate(answer["data"])]
+        return {"object": "list", "model": self._chat.model, **answer, "data": data}
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        answer: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The provider's answer is not JSON.") from error
+    if not isinstance(answer, dict):
+        raise Malformed("The provider's answer is not a JSON object.")
+    return answer
+
+
+def _is_whole(answer: Json) -> bool:
+    first = answer["data"][0] if answer["data"] else {"object": 0, "index": 0}
+    return answer.get("object") == "list" and "model" in answer and {"object", "index"} <= first.keys()
+
+
+def encoded(vector: Iterable[float], encoding: object) -> list[float] | str:
+    """A vector as the client asked for it: a list, or base64 of little-endian 32-bit floats."""
+    if encoding != "base64":
+        return list(vector)
+    floats = array("f", vector)
+    if array("H", b"\x01\x00")[0] != 1:  # a big-endian machine
+        floats.byteswap()
+    return base64.b64encode(floats.tobytes()).decode()

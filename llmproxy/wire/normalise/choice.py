@@ -1,0 +1,60 @@
+"""One choice of an answer as it goes by: opened once, ended once, with what came along with the end."""
+
+from __future__ import annotations
+
+from llmproxy.core.chat import Json
+
+FINISHES = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
+
+
+class Choice:
+    """One choice of the answer: whether it was opened, how it ended, what came with the end."""
+
+    def __init__(self) -> None:
+        self.opened = False
+        self.finish: str | None = None
+        self.extras: Json = {}
+        self._tools = False
+        self._function = False
+
+    def tidy_delta(self, delta: Json) -> Json:
+        """The delta with a role in the first one and in no other."""
+        if delta.get("tool_calls"):
+            self._tools = True
+        if delta.get("function_call"):
+            self._function = True
+        role = delta.get("role")
+        if not self.opened:
+            self.opened = True
+            if not delta:
+                return {"role": "assistant", "content": ""}
+            return (
+                delta
+                if role == "assistant"
+                else {"role": "assistant", **{k: v for k, v in delta.items() if k != "role"}}
+            )
+        return delta if "role" not in delta else {k: v for k, v in delta.items() if k != "role"}
+
+    def take_finish(self, choice: Json, *, speaks: bool) -> Json:
+        """The choice without what is held until the end; logprobs stay with their text."""
+        self.finish = str(choice["finish_reason"])
+        held = self.keep({k: v for k, v in choice.items() if not (speaks and k == "logprobs")})
+        return {k: v for k, v in choice.items() if k not in held}
+
+    def keep(self, choice: Json) -> Json:
+        """Members that come with the end go out with it, whatever the chunk they came in."""
+        extras = {
+            k: v for k, v in choice.items() if k not in ("index", "delta", "message", "finish_reason") and v is not None
+        }
+        self.extras = {**self.extras, **extras}
+        return extras
+
+    def reason(self) -> str:
+        """Why it ended, derived from what was seen: Gemini, OpenRouter and Ollama say `stop` for tool calls (recorded)."""
+        said = self.finish or "stop"
+        if said not in FINISHES:
+            self.extras.setdefault("native_finish_reason", said)
+            said = "stop"
+        if said not in ("stop", "tool_calls", "function_call"):
+            return said
+        return "tool_calls" if self._tools else "function_call" if self._function else "stop"

@@ -1,0 +1,155 @@
+"""What surrounds the deltas: ids, roles, finishes, usage, each where and as often as OpenAI sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from llmproxy.core.chat import Chat, Json, Usage
+from llmproxy.core.errors import Truncated, UpstreamError
+
+from .choice import FINISHES, Choice
+
+__all__ = ["FINISHES", "Envelope"]
+
+_ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))
+_TEXT = ("content", "reasoning_content", "reasoning", "refusal")
+_REAL = (*_TEXT, "tool_calls", "function_call", "audio", "images", "annotations", "reasoning_details")
+
+
+class Envelope:
+    """One id, `created` and model; one role and one finish per choice, the finish held to the end; one usage chunk, if asked.
+
+    blame: makes the UpstreamError of an error that came inside the stream.
+    """
+
+    def __init__(self, chat: Chat, blame: Callable[[Json], UpstreamError]) -> None:
+        self._chat = chat
+        self._blame = blame
+        self._head: Json = {}  # id, object, created, model, once they are known
+        self._extras: Json = {}  # members of chunks that have no place of their own
+        self._choices: dict[int, Choice] = {}
+        self._usage_extras: Json = {}
+        self.usage: Usage | None = None
+        self.started = False
+        self.produced = 0
+
+    def feed(self, chunk: Json) -> Iterable[Json]:
+        if chunk.get("error"):
+            raise self._blame(chunk)
+        usage = chunk.get("usage")
+        if usage is not None:
+            self.usage = Usage.parse(usage) if isinstance(usage, dict) and usage else self.usage
+            chunk = {k: v for k, v in chunk.items() if k != "usage"}
+        if not chunk.get("choices"):
+            return self._choiceless(chunk)
+        choices = [
+            tidy for one in chunk["choices"] if isinstance(one, dict) and (tidy := self._choice(one)) is not None
+        ]
+        chunk = self._enveloped(chunk)
+        if not choices:  # only a finish: held
+            self._keep_extras(chunk)
+            return ()
+        if len(choices) != len(chunk["choices"]) or any(
+            a is not b for a, b in zip(choices, chunk["choices"], strict=True)
+        ):
+            chunk = {**chunk, "choices": choices}
+        return (self._with_extras(chunk),)
+
+    def finish(self, complete: bool = False) -> Iterable[Json]:
+        """What is owed at the end. `complete`: the provider said so itself, with `[DONE]`.
+
+        Raises Truncated if neither that nor a finish was seen.
+        """
+        open_choices = [one for one in self._choices.values() if one.finish is None]
+        if not self._choices or (open_choices and not complete):
+            raise Truncated("The provider's answer ended before it was complete.")
+        chunks = [self._finished(index, one) for index, one in sorted(self._choices.items())]
+        if not self._chat.include_usage and self._chat.stream:
+            self._extras.update(self._usage_extras)
+        chunks[-1] = self._with_extras(chunks[-1])
+        if self.usage is not None and (self._chat.include_usage or not self._chat.stream):
+            chunks.append({**self._head, **self._usage_extras, "choices": [], "usage": self.usage.raw})
+        return chunks
+
+    def _finished(self, index: int, one: Choice) -> Json:
+        reason = one.reason()
+        return {**self._head, "choices": [{**one.extras, "index": index, "delta": {}, "finish_reason": reason}]}
+
+    def _choiceless(self, chunk: Json) -> Iterable[Json]:
+        rest = {k: v for k, v in chunk.items() if k not in _ENVELOPE and v is not None}
+        if self.usage is not None:
+            self._enveloped(chunk)
+            self._usage_extras.update(rest)
+            return ()
+        if not chunk.get("id"):  # Azure's first chunk has its prompt_filter_results and no id: recorded
+            self._extras.update(rest)
+            return ()
+        return ({**self._enveloped(chunk), "choices": []},) if rest else ()
+
+    def _enveloped(self, chunk: Json) -> Json:
+        head = self._head
+        if not head:
+            head = self._head = self._first_head(chunk)
+        for key, value in head.items():
+            if chunk.get(key) != value:
+                return {**head, **{k: v for k, v in chunk.items() if k not in head}}
+        return chunk
+
+    def _first_head(self, chunk: Json) -> Json:
+        created = chunk.get("created")
+        return {
+            "id": _text(chunk.get("id")) or f"chatcmpl-{self._chat.trace.id}",
+            "object": "chat.completion.chunk",
+            "created": int(created) if isinstance(created, (int, float)) and created else self._chat.trace.created,
+            "model": _text(chunk.get("model")) or self._chat.model,
+        }
+
+    def _keep_extras(self, chunk: Json) -> None:
+        self._extras.update((k, v) for k, v in chunk.items() if k not in _ENVELOPE and v is not None)
+
+    def _with_extras(self, chunk: Json) -> Json:
+        if not self._extras:
+            return chunk
+        extras, self._extras = self._extras, {}
+        return {**extras, **chunk}
+
+    def _choice(self, choice: Json) -> Json | None:
+        """The choice as it goes on; None if nothing of it is left to say now."""
+        if choice.get("error") or choice.get("finish_reason") == "error":  # OpenRouter, when an upstream of its broke
+            raise self._blame(
+                {"error": choice.get("error") or {"message": "The provider ended its answer with an error."}}
+            )
+        index = choice.get("index")
+        number = index if isinstance(index, int) else 0
+        state = self._choices.get(number)
+        if state is None:
+            state = self._choices[number] = Choice()
+        given = choice.get("delta")
+        delta = given if isinstance(given, dict) else {}
+        tidy = state.tidy_delta(delta)
+        self._count(tidy)
+        if choice.get("finish_reason"):
+            self.started = True
+            choice = state.take_finish(choice, speaks=any(tidy.values()))
+            if not any(tidy.values()):
+                return None
+            return {**choice, "index": number, "delta": tidy, "finish_reason": None}
+        if state.finish is not None and not any(tidy.values()):
+            state.keep(choice)
+            return None
+        if tidy is given and index is number and "finish_reason" in choice and choice["finish_reason"] is None:
+            return choice
+        return {**choice, "index": number, "delta": tidy, "finish_reason": None}
+
+    def _count(self, delta: Json) -> None:
+        for key in _TEXT:
+            text = delta.get(key)
+            if text and isinstance(text, str):
+                self.produced += len(text)
+                self.started = True
+        if not self.started and any(delta.get(key) for key in _REAL):
+            self.started = True
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,151 @@
+"""Server-sent events: events out of bytes cut anywhere, and bytes out of objects. No I/O.
+
+CR, LF and CRLF end a line alike (Gemini and Perplexity send CRLF: recorded), lines are never split at U+2028 and its kin,
+a line has no limit of its own, and what stands outside any field is kept: Gemini breaks off with a bare JSON error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import orjson
+
+from llmproxy.core.errors import Malformed
+
+MAX_EVENT = 32 * 1024 * 1024
+DONE = b"data: [DONE]\n\n"
+PING = b": ping\n"  # one newline: a blank line after a comment makes openai-python dispatch an empty event
+
+_BOM = b"\xef\xbb\xbf"
+_FIELDS = frozenset((b"data", b"event", b"id", b"retry", b""))
+
+
+def frame(chunk: object) -> bytes:
+    """One event for an OpenAI client."""
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def event(name: str, data: object, id: int | None = None) -> bytes:
+    """One named event for a client of the native interface."""
+    number = b"id: %d\n" % id if id is not None else b""
+    return b"%sevent: %s\ndata: %s\n\n" % (number, name.encode(), orjson.dumps(data))
+
+
+class Event(NamedTuple):
+    """`data` is empty only if the provider sent a field without a value."""
+
+    data: bytes
+    name: bytes = b""
+
+
+class Events:
+    """Takes a stream's bytes as they come and gives its events, the same ones however the bytes were cut."""
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._parts: list[bytes] = []  # of the event that is still open
+        self._size = 0
+        self._after_cr = False  # the last byte was a CR, already taken for a line's end
+        self._fresh = True  # no event yet: a byte order mark may still come
+        self._stray: list[bytes] = []  # lines outside any field
+        self._max = max_event
+
+    def take(self) -> bytes:
+        """The bytes of the open event, which are forgotten here; empty if they are many or not at hand."""
+        if not self._parts or self._size > 65536 or self._after_cr or self._fresh:
+            return b""
+        held = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return held
+
+    def keep(self, rest: bytes) -> None:
+        """The beginning of an event: bytes with neither a blank line nor a CR, where nothing was open."""
+        self._parts, self._size = [rest], len(rest)
+
+    @property
+    def between(self) -> bool:
+        """Whether the next byte begins a new event."""
+        return not self._parts and not self._after_cr and not self._stray
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that these bytes complete. Raises Malformed for one larger than the cap."""
+        if self._after_cr or b"\r" in data:
+            data = self._unify(data)
+        if not data:
+            return
+        end = self._parts[-1][-1:] if self._parts else b""
+        if b"\n\n" not in end + data:
+            self._hold(data)
+            return
+        *blocks, rest = b"".join((*self._parts, data)).split(b"\n\n")
+        self._parts, self._size = [], 0
+        for block in blocks:
+            yield from self._parse(block)
+        if rest:
+            self._hold(rest)
+
+    def finish(self) -> Iterator[Event]:
+        """The event that was left without its blank line, or the JSON that stood outside any event.
+
+        Raises Malformed for text that is neither, an HTML page for example.
+        """
+        block = b"".join(self._parts)
+        last = block[block.rfind(b"\n") + 1 :]
+        if b"data:".startswith(last):  # not even the field's name has come whole
+            block = block.removesuffix(last)
+        self._parts, self._size = [], 0
+        yield from self._parse(block)
+        if self._stray:
+            stray = b"\n".join(self._stray)
+            self._stray = []
+            raise Malformed(f"The provider sent something that is not an event stream ({len(stray)} bytes).")
+
+    def _hold(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._max:
+            raise Malformed(f"The provider sent an event larger than {self._max} bytes.", retry_here=False)
+        self._parts.append(data)
+
+    def _unify(self, data: bytes) -> bytes:
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            if not data:
+                self._after_cr = False
+                return data
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _parse(self, block: bytes) -> Iterator[Event]:
+        if self._fresh and block:
+            self._fresh = False
+            block = block.removeprefix(_BOM)
+        if block.startswith(b"data: ") and b"\n" not in block:
+            yield Event(block[6:])
+            return
+        name, data = b"", []
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            if field not in _FIELDS:
+                self._stray.append(line)
+            elif field == b"data":
+                data.append(value.removeprefix(b" "))
+            elif field == b"event":
+                name = value.removeprefix(b" ")
+        if data:
+            yield Event(b"\n".join(data), name)
+        if self._stray:
+            yield from self._bare()
+
+    def _bare(self) -> Iterator[Event]:
+        """JSON without `data:` in front; older llama.cpp says `error: {...}`."""
+        stray = b"\n".join(self._stray).strip()
+        if stray.startswith(b"error: {"):
+            stray = b'{"error":' + stray[6:] + b"}"
+        try:
+            orjson.loads(stray)
+        except orjson.JSONDecodeError:
+            if sum(map(len, self._stray)) > self._max:
+                raise Malformed("The provider sent something that is not an event stream.") from None
+            return
+        self._stray = []
+        yield Event(stray)
