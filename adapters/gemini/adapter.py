@@ -116,7 +116,11 @@ class Gemini:
             "uses": uses,
         }
         if "chat" in uses:
-            extra |= {"input": list(can.input), "tools": can.tools, "reasoning": bool(said.get("thinking", can.thinks))}
+            extra |= {
+                "input": list(can.input),
+                "tools": can.functions,
+                "reasoning": bool(said.get("thinking", can.thinks)),
+            }
         return Model(id, owned_by="google", extra={key: value for key, value in extra.items() if value is not None})
 
 

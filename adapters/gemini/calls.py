@@ -1,4 +1,4 @@
-"""Function calls as Gemini sends them: whole, or on Vertex if asked, their arguments in pieces by JSON path."""
+"""Function calls as Gemini sends them: whole, without a name where they continue, or on Vertex in pieces by JSON path."""
 
 from __future__ import annotations
 
@@ -18,27 +18,47 @@ _LONGEST = 10_000  # items of a list that is built by index
 
 
 class Calls:
-    """The calls of one candidate; a call is given once it is complete."""
+    """The calls of one candidate; each is given when what follows shows that it is complete."""
 
     def __init__(self) -> None:
-        self._open: Json | None = None  # a call whose arguments still come
+        self._open: Json | None = None  # a call whose arguments may still come
+        self._goes_on = False  # Gemini said that they will
 
     def feed(self, part: Json) -> Json | None:
-        """`{id, name, args, signature}` of a call that this part completes."""
+        """`{id, name, args, signatures}` of the call before this part, if the part begins another one."""
         call = an_object(part["functionCall"])
+        ended = None if self._continues(call) else self.flush()
         if self._open is None:
-            self._open = {"id": None, "name": "", "args": {}, "signature": None}
-        self._open.update((key, said) for key in ("id", "name") if (said := text(call.get(key))))
-        self._open["signature"] = text(part.get("thoughtSignature")) or self._open["signature"]
-        self._open["args"].update(an_object(call.get("args")))
-        for piece in objects(call.get("partialArgs")):
-            _put(self._open["args"], piece)
-        return None if call.get("willContinue") is True else self.flush()
+            self._open = {"id": None, "name": "", "args": {}, "signatures": []}
+        self._goes_on = call.get("willContinue") is True
+        self._add(self._open, call, text(part.get("thoughtSignature")))
+        return ended
 
     def flush(self) -> Json | None:
-        """The call that was left open, if there is one."""
-        call, self._open = self._open, None
-        return call if call is None or call["name"] else None
+        """The call that is open, if there is one. Raises Malformed for arguments that belong to no call."""
+        call, self._open, self._goes_on = self._open, None, False
+        if call is not None and not call["name"]:
+            if call["args"]:
+                raise Malformed("The provider sent arguments of a function call without its name.")
+            return None
+        return call
+
+    def _continues(self, call: Json) -> bool:
+        """A part without a name belongs to the call before it, as does one that repeats it where more was announced."""
+        if self._open is None:
+            return False
+        said, id, open_id = text(call.get("name")), text(call.get("id")), self._open["id"]
+        if id and open_id and id != open_id:
+            return False
+        return not said or (self._goes_on and said == self._open["name"])
+
+    def _add(self, to: Json, call: Json, signature: str) -> None:
+        to.update((key, said) for key in ("id", "name") if (said := text(call.get(key))))
+        if signature and signature not in to["signatures"]:
+            to["signatures"].append(signature)
+        to["args"].update(an_object(call.get("args")))
+        for piece in objects(call.get("partialArgs")):
+            _put(to["args"], piece)
 
 
 def arguments(call: Json) -> str:

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-import orjson
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
 from .models import Abilities
+from .names import Names
 from .parts import Media, as_list, render_part
 from .signatures import Signatures, signature_of
+from .turns import UNANSWERED, Turns
+from .values import arguments, response
 
 # Google's own word for a call whose signature is lost; without one Gemini 3 answers 400.
 LOST_SIGNATURE = "skip_thought_signature_validator"
 SERVER_SIDE = ("toolCall", "toolResponse")  # parts of built-in tools that must come back as they were
+_OURS = re.compile(r"call_[0-9a-f]{24}")  # an id that was given to a call without one; Gemini's own look otherwise
 
 
 class Conversation:
     """Takes the messages in order; afterwards `contents` and `system` are what Gemini takes."""
 
-    def __init__(self, can: Abilities, signatures: Signatures) -> None:
+    def __init__(self, can: Abilities, signatures: Signatures, names: Names) -> None:
         self._can = can
+        self._names = names
         self._signatures = signatures
-        self._calls: list[tuple[str, str]] = []  # id and name of the calls of the last assistant turn
-        self._results: list[tuple[int, Json]] = []  # their results, each with its call's place
+        self._turns = Turns()
+        self._calls: list[Json] = []  # id, name and the id that Gemini is told, of the last turn's calls
+        self._results: dict[int, Json] = {}  # their results, by the call's place
         self._result_media: list[Json] = []
-        self.contents: list[Json] = []
         self.system: list[Json] = []
         self.media = Media()
+
+    @property
+    def contents(self) -> list[Json]:
+        return self._turns.contents
+
+    @property
+    def shaped(self) -> bool:
+        return self._turns.shaped
 
     def add_all(self, messages: Any) -> None:
         if not isinstance(messages, list) or not messages:
             raise BadRequest("'messages' must be a list with at least one message.", param="messages")
         for at, message in enumerate(messages):
             self._add(f"messages[{at}]", message)
-        self._end_results()
+        self._settle()
+        self._turns.end()
         if not self._can.system or not self.contents:
             self._speak_as_user()
         if not self.contents:
@@ -51,28 +64,20 @@ class Conversation:
 
     def _add(self, where: str, message: Any) -> None:
         role = message.get("role") if isinstance(message, dict) else None
-        if role != "tool":
-            self._end_results()
         match role:
             case "system" | "developer":
                 self.system.extend(self._parts(where, message))
             case "user":
-                self._say("user", self._parts(where, message))
+                self._settle()
+                self._turns.user(self._parts(where, message))
             case "assistant":
-                self._say("model", self._assistant(where, message))
+                if self._results:
+                    self._settle()
+                self._turns.model(self._assistant(where, message))
             case "tool":
                 self._result(where, message)
             case _:
                 raise BadRequest(f"{where} has no role that Gemini knows: {role!r}.", param=f"{where}.role")
-
-    def _say(self, role: str, parts: list[Json]) -> None:
-        last = self.contents[-1] if self.contents else None
-        if not parts:
-            return
-        if last is not None and last["role"] == role and not _is_results(last):
-            last["parts"].extend(parts)
-        else:
-            self.contents.append({"role": role, "parts": parts})
 
     def _parts(self, where: str, message: Json) -> list[Json]:
         rendered = (render_part(f"{where}.content", part, self.media) for part in as_list(message.get("content")))
@@ -98,52 +103,60 @@ class Conversation:
         if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name:
             raise BadRequest(f"{where} is not a function call with a name.", param=where)
         id = str(call.get("id") or "")
-        self._calls.append((id, name))
-        arguments = _arguments(function.get("arguments"), f"{where}.function.arguments")
-        part: Json = {"functionCall": {**self._id(id), "name": name, "args": arguments}}
+        told = self._id(id)
+        self._calls.append({"id": id, "name": name, "told": told})
+        args = arguments(function.get("arguments"), f"{where}.function.arguments")
+        part: Json = {"functionCall": {**told, "name": self._names.theirs(name), "args": args}}
         return _signed(part, signature_of(call) or self._signatures.get(id))
 
     def _id(self, id: str) -> Json:
-        """The id as the model wants it: `call_` are those that we, or another provider, gave where Gemini had none."""
-        return {"id": id} if id and (self._can.ids or not id.startswith("call_")) else {}
+        """The id as the model wants it: always one, only those that Gemini or the client gave, or none at all."""
+        if self._can.ids:
+            return {"id": id or f"call_{len(self._calls)}"}
+        return {"id": id} if id and self._can.takes_ids and not _OURS.fullmatch(id) else {}
 
     def _result(self, where: str, message: Json) -> None:
         place = self._place(message)
-        name = self._calls[place][1] if place is not None else message.get("name")
-        if not name:
+        if place is None:
             raise BadRequest(f"{where} answers no tool call of the message before it.", param=f"{where}.tool_call_id")
         parts = self._parts(where, message)
         text = "".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]
-        response: Json = {**self._id(str(message.get("tool_call_id") or "")), "name": name, "response": _response(text)}
+        answer = self._answer(place, response(text))
         if media and self._can.media_results:
-            response["parts"] = media
+            answer["functionResponse"]["parts"] = media
         else:
             self._result_media.extend(media)
-        self._results.append((len(self._calls) if place is None else place, {"functionResponse": response}))
+        self._results[place] = answer
+
+    def _answer(self, place: int, response: Json) -> Json:
+        call = self._calls[place]
+        named = {**call["told"], "name": self._names.theirs(call["name"])}
+        return {"functionResponse": {**named, "response": response}}
 
     def _place(self, message: Json) -> int | None:
         """Which call this answers: by its id, else by its name, else the next that has no answer yet."""
-        answered = {place for place, _ in self._results}
-        open_calls = [(place, *call) for place, call in enumerate(self._calls) if place not in answered]
+        waiting = [(place, call) for place, call in enumerate(self._calls) if place not in self._results]
         id, name = message.get("tool_call_id"), message.get("name")
-        for place, its_id, _ in open_calls:
-            if id and id == its_id:
-                return place
-        for place, _, its_name in open_calls:
-            if name and name == its_name:
-                return place
-        return open_calls[0][0] if open_calls and not (id and name) else None
+        for key, said in (("id", id), ("name", name)):
+            for place, call in waiting:
+                if said and said == call[key]:
+                    return place
+        return waiting[0][0] if waiting and not (id and name) else None
 
-    def _end_results(self) -> None:
-        """All results of one turn go into one content, in the order of the calls."""
-        if self._results:
-            ordered = [part for _, part in sorted(self._results, key=lambda result: result[0])]
-            self.contents.append({"role": "user", "parts": [*ordered, *self._result_media]})
-            self._results, self._result_media, self._calls = [], [], []
+    def _settle(self) -> None:
+        """All results of one turn go into one content, in the order of the calls; each call must have one."""
+        if not self._calls:
+            return
+        missing = [place for place in range(len(self._calls)) if place not in self._results]
+        self._turns.shaped = self._turns.shaped or bool(missing)
+        filled = {place: self._answer(place, UNANSWERED) for place in missing}
+        ordered = [part for _, part in sorted({**self._results, **filled}.items())]
+        self._turns.results([*ordered, *self._result_media])
+        self._calls, self._results, self._result_media = [], {}, []
 
     def _speak_as_user(self) -> None:
-        """Puts the instructions before the first question: for Gemma, and for a question of instructions only."""
+        """Puts the instructions before the first question: for models without, and for a question of instructions only."""
         if not self.system:
             return
         first = self.contents[0] if self.contents else None
@@ -152,10 +165,6 @@ class Conversation:
         else:
             self.contents.insert(0, {"role": "user", "parts": self.system})
         self.system = []
-
-
-def _is_results(content: Json) -> bool:
-    return any("functionResponse" in part for part in content["parts"])
 
 
 def _signed(part: Json, signature: str | None) -> Json:
@@ -167,25 +176,3 @@ def _server_side(message: Json) -> Iterable[Json]:
     google = extra.get("google") if isinstance(extra, dict) else None
     parts: Sequence[Any] = as_list(google.get("parts")) if isinstance(google, dict) else ()
     return [part for part in parts if isinstance(part, dict) and any(kind in part for kind in SERVER_SIDE)]
-
-
-def _arguments(given: Any, where: str) -> Json:
-    if isinstance(given, str):
-        try:
-            given = orjson.loads(given) if given.strip() else {}
-        except orjson.JSONDecodeError as error:
-            raise BadRequest(f"{where} is not JSON: {error}.", param=where) from error
-    if given is None:
-        return {}
-    if not isinstance(given, dict):
-        raise BadRequest(f"{where} must be a JSON object.", param=where)
-    return given
-
-
-def _response(text: str) -> Json:
-    """A tool's answer as the object that Gemini wants."""
-    try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        parsed = None
-    return parsed if isinstance(parsed, dict) else {"output": text}

@@ -1,6 +1,6 @@
 """What each Gemini model can be asked for: a table, because it changes with every model.
 
-Sources: Google's model pages and guides for 2.5 to 3.8, read October 2026. A row of the config wins over the table:
+A row of the config wins over the table:
 
     [providers.gemini.models."gemini-9-*"]
     levels = ["low", "high"]
@@ -27,15 +27,21 @@ class Abilities:
     levels: tuple[str, ...] = ()  # thinkingLevel values
     budget: tuple[int, int] | None = None  # thinkingBudget, least and most tokens
     off: bool = False  # thinking can be switched off (budget 0)
+    quiet: bool = False  # does not think unless a budget is given, and then refuses includeThoughts
     sampling: bool = True  # temperature, topP, topK
-    penalties: bool = True  # presencePenalty, frequencyPenalty
+    penalties: bool = False  # presencePenalty, frequencyPenalty
+    logprobs: bool = False  # on the Gemini API
+    logprobs_on_vertex: bool = False
     prefill: bool = True  # the last message may be the model's own
-    ids: bool = False  # wants every functionCall and functionResponse with its id
-    signatures: bool = False  # refuses tool calls of the past without their thought signature
-    mixed: bool = False  # JSON mode and built-in tools beside functions
-    media_results: bool = False  # images inside of functionResponse
+    ids: bool = True  # wants every functionCall and functionResponse with its id
+    takes_ids: bool = True  # knows such an id at all
+    signatures: bool = True  # refuses tool calls of the past without their thought signature
+    mixed: bool = True  # JSON mode and built-in tools beside functions, JSON mode beside built-in tools
+    media_results: bool = True  # images inside of functionResponse
     system: bool = True  # has a systemInstruction
-    tools: bool = True
+    json: bool = True  # responseMimeType application/json
+    functions: bool = True  # functionDeclarations
+    tools: bool = True  # built-in tools: search and the like
     input: tuple[str, ...] = ("text", "image", "audio", "video", "file")
 
     @property
@@ -50,11 +56,16 @@ class Abilities:
             return {"thinkingLevel": self._level(effort)}
         return {}
 
-    def _tokens(self, effort: str) -> int:
+    def tokens(self, asked: int) -> int:
+        """The budget nearest to what was asked for: 0 is off where the model can, -1 leaves it to the model."""
         least, most = self.budget or (0, 0)
-        if effort == "none":
-            return 0 if self.off else least
-        return min(max(BUDGETS.get(effort, most), least), most)
+        if asked == -1 or (asked == 0 and self.off):
+            return asked
+        return min(max(asked, least), most)
+
+    def _tokens(self, effort: str) -> int:
+        _, most = self.budget or (0, 0)
+        return self.tokens(0 if effort == "none" else BUDGETS.get(effort, most))
 
     def _level(self, effort: str) -> str:
         asked = 0 if effort == "none" else LEVELS.index(effort) if effort in LEVELS else len(LEVELS) - 1
@@ -62,42 +73,59 @@ class Abilities:
         return min(self.levels, key=lambda level: (abs(LEVELS.index(level) - asked), -LEVELS.index(level)))
 
 
-_2_0 = Abilities()
-_2_5 = Abilities(budget=(0, 24576), off=True)
-_3 = Abilities(levels=LEVELS, signatures=True, mixed=True, media_results=True)
-_3_5 = replace(_3, ids=True)
-# From here on sampling is ignored, while penalties and a last message of the model's own are refused.
-_3_6 = replace(_3_5, sampling=False, penalties=False, prefill=False)
+_OLD = Abilities(ids=False, takes_ids=False, signatures=False, mixed=False, media_results=False)
+_2_5 = replace(_OLD, budget=(0, 24576), off=True, logprobs_on_vertex=True)
+_3 = Abilities(levels=LEVELS, ids=False)
+_3_5 = Abilities(levels=LEVELS)
+# From here on sampling is ignored, and a last message of the model's own is refused.
+_3_6 = replace(_3_5, sampling=False, prefill=False)
 _NEWEST = replace(_3_6, levels=("low", "medium", "high"))
+_SPEECH = replace(_OLD, tools=False, functions=False, json=False, system=False, input=("text",))
+_PICTURES = replace(_OLD, functions=False, tools=False, json=False, input=("text", "image"))
+_PICTURES_3 = replace(_3, levels=(), functions=False, json=False, input=("text", "image"))
 
-# The first pattern that fits counts.
+# The first pattern that fits counts. Sources, by the number behind each row (read October and November 2026):
+#  1 ai.google.dev: the models' own pages, "thinking", "whats-new-gemini-3.5", "whats-new-gemini-3.7", "robotics-overview"
+#  2 docs.cloud.google.com: the guides of 3.5, 3.6 and 3.8 Flash, the table of thinking levels
+#  3 penalties are gemini-2.0-flash's alone: google-gemini/cookbook#1290, Google's forum (94446), PublicAffairs/openai-gemini#63
+#  4 logprobs: vercel/ai#5418, mscraftsman/generative-ai#135, Vela-Research/think-reason-learn#34,
+#    GoogleCloudPlatform/generative-ai#2947
+#  5 no systemInstruction: google/adk-java#110, genkit-ai/genkit#5473; no thinking: lobehub#7985, OpenMinis/OpenMinis#226
+#  6 gemma: truefoundry/models#608 (3), earendil-works/pi#2812 and livekit/agents#7080 (4)
+#  7 ids of calls: recorded; anomalyco/opencode#50504, pydantic/pydantic-ai#5081, BerriAI/litellm#34603
 TABLE: Mapping[str, Abilities] = {
-    "gemini-1*": _2_0,
-    "gemini-2.0-*": _2_0,
-    "gemini-*-tts*": replace(_2_0, tools=False, input=("text",)),
-    "gemini-2.5-flash-image*": replace(_2_0, tools=False, input=("text", "image")),
-    "gemini-2.5-pro*": replace(_2_5, budget=(128, 32768), off=False),
-    "gemini-2.5-flash-lite*": replace(_2_5, budget=(512, 24576)),
-    "gemini-2.5-*": _2_5,
-    "gemini-3-pro-image*": replace(_3, levels=(), tools=False),
-    "gemini-3-pro*": replace(_3, levels=("low", "high")),
-    "gemini-3.1-pro*": replace(_3, levels=("low", "medium", "high")),
-    "gemini-3.1-flash-image*": replace(_3, levels=("minimal", "high")),
-    "gemini-3-*": _3,
-    "gemini-3.1-*": _3,
-    "gemini-3.5-flash-lite*": _3_6,
-    "gemini-3.5-*": _3_5,
-    "gemini-3.6-*": _3_6,
-    "gemma-*": replace(_2_0, system=False, input=("text", "image")),
-    "gemini-*": _NEWEST,  # and the aliases like gemini-flash-latest
-    "*": replace(_2_0, input=("text",)),
+    "gemini-1*": _OLD,  # 3
+    "gemini-2.0-*image*": replace(_PICTURES, system=False),  # 5
+    "gemini-2.0-*": replace(_OLD, penalties=True, logprobs=True, logprobs_on_vertex=True),  # 3, 4, 7
+    "gemini-*-tts*": _SPEECH,  # 1, 5
+    "gemini-*native-audio*": replace(_OLD, json=False),  # 1
+    "gemini-2.5-flash-image*": _PICTURES,  # 1
+    "gemini-2.5-pro*": replace(_2_5, budget=(128, 32768), off=False),  # 1, 4
+    "gemini-2.5-flash-lite*": replace(_2_5, budget=(512, 24576), quiet=True),  # 1, 4
+    "gemini-2.5-*": _2_5,  # 1, 3, 4, 7
+    "gemini-robotics-er-1*": _2_5,  # 1: 1.5 is of 2.5 Flash; a budget is what 2.5 and 3 both take
+    "gemini-robotics-*": _3_5,  # 1: of 3.5 Flash
+    "gemini-3-pro-image*": _PICTURES_3,  # 1: search, no functions
+    "gemini-3.1-flash-image*": replace(_PICTURES_3, levels=("minimal", "high")),  # 1, 2
+    "gemini-*-image*": _PICTURES_3,  # like its elders
+    "gemini-3-pro*": replace(_3, levels=("low", "high")),  # 2
+    "gemini-3.1-pro*": replace(_3, levels=("low", "medium", "high")),  # 2
+    "gemini-3-*": _3,  # 2, 7
+    "gemini-3.1-*": _3,  # 2
+    "gemini-3.5-flash-lite*": _3_6,  # 2
+    "gemini-3.5-*": _3_5,  # 2, 4
+    "gemini-3.6-*": _3_6,  # 2
+    "gemini-3.*": _NEWEST,  # 1, 2: 3.7 and 3.8
+    "gemma-3*": replace(_OLD, system=False, json=False, tools=False, functions=False, input=("text", "image")),  # 6
+    "gemma-*": replace(_OLD, levels=("minimal", "high"), input=("text", "image")),  # 6: 4 and newer
+    "*": _NEWEST,  # what nobody knows yet is new, and so are the aliases like gemini-flash-latest
 }
 
 
 def abilities(model: str, rows: Mapping[str, Abilities]) -> Abilities:
     """The row for a model, whatever stands before its last slash (`models/`, `publishers/google/models/`)."""
     name = model.rpartition("/")[2].lower()
-    return next((row for pattern, row in rows.items() if fnmatchcase(name, pattern)), Abilities())
+    return next((row for pattern, row in rows.items() if fnmatchcase(name, pattern)), _NEWEST)
 
 
 def with_rows(configured: object) -> Mapping[str, Abilities]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
+from .mime import known, of_data, of_format, of_name
+
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
-_SPOKEN = {"mpeg": "mp3", "x-wav": "wav", "pcm16": "pcm"}
 _URL_SAFE = str.maketrans("-_", "+/")
+_YOUTUBE = re.compile(r"(?:[a-z]+\.)*(?:youtube(?:-nocookie)?\.com|youtu\.be)")
 _RESOLUTIONS = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}
 
 
@@ -65,8 +66,7 @@ def _linked(kind: str, default: str) -> Callable[[str, Json, Media], Json]:
         linked: Json = given if isinstance(given, dict) else {"url": given}
         if kind == "image_url":
             media.details.add(str(linked.get("detail") or "auto"))
-        said = linked.get("mime_type") or linked.get("format")
-        return _at(where, linked.get("url"), said if isinstance(said, str) and "/" in said else None, default)
+        return _at(where, linked.get("url"), known(linked.get("mime_type")) or known(linked.get("format")), default)
 
     return render
 
@@ -75,23 +75,34 @@ def _at(where: str, url: Any, mime: str | None, default: str) -> Json:
     if not isinstance(url, str) or not url:
         raise BadRequest(f"{where}: a URL is missing.", param=where)
     if url[:5].lower() == "data:":
-        return _inline_url(where, url, default)
-    if urlsplit(url).scheme not in ("http", "https", "gs"):
-        raise BadRequest(f"{where}: only data:, https: and gs: URLs can be given to Gemini.", param=where)
-    mime = mime or mimetypes.guess_type(urlsplit(url).path)[0]
+        return _inline_url(where, url, mime, default)
+    address = _address(where, url)
+    if address.scheme != "gs" and _YOUTUBE.fullmatch(address.hostname or ""):
+        return {"fileData": {"mimeType": mime if mime and mime.startswith("video/") else "video/mp4", "fileUri": url}}
+    mime = mime or of_name(address.path)
     if mime is None and "/files/" in url and "googleapis.com" in url:  # uploaded: Google knows what it is
         return {"fileData": {"fileUri": url}}
     return {"fileData": {"mimeType": mime or default, "fileUri": url}}
 
 
-def _inline_url(where: str, url: str, default: str) -> Json:
+def _address(where: str, url: str) -> SplitResult:
+    try:
+        address = urlsplit(url)
+    except ValueError as error:
+        raise BadRequest(f"{where}: this is not a URL.", param=where) from error
+    if address.scheme not in ("http", "https", "gs"):
+        raise BadRequest(f"{where}: only data:, https: and gs: URLs can be given to Gemini.", param=where)
+    return address
+
+
+def _inline_url(where: str, url: str, mime: str | None, default: str) -> Json:
     head = _DATA_URL.match(url)
     if head is None:
         raise BadRequest(f"{where}: this is not a data: URL.", param=where)
-    mime, options, data = head[1].lower(), head[2].lower(), url[head.end() :]
+    options, data = head[2].lower(), url[head.end() :]
     if ";base64" not in options:
         data = base64.b64encode(unquote_to_bytes(data)).decode()
-    return _inline(where, data, mime or default)
+    return _inline(where, data, known(head[1]) or mime or of_data(data) or default)
 
 
 def _inline(where: str, data: Any, mime: str) -> Json:
@@ -118,21 +129,19 @@ def _common(data: str) -> str:
 def _audio(where: str, part: Json, media: Media) -> Json:
     given = part.get("input_audio")
     audio: Json = given if isinstance(given, dict) else {}
-    form = str(audio.get("format") or "wav").lower()
-    return _inline(where, audio.get("data"), f"audio/{_SPOKEN.get(form, form)}")
+    return _inline(where, audio.get("data"), of_format(str(audio.get("format") or "wav").lower()))
 
 
 def _file(where: str, part: Json, media: Media) -> Json:
     given = part.get("file")
     file: Json = given if isinstance(given, dict) else {}
-    named = mimetypes.guess_type(str(file.get("filename") or ""))[0]
+    named = known(file.get("format")) or known(file.get("mime_type")) or of_name(file.get("filename"))
     data, id = file.get("file_data"), file.get("file_id")
-    if isinstance(data, str) and data[:5].lower() == "data:":
-        return _inline_url(where, data, named or "application/pdf")
+    for given in (data, id):
+        if isinstance(given, str) and (given[:5].lower() == "data:" or "://" in given[:16]):
+            return _at(where, given, named, "application/pdf")
     if data:
-        return _inline(where, data, named or "application/pdf")
-    if isinstance(id, str) and "://" in id:  # the address of a file at Google
-        return _at(where, id, named, "application/pdf")
+        return _inline(where, data, named or of_data(data) or "application/pdf")
     raise BadRequest(f"{where}: Gemini does not know files by OpenAI's file_id; send file_data.", param=f"{where}.file")
 
 

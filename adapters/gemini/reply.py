@@ -9,8 +9,11 @@ from llmproxy.core.chat import Chat, Json
 
 from .candidate import Candidate
 from .json_types import an_object, number, objects
+from .names import Names, declared
 from .signatures import Signatures
 from .usage import counts, render_usage
+
+_READ = frozenset(("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error"))
 
 
 class Answer:
@@ -18,7 +21,9 @@ class Answer:
 
     def __init__(self, chat: Chat, signatures: Signatures) -> None:
         self._request = chat.trace.id
+        self._created = chat.trace.created
         self._signatures = signatures
+        self._names = Names(declared(chat.body))
         self._head: Json = {"object": "chat.completion.chunk"}
         self._named: tuple[object, object] = (None, None)  # the head's id and model as Gemini says them
         self._candidates: dict[int, Candidate] = {}
@@ -33,6 +38,8 @@ class Answer:
             choices.extend(self._candidate(number(candidate.get("index"))).feed(candidate))
         if feedback := an_object(event.get("promptFeedback")):
             choices.extend(self._candidate(0).feedback(feedback, not candidates))
+        if not event.keys() <= _READ:
+            self._candidate(0).beside({name: value for name, value in event.items() if name not in _READ and value})
         if counts(metadata := an_object(event.get("usageMetadata"))):
             self._counted = metadata
         return [self._chunk(choice) for choice in choices]
@@ -49,7 +56,7 @@ class Answer:
 
     def _candidate(self, index: int) -> Candidate:
         if index not in self._candidates:
-            self._candidates[index] = Candidate(index, self._signatures, self._call_id)
+            self._candidates[index] = Candidate(index, self._signatures, self._names, self._new_id, self._created)
         return self._candidates[index]
 
     def _read_head(self, event: Json) -> None:
@@ -60,7 +67,7 @@ class Answer:
     def _chunk(self, choice: Json) -> Json:
         return {**self._head, "choices": [choice]}
 
-    def _call_id(self, *place: int) -> str:
-        """An id for a call that has none: the same whenever the same answer is read. OpenAI allows 40 characters."""
+    def _new_id(self, kind: str, *place: int) -> str:
+        """An id for what has none: the same whenever the same answer is read. OpenAI allows 40 characters."""
         answer = f"{self._request} {self._head.get('id')} {place}"
-        return f"call_{blake2s(answer.encode(), digest_size=12).hexdigest()}"
+        return f"{kind}_{blake2s(answer.encode(), digest_size=12).hexdigest()}"

@@ -10,11 +10,13 @@ from llmproxy.core.errors import BadRequest
 from .field_names import Members, camel
 from .messages import Conversation
 from .models import BUDGETS, Abilities
+from .names import Names, declared
 from .parts import as_list
 from .schema import inlined
 from .signatures import Signatures
 from .tools import Tools
 
+MOST_STOPS = 5
 EFFORTS = frozenset(("none", *BUDGETS, "xhigh", "max"))
 TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "topP": "topP", "top_k": "topK", "topK": "topK"}
@@ -55,13 +57,17 @@ def render(
     members = Members(chat.body)
     members.take("model", "stream", "stream_options")
     google = _google(members)
-    talk = Conversation(can, signatures)
+    names = Names(declared(chat.body))
+    talk = Conversation(can, signatures, names)
     talk.add_all(members.take("messages"))
-    tools = _tools(members, can, google, server_side)
+    if talk.shaped:
+        members.lost.append("messages")
+    tools = _tools(members, can, google, names, server_side)
     config = {
         **_numbers(members, can),
+        **_logprobs(members, can.logprobs if server_side else can.logprobs_on_vertex),
         **_length(members),
-        **_format(members, can, bool(tools.functions)),
+        **_format(members, can, tools),
         **_thinking(members, can, google, options),
         **_voice(members),
         **_pictures(members, talk),
@@ -117,12 +123,13 @@ def _place_native(body: Json, config: Json, native: Json) -> None:
             body[name] = value
 
 
-def _tools(members: Members, can: Abilities, google: Json, server_side: bool) -> Tools:
-    tools = Tools(can, server_side)
+def _tools(members: Members, can: Abilities, google: Json, names: Names, server_side: bool) -> Tools:
+    tools = Tools(can, names, server_side)
     _refuse_functions(members)
-    if can.tools and members.see("tools"):
+    if members.see("tools"):
         tools.add_all(members.take("tools"))
     tools.add_all(as_list(google.pop("tools", None)))
+    members.lost.extend(refused := tools.refuse())
     if can.tools and isinstance(search := members.see("web_search_options"), dict):
         members.take("web_search_options")
         tools.built_in.setdefault("googleSearch", {})
@@ -130,7 +137,7 @@ def _tools(members: Members, can: Abilities, google: Json, server_side: bool) ->
     if tools.functions and tools.built_in and not can.mixed:  # functions are what the client waits for
         members.lost.extend(f"tools.{name}" for name in tools.built_in)
         tools.built_in.clear()
-    if (choice := members.take("tool_choice")) is not None:
+    if "tools" not in refused and (choice := members.take("tool_choice")) is not None:
         tools.choose(choice)
     if members.see("parallel_tool_calls") is True:  # they are parallel anyway; it cannot be forbidden
         members.take("parallel_tool_calls")
@@ -144,26 +151,44 @@ def _refuse_functions(members: Members) -> None:
 
 
 def _numbers(members: Members, can: Abilities) -> Json:
-    names = {**(SAMPLING if can.sampling else {}), **(PENALTIES if can.penalties else {}), "seed": "seed"}
+    names = {**(SAMPLING if can.sampling else {}), **(PENALTIES if can.penalties else {})}
     found = {theirs: members.take(ours) for ours, theirs in names.items() if members.see(ours) is not None}
-    if members.take("logprobs"):
-        found["responseLogprobs"] = True
-    if members.see("top_logprobs") and "responseLogprobs" in found:
-        found["logprobs"] = members.take("top_logprobs")
+    for ours in PENALTIES:
+        if members.see(ours) == 0:  # is no penalty
+            members.take(ours)
+    if isinstance(members.see("seed"), int):
+        found["seed"] = _int32(members.take("seed"))
     if isinstance(count := members.take("n"), int) and count > 1:
         found["candidateCount"] = count
     return found
 
 
+def _int32(seed: int) -> int:
+    """Gemini's seed has 32 bits; a longer one is folded, always in the same way, so that it still repeats."""
+    return seed if -(2**31) <= seed < 2**31 else seed % 2**31
+
+
+def _logprobs(members: Members, able: bool) -> Json:
+    if not members.see("logprobs"):
+        members.take("logprobs")
+        return {}
+    if not able:
+        return {}
+    top = members.take("top_logprobs")
+    return {"responseLogprobs": bool(members.take("logprobs")), **({"logprobs": top} if top else {})}
+
+
 def _length(members: Members) -> Json:
     most, stops = members.take("max_completion_tokens", "max_tokens"), as_list(members.take("stop"))
     found: Json = {"maxOutputTokens": most} if most is not None else {}
+    if len(stops) > MOST_STOPS:
+        raise BadRequest(f"Gemini takes {MOST_STOPS} stop sequences at most.", param="stop")
     if any(stops):
         found["stopSequences"] = [stop for stop in stops if stop]
     return found
 
 
-def _format(members: Members, can: Abilities, functions: bool) -> Json:
+def _format(members: Members, can: Abilities, tools: Tools) -> Json:
     form = members.see("response_format")
     if form is None:
         return {}
@@ -173,8 +198,11 @@ def _format(members: Members, can: Abilities, functions: bool) -> Json:
     if kind == "text":
         members.take("response_format")
         return {}
-    if functions and not can.mixed:  # such a model refuses JSON mode beside functions
+    if not can.json or (tools.functions and not can.mixed):  # such a model refuses JSON mode beside functions
         return {}
+    if not can.mixed:  # and beside search: who asks for JSON cannot read anything else
+        members.lost.extend(f"tools.{name}" for name in tools.built_in)
+        tools.built_in.clear()
     members.take("response_format")
     holder = form.get("json_schema") if kind == "json_schema" else {}
     schema = holder.get("schema") if isinstance(holder, dict) else None
@@ -203,8 +231,9 @@ def _thinking(members: Members, can: Abilities, google: Json, options: Mapping[s
         if can.budget is None:
             members.lost.append("reasoning.max_tokens")
         else:
-            config["thinkingBudget"] = min(max(tokens, can.budget[0]), can.budget[1])
-    if not hidden and effort != "none":
+            config["thinkingBudget"] = can.tokens(tokens)
+    silent = config.get("thinkingBudget") == 0 or (can.quiet and "thinkingBudget" not in config)
+    if not hidden and not silent and effort != "none":
         config["includeThoughts"] = True
     return {"thinkingConfig": config} if config else {}
 

@@ -24,6 +24,25 @@ def inlined(schema: Json) -> Json:
     return _Inliner(schema).result()
 
 
+def _open(definition: Any) -> Any:
+    """Without `required` where a reference stands below: Gemini takes a loop only if it can be left out."""
+    if isinstance(definition, list):
+        return [_open(one) for one in definition]
+    if not isinstance(definition, dict):
+        return definition
+    found = {key: value if key in _DATA else _open(value) for key, value in definition.items()}
+    properties, required = definition.get("properties"), definition.get("required")
+    if isinstance(properties, dict) and isinstance(required, list):
+        found["required"] = [name for name in required if not _refers(properties.get(name))]
+    return found
+
+
+def _refers(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_refers, schema))
+    return isinstance(schema, dict) and ("$ref" in schema or any(map(_refers, schema.values())))
+
+
 class _Inliner:
     def __init__(self, root: Json) -> None:
         self._root = root
@@ -38,7 +57,7 @@ class _Inliner:
         while len(definitions) < len(self._kept):  # writing one out may find another
             for reference, name in list(self._kept.items()):
                 if name not in definitions:
-                    definitions[name] = self._definition(reference)
+                    definitions[name] = _open(self._definition(reference))
         return {**schema, "$defs": definitions} if definitions else schema
 
     def _definition(self, reference: str) -> Any:

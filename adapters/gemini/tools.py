@@ -8,6 +8,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
 from .models import Abilities
+from .names import Names
 from .parts import as_list
 from .schema import inlined
 
@@ -33,8 +34,9 @@ class Tools:
     server_side: whether the API wants to be told when both kinds are mixed (the Gemini API does, Vertex refuses to be).
     """
 
-    def __init__(self, can: Abilities, server_side: bool = True) -> None:
+    def __init__(self, can: Abilities, names: Names, server_side: bool = True) -> None:
         self._can = can
+        self._names = names
         self._server_side = server_side
         self._mode = "AUTO"
         self._only: list[str] = []  # the functions that may be called
@@ -50,7 +52,7 @@ class Tools:
     def _add(self, where: str, tool: Any) -> None:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind == "function":
-            self.functions.append(_declaration(where, tool.get("function")))
+            self.functions.append(_declaration(where, tool.get("function"), self._names))
         elif isinstance(kind, str) and kind in BUILT_IN:
             self.built_in[BUILT_IN[kind]] = tool.get(kind) or {}
         elif kind is None and isinstance(tool, dict) and tool:
@@ -68,14 +70,25 @@ class Tools:
         else:
             raise BadRequest(f"{where}: {name!r} is no tool of Gemini's.", param=where)
 
+    def refuse(self) -> list[str]:
+        """Takes out what the model has no use for, and says what it was."""
+        refused: list[str] = []
+        if not self._can.functions and self.functions:
+            refused.append("tools")
+            self.functions.clear()
+        if not self._can.tools and self.built_in:
+            refused.extend(f"tools.{name}" for name in self.built_in)
+            self.built_in.clear()
+        return refused
+
     def choose(self, choice: Any) -> None:
         """Reads `tool_choice` in all its forms: a word, one function, or a list of those allowed."""
         allowed = choice.get("allowed_tools") if isinstance(choice, dict) else None
         if isinstance(allowed, dict):
-            self._only = [_name(tool) for tool in as_list(allowed.get("tools"))]
+            self._only = [self._names.theirs(_name(tool)) for tool in as_list(allowed.get("tools"))]
             self._mode = _mode(allowed.get("mode") or "auto")
         elif isinstance(choice, dict):
-            self._only, self._mode = [_name(choice)], "ANY"
+            self._only, self._mode = [self._names.theirs(_name(choice))], "ANY"
         else:
             self._mode = _mode(choice)
 
@@ -99,18 +112,23 @@ class Tools:
         return config
 
 
-def _declaration(where: str, function: Any) -> Json:
+def _declaration(where: str, function: Any, names: Names) -> Json:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise BadRequest(f"{where} is not a function with a name.", param=where)
-    declaration: Json = {"name": function["name"]}
+    declaration: Json = {"name": names.theirs(function["name"])}
     if function.get("description"):
         declaration["description"] = function["description"]
     parameters = function.get("parameters")
-    if isinstance(parameters, dict) and parameters.get("properties", parameters):
-        schema = inlined(parameters)
-        if schema.get("properties", True):  # a function without arguments is declared without a schema
-            declaration["parametersJsonSchema"] = schema
+    if isinstance(parameters, dict) and not _takes_nothing(schema := inlined(parameters)):
+        declaration["parametersJsonSchema"] = schema
     return declaration
+
+
+def _takes_nothing(schema: Json) -> bool:
+    """A function without arguments is declared without a schema. One that takes any has more to say than this."""
+    if "properties" not in schema:
+        return not schema
+    return not any(value for key, value in schema.items() if key not in ("type", "title", "description"))
 
 
 def _name(tool: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmproxy.core.chat import Json
 
+_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}  # OpenAI's clients refuse any other word
 _MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_tokens"}
 
 
@@ -39,10 +40,10 @@ def render_usage(metadata: Any) -> Json:
             count, {"reasoning_tokens": "thoughtsTokenCount"}, metadata.get("candidatesTokensDetails")
         ),
     }
-    tier = metadata.get("serviceTier")
+    tier = _TIERS.get(str(metadata.get("serviceTier")).lower())
     return {
         "usage": {**usage, **{key: value for key, value in details.items() if value}},
-        **({"service_tier": tier} if isinstance(tier, str) else {}),
+        **({"service_tier": tier} if tier else {}),
     }
 
 

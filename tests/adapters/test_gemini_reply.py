@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 from typing import Any
 
 import orjson
 import pytest
 from llmproxy.adapters.gemini import Gemini
+from openai.types.chat.chat_completion_audio import ChatCompletionAudio
 
 from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import Truncated, UpstreamError
+from llmproxy.core.errors import Malformed, Truncated, UpstreamError
 
 STOP = "STOP"
 
@@ -40,8 +42,8 @@ def sse(*events: Json) -> bytes:
     return b"".join(b"data: " + orjson.dumps(one) + b"\r\n\r\n" for one in events)
 
 
-def read(wire: bytes, size: int, *, stream: bool, adapter: Gemini | None = None) -> bytes:
-    chat = Chat({"stream": stream, "stream_options": {"include_usage": True}}, "gemini-x")
+def read(wire: bytes, size: int, *, stream: bool, adapter: Gemini | None = None, **members: Any) -> bytes:
+    chat = Chat({"stream": stream, "stream_options": {"include_usage": True}, **members}, "gemini-x")
     translator = (adapter or gemini()).translator(chat)
     frames: list[bytes] = []
     for at in range(0, len(wire), size):
@@ -59,14 +61,14 @@ def chunks(*events: Json, adapter: Gemini | None = None) -> list[Json]:
     return [orjson.loads(frame.removeprefix(b"data: ")) for frame in frames]
 
 
-def answer(*events: Json, adapter: Gemini | None = None) -> Json:
-    """The same events folded into one answer."""
-    found: Json = orjson.loads(read(sse(*events), 10**9, stream=False, adapter=adapter))
+def answer(*events: Json, adapter: Gemini | None = None, **members: Any) -> Json:
+    """The same events folded into one answer; `members` are the request's."""
+    found: Json = orjson.loads(read(sse(*events), 10**9, stream=False, adapter=adapter, **members))
     return found
 
 
-def message(*events: Json) -> Json:
-    found: Json = answer(*events)["choices"][0]["message"]
+def message(*events: Json, **members: Any) -> Json:
+    found: Json = answer(*events, **members)["choices"][0]["message"]
     return found
 
 
@@ -218,6 +220,73 @@ def test_a_call_whose_last_piece_is_missing_is_complete_with_the_answer() -> Non
     }
 
 
+def test_arguments_in_a_later_part_without_a_name_belong_to_the_call_before_it() -> None:
+    first = call("find", {"a": 1}, signature="c2ln")
+    later: list[Json] = [
+        {"functionCall": {"args": {"path": "/x"}}, "thoughtSignature": "bW9yZQ=="},
+        {"functionCall": {"args": {"b": 2}}},
+    ]
+    for events in ((event(first), event(later[0]), event(later[1])), (event(first, *later),)):
+        got = message(*events, event(finish=STOP))
+        (made,) = got["tool_calls"]
+        assert orjson.loads(made["function"]["arguments"]) == {"a": 1, "path": "/x", "b": 2}
+        assert made["extra_content"]["google"]["thought_signature"] == "c2ln"
+        assert (
+            got["extra_content"]["google"]["thought_signature"] == "bW9yZQ=="
+        )  # kept, though it is not the call's first
+
+
+def test_calls_of_one_name_that_follow_each_other_are_two() -> None:
+    got = message(
+        event(call("a", {"x": 1}), call("a", {"x": 2})),
+        event(call("a", {}, willContinue=True)),
+        event(call("b")),
+        event(finish=STOP),
+    )
+    assert [one["function"]["name"] for one in got["tool_calls"]] == ["a", "a", "a", "b"]
+
+
+def test_a_call_goes_out_before_the_text_that_follows_it() -> None:
+    got = chunks(event(call("a")), event(text("and")), event(finish=STOP))
+    order = [
+        next((key for key in ("tool_calls", "content") if chunk["choices"][0]["delta"].get(key)), None) for chunk in got
+    ]
+    assert [key for key in order if key] == ["tool_calls", "content"]
+
+
+def test_arguments_that_belong_to_no_call_are_an_error() -> None:
+    with pytest.raises(Malformed):
+        chunks(event(text("x"), {"functionCall": {"args": {"path": "/x"}}}), event(finish=STOP))
+
+
+NAMES = ["21st_builder", "-dash", "mcp__" + "x" * 80, "fine.name", "_21st_builder"]
+
+
+def test_names_that_gemini_refuses_are_written_otherwise_and_come_back_as_the_clients_own() -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in NAMES]
+    chat = Chat({"messages": [{"role": "user", "content": "?"}], "tools": tools}, "gemini-3.8-flash")
+    declared = orjson.loads(gemini().request(chat).body)["tools"][0]["functionDeclarations"]
+    theirs = [one["name"] for one in declared]
+    assert len(set(theirs)) == len(NAMES)
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}", name) for name in theirs)
+    assert theirs[3:] == NAMES[3:]
+    got = message(event(*(call(name) for name in theirs)), event(finish=STOP), tools=tools)
+    assert [one["function"]["name"] for one in got["tool_calls"]] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("default_api.weather", "weather"),
+        ("default_api:weather", "weather"),
+        ("default_api.other", "default_api.other"),
+    ],
+)
+def test_the_namespace_that_models_put_before_a_name_is_taken_off_if_the_rest_is_declared(said: str, name: str) -> None:
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    assert message(event(call(said)), event(finish=STOP), tools=tools)["tool_calls"][0]["function"]["name"] == name
+
+
 # Signatures, over two turns
 
 
@@ -250,6 +319,31 @@ def test_a_signature_of_text_is_a_side_field_of_the_message_and_goes_back_with_i
     assert body["contents"][1]["parts"] == [{"text": "hi", "thoughtSignature": "c2ln"}]
 
 
+def test_no_signature_is_lost_to_another_parts() -> None:
+    parts = [text("a", thoughtSignature="AA=="), text("b"), text("", thoughtSignature="BB==")]
+    google = message(event(*parts, finish=STOP))["extra_content"]["google"]
+    assert google == {"thought_signature": "BB==", "thought_signatures": ["AA==", "BB=="]}
+
+
+def test_members_that_nobody_knows_are_kept() -> None:
+    last = event(text("a"), finish=STOP, tokenCount=3, someNewThing={"x": 1})
+    google = message({**last, "createTime": "now", "modelStatus": {"stage": "old"}})["extra_content"]["google"]
+    assert google == {
+        "token_count": 3,
+        "some_new_thing": {"x": 1},
+        "create_time": "now",
+        "model_status": {"stage": "old"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"), [("standard", "default"), ("FLEX", "flex"), ("priority", "priority"), ("new", None)]
+)
+def test_a_service_tier_is_in_openais_words(said: str, tier: str | None) -> None:
+    got = answer({**event(text("a"), finish=STOP), "usageMetadata": {"promptTokenCount": 1, "serviceTier": said}})
+    assert got.get("service_tier") == tier
+
+
 # Pictures, sound, code
 
 
@@ -259,7 +353,25 @@ def test_pictures_and_sound() -> None:
         event({"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "BBBB"}}, finish=STOP),
     )
     assert got["images"] == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
-    assert got["audio"] == {"data": "BBBB", "mime_type": "audio/L16;rate=24000"}
+    assert got["audio"].pop("id").startswith("audio_")
+    assert got["audio"] == {"data": "BBBB", "mime_type": "audio/L16;rate=24000", "expires_at": 0, "transcript": ""}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_sound_in_pieces_is_one_base64_text_that_openais_clients_can_read(stream: bool) -> None:
+    sound = bytes(range(64))
+    cuts = [sound[:1], sound[1:5], sound[5:32], sound[32:]]
+    blobs = [{"inlineData": {"mimeType": "audio/L16", "data": base64.b64encode(one).decode()}} for one in cuts]
+    events = [*map(event, blobs), event(text(""), finish=STOP)]
+    if stream:
+        deltas = [chunk["choices"][0]["delta"].get("audio", {}) for chunk in chunks(*events)]
+        data = "".join(delta.get("data", "") for delta in deltas)
+        assert [sum(key in delta for delta in deltas) for key in ("id", "expires_at", "transcript")] == [1, 1, 1]
+    else:
+        audio = message(*events)["audio"]
+        ChatCompletionAudio.model_validate(audio)
+        data = audio["data"]
+    assert base64.b64decode(data, validate=True) == sound
 
 
 def test_code_that_ran_is_shown_fenced_and_kept_as_it_came() -> None:

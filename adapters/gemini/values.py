@@ -1,0 +1,55 @@
+"""What tools are called with and answer, as Gemini can be given it: an object, its integers exact."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
+
+_EXACT = 2**53  # a google.protobuf.Struct holds doubles: integers beyond are rounded there
+_LONG = re.compile(r"\d{16,}")
+_DEEPEST = 100
+
+
+def arguments(given: Any, where: str) -> Json:
+    """A call's arguments. What a model left half written stands in a member: OpenAI takes such a history too."""
+    if given is None or given == "":
+        return {}
+    if isinstance(given, dict):
+        written: Json = _written(given)
+        return written
+    if not isinstance(given, str):
+        raise BadRequest(f"{where} must be a JSON object.", param=where)
+    parsed = _parsed(given) if given.strip() else {}
+    return parsed if isinstance(parsed, dict) else {"arguments": given}
+
+
+def response(text: str) -> Json:
+    """A tool's answer. Gemini takes a `$ref` in it for one of its own references to media, so then it goes as text."""
+    parsed = _parsed(text) if '"$ref"' not in text else None
+    return parsed if isinstance(parsed, dict) else {"output": text}
+
+
+def _parsed(text: str) -> Any:
+    """The JSON value with integers that would be rounded as text; None for what is no JSON, or nested too deep."""
+    try:
+        return _written(json.loads(text)) if _LONG.search(text) else orjson.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _written(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise RecursionError
+    if isinstance(value, dict):
+        return {key: _written(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_written(one, depth + 1) for one in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _EXACT:
+        return str(value)
+    return value
