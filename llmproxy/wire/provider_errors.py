@@ -129,7 +129,10 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
 
 def overflow(error: UpstreamError) -> UpstreamError:
     """The question is longer than the model's context: said as OpenAI says it. A model with a larger one may answer."""
-    error.status = error.status if error.status < 500 else 400
+    if error.status == 502:  # nobody said one
+        error.status = 400
+    elif error.status >= 500:
+        error.headers["x-should-retry"] = "false"
     error.code = OVERFLOW
     error.retry_here, error.try_elsewhere, error.blames = False, True, False
     return error

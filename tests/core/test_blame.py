@@ -70,7 +70,7 @@ NOT_TOO_LONG = [
 @pytest.mark.parametrize("message", TOO_LONG)
 def test_a_question_that_is_too_long_has_one_code_and_another_model_may_answer(status: int, message: str) -> None:
     error = failed(status, {"message": message, "type": "theirs", "code": status})
-    assert (error.status, error.code, error.type) == (400 if status == 500 else status, OVERFLOW, "theirs")
+    assert (error.status, error.code, error.type) == (status, OVERFLOW, "theirs")
     assert (error.retry_here, error.try_elsewhere, error.blames) == (False, True, False)
 
 
@@ -96,6 +96,11 @@ def test_a_quota_of_tokens_is_not_a_question_that_is_too_long() -> None:
 )
 def test_a_question_that_is_too_long_is_known_by_any_of_its_names(error: Json) -> None:
     assert failed(400, error).code == in_band({"error": error}).code == OVERFLOW
+    assert in_band({"error": error}).status == 400
+
+
+def test_a_client_does_not_send_again_what_is_too_long_for_a_500() -> None:
+    assert failed(500, {"message": TOO_LONG[0]}).headers["x-should-retry"] == "false"
 
 
 # Refusals

@@ -169,15 +169,14 @@ def unmarked(body: bytes) -> bytes:
 
 
 def said_error(recording: Recording) -> dict[str, Any]:
-    """What must stand in the client's error; of a provider's numeric code, its digits or something better."""
+    """What must stand in the client's error; for a numeric code or none there may be something better."""
     body = json.loads(recording.body)
     error = (body[0] if isinstance(body, list) else body)["error"]
     said: dict[str, Any] = {"message": error["message"], "param": error.get("param")}
     if isinstance(error.get("type"), str):
         said["type"] = error["type"]
-    if isinstance(error.get("code", 0), str | None):
+    if isinstance(error.get("code"), str):
         said["code"] = error["code"]
     if recording.native:
-        bad_key = "API_KEY_INVALID" in json.dumps(error) or "unregistered callers" in error["message"]
-        said["status"] = 401 if bad_key else recording.status
+        said["status"] = 401 if "API_KEY_INVALID" in json.dumps(error) else recording.status
     return said
