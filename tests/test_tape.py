@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from llmproxy.requests.replay_buffer import Gone, Tape
+from llmproxy.core.replay import Gone
+from llmproxy.requests.replay_buffer import Tape
 
 EVENTS = [b"event %d\n\n" % n for n in range(1, 41)]
 

@@ -25,7 +25,7 @@ def main(given: argparse.Namespace) -> int:
     search = Search(config)
     # This import takes longer than the search, which runs beside it: nothing waits for either.
     from llmproxy.server import run
-    from llmproxy.server.process.process import PortTaken
+    from llmproxy.server.process.socket_options import PortTaken
 
     try:
         return run(search.added_to(config), load=read, announce=banner)

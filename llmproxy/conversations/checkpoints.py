@@ -6,8 +6,9 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from llmproxy.core.replay import Piece
 from llmproxy.observe.periodic import attempt
-from llmproxy.requests.replay_buffer import Piece, Tape
+from llmproxy.requests.replay_buffer import Tape
 
 CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
 

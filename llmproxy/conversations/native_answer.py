@@ -9,20 +9,20 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llmproxy.core.chat import Chat, Json, Trace
-from llmproxy.core.errors import Cancelled, GatewayError
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import Cancelled, GatewayError, StoreError
 from llmproxy.core.opener import Reply
+from llmproxy.core.replay import Piece, Shelf
+from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.events import Native
 from llmproxy.requests.registry import Running
-from llmproxy.requests.replay_buffer import Piece, Shelf, Tape
+from llmproxy.requests.replay_buffer import Tape
 from llmproxy.store.messages import Ended, State
-from llmproxy.store.sqlite.database import StoreError
 from llmproxy.wire.sse import event
 
 from .checkpoints import Checkpoints, Pieces
 
 Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
-REFUSED = "refused"  # in Running.note
 Tell = Callable[[str, Json], None]
 
 
@@ -166,7 +166,7 @@ class Detached:
 
     async def _fail(self, running: Running, error: GatewayError) -> None:
         if self.tape.newest == 0:  # it never began: the first reader is told by status
-            running.note[REFUSED] = error
+            running.refused = error
         await self._end(running, "failed", {"ok": False, **error.as_json()})
 
     async def _end(self, running: Running, state: State, done: Json) -> None:
@@ -180,7 +180,7 @@ class Detached:
         except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
             done = {**done, "ok": False, **failure.as_json()}
         finally:
-            if REFUSED not in running.note:
+            if running.refused is None:
                 self.tape.append(event("done", done, self.tape.newest + 1))
             self.tape.close()
 

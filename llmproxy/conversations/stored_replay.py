@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
-
 from llmproxy.core.errors import GatewayError
-from llmproxy.requests.replay_buffer import Gone, Tape
-from llmproxy.server.context import STORE, owner
+from llmproxy.core.replay import Gone
+from llmproxy.requests.replay_buffer import Tape
 from llmproxy.store import NotFound, Store, replay
 from llmproxy.store.replay import Kept
 from llmproxy.wire.sse import event
@@ -31,14 +29,13 @@ class Shelf:
         return await self._store.read(replay.take, self._answer_id, after, size)
 
 
-async def recalled(request: web.Request, id: str, after: int) -> Tape:
+async def recalled(store: Store, owner: str, id: str, after: int) -> Tape:
     """The tape of a thread's answer that is not in memory, for a reader that has the events up to `after`.
 
-    Raises NotFound if there is none, it is not the caller's, or it grows in another process; Gone where the events after
+    Raises NotFound if there is none, it is not this owner's, or it grows in another process; Gone where the events after
     `after` are not all kept.
     """
-    store = request.app[STORE]()
-    kept = await store.read(replay.find, owner(request), id)
+    kept = await store.read(replay.find, owner, id)
     if kept is None or kept.process not in (None, store.process):
         raise NotFound("There is no such request.", code="request_not_found")
     if not kept.newest:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 import orjson
-from aiohttp import web
 
 from llmproxy.config import Key
-from llmproxy.core.chat import Chat, Json, Trace
-from llmproxy.core.errors import BadRequest, Cancelled
-from llmproxy.core.opener import Reply
-from llmproxy.dialects.native.request import chat_body, question, spoken
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import Cancelled
+from llmproxy.core.trace import Trace
+from llmproxy.dialects.native.request import spoken
 from llmproxy.requests.registry import Inflight, Running
 from llmproxy.routing.gateway import Gateway
-from llmproxy.server.context import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
-from llmproxy.server.streaming.native_task import answer, checked_chat
 from llmproxy.store import Store, StoreError, messages, replay, threads, titles
 from llmproxy.store.messages import Ask, Ended
 
@@ -33,43 +30,6 @@ TITLE_PROMPT = (
     "Give this conversation a title of two to six words in the language of the question. "
     "Answer with the title only: no quotes, no full stop."
 )
-
-
-async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamResponse:
-    """Asks in a thread, and streams the answer. What is wrong with the question is said by status."""
-    current, store, key = request.app[CURRENT], request.app[STORE](), caller(request)
-    thread = await store.read(threads.thread, owner(request), thread_id)
-    what = _what(given, request[REQUEST_ID], store.process)
-    asked = [{"role": "user", "content": what.content or "-"}]
-    chat = checked_chat(request, chat_body(given, asked, current.config, thread))
-    place = Place(store, owner(request), thread_id)
-    titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
-    shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
-    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
-    gateway = current.gateway
-
-    def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
-        return gateway.open(chat, gateway.route(chat, key))
-
-    return await answer(request, chat, record, opening, "detach", thread_id)
-
-
-def _what(given: Json, request_id: str, process: str) -> Ask:
-    """One of three: a question, another answer to one, the rest of an answer."""
-    ask = Ask(request_id, messages.new_id(), process)
-    answer_to, going_on, parent_id = (_id(given, name) for name in ("answer_to", "continue", "parent_id"))
-    if answer_to is not None or going_on is not None:
-        if given.get("content") is not None or None not in (answer_to, going_on):
-            raise BadRequest("Give one of content, answer_to and continue.", param="content")
-        return replace(ask, answer_to=answer_to, going_on=going_on)
-    return replace(ask, content=question(given, "content"), follows_head="parent_id" not in given, parent_id=parent_id)
-
-
-def _id(given: Json, name: str) -> str | None:
-    value = given.get(name)
-    if not isinstance(value, (str, type(None))):
-        raise BadRequest(f"{name} must be a message's id.", param=name, code="invalid_type")
-    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
-from .chat import Body, Chat, Face, Json, Usage
+from .chat import Body, Chat, Face, Json
 from .errors import UpstreamError
+from .usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,64 +9,11 @@ from typing import Any, Literal
 
 import orjson
 
+from .trace import Trace
+
 Json = dict[str, Any]
 Face = Literal["chat", "completions", "embeddings"]
 Body = bytes | tuple[bytes | memoryview, ...]  # of a request: whole, or in pieces, as copies of megabytes are not free
-Phase = Literal["queued", "connecting", "waiting", "streaming", "backing_off", "finishing"]
-
-
-@dataclass(slots=True)
-class Usage:
-    """Tokens as the provider counted them. `raw` is its own usage object, further members included."""
-
-    prompt: int = 0
-    completion: int = 0
-    reasoning: int = 0
-    cached: int = 0
-    cost: float | None = None
-    raw: Json = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, raw: Json) -> Usage:
-        """Reads OpenAI's usage object; members that are missing or of the wrong type count as zero."""
-        details = _object(raw.get("completion_tokens_details"))
-        cost = raw.get("cost")
-        if isinstance(cost, dict):  # Perplexity: an object of costs
-            cost = cost.get("total_cost")
-        return cls(
-            prompt=_count(raw.get("prompt_tokens")),
-            completion=_count(raw.get("completion_tokens")),
-            reasoning=_count(details.get("reasoning_tokens")) or _count(raw.get("reasoning_tokens")),
-            cached=_count(_object(raw.get("prompt_tokens_details")).get("cached_tokens")),
-            cost=cost if isinstance(cost, (int, float)) else None,
-            raw=raw,
-        )
-
-
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-@dataclass(slots=True)
-class Trace:
-    """What has happened to one request so far: written by those who carry it, read by whoever is asked about it."""
-
-    id: str = ""
-    created: int = 0  # Unix seconds when the gateway took it in
-    phase: Phase = "queued"
-    provider: str | None = None
-    model: str | None = None
-    attempts: int = 0
-    route: str | None = None  # why the router chose what it chose
-    dropped: list[str] = field(default_factory=list)  # parameters the provider could not be given
-    deadline: float | None = None  # on the event loop's clock
-    wait: float = 0.0  # seconds of the current backoff
-    position: int | None = None  # place in an upstream's queue
-    failures: list[str] = field(default_factory=list)  # codes of the attempts that failed
 
 
 # A quote inside a JSON string is escaped, so these only meet whole strings; with a colon it is a key, with its value.

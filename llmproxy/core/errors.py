@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
+
+if TYPE_CHECKING:
+    pass
 
 _TYPE_BY_STATUS = {
     400: "invalid_request_error",
@@ -194,3 +197,24 @@ def bare(error: BaseException | None) -> None:
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
+
+
+class StoreError(GatewayError):
+    """Nothing can be kept or read just now."""
+
+    status = 503
+    code = "storage_unavailable"
+
+
+class Damaged(StoreError):
+    """The file is not a sound database. It is left as it is."""
+
+    status = 500
+    code = "storage_damaged"
+
+
+class NotFound(GatewayError):
+    """There is no such thing, or it is another key's: the answer is the same."""
+
+    status = 404
+    code = "not_found"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from asyncio import BaseTransport
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmproxy.core.chat import Chat, Trace, Usage
+from llmproxy.config import OnDisconnect
+from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Cancelled, GatewayError, bare
 from llmproxy.core.ids import fresh_id
 from llmproxy.core.opener import Reply
+from llmproxy.core.trace import Trace
+from llmproxy.core.usage import Usage
 from llmproxy.observe.periodic import attempt
 
 if TYPE_CHECKING:
@@ -57,7 +61,12 @@ class Running:
     first_frame: float | None = None
     ended: float | None = None
     tape: Tape | None = None  # its frames, if it may be resumed
-    note: dict[str, Any] = field(default_factory=dict)  # for whoever started it
+    leaving: OnDisconnect = "cancel"  # what becomes of it when its last reader has left
+    readers: int = 0  # how many follow its replay buffer now
+    refused: GatewayError | None = None  # why it never began: its readers are told by status
+    headers: Mapping[str, str] = field(default_factory=dict)  # what its readers are told beside the stream
+    thread_id: str | None = None  # the thread that it answers in
+    transport: BaseTransport | None = None  # the client's connection, while it is answered directly
     _usage: Usage | None = None  # the last known, once the reply is let go
     _tokens: tuple[int, bool] = (0, True)
 

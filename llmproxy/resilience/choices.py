@@ -9,9 +9,10 @@ from functools import reduce
 
 import orjson
 
-from llmproxy.core.chat import Chat, Json, Usage
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
+from llmproxy.core.usage import Usage, summed
 from llmproxy.wire.chat_fold import Fold
 from llmproxy.wire.sse import DONE, Events, frame
 
@@ -145,17 +146,3 @@ class Merged:
     def _under_one_head(self, chunk: Json) -> Json:
         self._head = self._head or {key: chunk[key] for key in ("id", "object", "created", "model")}
         return {**chunk, **self._head}
-
-
-def summed(one: Json, other: Json) -> Json:
-    """Two usage objects as one: numbers are added, also in what is nested."""
-    result = dict(one)
-    for key, value in other.items():
-        mine = one.get(key)
-        if isinstance(value, dict) and isinstance(mine, dict):
-            result[key] = summed(mine, value)
-        elif isinstance(value, (int, float)) and isinstance(mine, (int, float)) and not isinstance(value, bool):
-            result[key] = mine + value
-        else:
-            result[key] = value if mine is None else mine
-    return result

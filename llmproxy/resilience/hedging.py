@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from llmproxy.core.chat import Chat, Trace
+from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, GatewayError, UpstreamError
 from llmproxy.core.opener import Opener, Reply
+from llmproxy.core.trace import Trace
 
 _AHEAD = 4  # blocks that are read before our reader takes them
 

@@ -1,4 +1,4 @@
-"""The application: routes by face, one gate in front, and what all of them share."""
+"""The application: its routes, the middleware in front of them, and what the handlers share."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from llmproxy.cluster.peers import Peers
 from llmproxy.config import Config
-from llmproxy.observe.request_log import Observer
 from llmproxy.requests.registry import Inflight
 from llmproxy.routing.gateway import Gateway
 
 from .context import CURRENT, GUESSES, INFLIGHT, OBSERVER, PEERS, PRESSURE, STORE, Current
-from .endpoints import api, health, metrics, native, openai, page, requests, threads
-from .middleware import cors
+from .middleware import cors, routes
 from .middleware.auth_throttle import Guesses
 from .middleware.gate import gate
-from .middleware.peers import Peers
-from .process.listener import sign
-from .process.load_monitor import Pressure
+from .middleware.headers import sign
+from .middleware.load_shedding import Pressure
+from .observers import Observer
+from .routes import API, PAGE
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -41,8 +41,5 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[PEERS] = peers
     app[GUESSES] = Guesses()
     app[PRESSURE] = Pressure()
-    for face in (openai, native, threads, requests, health, api, metrics):
-        app.add_routes(face.routes())
-    if config.server.page:
-        app.add_routes(page.routes())
+    routes.add(app, API + PAGE if config.server.page else API)
     return app

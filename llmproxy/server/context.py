@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from llmproxy.config import Config, Key
-from llmproxy.core.chat import Trace
-from llmproxy.observe.request_log import Observer
+from llmproxy.core.trace import Trace
 from llmproxy.requests.registry import Inflight
 from llmproxy.routing.gateway import Gateway
 
+from .observers import Observer
+
 if TYPE_CHECKING:
+    from llmproxy.cluster.peers import Peers
     from llmproxy.store import Store
 
     from .middleware.auth_throttle import Guesses
-    from .middleware.peers import Peers
-    from .process.load_monitor import Pressure
+    from .middleware.load_shedding import Pressure
 
 
 @dataclass(slots=True)

@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from llmproxy.core.errors import Damaged, NotFound, StoreError
+from llmproxy.core.record import RequestRecord
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 
 from . import ledger, messages, owners, replay, threads
 from .ledger import Entry, Ledger
 from .sqlite import processes
-from .sqlite.database import Damaged, NotFound, StoreError, connect
+from .sqlite.database import connect
 from .sqlite.worker import Worker
 
 if TYPE_CHECKING:
@@ -80,9 +82,9 @@ class Store:
             self._there = True
         return await self._reader.submit(job, *args, **kwargs)
 
-    def note(self, row: Mapping[str, Any]) -> None:
-        """Puts a request's row, all of an Entry but the process, into the ledger."""
-        self.ledger.put(Entry(process=self.process, **row))
+    def note(self, record: RequestRecord) -> None:
+        """Puts a request's record into the ledger."""
+        self.ledger.put(Entry.of(record, self.process))
 
     def adopt(self, heirs: Mapping[str, str]) -> None:
         """Moves what the owners in `heirs` had to those who they are now, as it is done when the database is opened."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from llmproxy.core.record import RequestRecord
 from llmproxy.observe.periodic import attempt
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ KEPT_BACK = 50_000  # entries held in memory while the disk does not take them
 
 
 class Entry(NamedTuple):
-    """One request. Written `open` when it is admitted, and once more, replaced as a whole, when it has ended.
+    """One request: the members of its record, and the process.
+
+    Written `open` when it is admitted, and once more, replaced as a whole, when it has ended.
 
     opened_at, closed_at: Unix seconds. closed_ms: from the cancel until the provider's connection was closed.
     usage_source: who counted the tokens. status: what the client saw.
@@ -49,6 +52,11 @@ class Entry(NamedTuple):
     duration_ms: float | None = None
     closed_ms: float | None = None
     tokens_per_second: float | None = None
+
+    @classmethod
+    def of(cls, record: RequestRecord, process: str) -> Entry:
+        """The row of a request that `process` answers."""
+        return cls._make((*record[:2], process, *record[2 : len(cls._fields) - 1]))
 
 
 _NAMES = Entry._fields

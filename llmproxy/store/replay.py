@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmproxy.core.chat import Json
-from llmproxy.requests.replay_buffer import Gone, Piece
+from llmproxy.core.replay import Gone, Piece
 
 from . import messages
 from .messages import Ended

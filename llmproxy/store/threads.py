@@ -8,9 +8,7 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
-
-from .sqlite.database import NotFound
+from llmproxy.core.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from llmproxy.core.chat import Chat, Json, Usage
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Malformed, UpstreamError
+from llmproxy.core.usage import Usage
 
 from .provider_errors import in_band
 

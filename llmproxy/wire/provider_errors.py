@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import orjson
 
@@ -86,7 +85,6 @@ _TOO_MANY_WORDS = 4000  # characters of a message that are looked through
 _TOO_LONG = 500  # characters of a text that was no JSON
 _KEYS = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{12,}|pplx-[A-Za-z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{20,})")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _OURS = frozenset(("message", "type", "param", "code"))
 
@@ -313,9 +311,3 @@ def _reset(text: str, now: float | None) -> list[float]:
     if number > 1e9:  # an instant, in seconds or milliseconds
         number = (number / 1000 if number > 1e11 else number) - (now or time.time())
     return [max(0.0, number)]
-
-
-def header_safe(value: Any) -> str:
-    """A value that may stand in a header: printable ASCII, no line ends, not long."""
-    text = str(value)
-    return (text if text.isascii() and text.isprintable() else _UNPRINTABLE.sub("?", text))[:200]

@@ -6,19 +6,19 @@ one look over a block's bytes says whether it does (see shape).
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from llmproxy.core.adapter import Step
-from llmproxy.core.chat import Chat, Json, Usage
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Malformed, Truncated, UpstreamError
+from llmproxy.core.usage import Usage
 
 from . import provider_errors as _blame
 from .chat_fold import Fold, unfold
+from .json_body import parse_lenient
 from .normalise import Envelope, Reasoning, ToolCalls
 from .openai_exact import is_clean
 from .plain_events import Shape
@@ -158,7 +158,7 @@ class Relay:
             return
         if not data.strip():
             return
-        parsed, exact = _loads(data)
+        parsed, exact = parse_lenient(data)
         chunk = _object(parsed, name)
         for out in self._through(chunk, self._steps):
             yield from self._out(out, data if exact and out is chunk else None)
@@ -212,7 +212,7 @@ class Relay:
     def _finish_whole(self, body: bytes) -> Iterator[bytes]:
         """A reply that is one JSON text: an answer, an error under status 200, or Gemini's array of events."""
         try:
-            whole, exact = _loads(body)
+            whole, exact = parse_lenient(body)
         except Malformed:
             yield from self._not_whole(body)
             return
@@ -240,26 +240,6 @@ class Relay:
             return list(self._events.finish())
         except Malformed as error:
             raise Truncated("The provider's answer is cut off inside its JSON.") from error
-
-
-# Every escape of a JSON text: a whole surrogate pair, half of one (the one group), or any other.
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
-)
-
-
-def _loads(data: bytes) -> tuple[Any, bool]:
-    """JSON as providers write it, and whether it was JSON to the letter: NaN, which vLLM sends in logprobs, becomes null;
-    broken UTF-8 and halves of surrogate pairs are replaced. Raises Malformed."""
-    try:
-        return orjson.loads(data), True
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        text = _ESCAPE.sub(lambda one: r"\ufffd" if one[1] else one[0], data.decode("utf-8", "replace"))
-        return json.loads(text, parse_constant=lambda _: None), False
-    except (ValueError, RecursionError) as error:
-        raise Malformed("The provider sent an event that is not JSON.") from error
 
 
 def _object(parsed: Any, name: bytes = b"") -> Json:

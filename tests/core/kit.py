@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from llmproxy.core.chat import Chat, Json, Trace
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import UpstreamError
+from llmproxy.core.trace import Trace
 from llmproxy.testing import cut_at
 from llmproxy.wire.relay import Relay
 

@@ -9,8 +9,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from llmproxy.core.chat import Chat, Usage
+from llmproxy.core.chat import Chat
 from llmproxy.core.opener import Reply
+from llmproxy.core.usage import Usage
 
 T = TypeVar("T")
 Act = Exception | asyncio.Event | Sequence[bytes | Exception | asyncio.Event]

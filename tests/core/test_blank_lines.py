@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from llmproxy.core.chat import Chat, Trace
+from llmproxy.core.chat import Chat
+from llmproxy.core.trace import Trace
 from llmproxy.testing import chunk, cut_at, sse
 from llmproxy.wire.relay import Relay
 from tests.core.kit import run, said_in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +12,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmproxy.core.chat import Chat, Face, Json, Trace, Usage, whole
+from llmproxy.core.chat import Chat, Face, Json, whole
 from llmproxy.core.errors import BadRequest
-from llmproxy.dialects.chat_completions.request import parse_body, parse_chat
+from llmproxy.core.trace import Trace
+from llmproxy.core.usage import Usage
+from llmproxy.dialects.chat_completions.request import parse_chat
+from llmproxy.dialects.completions.request import parse_completion
+from llmproxy.dialects.embeddings.request import parse_embedding
+from llmproxy.wire.json_body import parse_body
 from tests.core.kit import lean, thorough
 
 MODEL = "provider's-own/näme"
@@ -190,8 +196,15 @@ def test_usage_is_read_as_it_is_said(raw: Json, counts: tuple[Any, ...]) -> None
 # Parsing
 
 
+PARSERS: dict[str, Callable[..., Chat]] = {
+    "chat": parse_chat,
+    "completions": parse_completion,
+    "embeddings": parse_embedding,
+}
+
+
 def parsed(body: Any, face: Face = "chat", **more: Any) -> Chat:
-    return parse_chat(body if isinstance(body, bytes) else orjson.dumps(body), face, Trace(), **more)
+    return PARSERS[face](body if isinstance(body, bytes) else orjson.dumps(body), Trace(), **more)
 
 
 ASKED: Json = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -309,9 +322,9 @@ def test_a_text_completion_may_ask_for_so_many_logprobs() -> None:
 @example(b'{"model":1,"model":{"model":2}}')
 @lean
 def test_any_bytes_are_a_question_or_a_mistake_of_the_clients(raw: bytes) -> None:
-    for face in ("chat", "completions", "embeddings"):
+    for parse in PARSERS.values():
         with suppress(BadRequest):
-            assert parse_chat(raw, face, Trace()).raw == raw
+            assert parse(raw, Trace()).raw == raw
 
 
 def test_a_body_is_an_object() -> None:

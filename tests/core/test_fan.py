@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from llmproxy.core.chat import Usage
 from llmproxy.core.errors import BadRequest, Dropped, Unreachable
-from llmproxy.resilience.choices import Fanned, summed
+from llmproxy.core.usage import Usage, summed
+from llmproxy.resilience.choices import Fanned
 from llmproxy.testing import check_chat, check_stream, chunk, read_stream, sse
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, settled, taken

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from llmproxy.core.chat import Chat, Trace
+from llmproxy.core.chat import Chat
 from llmproxy.core.errors import UpstreamError
+from llmproxy.core.trace import Trace
 from llmproxy.resilience.hedging import Hedged
 from tests.core.openers import Scripted, played, taken
 

@@ -12,12 +12,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from llmproxy.core.chat import Trace, Usage
 from llmproxy.core.errors import Cancelled, Dropped, GatewayError, Truncated
 from llmproxy.core.opener import Reply
-from llmproxy.observe import request_log
-from llmproxy.observe.request_log import Observer
+from llmproxy.core.trace import Trace
+from llmproxy.core.usage import Usage
 from llmproxy.requests.registry import Inflight, Running
+from llmproxy.server import observers
+from llmproxy.server.observers import Observer
 from llmproxy.store import Entry, Store
 from tests.core.kit import chat
 from tests.core.openers import Counted, settled
@@ -287,14 +288,14 @@ async def test_when_it_is_over_the_numbers_stay_and_the_answer_goes() -> None:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     with capture_logs() as events:
-        monkeypatch.setattr(request_log, "log", structlog.get_logger())
+        monkeypatch.setattr(observers, "log", structlog.get_logger())
         yield events
 
 
 async def observed(work: Any, **trace: Any) -> tuple[Observer, list[Any]]:
     """A request that has ended, and the ledger's rows."""
     rows: list[Any] = []
-    store = SimpleNamespace(note=lambda row: rows.append(Entry(process="p", **row)))
+    store = SimpleNamespace(note=lambda record: rows.append(Entry.of(record, "p")))
     observer = Observer(lambda: cast(Store, store))
     inflight = observer.inflight = Inflight(ended=observer.ended)
     question = chat()
@@ -357,12 +358,12 @@ async def test_an_answer_that_was_cut_is_called_truncated(logged: list[Any]) -> 
 
 async def test_what_happened_on_the_way_is_told(logged: list[Any]) -> None:
     await observed(whole, attempts=3, failures=["429"], dropped=["seed"], route="fast -> p/pm")
-    assert (logged[0]["failures"], logged[0]["dropped"], logged[0]["route"]) == (["429"], ["seed"], "fast -> p/pm")
+    assert (logged[0]["failures"], logged[0]["dropped"], logged[0]["route"]) == (("429",), ("seed",), "fast -> p/pm")
 
 
 async def test_totals_grow_by_provider_model_and_outcome(logged: list[Any]) -> None:
     observer, _ = await observed(whole, attempts=3)
-    totals = observer.totals["p", "pm", "ok"]
+    totals = observer.metrics.totals["p", "pm", "ok"]
     assert (totals.requests, totals.retries, totals.tokens_in, totals.tokens_out) == (1, 2, 3, 7)
 
 
@@ -374,8 +375,8 @@ async def test_names_that_clients_make_up_do_not_grow_the_totals_without_bound(l
         question.trace.provider, question.trace.model = "p", f"made-up-{number}"
         inflight.start(str(number), "me", question, answers)
     await inflight.idle()
-    assert len(observer.totals) <= 502
-    assert sum(one.requests for one in observer.totals.values()) == 700
+    assert len(observer.metrics.totals) <= 502
+    assert sum(one.requests for one in observer.metrics.totals.values()) == 700
 
 
 async def test_nothing_that_was_said_is_told(logged: list[Any]) -> None:

@@ -10,14 +10,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from llmproxy.config import Provider, Server
-from llmproxy.core.chat import Trace
+from llmproxy.config import Config, Provider, Server
+from llmproxy.core.trace import Trace
 from llmproxy.observe import periodic
 from llmproxy.requests import registry
 from llmproxy.routing.model_catalog import Offers, Source
 from llmproxy.server.context import CURRENT, INFLIGHT, PRESSURE
-from llmproxy.server.process import disconnect_watchdog, listener, load_monitor, process
+from llmproxy.server.middleware import load_shedding
+from llmproxy.server.process import disconnect_watchdog, listener, load_monitor, reload
+from llmproxy.server.streaming import client_socket
 from llmproxy.store import Store
 from llmproxy.store.ledger import Entry
 from llmproxy.upstream.http.pool import Pool
@@ -95,7 +98,7 @@ class Every:
     @staticmethod
     def disconnect_watchdog(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
         patch.setattr(disconnect_watchdog, "_gone", job)
-        asked = SimpleNamespace(note={disconnect_watchdog.TRANSPORT: object()}, cancel=lambda by: None)
+        asked = SimpleNamespace(transport=object(), cancel=lambda by: None)
         patch.setattr(disconnect_watchdog, "_EVERY", 0.001)
         return disconnect_watchdog.running({INFLIGHT: [asked]})  # type: ignore[arg-type]
 
@@ -110,16 +113,17 @@ class Every:
     def load_monitor(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
         patch.setattr(load_monitor, "_EVERY", 0.001)
         current = SimpleNamespace(config=SimpleNamespace(server=Server()))
-        app: Any = {PRESSURE: load_monitor.Pressure(), CURRENT: current}
+        app: Any = {PRESSURE: load_shedding.Pressure(), CURRENT: current}
         patch.setattr(load_monitor, "_resident", job)
         return load_monitor.watching(app)
 
     @staticmethod
     def config_file(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
-        patch.setattr(process, "_LOOK", 0.001)
-        patch.setattr(process, "_changed", job)
-        config: Any = SimpleNamespace(source="x")
-        return process.Process(config, lambda: config, None)._config_watched(SimpleNamespace())  # type: ignore[arg-type]
+        patch.setattr(reload, "_LOOK", 0.001)
+        patch.setattr(reload, "_changed", lambda _: 0.0)
+        watched = reload.Reload(web.Application(), Config, "x").watched()
+        patch.setattr(reload, "_changed", job)
+        return watched
 
 
 @pytest.mark.parametrize("name", [name for name in vars(Every) if not name.startswith("_")])
@@ -145,7 +149,7 @@ def test_a_socket_that_was_closed_counts_as_gone(run: Callable[[Coroutine[Any, A
         await asyncio.sleep(0)
         other.close()
         assert disconnect_watchdog._gone(transport) or transport.get_extra_info("socket") is None
-        assert disconnect_watchdog.unsent(transport) == 0
+        assert client_socket.unsent(transport) == 0
 
     run(main())
 

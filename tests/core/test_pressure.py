@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmproxy.config import Server
-from llmproxy.server.process.load_monitor import Pressure, container_memory
+from llmproxy.server.middleware.load_shedding import Pressure, container_memory
 
 LIMITS = Server(max_lag=1.0, max_memory=1000)
 

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from llmproxy.server.endpoints import api, health, metrics, native, openai, requests, threads
+from llmproxy.server.routes import API
 from tests.docs.markdown import ROOT, named, prose, rows, section
 from tests.gateway import Gateway, running_gateway
 
 PAGE = ROOT / "docs" / "api.md"
-FACES = (api, health, metrics, native, openai, requests, threads)
 SOURCES = [path for path in (ROOT / "llmproxy").rglob("*.py") if "testing" not in path.parts]
 BETWEEN_WORKERS = {"X-LLMProxy-Peer", "X-LLMProxy-Peer-Caller", "X-LLMProxy-Peer-Admin"}
 
@@ -33,8 +31,7 @@ def gateway() -> Iterator[Gateway]:
 
 def routes() -> set[str]:
     """As the page writes them: `GET /v1/models/{id}`."""
-    defined = [route for face in FACES for route in face.routes() if isinstance(route, web.RouteDef)]
-    return {f"{route.method} {re.sub(r':[^}]*', '', route.path)}" for route in defined}
+    return {f"{route.method} {re.sub(r':[^}]*', '', route.path)}" for route in API}
 
 
 def strings() -> Iterator[tuple[ast.AST, str]]:

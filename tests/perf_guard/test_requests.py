@@ -6,7 +6,8 @@ import orjson
 from llmproxy.adapters.openai import OpenAI
 
 from llmproxy.core.adapter import Account
-from llmproxy.core.chat import Chat, Trace
+from llmproxy.core.chat import Chat
+from llmproxy.core.trace import Trace
 from llmproxy.dialects.chat_completions.request import parse_chat
 
 from .counting import calls, peak
@@ -21,7 +22,7 @@ def asking(content: object) -> bytes:
 
 def carried(raw: bytes, model: str) -> bytes:
     """The way of a request's body from the client's bytes to the provider's."""
-    return bytes(OPENAI.request(parse_chat(raw, "chat", Trace()).asking(model)).body)
+    return bytes(OPENAI.request(parse_chat(raw, Trace()).asking(model)).body)
 
 
 def with_image(size: int) -> bytes:
@@ -43,7 +44,7 @@ def test_a_request_is_parsed_once_and_not_written_anew() -> None:
 
 def test_a_large_body_is_copied_at_most_once_for_another_model_name() -> None:
     raw = with_image(4 * MB)
-    chat = parse_chat(raw, "chat", Trace()).asking("gpt")
+    chat = parse_chat(raw, Trace()).asking("gpt")
     assert peak(lambda: OPENAI.request(chat)) < len(raw) + MB
 
 

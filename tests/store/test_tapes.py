@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.requests.replay_buffer import Gone, Piece
+from llmproxy.core.replay import Gone, Piece
 from llmproxy.store import Store, messages, replay, threads
 from llmproxy.store.messages import Ask, Ended
 from llmproxy.store.sqlite.database import _FIRST, _statements, connect

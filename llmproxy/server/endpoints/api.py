@@ -17,10 +17,6 @@ from llmproxy.routing.gateway import Room
 from ..context import CURRENT, STORE
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/api/info", info), web.get("/api/metrics/performance", performance)]
-
-
 async def info(request: web.Request) -> web.Response:
     """What the page must know before it can ask anything. Names only: no address, no key."""
     current = request.app[CURRENT]

@@ -8,10 +8,6 @@ from aiohttp import web
 from ..context import CURRENT
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/healthz", readyz)]
-
-
 async def livez(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 

@@ -10,11 +10,11 @@ import orjson
 from aiohttp import web
 
 from llmproxy.core.chat import Json
+from llmproxy.core.usage import summed
 from llmproxy.observe.periodic import failures
-from llmproxy.resilience.choices import summed
 
 from ..context import CURRENT, INFLIGHT, OBSERVER, PEERS, PRESSURE
-from ..middleware.peers import TOKEN, others
+from ..middleware.forwarding import TOKEN, others
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -38,10 +38,6 @@ _WORKERS = {
 }
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/metrics", metrics)]
-
-
 async def metrics(request: web.Request) -> web.Response:
     from prometheus_client import CONTENT_TYPE_LATEST
     from prometheus_client.exposition import generate_latest
@@ -61,7 +57,7 @@ def _own(app: web.Application) -> Json:
     peers = app[PEERS]
     worker = str(peers.number if peers is not None else 0)
     return {
-        "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].totals.items()},
+        "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].metrics.totals.items()},
         "in_flight": len(app[INFLIGHT]),
         "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
         "queued": {name: room.limited.queued for name, room in rooms.items() if room.limited is not None},

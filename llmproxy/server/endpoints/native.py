@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from llmproxy.conversations import thread_answer
 from llmproxy.conversations.native_answer import Unkept
 from llmproxy.conversations.stored_replay import recalled
 from llmproxy.core.errors import BadRequest
+from llmproxy.core.replay import Gone
 from llmproxy.dialects.native.request import chat_body, questions
-from llmproxy.requests.replay_buffer import Gone
 from llmproxy.store import threads
 
 from ..context import CURRENT, INFLIGHT, STORE, caller, owner
-from ..streaming.native_task import THREAD, answer, checked_chat, read_body, stop
+from ..streaming.native_task import answer, checked_chat, read_body
 from ..streaming.on_disconnect import leaving
 from ..streaming.replay import follow, position, replay
-
-
-def routes() -> list[web.RouteDef]:
-    return [
-        web.post("/chat/stream", chat_stream),
-        web.post("/chat/cancel", chat_cancel),
-        web.get("/v1/requests/{id}/stream", resume),
-    ]
+from .requests import stop
+from .threads import ask as ask_in_thread
 
 
 async def chat_stream(request: web.Request) -> web.StreamResponse:
     given = await read_body(request)
     if given.get("thread_id") is not None:
-        return await thread_answer.ask(request, str(given["thread_id"]), given)
+        return await ask_in_thread(request, str(given["thread_id"]), given)
     current, key = request.app[CURRENT], caller(request)
     policy = leaving(request)
     chat = checked_chat(request, chat_body(given, questions(given), current.config))
@@ -52,11 +45,11 @@ async def resume(request: web.Request) -> web.StreamResponse:
     """
     id, whose, after = request.match_info["id"], owner(request), position(request)
     running = request.app[INFLIGHT].get(id, whose)
-    thread_id = running.note.get(THREAD) if running is not None else None
+    thread_id = running.thread_id if running is not None else None
     if thread_id is not None:
         await request.app[STORE]().read(threads.present, whose, thread_id)
     if running is not None and running.tape is not None:
         return await follow(request, running, after)
     if running is not None and thread_id is None:
         raise Gone(None)
-    return await replay(request, id, await recalled(request, id, after), after)
+    return await replay(request, id, await recalled(request.app[STORE](), whose, id, after), after)

@@ -49,11 +49,6 @@ class File:
     packed: dict[str, bytes]  # by content encoding
 
 
-def routes() -> list[web.RouteDef]:
-    name = r"/{path:(?:assets/)?[\w.-]+\.[a-z0-9]+}"
-    return [web.get("/", index, allow_head=True), web.get(name, file, allow_head=True)]
-
-
 async def index(request: web.Request) -> web.Response:
     found = _files().get("index.html")
     return _sent(request, found) if found else web.Response(text=_NOT_BUILT, headers=_HEADERS)

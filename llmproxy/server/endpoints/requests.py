@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from itertools import islice
+from typing import Literal
 
 import orjson
 from aiohttp import web
@@ -12,24 +13,15 @@ from aiohttp import web
 from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
-from llmproxy.dialects.chat_completions.request import parse_body
 from llmproxy.requests.registry import Running
+from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, INFLIGHT, caller
+from ..context import CURRENT, INFLIGHT, caller, owner
 from ..middleware.body import read_json
-from ..middleware.peers import others
+from ..middleware.forwarding import others
 
 _RECENT = 100
 _CHOOSES = ("model", "provider", "owner")
-
-
-def routes() -> list[web.RouteDef]:
-    return [
-        web.get("/v1/requests", listed),
-        web.get("/v1/requests/{id}", one),
-        web.post("/v1/requests/{id}/cancel", cancel),
-        web.post("/v1/requests/cancel", cancel_many),
-    ]
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -135,3 +127,13 @@ def _ms(until: float | None, since: float) -> float | None:
 
 def _json(value: object) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
+
+
+async def stop(request: web.Request, id: str) -> web.Response:
+    """Cancels the caller's request of that id, and answers when its provider's connection is closed."""
+    running = request.app[INFLIGHT].get(id, owner(request))
+    status: Literal["cancelled", "not_found"] = "not_found"
+    if running is not None and (running.cancel("api") or running.state == "cancelled"):
+        status = "cancelled"
+        await asyncio.wait({running.task})
+    return web.json_response({"status": status, "request_id": id})

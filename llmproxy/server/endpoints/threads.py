@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from llmproxy.conversations import thread_answer
-from llmproxy.core.chat import Json
+from llmproxy.conversations.stored_replay import Shelf
+from llmproxy.conversations.thread_answer import Place, ThreadRecord, Titles
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
+from llmproxy.core.opener import Reply
+from llmproxy.dialects.native.request import chat_body, question
 from llmproxy.store import Store, export, messages, search, threads
+from llmproxy.store.messages import Ask
 
-from ..context import INFLIGHT, STORE, owner
-from ..streaming.native_task import THREAD, read_body, stop
+from ..context import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
+from ..streaming.native_task import answer, checked_chat, read_body
+from .requests import stop
 
 _MEMBERS: dict[str, tuple[type, ...]] = {
     "title": (str,),
@@ -28,24 +35,6 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 }
 _NEW = frozenset(("title", "model", "settings"))
 _MAX_TITLE = 500
-
-
-def routes() -> list[web.RouteDef]:
-    return [
-        web.get("/threads", listed),
-        web.post("/threads", create),
-        web.delete("/threads", delete_all),
-        web.get("/threads/search", find),
-        web.get("/threads/export", export_file),
-        web.post("/threads/import", import_file),
-        web.post("/threads/cancel/{request_id}", cancel),
-        web.get("/threads/{id}", one),
-        web.patch("/threads/{id}", change),
-        web.delete("/threads/{id}", delete),
-        web.get("/threads/{id}/messages", all_messages),
-        web.post("/threads/{id}/messages/stream", ask_in),
-        web.get("/threads/{id}/export", export_file),
-    ]
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -94,7 +83,7 @@ async def all_messages(request: web.Request) -> web.Response:
 
 
 async def ask_in(request: web.Request) -> web.StreamResponse:
-    return await thread_answer.ask(request, request.match_info["id"], await read_body(request))
+    return await ask(request, request.match_info["id"], await read_body(request))
 
 
 async def cancel(request: web.Request) -> web.Response:
@@ -142,8 +131,8 @@ def _store(request: web.Request) -> Store:
 async def _let_go(request: web.Request, id: str | None = None) -> None:
     """Answers that grow in a thread, or in any, have nowhere to go once it is removed; what memory has of others goes too."""
     inflight, whose = request.app[INFLIGHT], owner(request)
-    known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and one.note.get(THREAD)]
-    those = [one for one in known if id in (None, one.note[THREAD])]
+    known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and one.thread_id]
+    those = [one for one in known if id in (None, one.thread_id)]
     if growing := [one.task for one in those if one.cancel("api")]:
         await asyncio.wait(growing)
     for one in those:
@@ -170,3 +159,40 @@ def _number(request: web.Request, name: str, *, usual: int, most: int) -> int:
 
 def _json(value: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamResponse:
+    """Asks in a thread, and streams the answer. What is wrong with the question is said by status."""
+    current, store, key = request.app[CURRENT], request.app[STORE](), caller(request)
+    thread = await store.read(threads.thread, owner(request), thread_id)
+    what = _what(given, request[REQUEST_ID], store.process)
+    asked = [{"role": "user", "content": what.content or "-"}]
+    chat = checked_chat(request, chat_body(given, asked, current.config, thread))
+    place = Place(store, owner(request), thread_id)
+    titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
+    shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
+    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
+    gateway = current.gateway
+
+    def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
+        return gateway.open(chat, gateway.route(chat, key))
+
+    return await answer(request, chat, record, opening, "detach", thread_id)
+
+
+def _what(given: Json, request_id: str, process: str) -> Ask:
+    """One of three: a question, another answer to one, the rest of an answer."""
+    ask = Ask(request_id, messages.new_id(), process)
+    answer_to, going_on, parent_id = (_id(given, name) for name in ("answer_to", "continue", "parent_id"))
+    if answer_to is not None or going_on is not None:
+        if given.get("content") is not None or None not in (answer_to, going_on):
+            raise BadRequest("Give one of content, answer_to and continue.", param="content")
+        return replace(ask, answer_to=answer_to, going_on=going_on)
+    return replace(ask, content=question(given, "content"), follows_head="parent_id" not in given, parent_id=parent_id)
+
+
+def _id(given: Json, name: str) -> str | None:
+    value = given.get(name)
+    if not isinstance(value, (str, type(None))):
+        raise BadRequest(f"{name} must be a message's id.", param=name, code="invalid_type")
+    return value

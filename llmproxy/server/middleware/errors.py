@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from llmproxy.core.chat import Trace
 from llmproxy.core.errors import GatewayError, UpstreamError
-from llmproxy.wire.provider_errors import header_safe
+from llmproxy.core.trace import Trace
+from llmproxy.wire.headers import header_safe
 from llmproxy.wire.sse import frame
 
 

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Awaitable, Callable
-from functools import lru_cache
-from hmac import compare_digest
-from urllib.parse import urlsplit
+from aiohttp import web
 
-from aiohttp import HttpVersion10, HttpVersion11, web
-
-from llmproxy.config import Config, Key
-from llmproxy.core.errors import BadRequest, GatewayError, bare
-from llmproxy.core.ids import fresh_id
+from llmproxy.core.errors import GatewayError, bare
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
-from llmproxy.wire.provider_errors import header_safe
+from llmproxy.wire.headers import header_safe
 
-from ..context import ANYBODY, CALLER, CURRENT, GUESSES, INFLIGHT, PEERS, REQUEST_ID, TRACE
-from ..process.listener import shed
+from ..context import CALLER, CURRENT, INFLIGHT, REQUEST_ID, TRACE
 from . import cors, errors
-from .peers import TOKEN
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
-_LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
-_OPEN = frozenset(("/livez", "/readyz", "/healthz"))  # no key: they tell nothing
-_PAGE = ("/v1", "/chat", "/threads", "/api", "/metrics")  # what is not below these is the page, which is public
+from .auth import admit
+from .forwarding import forward
+from .load_shedding import shed
+from .request_id import request_id
+from .routes import Handler
 
 
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The only middleware."""
     app = request.app
-    request[REQUEST_ID] = _id(request)
+    request[REQUEST_ID] = request_id(request)
     try:
         current = app[CURRENT]
         shed(request, current.config.server.max_in_flight, app[INFLIGHT])
-        request[CALLER] = _admit(request, current.config)
+        request[CALLER] = admit(request, current.config)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or errors.response(error, request.get(TRACE))
@@ -66,122 +52,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _elsewhere(request: web.Request, error: GatewayError) -> web.StreamResponse | None:
     """What another worker says of a request that we do not know."""
-    peers = request.app[PEERS]
-    if error.code != "request_not_found" or peers is None or TOKEN in request.headers:
-        return None
-    return await peers.forward(request)
-
-
-def _id(request: web.Request) -> str:
-    """The client's own id if it is well-formed and free, else an unguessable one."""
-    wanted = request.headers.get("X-Request-ID")
-    if wanted is None:
-        return fresh_id()
-    return request.app[INFLIGHT].free_id(wanted if _ID.fullmatch(wanted) else None)
-
-
-def _admit(request: web.Request, config: Config) -> Key:
-    peers = request.app[PEERS]
-    if peers is not None and (key := peers.caller(request)) is not None:
-        return key
-    _check_form(request)
-    _check_host(request, config)
-    _check_origin(request, config)
-    if (
-        not config.server.keys
-        or cors.is_preflight(request)
-        or request.path in _OPEN
-        or not request.path.startswith(_PAGE)
-    ):
-        return ANYBODY if not config.server.keys else Key(name="", secret="", models=())
-    given = _given(request)
-    found = None
-    for key in config.server.keys:  # all of them, always: the time tells nothing
-        if compare_digest(key.secret.encode(), given.encode("utf-8", "surrogateescape")):
-            found = key
-    if found is None:
-        raise _unknown(request, given)
-    return found
-
-
-def _unknown(request: web.Request, given: str) -> GatewayError:
-    if given and (wait := request.app[GUESSES].wrong(request.remote or "")) > 0:
-        headers = {"Retry-After": str(math.ceil(wait)), "x-should-retry": "false", "Connection": "close"}
-        text = "Too many wrong API keys came from your address."
-        return GatewayError(text, status=429, code="too_many_wrong_keys", headers=headers)
-    return GatewayError(
-        "Incorrect API key." if given else "You must send an API key: `Authorization: Bearer KEY`.",
-        status=401,
-        type="invalid_request_error",
-        code="invalid_api_key",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
-
-
-def _given(request: web.Request) -> str:
-    bearer = request.headers.get("Authorization", "")
-    other = request.headers.get("X-Api-Key") or request.headers.get("Api-Key") or ""
-    kind, _, token = bearer.partition(" ")
-    if bearer and other and other != token.strip():
-        raise BadRequest("Two different keys were sent.", code="invalid_api_key")
-    return token.strip() if kind.lower() == "bearer" else other
-
-
-def _check_form(request: web.Request) -> None:
-    """HTTP/1 asked of us, not of somebody behind us: this is no proxy."""
-    if request.version not in (HttpVersion10, HttpVersion11):
-        text = "This gateway speaks HTTP/1.1."
-        raise GatewayError(text, status=505, code="invalid_http", headers={"Connection": "close"})
-    if not request.raw_path.startswith("/") and urlsplit(request.raw_path).netloc != request.headers.get("Host"):
-        raise BadRequest("The request's target must be a path.", code="invalid_http", headers={"Connection": "close"})
-
-
-def _check_host(request: web.Request, config: Config) -> None:
-    """A name that is not ours is a page that had its own name point here (DNS rebinding)."""
-    hosts = request.headers.getall("Host", [])
-    name = _named(hosts[0]) if len(hosts) == 1 else None
-    if name is None:
-        raise BadRequest("The Host header is missing or wrong.", code="invalid_host")
-    server = config.server
-    if name in _LOOPBACK or name == server.host or name in server.allowed_hosts or "*" in server.allowed_hosts:
-        return
-    if server.keys and not server.allowed_hosts:  # a key is asked for: a page that does not know it gains nothing
-        return
-    raise GatewayError(
-        f"This gateway does not answer to the name {name!r}. `[server] allowed_hosts` can name it.",
-        status=421,
-        code="unknown_host",
-    )
-
-
-@lru_cache(64)
-def _named(host: str) -> str | None:
-    """The name in a Host header, lower-case; None if it is not one."""
-    found = _HOST.fullmatch(host)
-    return found[1].lower() if found is not None and int(found[2] or 0) <= 65535 else None
-
-
-def _check_origin(request: web.Request, config: Config) -> None:
-    """A browser says which page is asking: only our own may, and those that the config names."""
-    origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site")
-    if origin is None:
-        if site == "cross-site" and request.method not in ("GET", "HEAD"):
-            raise _foreign("another site")
-        return
-    allowed = config.server.allowed_origins
-    if origin in allowed or "*" in allowed:
-        return
-    if urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
-        raise _foreign(origin)
-
-
-def _foreign(origin: str) -> GatewayError:
-    return GatewayError(
-        f"Pages of {header_safe(origin)} may not use this gateway. `[server] allowed_origins` can name them.",
-        status=403,
-        code="forbidden_origin",
-    )
+    return await forward(request) if error.code == "request_not_found" else None
 
 
 def _http(error: web.HTTPException, request: web.Request) -> GatewayError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -16,23 +15,16 @@ from aiohttp.http_exceptions import LineTooLong
 from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.observe.periodic import every
-from llmproxy.requests.registry import Inflight
 
-from ..context import CURRENT, PRESSURE
+from ..middleware.headers import NAME
+from .socket_options import VANISHED, affordable_connections
 
-NAME = "llmproxy"  # the Server header: versions are nobody's business
-# A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
-# after the last word: before the first ping of a silent stream, which would begin the wait anew.
-VANISHED = 13
-_RESERVE = 64  # descriptors for the log, the store, providers' lists and what else there is
 _STANDING = 64  # connections beyond the limit that are still told why; further ones are closed at once
 _AT_ONCE = (
     128  # connections accepted in a row; asyncio logs as many tracebacks when file descriptors run out (measured)
 )
 _BACKLOG = 1024  # that wait for it: one that finds no room tries again after a second
 _EVERY = 1.0  # seconds between two looks for heads that do not come
-_ASKING = ("/completions", "/embeddings", "/stream")  # the ends of paths that start a request
-_OPEN = frozenset(("/livez", "/readyz", "/healthz"))  # answered however full it is
 
 
 class Connection(web.RequestHandler):
@@ -127,7 +119,7 @@ class Door:
         self._slow_reader = slow_reader
         self._options = options
         self._header_timeout = limits.header_timeout
-        self._most = min(limits.max_connections, _affordable(limits.max_connections))
+        self._most = min(limits.max_connections, affordable_connections(limits.max_connections))
         self.inside: set[Connection] = set()
         self._listening: asyncio.Server | None = None
         make = server.request_factory
@@ -186,47 +178,9 @@ class Door:
         return Connection(self, self._server, loop=asyncio.get_running_loop(), **self._options)
 
 
-def shed(request: web.Request, most: int, inflight: Inflight) -> None:
-    """Refuses what would be too much, before anything is spent on it. Raises GatewayError: 503 with Retry-After."""
-    if request.path in _OPEN:
-        return
-    if getattr(request.protocol, "surplus", False):
-        raise _overloaded("Too many connections are open.", {"Connection": "close"})
-    if request.method == "POST" and request.path.endswith(_ASKING):
-        inside = len(inflight)
-        if inside >= most:
-            raise _overloaded("Too many requests are being answered.", {})
-        reason = request.app[PRESSURE].refuses(request.content_length or 0)
-        if reason and (inside or not getattr(request.protocol, "alone", True)):  # one at a time is always taken
-            raise _overloaded(reason, {"Connection": "close"})  # whose body is not read
-
-
-async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """For `on_response_prepare`: no versions in the Server header, and a connection said to be closed is closed."""
-    response.headers["Server"] = NAME
-    if isinstance(request, web.Request) and not request.app[CURRENT].ready:  # draining: the next one goes elsewhere
-        response.headers["Connection"] = "close"
-    if response.headers.get("Connection") == "close":
-        response.force_close()
-
-
-def _overloaded(text: str, headers: dict[str, str]) -> GatewayError:
-    return GatewayError(text, status=503, code="overloaded", headers={"Retry-After": "1", **headers})
-
-
 def _refusal(status: int, error: BaseException | None) -> GatewayError:
     if isinstance(error, LineTooLong):
         return BadRequest("A line of the request's head is too long.", status=431, code="header_too_large")
     if status < 500:
         return BadRequest("This is not a request that can be answered.", status=status, code="invalid_http")
     return GatewayError("The gateway failed.", status=status, code="internal_error")
-
-
-def _affordable(wanted: int) -> int:
-    """Connections for which there are file descriptors: each may need another one to a provider. Raises the soft limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * wanted + _RESERVE
-    if soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(8, (soft - _RESERVE) // 2)

@@ -15,35 +15,17 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from llmproxy.cluster.place import Place
 from llmproxy.observe.log import log
 
 _CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart does not mend
 _WINDOW = 10.0
 _STOP = frozenset((signal.SIGTERM, signal.SIGINT))
 _PASSED_ON = (*_STOP, signal.SIGHUP)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One worker's place among its peers. `lifeline` reads as closed once the supervisor is gone."""
-
-    number: int
-    count: int
-    folder: Path
-    token: str
-    lifeline: int
-
-    @property
-    def address(self) -> Path:
-        return self.folder / f"{self.number}.sock"
-
-    def others(self) -> list[Path]:
-        return [self.folder / f"{number}.sock" for number in range(self.count) if number != self.number]
 
 
 class Supervisor:
@@ -128,7 +110,7 @@ class Supervisor:
 
 def reserve(host: str, port: int) -> tuple[socket.socket, int]:
     """The port, held for the workers without listening on it; a port of 0 becomes a real one."""
-    from .process import bound
+    from .socket_options import bound
 
     held = bound(host, port, share=True)
     return held, int(held.getsockname()[1])

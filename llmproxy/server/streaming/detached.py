@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from llmproxy.conversations.native_answer import REFUSED
 from llmproxy.core.errors import Cancelled, GatewayError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import Tape
 
 from ..middleware import errors
-from .replay import HEADERS
 
 
 class Taped:
@@ -44,7 +42,7 @@ class Taped:
     async def _answer(self, running: Running) -> None:
         async with self._opening as reply:
             running.began(reply)
-            running.note[HEADERS] = {**errors.told(running.trace), **reply.headers}
+            running.headers = {**errors.told(running.trace), **reply.headers}
             async for block in reply.frames:
                 self._take(block if running.stream else b"data: " + block)
 
@@ -55,6 +53,6 @@ class Taped:
 
     def _fail(self, running: Running, error: GatewayError) -> None:
         if self.tape.newest == 0:  # it never began: its readers are told by status
-            running.note[REFUSED] = error
+            running.refused = error
         else:
             self._take(errors.event(error))

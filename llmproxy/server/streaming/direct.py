@@ -15,7 +15,7 @@ from llmproxy.requests.registry import Running
 from llmproxy.wire.sse import PING
 
 from ..middleware import errors
-from ..process.disconnect_watchdog import unsent
+from .client_socket import unsent
 from .keepalive import Beat
 
 _STREAM = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Literal
 
 import orjson
 from aiohttp import web
@@ -12,16 +11,15 @@ from aiohttp import web
 from llmproxy.config import OnDisconnect
 from llmproxy.conversations.native_answer import Detached, Opening, Record, Told
 from llmproxy.core.chat import Chat, Json
-from llmproxy.dialects.chat_completions.request import parse_body, parse_chat
+from llmproxy.dialects.chat_completions.request import parse_chat
 from llmproxy.requests.replay_buffer import Tape
 from llmproxy.requests.retention import keep_tapes
+from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, INFLIGHT, REQUEST_ID, owner
-from ..endpoints.openai import seconds
 from ..middleware.body import read_json
-from .replay import LEAVING, follow
-
-THREAD = "thread"  # in Running.note: the thread that it answers in
+from ..middleware.deadline import seconds
+from .replay import follow
 
 
 async def read_body(request: web.Request) -> Json:
@@ -32,7 +30,7 @@ def checked_chat(request: web.Request, body: Json) -> Chat:
     """The chat of this request. Raises BadRequest with the member at fault."""
     trace = Told(request[REQUEST_ID], int(time.time()))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, request.app[CURRENT].config.limits.deadline)
-    return parse_chat(orjson.dumps(body), "chat", trace)
+    return parse_chat(orjson.dumps(body), trace)
 
 
 async def answer(
@@ -48,16 +46,6 @@ async def answer(
     detached = Detached(record, opening, Tape(limits.tape_bytes, shelf=record.shelf))
     running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
     running.tape = detached.tape
-    running.note |= {LEAVING: leaving, THREAD: thread_id}
+    running.leaving, running.thread_id = leaving, thread_id
     running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
     return await follow(request, running, 0)
-
-
-async def stop(request: web.Request, id: str) -> web.Response:
-    """Cancels the caller's request of that id, and answers when its provider's connection is closed."""
-    running = request.app[INFLIGHT].get(id, owner(request))
-    status: Literal["cancelled", "not_found"] = "not_found"
-    if running is not None and (running.cancel("api") or running.state == "cancelled"):
-        status = "cancelled"
-        await asyncio.wait({running.task})
-    return web.json_response({"status": status, "request_id": id})

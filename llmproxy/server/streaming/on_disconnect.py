@@ -10,7 +10,6 @@ from llmproxy.config import OnDisconnect
 from llmproxy.core.errors import BadRequest, GatewayError
 
 from ..context import CURRENT, INFLIGHT, caller
-from .replay import LEAVING
 
 HEADER = "X-LLMProxy-On-Disconnect"
 _WISHES = get_args(OnDisconnect)
@@ -28,7 +27,7 @@ def leaving(request: web.Request) -> OnDisconnect:
         if HEADER not in request.headers:  # only the config's wish: this key's requests end with their clients
             return "cancel"
         raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden")
-    going_on = sum(running.note.get(LEAVING, "cancel") != "cancel" for running in request.app[INFLIGHT])
+    going_on = sum(running.leaving != "cancel" for running in request.app[INFLIGHT])
     if going_on >= limits.max_detached:
         text = "Too many detached requests are running."
         raise GatewayError(text, status=429, code="too_many_detached", headers={"Retry-After": "5"})

@@ -6,19 +6,16 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from llmproxy.conversations.native_answer import REFUSED
 from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.core.replay import Gone
 from llmproxy.requests.registry import Running
-from llmproxy.requests.replay_buffer import Gone, Tape
+from llmproxy.requests.replay_buffer import Tape
 from llmproxy.wire.sse import PING
 
 from ..context import CURRENT
-from ..process.disconnect_watchdog import unsent
+from .client_socket import unsent
 from .keepalive import Beat
 
-READERS = "readers"  # in Running.note: how many follow now
-LEAVING = "leaving"  # in Running.note: what becomes of the request when the last of them has left
-HEADERS = "headers"  # in Running.note: what its readers are told beside the stream
 _NONE: Mapping[str, str] = {}
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -44,21 +41,21 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
     if tape is None:
         raise Gone(None)
     await tape.fetch(after, 1)  # raises Gone as long as it can be told by status
-    running.note[READERS] = running.note.get(READERS, 0) + 1
+    running.readers += 1
     try:
         await tape.more(0)
-        if REFUSED in running.note:
-            raise running.note[REFUSED]
-        return await replay(request, running.id, tape, after, running.note.get(HEADERS, {}))
+        if running.refused is not None:
+            raise running.refused
+        return await replay(request, running.id, tape, after, running.headers)
     finally:
-        running.note[READERS] -= 1
-        if not tape.closed and not running.note[READERS]:
+        running.readers -= 1
+        if not tape.closed and not running.readers:
             _left(running, tape)
 
 
 def _left(running: Running, tape: Tape) -> None:
     """What its last reader's leaving means to a request that goes on."""
-    policy = running.note.get(LEAVING)
+    policy = running.leaving
     if policy == "cancel":
         running.cancel("client_disconnect")
     elif policy == "drain":  # to its end, for what it costs; not to be continued

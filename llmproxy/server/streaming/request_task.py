@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from llmproxy.conversations.native_answer import REFUSED
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Cancelled
 from llmproxy.requests.registry import Running
@@ -18,11 +17,10 @@ from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
 from ..context import CURRENT, INFLIGHT, OBSERVER, owner
-from ..process.disconnect_watchdog import TRANSPORT
 from .detached import Taped
 from .direct import Answer
 from .on_disconnect import leaving
-from .replay import HEADERS, LEAVING, follow
+from .replay import follow
 
 
 async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
@@ -38,10 +36,10 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
 
     running = _started(request, chat, work)
     if policy == "drain":
-        running.note[LEAVING] = policy
+        running.leaving = policy
         await asyncio.wait({running.task})  # our own end is not its end
     else:
-        running.note[TRANSPORT] = request.transport
+        running.transport = request.transport
     try:
         await running.task
     except asyncio.CancelledError:
@@ -57,15 +55,15 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
     inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
     taped = Taped(gateway.open(chat, route), Tape(limits.tape_bytes))
     running = _started(request, chat, taped.work)
-    running.tape, running.note[LEAVING] = taped.tape, "detach"
+    running.tape, running.leaving = taped.tape, "detach"
     running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
     if chat.stream:
         return await follow(request, running, 0)
     await asyncio.wait({running.task})
-    if REFUSED in running.note:
-        raise running.note[REFUSED]
+    if running.refused is not None:
+        raise running.refused
     await running.task  # what else went wrong
-    return web.Response(body=taped.body, content_type="application/json", headers=running.note[HEADERS])
+    return web.Response(body=taped.body, content_type="application/json", headers=running.headers)
 
 
 def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:

@@ -6,7 +6,9 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-from .database import FILE, Damaged, StoreError, translated
+from llmproxy.core.errors import Damaged, StoreError
+
+from .database import FILE, translated
 
 
 def copy(folder: str, target: Path) -> int:

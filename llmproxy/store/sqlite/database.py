@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmproxy.core.errors import GatewayError
+from llmproxy.core.errors import Damaged, StoreError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -75,27 +75,6 @@ CREATE TABLE adoptions (done INTEGER NOT NULL);
 """
 
 MIGRATIONS = (_FIRST, _TAPES, _ADOPTIONS)  # the n-th brings version n to n + 1; what was released is never edited
-
-
-class StoreError(GatewayError):
-    """Nothing can be kept or read just now."""
-
-    status = 503
-    code = "storage_unavailable"
-
-
-class Damaged(StoreError):
-    """The file is not a sound database. It is left as it is."""
-
-    status = 500
-    code = "storage_damaged"
-
-
-class NotFound(GatewayError):
-    """There is no such thing, or it is another key's: the answer is the same."""
-
-    status = 404
-    code = "not_found"
 
 
 def connect(folder: Path | None, *, reading: bool = False) -> Connection:

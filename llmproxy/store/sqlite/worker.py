@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .database import StoreError, translated
+from llmproxy.core.errors import StoreError
+
+from .database import translated
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

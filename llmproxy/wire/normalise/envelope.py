@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from llmproxy.core.chat import Chat, Json, Usage
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Truncated, UpstreamError
+from llmproxy.core.usage import Usage
 
 from .choice import FINISHES, Choice
 

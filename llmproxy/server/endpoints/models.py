@@ -1,9 +1,8 @@
-"""OpenAI's endpoints: chat completions, completions, embeddings, models."""
+"""Model lists: GET /v1/models and /v1/models/{id}."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import orjson
@@ -11,66 +10,14 @@ from aiohttp import web
 
 from llmproxy.config import Key
 from llmproxy.core.adapter import Model
-from llmproxy.core.chat import Face, Json, Trace
-from llmproxy.core.errors import BadRequest, ModelNotFound
-from llmproxy.dialects.chat_completions.request import parse_chat
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import ModelNotFound
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import permits
 
-from ..context import CURRENT, REQUEST_ID, TRACE, caller
-from ..middleware.body import read_json
-from ..streaming.request_task import ask
+from ..context import CURRENT, caller
 
 _FIRST = 2.0  # seconds
-
-
-def routes() -> list[web.RouteDef]:
-    return [
-        web.post("/v1/chat/completions", chat_completions),
-        web.post("/v1/completions", completions),
-        web.post("/v1/embeddings", embeddings),
-        web.get("/v1/models", models),
-        web.get("/v1/models/{id:.+}", model),
-    ]
-
-
-async def chat_completions(request: web.Request) -> web.StreamResponse:
-    return await _answer(request, "chat")
-
-
-async def completions(request: web.Request) -> web.StreamResponse:
-    return await _answer(request, "completions")
-
-
-async def embeddings(request: web.Request) -> web.StreamResponse:
-    return await _answer(request, "embeddings")
-
-
-async def _answer(request: web.Request, face: Face) -> web.StreamResponse:
-    current = request.app[CURRENT]
-    config = current.config
-    raw = await read_json(request, config.server)
-    trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()))
-    trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
-    chat = parse_chat(raw, face, trace, default_model=config.default_model)
-    route = current.gateway.route(chat, caller(request))
-    return await ask(request, chat, current.gateway, route)
-
-
-def seconds(request: web.Request, limit: float) -> float:
-    """How long the request may take: the client may ask for less than the operator allows, by X-LLMProxy-Timeout."""
-    wanted = request.headers.get("X-LLMProxy-Timeout")
-    if wanted is None:
-        return limit
-    try:
-        asked = float(wanted)
-    except ValueError:
-        asked = 0.0
-    if not 0 < asked < float("inf"):
-        raise BadRequest(
-            "X-LLMProxy-Timeout must be a number of seconds.", param="X-LLMProxy-Timeout", code="invalid_header"
-        )
-    return min(asked, limit)
 
 
 async def models(request: web.Request) -> web.Response:

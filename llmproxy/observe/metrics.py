@@ -1,0 +1,48 @@
+"""Totals of requests since the process started."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from llmproxy.core.record import RequestRecord
+
+from .request_log import outcome
+
+_SERIES = 500
+
+Label = tuple[str, str, str]  # provider, model, outcome
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of one provider's model and one outcome. Times in seconds."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    first_frame_seconds: float = 0.0
+    retries: int = 0
+
+    def add(self, record: RequestRecord) -> None:
+        self.requests += 1
+        self.retries += max(0, record.attempts - 1)
+        self.tokens_in += record.tokens_in or 0
+        self.tokens_out += record.tokens_out or 0
+        self.seconds += (record.duration_ms or 0) / 1000
+        self.first_frame_seconds += (record.ttft_ms or 0) / 1000
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The totals by label. Names that clients may make up do not become series without bound."""
+
+    totals: dict[Label, Totals] = field(default_factory=lambda: defaultdict(Totals))
+
+    def add(self, record: RequestRecord) -> None:
+        self.totals[self._label(record)].add(record)
+
+    def _label(self, record: RequestRecord) -> Label:
+        label = (record.provider or "", record.provider_model or "", outcome(record))
+        return label if label in self.totals or len(self.totals) < _SERIES else (label[0], "other", label[2])

@@ -1,0 +1,35 @@
+"""Answers a request of one of OpenAI's endpoints: read, route, give."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from aiohttp import web
+
+from llmproxy.core.chat import Chat
+from llmproxy.core.trace import Trace
+
+from ..context import CURRENT, REQUEST_ID, TRACE, caller
+from ..middleware.body import read_json
+from ..middleware.deadline import seconds
+from ..streaming.request_task import ask
+
+
+class Parse(Protocol):
+    """Reads the body of a request."""
+
+    def __call__(self, raw: bytes, trace: Trace, *, default_model: str) -> Chat: ...
+
+
+async def answer(request: web.Request, parse: Parse) -> web.StreamResponse:
+    """Reads the body by `parse`, finds who is to answer, and gives the answer. Raises GatewayError."""
+    current = request.app[CURRENT]
+    config = current.config
+    raw = await read_json(request, config.server)
+    trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()))
+    trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
+    chat = parse(raw, trace, default_model=config.default_model)
+    route = current.gateway.route(chat, caller(request))
+    return await ask(request, chat, current.gateway, route)

@@ -1,0 +1,67 @@
+"""Requests that another worker knows: passed on to it, and taken from it."""
+
+from __future__ import annotations
+
+import aiohttp
+from aiohttp import web
+
+from llmproxy.cluster.peers import UNREACHABLE, Peers, Question
+from llmproxy.config import Key
+from llmproxy.core.chat import Json
+
+from ..context import CALLER, PEERS
+
+TOKEN = "X-LLMProxy-Peer"
+_NAME, _ADMIN = "X-LLMProxy-Peer-Caller", "X-LLMProxy-Peer-Admin"
+_PASSED = ("Last-Event-ID", "Content-Type", "Accept")
+_SHOWN = ("Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Request-ID")
+
+
+def peer_caller(request: web.Request) -> Key | None:
+    """On whose behalf another worker asks; None if this is no other worker."""
+    peers = request.app[PEERS]
+    if peers is None or request.headers.get(TOKEN) != peers.token or not _is_local(request):
+        return None
+    return Key(request.headers.get(_NAME, ""), "", admin=request.headers.get(_ADMIN) == "1")
+
+
+async def forward(request: web.Request) -> web.StreamResponse | None:
+    """The answer of whichever worker knows what is asked about; None if none does, or if one of them asks."""
+    peers = request.app[PEERS]
+    if peers is None or TOKEN in request.headers:
+        return None
+    for asking in peers.ask_each(await _question(request, peers)):
+        try:
+            async with asking as found:
+                if found.status != 404:
+                    return await _relayed(request, found)
+        except UNREACHABLE:
+            continue
+    return None
+
+
+async def others(request: web.Request) -> list[Json]:
+    """What the other workers say to the same request; nothing where there are none, or if one of them asks."""
+    peers = request.app[PEERS]
+    return [] if peers is None or TOKEN in request.headers else await peers.gather(await _question(request, peers))
+
+
+async def _question(request: web.Request, peers: Peers) -> Question:
+    key = request[CALLER]
+    passed = {name: request.headers[name] for name in _PASSED if name in request.headers}
+    ours = {TOKEN: peers.token, _NAME: key.name, _ADMIN: "1" if key.admin else "0", "Host": "localhost"}
+    return Question(request.method, request.path_qs, {**passed, **ours}, await request.read())
+
+
+async def _relayed(request: web.Request, found: aiohttp.ClientResponse) -> web.StreamResponse:
+    headers = {name: found.headers[name] for name in _SHOWN if name in found.headers}
+    response = web.StreamResponse(status=found.status, headers=headers)
+    await response.prepare(request)
+    async for piece in found.content.iter_any():
+        await response.write(piece)
+    return response
+
+
+def _is_local(request: web.Request) -> bool:
+    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return isinstance(name, (str, bytes))

@@ -1,0 +1,18 @@
+"""Headers that every answer of the server has."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..context import CURRENT
+
+NAME = "llmproxy"  # the Server header: versions are nobody's business
+
+
+async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: no versions in the Server header, and a connection said to be closed is closed."""
+    response.headers["Server"] = NAME
+    if isinstance(request, web.Request) and not request.app[CURRENT].ready:  # draining: the next one goes elsewhere
+        response.headers["Connection"] = "close"
+    if response.headers.get("Connection") == "close":
+        response.force_close()

@@ -1,0 +1,50 @@
+"""What the server knows of a route before its handler runs: who may ask, and whether it counts as a request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Access = Literal["open", "key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    access: `open` to everybody, or to those with a `key`, where keys are configured. counts: it asks a model, and so
+    counts for `max_in_flight` and is refused where the process is overloaded. always: answered however many connections
+    are open. dialect: the form in which errors are told.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access = "key"
+    counts: bool = False
+    always: bool = False
+    dialect: str = "chat_completions"
+
+
+ROUTES: web.AppKey[Mapping[web.AbstractRoute, Route]] = web.AppKey("routes")
+
+
+async def _nothing(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotFound
+
+
+CLOSED = Route("*", "", _nothing)  # what is not in the table needs a key, even to learn that it is not there
+
+
+def add(app: web.Application, routes: Iterable[Route]) -> None:
+    """Makes the application serve the table."""
+    app[ROUTES] = {app.router.add_route(one.method, one.path, one.handler): one for one in routes}
+
+
+def route_of(request: web.Request) -> Route:
+    """The line of the table that a request meets."""
+    return request.app[ROUTES].get(request.match_info.route, CLOSED)

@@ -1,0 +1,61 @@
+"""Tells the ledger, the log and the metrics of every request's start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmproxy.observe.log import log
+from llmproxy.observe.metrics import Metrics
+from llmproxy.observe.periodic import attempt
+from llmproxy.observe.request_log import facts
+from llmproxy.requests.record import record
+from llmproxy.requests.registry import Inflight, Running
+
+if TYPE_CHECKING:
+    from llmproxy.store import Store
+
+_SWEEP = 0.05  # seconds a request may run before it is noted down as open
+
+
+@dataclass(slots=True)
+class Observer:
+    """`store` opens the ledger at its first use; None keeps none."""
+
+    store: Callable[[], Store] | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+    inflight: Inflight | None = None
+    _sweep: asyncio.TimerHandle | None = None
+    _noted: set[str] = field(default_factory=set)
+
+    def started(self) -> None:
+        """Those that are still running in a moment are noted down as open; the quick ones cost one row."""
+        if self.store is not None and self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(_SWEEP, attempt, self._note_open, "open_requests")
+
+    def ended(self, running: Running) -> None:
+        """Writes the request's record once, for all who read it."""
+        written = record(running)
+        log.info("request", **facts(written))
+        self.metrics.add(written)
+        if self.store is not None:
+            self._noted.discard(running.id)
+            self.store().note(written)
+
+    def _note_open(self) -> None:
+        self._sweep = None
+        if self.inflight is None:
+            return
+        now = time.monotonic()
+        fresh = [one for one in self.inflight if one.id not in self._noted]
+        old = [one for one in fresh if now - one.started >= _SWEEP / 2]
+        self._noted.update(one.id for one in old)
+        if self.store is not None:
+            store = self.store()
+            for one in old:
+                store.note(record(one))
+        if len(old) < len(fresh):
+            self.started()

@@ -1,0 +1,48 @@
+"""The end of the process: no new connections, time for the requests that run, then their stop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from aiohttp import web
+
+from llmproxy.observe.log import log
+
+from ..context import CURRENT, INFLIGHT
+from .listener import Door
+
+_LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
+
+
+async def drain(app: web.Application, door: Door, hurry: asyncio.Event) -> int:
+    """Says that it is not ready, stops accepting, waits for what runs, then stops that.
+
+    `hurry` ends every wait. Returns the exit code: 0, or 1 if it was hurried.
+    """
+    inflight, server = app[INFLIGHT], app[CURRENT].config.server
+    app[CURRENT].ready = False
+    log.info("draining", in_flight=len(inflight))
+    await _wait(server.drain_delay, hurry)
+    door.close()
+    await _wait(server.drain_timeout, hurry, until=inflight.idle())
+    left = inflight.cancel_all("drain")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS):
+            await inflight.idle()
+            await asyncio.sleep(0)  # the handlers write their last events
+            while door.unsent:  # noqa: ASYNC110  # many connections, each with its own end
+                await asyncio.sleep(0.01)
+    log.info("stopped", cancelled=left, hurried=hurry.is_set())
+    return 1 if hurry.is_set() else 0
+
+
+async def _wait(seconds: float, hurry: asyncio.Event, until: object = None) -> None:
+    waits = [asyncio.ensure_future(hurry.wait())]
+    if until is not None:
+        waits.append(asyncio.ensure_future(until))  # type: ignore[call-overload]  # a coroutine
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()

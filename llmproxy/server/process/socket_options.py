@@ -1,0 +1,61 @@
+"""The listening socket and its options."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+_UNSENT = 128 * 1024  # bytes that the system keeps beyond those on their way: else megabytes for each who does not read
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on."""
+
+
+def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
+    """A socket to listen on that notices peers that vanish. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if share:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for option, value in (
+        ("TCP_USER_TIMEOUT", VANISHED * 1000),
+        ("TCP_KEEPIDLE", 5),
+        ("TCP_KEEPINTVL", 3),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_NOTSENT_LOWAT", _UNSENT),
+    ):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    made.setblocking(False)
+    return made
+
+
+# A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
+# after the last word: before the first ping of a silent stream, which would begin the wait anew.
+VANISHED = 13
+
+
+_RESERVE = 64  # descriptors for the log, the store, providers' lists and what else there is
+
+
+def affordable_connections(wanted: int) -> int:
+    """Connections for which there are file descriptors: each may need another one to a provider. Raises the soft limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * wanted + _RESERVE
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(8, (soft - _RESERVE) // 2)

@@ -1,0 +1,48 @@
+"""Every route of the server in one table. What is not in it needs a key and is not found."""
+
+from __future__ import annotations
+
+from .endpoints import api, health, metrics, models, native, page, requests, threads
+from .endpoints.chat_completions import chat_completions
+from .endpoints.completions import completions
+from .endpoints.embeddings import embeddings
+from .middleware.routes import Route
+
+API = (
+    Route("POST", "/v1/chat/completions", chat_completions, counts=True),
+    Route("POST", "/v1/completions", completions, counts=True),
+    Route("POST", "/v1/embeddings", embeddings, counts=True),
+    Route("GET", "/v1/models", models.models),
+    Route("GET", "/v1/models/{id:.+}", models.model),
+    Route("GET", "/v1/requests", requests.listed),
+    Route("GET", "/v1/requests/{id}", requests.one),
+    Route("GET", "/v1/requests/{id}/stream", native.resume),
+    Route("POST", "/v1/requests/{id}/cancel", requests.cancel),
+    Route("POST", "/v1/requests/cancel", requests.cancel_many),
+    Route("POST", "/chat/stream", native.chat_stream, counts=True),
+    Route("POST", "/chat/cancel", native.chat_cancel),
+    Route("GET", "/threads", threads.listed),
+    Route("POST", "/threads", threads.create),
+    Route("DELETE", "/threads", threads.delete_all),
+    Route("GET", "/threads/search", threads.find),
+    Route("GET", "/threads/export", threads.export_file),
+    Route("POST", "/threads/import", threads.import_file),
+    Route("POST", "/threads/cancel/{request_id}", threads.cancel),
+    Route("GET", "/threads/{id}", threads.one),
+    Route("PATCH", "/threads/{id}", threads.change),
+    Route("DELETE", "/threads/{id}", threads.delete),
+    Route("GET", "/threads/{id}/messages", threads.all_messages),
+    Route("POST", "/threads/{id}/messages/stream", threads.ask_in, counts=True),
+    Route("GET", "/threads/{id}/export", threads.export_file),
+    Route("GET", "/api/info", api.info),
+    Route("GET", "/api/metrics/performance", api.performance),
+    Route("GET", "/metrics", metrics.metrics),
+    Route("GET", "/livez", health.livez, access="open", always=True),
+    Route("GET", "/readyz", health.readyz, access="open", always=True),
+    Route("GET", "/healthz", health.readyz, access="open", always=True),
+)
+PAGE = tuple(
+    Route(method, path, handler, access="open")
+    for path, handler in (("/", page.index), (r"/{path:(?:assets/)?[\w.-]+\.[a-z0-9]+}", page.file))
+    for method in ("GET", "HEAD")
+)

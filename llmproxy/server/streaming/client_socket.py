@@ -1,0 +1,20 @@
+"""What a client's socket says: how much of what was sent has not been taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sys
+import termios
+
+
+def unsent(transport: asyncio.Transport | None) -> int:
+    """Bytes that the peer has not taken yet: ours, and the system's (SIOCOUTQ) as far as it tells."""
+    if transport is None or (made := transport.get_extra_info("socket")) is None:
+        return 0
+    waiting = bytearray(4)
+    try:
+        fcntl.ioctl(made.fileno(), termios.TIOCOUTQ, waiting)
+    except (OSError, ValueError):  # ValueError: uvloop's socket of a transport that was closed
+        return transport.get_write_buffer_size()
+    return transport.get_write_buffer_size() + int.from_bytes(waiting, sys.byteorder)
