@@ -10,11 +10,20 @@ import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from llmproxy.core.adapter import Account, Environment, Model, Outgoing, Translator
-from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import BadRequest, UpstreamError
-from llmproxy.wire.relay import Relay
-from llmproxy.wire.sse import DONE, frame
+from llmproxy.adapter_kit import (
+    DONE,
+    Account,
+    BadRequest,
+    Chat,
+    Environment,
+    Json,
+    Model,
+    Outgoing,
+    Relay,
+    Translator,
+    UpstreamError,
+    frame,
+)
 
 from .demo_texts import LONG, MARKDOWN, PARAGRAPH, THOUGHTS
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
-from llmproxy.core.adapter import Account, Environment, Local, Model, Step
-from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import UpstreamError
+from llmproxy.adapter_kit import Account, Chat, Environment, Json, Local, Model, OpenAICompatible, Step, UpstreamError
 
 # The server or its model is in trouble, whatever the question was. In llama.cpp's and its router's words.
 _BROKEN = re.compile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmproxy.core.adapter import Account, Environment
+from llmproxy.adapter_kit import Account, Environment
 
 from .compatible import Compatible
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
-from llmproxy.core.adapter import Environment
+from llmproxy.adapter_kit import Environment, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):

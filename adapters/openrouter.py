@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
-from llmproxy.core.adapter import Environment, Model
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import UpstreamError
+from llmproxy.adapter_kit import Environment, Json, Model, OpenAICompatible, UpstreamError
 
 _NO_ROUTE = re.compile(r"routing requirements|no (?:endpoints|allowed providers|eligible)|data policy", re.IGNORECASE)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmproxy.adapter_kit.openai_compatible import OpenAICompatible
-from llmproxy.core.adapter import Environment, Model, Outgoing, Step
-from llmproxy.core.chat import Chat, Json
+from llmproxy.adapter_kit import Chat, Environment, Json, Model, OpenAICompatible, Outgoing, Step
 
 # GET /models lists the Agent API's models, not these (recorded).
 _SONAR = {"sonar": 128_000, "sonar-pro": 200_000, "sonar-reasoning-pro": 128_000, "sonar-deep-research": 128_000}

@@ -13,11 +13,21 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from llmproxy.core.adapter import Account, Environment, Model, Outgoing, Translator
-from llmproxy.core.chat import Chat, Face, Json
-from llmproxy.core.errors import Malformed, ModelNotFound, UpstreamError
-from llmproxy.wire.embeddings import Vectors
-from llmproxy.wire.relay import Relay
+from llmproxy.adapter_kit import (
+    Account,
+    Chat,
+    Environment,
+    Face,
+    Json,
+    Malformed,
+    Model,
+    ModelNotFound,
+    Outgoing,
+    Relay,
+    Translator,
+    UpstreamError,
+    Vectors,
+)
 
 from .models import abilities, with_rows
 from .signatures import Signatures

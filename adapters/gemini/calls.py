@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import Malformed
+from llmproxy.adapter_kit import Json, Malformed
 
 from .json_types import an_object, objects, text
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 from .calls import Calls, arguments
 from .citations import Text, url_citations

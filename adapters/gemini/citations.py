@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 from .json_types import an_object, number, objects
 from .json_types import text as words

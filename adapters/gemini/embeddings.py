@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import BadRequest, Malformed
-from llmproxy.wire.embeddings import encoded
+from llmproxy.adapter_kit import BadRequest, Chat, Json, Malformed, encoded
 
 from .field_names import Members, camel
 

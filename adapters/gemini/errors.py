@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import UpstreamError
-from llmproxy.wire import provider_errors
+from llmproxy.adapter_kit import Json, UpstreamError, blame
+from llmproxy.adapter_kit import in_band as openai_in_band
+from llmproxy.adapter_kit import parse_error as openai_error
 
 from .json_types import objects
 
@@ -37,15 +37,13 @@ _HTTP_BY_STATUS = {
 def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> UpstreamError:
     """The error of a reply with this status: an object, a list of one, or what is not Google's at all."""
     error = _google_error(body)
-    return (
-        _read(error, status, headers, secret) if error else provider_errors.parse_error(status, headers, body, secret)
-    )
+    return _read(error, status, headers, secret) if error else openai_error(status, headers, body, secret)
 
 
 def in_band(event: Json, secret: str = "") -> UpstreamError:
     """The error that came inside of a 200: its own code is the status."""
     error = event.get("error")
-    return _read(error, 200, {}, secret) if isinstance(error, dict) else provider_errors.in_band(event, secret)
+    return _read(error, 200, {}, secret) if isinstance(error, dict) else openai_in_band(event, secret)
 
 
 def _google_error(body: bytes) -> Json:
@@ -70,7 +68,7 @@ def _read(error: Json, status: int, headers: Mapping[str, str], secret: str) -> 
         # DebugInfo is for Google's own people, and quotes the key.
         "details": [one for one in details if not str(one.get("@type")).endswith("DebugInfo")] or None,
     }
-    made = provider_errors.blame(translated, number, headers, secret)
+    made = blame(translated, number, headers, secret)
     if error.get("status") == "FAILED_PRECONDITION":  # the place, or billing: of this account, not of the question
         made.try_elsewhere = True
     return made

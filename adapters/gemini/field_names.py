@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 
 class Members:

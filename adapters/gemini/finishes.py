@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmproxy.core.errors import UpstreamError
+from llmproxy.adapter_kit import UpstreamError
 
 FINISH = {
     "STOP": "stop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 
 def an_object(value: Any) -> Json:

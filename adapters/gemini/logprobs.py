@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 from .json_types import objects, text
 

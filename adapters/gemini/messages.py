@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.adapter_kit import BadRequest, Json
 
 from .models import Abilities
 from .names import Names

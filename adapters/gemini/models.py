@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 LEVELS = ("minimal", "low", "medium", "high")
 # What Google's own OpenAI-compatible endpoint makes of an effort where the model counts tokens.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from hashlib import blake2s
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 from .json_types import an_object, objects, text
 

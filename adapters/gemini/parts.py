@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.adapter_kit import BadRequest, Json
 
 from .mime import known, of_data, of_format, of_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2s
 
-from llmproxy.core.chat import Chat, Json
+from llmproxy.adapter_kit import Chat, Json
 
 from .candidate import Candidate
 from .json_types import an_object, number, objects

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.adapter_kit import BadRequest, Chat, Json
 
 from .field_names import Members, camel
 from .messages import Conversation

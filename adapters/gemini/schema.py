@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.adapter_kit import BadRequest, Json
 
 MOST_NODES = 20_000  # a schema of references that double at each level would grow without end
 DEEPEST = 100

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import Malformed
+from llmproxy.adapter_kit import Json, Malformed
 
 
 class Sound:

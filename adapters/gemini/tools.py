@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.adapter_kit import BadRequest, Json
 
 from .models import Abilities
 from .names import Names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 NOTHING = " "  # the text of a turn that must be there and says nothing: Gemini refuses an empty one
 UNANSWERED = {"error": "There is no result of this call."}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmproxy.core.chat import Json
+from llmproxy.adapter_kit import Json
 
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}  # OpenAI's clients refuse any other word
 _MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_tokens"}

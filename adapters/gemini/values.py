@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 
-from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.adapter_kit import BadRequest, Json
 
 _EXACT = 2**53  # a google.protobuf.Struct holds doubles: integers beyond are rounded there
 _LONG = re.compile(r"\d{16,}")

@@ -1,1 +1,120 @@
-"""What adapters are written with."""
+"""The one import for authors of adapters: contracts, errors, and what an adapter for OpenAI-like providers is made of.
+
+Names are loaded when they are first used: every start imports every adapter, and pays only for what they need.
+May import dialects, wire and core. Begin with `OpenAICompatible`, then the contract, `Adapter`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmproxy.core.adapter import Account as Account
+    from llmproxy.core.adapter import Adapter as Adapter
+    from llmproxy.core.adapter import Counting as Counting
+    from llmproxy.core.adapter import Environment as Environment
+    from llmproxy.core.adapter import InProcess as InProcess
+    from llmproxy.core.adapter import KnowsModels as KnowsModels
+    from llmproxy.core.adapter import ListsModels as ListsModels
+    from llmproxy.core.adapter import Local as Local
+    from llmproxy.core.adapter import Model as Model
+    from llmproxy.core.adapter import Outgoing as Outgoing
+    from llmproxy.core.adapter import Step as Step
+    from llmproxy.core.adapter import Translator as Translator
+    from llmproxy.core.chat import Body as Body
+    from llmproxy.core.chat import Chat as Chat
+    from llmproxy.core.chat import Face as Face
+    from llmproxy.core.chat import Json as Json
+    from llmproxy.core.errors import BadRequest as BadRequest
+    from llmproxy.core.errors import Dropped as Dropped
+    from llmproxy.core.errors import GatewayError as GatewayError
+    from llmproxy.core.errors import Malformed as Malformed
+    from llmproxy.core.errors import ModelNotFound as ModelNotFound
+    from llmproxy.core.errors import TimedOut as TimedOut
+    from llmproxy.core.errors import Truncated as Truncated
+    from llmproxy.core.errors import UpstreamError as UpstreamError
+    from llmproxy.core.trace import Trace as Trace
+    from llmproxy.core.usage import Usage as Usage
+    from llmproxy.wire.embeddings import Vectors as Vectors
+    from llmproxy.wire.embeddings import encoded as encoded
+    from llmproxy.wire.provider_errors import blame as blame
+    from llmproxy.wire.provider_errors import in_band as in_band
+    from llmproxy.wire.provider_errors import parse_error as parse_error
+    from llmproxy.wire.provider_errors import retry_after as retry_after
+    from llmproxy.wire.relay import Relay as Relay
+    from llmproxy.wire.sse import DONE as DONE
+    from llmproxy.wire.sse import Events as Events
+    from llmproxy.wire.sse import event as event
+    from llmproxy.wire.sse import frame as frame
+
+    from .openai_compatible import OpenAICompatible as OpenAICompatible
+
+API = 2  # of the contract between the gateway and its adapters; an adapter may say which one it was written for
+
+_WHERE = {
+    "core.adapter": (
+        "Account",
+        "Adapter",
+        "Counting",
+        "Environment",
+        "InProcess",
+        "KnowsModels",
+        "ListsModels",
+        "Local",
+        "Model",
+        "Outgoing",
+        "Step",
+        "Translator",
+    ),
+    "core.chat": (
+        "Body",
+        "Chat",
+        "Face",
+        "Json",
+    ),
+    "core.errors": (
+        "BadRequest",
+        "Dropped",
+        "GatewayError",
+        "Malformed",
+        "ModelNotFound",
+        "TimedOut",
+        "Truncated",
+        "UpstreamError",
+    ),
+    "core.trace": ("Trace",),
+    "core.usage": ("Usage",),
+    "wire.embeddings": (
+        "Vectors",
+        "encoded",
+    ),
+    "wire.relay": ("Relay",),
+    "wire.sse": (
+        "DONE",
+        "Events",
+        "event",
+        "frame",
+    ),
+    "wire.provider_errors": (
+        "blame",
+        "in_band",
+        "parse_error",
+        "retry_after",
+    ),
+    "adapter_kit.openai_compatible": ("OpenAICompatible",),
+}
+_HOMES = {name: module for module, names in _WHERE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"llmproxy.adapter_kit has no {name!r}; it has: {', '.join(sorted(_HOMES))}")
+    value = getattr(importlib.import_module(f"llmproxy.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return ["API", *_HOMES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from llmproxy.adapters.compatible import Azure
+from llmproxy.adapters.azure import Azure
 
 from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Account
