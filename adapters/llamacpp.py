@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from llmproxy.adapter_kit import Account, Chat, Environment, Json, Local, Model, OpenAICompatible, Step, UpstreamError
+from llmproxy.adapter_kit import (
+    Account,
+    Chat,
+    Environment,
+    Json,
+    Local,
+    Model,
+    OpenAICompatible,
+    Relay,
+    Step,
+    Translator,
+    UpstreamError,
+)
 
 # The server or its model is in trouble, whatever the question was. In llama.cpp's and its router's words.
 _BROKEN = re.compile(
@@ -35,6 +47,11 @@ class LlamaCpp(OpenAICompatible):
         # The server closes the socket after every streamed answer, whatever its headers say (measured).
         return {**super().headers(), "Connection": "close"}
 
+    def translator(self, chat: Chat) -> Translator:
+        if chat.face != "embeddings" and chat.stream and chat.body.get("return_progress") is True:
+            return Progressing(chat, *self.steps(chat), blame=self._blame)
+        return super().translator(chat)
+
     def steps(self, chat: Chat) -> Sequence[Step]:
         return (OneName(chat),)
 
@@ -58,6 +75,12 @@ class LlamaCpp(OpenAICompatible):
             "llamacpp",
             {**base.extra, "context_length": meta.get("n_ctx") or meta.get("n_ctx_train")},
         )
+
+
+class Progressing(Relay):
+    """An answer whose `prompt_progress` is shown while the prompt is still being read."""
+
+    shows_early = True
 
 
 class OneName:

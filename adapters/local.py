@@ -17,6 +17,7 @@ class _Local(Compatible):
 
 
 class Ollama(_Local):
+    many = False  # `n` is ignored (ollama#13111)
     environment = Environment(
         keys=("OLLAMA_API_KEY",),
         base_urls=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
@@ -35,6 +36,7 @@ class VLLM(_Local):
 
 
 class LMStudio(_Local):
+    many = False  # `n` is not among what it reads
     environment = Environment(
         keys=("LMSTUDIO_API_KEY", "LM_API_TOKEN"),
         base_urls=("LMSTUDIO_BASE_URL",),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmproxy.adapter_kit import Chat, Environment, Json, Model, OpenAICompatible, Outgoing, Step
+from llmproxy.adapter_kit import Chat, Environment, Json, Model, OpenAICompatible, Outgoing, Pace, Step
+
+from .perplexity_turns import shaped
 
 # GET /models lists the Agent API's models, not these (recorded).
 _SONAR = {"sonar": 128_000, "sonar-pro": 200_000, "sonar-reasoning-pro": 128_000, "sonar-deep-research": 128_000}
 _SOURCES = ("citations", "search_results", "images", "related_questions")
+_EFFORTS = {"none": "minimal", "xhigh": "high", "max": "high"}  # it knows minimal, low, medium and high
 _FORMATS = frozenset(("text", "json_schema", "regex"))
 
 
@@ -20,6 +23,9 @@ class Perplexity(OpenAICompatible):
     )
     faces = frozenset(("chat", "embeddings"))
     many = False
+    inputs_at_once = 512  # texts of one embeddings request
+    # What is not streamed is silent for minutes, and whoever stands between hangs up (modelcontextprotocol#83).
+    always_stream = True
     asks_usage = False  # usage comes with every event, asked or not (recorded)
     drops = (
         "seed",
@@ -31,6 +37,12 @@ class Perplexity(OpenAICompatible):
         "store",
         "prediction",
         "service_tier",
+        # "Tool calling is not supported for this model" (pipecat#4862); the Agent API takes them, the sonar models do not.
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "functions",
+        "function_call",
     )
     known_models = tuple(
         Model(
@@ -49,7 +61,22 @@ class Perplexity(OpenAICompatible):
         tokens = chat.body.get("max_completion_tokens")
         if tokens is not None:
             chat = chat.saying(max_completion_tokens=None, max_tokens=chat.body.get("max_tokens") or tokens)
-        return chat
+        if effort := _EFFORTS.get(str(chat.body.get("reasoning_effort"))):
+            chat = chat.saying(reasoning_effort=effort)
+        return self._in_turn(chat) if chat.face == "chat" else chat
+
+    def pace(self, chat: Chat) -> Pace:
+        """Deep research says nothing but pings for minutes, and each run of it is paid."""
+        slow = "deep-research" in chat.model
+        return Pace(first_frame=600.0 if slow else None, comments_count=slow, once=slow)
+
+    def _in_turn(self, chat: Chat) -> Chat:
+        messages = shaped(chat.messages)
+        if messages is chat.messages:
+            return chat
+        if len(messages) != len(chat.messages):
+            chat.trace.dropped.append("messages")
+        return chat.saying(messages=messages)
 
     def url(self, chat: Chat) -> str:
         return f"{self.base_url}/v1/embeddings" if chat.face == "embeddings" else f"{self.base_url}/chat/completions"

@@ -52,6 +52,7 @@ class Gemini:
     faces: frozenset[Face] = frozenset(("chat", "embeddings"))
     # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
     many = False
+    inputs_at_once = 100  # "at most 100 requests can be in one batch" (helix-py#43, lancedb#3618)
     first_frame = 180.0  # a model that thinks hard is silent for minutes if its thoughts are hidden
 
     def __init__(self, account: Account) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmproxy.core.adapter import Local as Local
     from llmproxy.core.adapter import Model as Model
     from llmproxy.core.adapter import Outgoing as Outgoing
+    from llmproxy.core.adapter import Pace as Pace
     from llmproxy.core.adapter import Step as Step
     from llmproxy.core.adapter import Translator as Translator
     from llmproxy.core.chat import Body as Body
@@ -64,6 +65,7 @@ _WHERE = {
         "Local",
         "Model",
         "Outgoing",
+        "Pace",
         "Step",
         "Translator",
     ),

@@ -71,11 +71,25 @@ class Model:
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a provider goes about one question, where that is not as it usually does.
+
+    first_frame: seconds a first frame may take, if the config does not say. comments_count: keep-alive comments show
+    that it is at work. once: a run is too dear to be repeated; after it was sent the question is not sent again.
+    """
+
+    first_frame: float | None = None
+    comments_count: bool = False
+    once: bool = False
+
+
 class Translator(Protocol):
     """Carries one reply from the provider's bytes to OpenAI's. Made anew for each attempt.
 
     What `feed` and `finish` give are whole frames, ready for the client. Both may raise UpstreamError after having given
-    some; those are still good.
+    some; those are still good. They are held back until `started`, unless it has a true `shows_early`: the client then
+    asked to see the work on its answer.
     """
 
     @property
@@ -140,6 +154,20 @@ class ListsModels(Protocol):
     def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
         """The models of one page, and the next page's token if there is one."""
         ...
+
+
+@runtime_checkable
+class KnowsPace(Protocol):
+    """An adapter whose provider goes about some questions otherwise."""
+
+    def pace(self, chat: Chat) -> Pace: ...
+
+
+@runtime_checkable
+class TakesFew(Protocol):
+    """An adapter whose provider takes only so many texts in one embeddings request; more are several requests."""
+
+    inputs_at_once: int
 
 
 @runtime_checkable

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from llmproxy.config import Config, ConfigError, Key, Provider
 from llmproxy.core import adapter_registry
-from llmproxy.core.adapter import Account, Adapter
+from llmproxy.core.adapter import Account, Adapter, TakesFew
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
 from llmproxy.resilience import Breakers, Budget, FirstOf, Guarded, Limited, Retried
 from llmproxy.resilience.choices import Fanned
+from llmproxy.resilience.embedding_batches import Batched
 from llmproxy.resilience.hedging import Hedged
 from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
@@ -32,6 +33,7 @@ class Room:
     client: Client
     opener: Opener
     fanned: Opener
+    batched: Opener  # for embeddings
     breaker: Breakers
     budget: Budget
     limited: Limited | None = None
@@ -66,7 +68,7 @@ class Gateway:
 
     def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
         """Sends the chat where its route leads."""
-        return self._chain(route.targets, fan=_many(chat)).open(chat.asking(route.targets[0].model))
+        return self._chain(route.targets, chat).open(chat.asking(route.targets[0].model))
 
     async def close(self) -> None:
         for client in {id(room.client): room.client for room in self.rooms.values()}.values():
@@ -76,18 +78,20 @@ class Gateway:
         faces = self.rooms[provider].adapter.faces
         return chat.face in faces or (chat.face == "completions" and "chat" in faces)
 
-    def _chain(self, targets: tuple[Target, ...], *, fan: bool) -> Opener:
+    def _chain(self, targets: tuple[Target, ...], chat: Chat) -> Opener:
         if len(targets) == 1:
-            return self._opener(targets[0], fan=fan)
+            return self._opener(targets[0], chat)
         limits = self.config.limits
-        choices = [(self._opener(one, fan=fan), one.model) for one in targets]
+        choices = [(self._opener(one, chat), one.model) for one in targets]
         if limits.hedge > 0:
             return Hedged(choices, seconds=limits.hedge, attempts=limits.attempts)
         return FirstOf(choices, attempts=limits.attempts)
 
-    def _opener(self, target: Target, *, fan: bool) -> Opener:
+    def _opener(self, target: Target, chat: Chat) -> Opener:
         room = self.rooms[target.provider]
-        return room.fanned if fan and not room.adapter.many else room.opener
+        if chat.face == "embeddings":
+            return room.batched
+        return room.fanned if _many(chat) and not room.adapter.many else room.opener
 
 
 def _many(chat: Chat) -> bool:
@@ -114,7 +118,8 @@ def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
     retries = limits.retries if provider.retries is None else provider.retries
     retried = Retried(opener, retries=retries, budget=budget, max_wait=limits.max_retry_after)
     guarded, fanned = Guarded(retried, breaker), Guarded(Fanned(retried), breaker)
-    return Room(provider, adapter, client, guarded, fanned, breaker, budget, limited)
+    batched = Guarded(Batched(retried, adapter.inputs_at_once), breaker) if isinstance(adapter, TakesFew) else guarded
+    return Room(provider, adapter, client, guarded, fanned, batched, breaker, budget, limited)
 
 
 class _Clients:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from llmproxy.config import Timeouts
-from llmproxy.core.adapter import Adapter, InProcess, Translator
+from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import TimedOut, UpstreamError
 from llmproxy.core.opener import Opening, Reply
@@ -23,6 +23,8 @@ _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
 _DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
 _KINDS = {True: "text/event-stream", False: "application/json"}
 _PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
+_ASK_AGAIN = frozenset((429, 503))  # it was refused before it began
+_USUAL = Pace()
 _PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
 
 Pieces = AsyncIterator[bytes]
@@ -35,18 +37,24 @@ class Upstream:
         self.adapter = adapter
         self.client = client
         self.timeouts = timeouts
-        self.first_frame = timeouts.first_frame or adapter.first_frame
+        self._knows_pace = adapter if isinstance(adapter, KnowsPace) else None
         self.in_process = adapter if isinstance(adapter, InProcess) else None
         self.name = adapter.account.name
 
     def open(self, chat: Chat) -> Opening:
         return _Exchange(self, chat)
 
+    def pace(self, chat: Chat) -> Pace:
+        return self._knows_pace.pace(chat) if self._knows_pace is not None else _USUAL
+
+    def first_frame(self, pace: Pace) -> float:
+        return self.timeouts.first_frame or pace.first_frame or self.adapter.first_frame
+
 
 class _Exchange(Opening):
     """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
 
-    __slots__ = ("_chat", "_of", "_source", "_stall", "_translator")
+    __slots__ = ("_chat", "_of", "_pace", "_source", "_stall", "_translator")
 
     def __init__(self, of: Upstream, chat: Chat) -> None:
         self._of = of
@@ -60,12 +68,15 @@ class _Exchange(Opening):
         if chat.face not in of.adapter.faces:
             self._chat = chat = as_chat(chat)
         self._translator = of.adapter.translator(chat)
-        self._stall = Stall(of.first_frame if chat.stream else of.timeouts.answer)
+        self._pace = of.pace(chat)
+        self._stall = Stall(of.first_frame(self._pace) if chat.stream else of.timeouts.answer)
         self._stall.__enter__()
         try:
             pieces, headers = await self._ask()
             frames = await self._first(pieces)
         except BaseException as error:
+            if self._pace.once and isinstance(error, UpstreamError):
+                self._not_again(error)
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
         trace.phase = "streaming"
@@ -96,12 +107,17 @@ class _Exchange(Opening):
         def sent() -> None:
             trace.phase = "waiting"
 
-        sending = of.client.send(of.adapter.request(self._chat), connect=of.timeouts.connect, sent=sent)
+        asked, connect = of.adapter.request(self._chat), of.timeouts.connect
+        sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
         incoming = await sending.__aenter__()
         self._source = sending
         if 200 <= incoming.status < 300:
             return aiter(incoming), passed_on(incoming.headers)
         raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
+
+    def _not_again(self, error: UpstreamError) -> None:
+        if self._chat.trace.phase != "connecting" and error.status not in _ASK_AGAIN:
+            error.retry_here = False
 
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
@@ -111,23 +127,26 @@ class _Exchange(Opening):
         return error
 
     async def _first(self, pieces: Pieces) -> _Frames:
-        """Reads until a frame is real. An answer that is folded is waited for while it grows."""
+        """Reads until a frame is real, or may be shown before. An answer that is folded is waited for while it grows."""
         translator, stall, idle = self._translator, self._stall, self._of.timeouts.idle
+        comments_count, shows_early = self._pace.comments_count, getattr(translator, "shows_early", False)
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
             failure = _collect(translator.feed(data), frames)
-            if translator.started:
-                return _Frames(frames, failure, pieces, translator, stall, idle)
+            if translator.started or (shows_early and frames):
+                return _Frames(frames, failure, pieces, translator, stall, idle, comments_count)
             if failure is not None:
                 raise failure
+            if comments_count:
+                stall.moved()
             if translator.produced > produced:
                 produced = translator.produced
                 stall.limit(idle)
         failure = _collect(translator.finish(), frames)
         if failure is not None and not translator.started:
             raise failure
-        return _Frames(frames, failure, None, translator, stall, idle)
+        return _Frames(frames, failure, None, translator, stall, idle, comments_count)
 
     def _late(self) -> TimedOut:
         name, idle = self._of.name, self._of.timeouts.idle
@@ -142,7 +161,7 @@ class _Frames:
     A failure is told after the frames that came before it. `pieces` is None when the answer is there to its end.
     """
 
-    __slots__ = ("_failure", "_held", "_pieces", "_stall", "_translator")
+    __slots__ = ("_begun", "_comments_count", "_failure", "_held", "_idle", "_pieces", "_stall", "_translator")
 
     def __init__(
         self,
@@ -152,14 +171,18 @@ class _Frames:
         translator: Translator,
         stall: Stall,
         idle: float,
+        comments_count: bool,
     ) -> None:
         self._held: bytes | None = held[0] if len(held) == 1 else b"".join(held)
         self._failure = failure
         self._pieces = pieces
         self._translator = translator
         self._stall = stall
+        self._idle = idle
+        self._comments_count = comments_count
+        self._begun = translator.started
         stall.watching = False  # while a frame is with our reader, who may be slow
-        if pieces is not None:
+        if pieces is not None and self._begun:
             stall.limit(idle)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -183,6 +206,11 @@ class _Frames:
             data = await anext(pieces, None)
             got: list[bytes] = []
             self._failure = _collect(translator.finish() if data is None else translator.feed(data), got)
+            if not self._begun and translator.started:
+                self._begun = True
+                stall.limit(self._idle)
+            if self._comments_count:
+                stall.moved()
             if got:
                 stall.watching = False
                 return got[0] if len(got) == 1 else b"".join(got)

@@ -53,16 +53,17 @@ class Client:
         self._head = lru_cache(HEADS)(self._render_head)
 
     def send(
-        self, outgoing: Outgoing, *, connect: float, sent: Callable[[], None] | None = None
+        self, outgoing: Outgoing, *, connect: float, sent: Callable[[], None] | None = None, fresh: bool = False
     ) -> AbstractAsyncContextManager[Incoming]:
         """Enters once the answer's head is there; leaving closes what was not received to its end.
 
         connect: seconds to get a connection; the caller keeps time of all the rest.
         sent: called when a connection is there and the request goes out.
+        fresh: not over a kept connection, which may be closed by now: what went out over it would have to be sent again.
         Raises BadRequest, Unreachable, Dropped, Malformed.
         """
         head = self._head(outgoing.method, outgoing.url, tuple(outgoing.headers.items()))
-        exchange = _Exchange(self, head.route, head.request(outgoing.body), connect, sent)
+        exchange = _Exchange(self, head.route, head.request(outgoing.body), connect, sent, fresh)
         return exchange if self._limit is None else _InTurn(self._turn(head.route, self._limit), exchange)
 
     async def close(self) -> None:
@@ -74,12 +75,12 @@ class Client:
         await asyncio.sleep(0)  # the transports close their sockets in the loop's next round
 
     async def ask(
-        self, route: Route, request: Request, connect: float, sent: Callable[[], None] | None
+        self, route: Route, request: Request, connect: float, sent: Callable[[], None] | None, fresh: bool
     ) -> tuple[Connection, Answer]:
         """The answer's beginning, and the connection it comes by."""
         if self._closed:
             raise RuntimeError("the client is closed")
-        connection = self._pool.take(route)
+        connection = None if fresh else self._pool.take(route)
         if connection is not None:
             try:
                 return connection, await self._ask(connection, request, sent)
@@ -120,21 +121,29 @@ class Client:
 
 
 class _Exchange:
-    __slots__ = ("_client", "_connect", "_connection", "_request", "_route", "_sent")
+    __slots__ = ("_client", "_connect", "_connection", "_fresh", "_request", "_route", "_sent")
 
     _connection: Connection
 
     def __init__(
-        self, client: Client, route: Route, request: Request, connect: float, sent: Callable[[], None] | None
+        self,
+        client: Client,
+        route: Route,
+        request: Request,
+        connect: float,
+        sent: Callable[[], None] | None,
+        fresh: bool,
     ) -> None:
         self._client = client
         self._route = route
         self._request = request
         self._connect = connect
         self._sent = sent
+        self._fresh = fresh
 
     async def __aenter__(self) -> Incoming:
-        self._connection, answer = await self._client.ask(self._route, self._request, self._connect, self._sent)
+        asked = self._client.ask(self._route, self._request, self._connect, self._sent, self._fresh)
+        self._connection, answer = await asked
         return Incoming(self._connection, answer)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:

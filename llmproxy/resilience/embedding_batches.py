@@ -1,0 +1,109 @@
+"""More texts than a provider takes at once: as many embeddings requests as it needs, their vectors in the texts' order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import reduce
+
+import orjson
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.opener import Opener, Opening, Reply
+from llmproxy.core.trace import Trace
+from llmproxy.core.usage import Usage, summed
+
+_AT_ONCE = 4  # requests
+
+
+def texts(chat: Chat) -> list[object]:
+    """What is to be embedded, one by one; a list of numbers is one text, as tokens."""
+    given = chat.body.get("input")
+    return given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
+
+
+class Batched:
+    """An opener whose answer to many texts is several answers of the opener within."""
+
+    def __init__(self, inner: Opener, at_once: int) -> None:
+        self._inner = inner
+        self._at_once = at_once
+
+    def open(self, chat: Chat) -> Opening:
+        given = texts(chat)
+        return self._inner.open(chat) if len(given) <= self._at_once else self._parts(chat, given)
+
+    @asynccontextmanager
+    async def _parts(self, chat: Chat, given: list[object]) -> AsyncIterator[Reply]:
+        parts = [_part(chat, given[at : at + self._at_once]) for at in range(0, len(given), self._at_once)]
+        try:
+            answers = await self._all(parts)
+        finally:
+            _adopt(chat.trace, [part.trace for part in parts])
+        joined = Joined(_joined(answers))
+        yield Reply(joined.frames(), joined, "application/json")
+
+    async def _all(self, parts: list[Chat]) -> list[Json]:
+        """Every part's answer. Raises the first failure, and asks for no more."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._answer(part, gate)) for part in parts]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _answer(self, part: Chat, gate: asyncio.Semaphore) -> Json:
+        async with gate, self._inner.open(part) as reply:
+            answer: Json = orjson.loads(b"".join([block async for block in reply.frames]))
+        return answer
+
+
+@dataclass(slots=True)
+class Joined:
+    """The one answer. Fills a Translator's place for whoever asks for usage."""
+
+    answer: Json
+    started: bool = True
+    done: bool = True
+    produced: int = 0
+
+    @property
+    def usage(self) -> Usage | None:
+        raw = self.answer.get("usage")
+        return Usage.parse(raw) if isinstance(raw, dict) else None
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        return ()
+
+    def finish(self) -> Iterable[bytes]:
+        return ()
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        yield orjson.dumps(self.answer)
+
+
+def _part(chat: Chat, given: list[object]) -> Chat:
+    """The question about some of the texts, with a trace of its own: they are asked at once."""
+    trace = Trace(chat.trace.id, chat.trace.created, deadline=chat.trace.deadline)
+    return Chat({**chat.body, "input": given}, chat.model, chat.face, None, trace, chat.headers)
+
+
+def _joined(answers: list[Json]) -> Json:
+    vectors = [one for answer in answers for one in answer["data"]]
+    data = [{**one, "index": at} for at, one in enumerate(vectors)]
+    counted = [answer["usage"] for answer in answers if isinstance(answer.get("usage"), dict)]
+    usage = {"usage": reduce(summed, counted)} if len(counted) == len(answers) else {}
+    return {**answers[0], "data": data, **usage}
+
+
+def _adopt(trace: Trace, parts: list[Trace]) -> None:
+    """What happened to the parts happened to the request; tries are those of the part that took most."""
+    last = next((one for one in reversed(parts) if one.provider), parts[-1])
+    trace.provider, trace.model, trace.phase = last.provider, last.model, last.phase
+    trace.attempts += max(part.attempts for part in parts)
+    for part in parts:
+        trace.failures.extend(part.failures)
+        trace.dropped.extend(name for name in part.dropped if name not in trace.dropped)

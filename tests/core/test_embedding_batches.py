@@ -1,0 +1,98 @@
+"""More texts than a provider takes at once are several requests, whose vectors come back as one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import UpstreamError
+from llmproxy.core.opener import Reply
+from llmproxy.core.trace import Trace
+from llmproxy.resilience.embedding_batches import Batched
+from tests.core.openers import Counted, settled
+
+
+class Embedder:
+    """Answers each text with itself; fails at those texts that are bad. The later it is asked, the sooner it answers."""
+
+    def __init__(self, *bad: str) -> None:
+        self.bad = bad
+        self.asked: list[Any] = []
+        self.now = self.most = 0
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        given = chat.body["input"]
+        self.asked.append(given)
+        chat.trace.attempts += 1
+        chat.trace.provider = "p"
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0.01 / len(self.asked))
+            if any(one in self.bad for one in given):
+                raise UpstreamError("bad text", status=400)
+            yield Reply(_frames(given), Counted(), "application/json")
+        finally:
+            self.now -= 1
+
+
+async def _frames(given: Any) -> AsyncIterator[bytes]:
+    data = [{"object": "embedding", "index": at, "embedding": [one]} for at, one in enumerate(given)]
+    usage = {"prompt_tokens": len(given), "total_tokens": len(given)}
+    yield orjson.dumps({"object": "list", "model": "m", "data": data, "usage": usage})
+
+
+def asks(given: Any) -> Chat:
+    return Chat({"model": "m", "input": given, "encoding_format": "float"}, "m", "embeddings", trace=Trace("id"))
+
+
+async def embedded(embedder: Embedder, chat: Chat, at_once: int = 10) -> Json:
+    async with Batched(embedder, at_once).open(chat) as reply:
+        answer: Json = orjson.loads(b"".join([block async for block in reply.frames]))
+        assert reply.content_type == "application/json"
+    return answer
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 95])
+async def test_the_vectors_are_in_the_order_of_the_texts(count: int) -> None:
+    embedder, chat = Embedder(), asks([str(at) for at in range(count)])
+    answer = await embedded(embedder, chat)
+    assert [one["embedding"] for one in answer["data"]] == [[str(at)] for at in range(count)]
+    assert [one["index"] for one in answer["data"]] == list(range(count))
+    assert answer["usage"] == {"prompt_tokens": count, "total_tokens": count}
+    assert [len(one) for one in embedder.asked] == [10] * (count // 10) + [count % 10] * (count % 10 > 0)
+    assert embedder.most <= 4
+    assert (chat.trace.attempts, chat.trace.provider) == (1, "p")
+
+
+@pytest.mark.parametrize("given", ["text", ["one", "two"], [1, 2, 3] * 10, [[1, 2], [3]]])
+async def test_what_fits_goes_as_it_is(given: Any) -> None:
+    embedder, chat = Embedder(), asks(given)
+    async with Batched(embedder, 10).open(chat):
+        assert embedder.asked == [given]
+
+
+async def test_one_part_that_fails_fails_all_and_no_more_is_asked() -> None:
+    embedder = Embedder("3")
+    with pytest.raises(UpstreamError, match="bad text"):
+        await embedded(embedder, asks([str(at) for at in range(50)]), at_once=1)
+    assert embedder.now == 0
+    assert len(embedder.asked) < 20
+
+
+async def test_a_cancel_ends_every_part() -> None:
+    embedder = Embedder()
+    task = asyncio.ensure_future(embedded(embedder, asks([str(at) for at in range(30)]), at_once=1))
+    await settled()
+    assert embedder.now == 4
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert embedder.now == 0
