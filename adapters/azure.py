@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from llmproxy.adapter_kit import Account, Chat, Environment, Json, Model, OpenAICompatible, Outgoing
+from llmproxy.adapter_kit import Account, Chat, Environment, Json, Model, ModelNotFound, OpenAICompatible, Outgoing
+
+_TARGET = re.compile(r"(?P<root>.*)/openai/deployments/(?P<deployment>[^/]+)(?:/.*)?")
 
 
 class Azure(OpenAICompatible):
@@ -16,15 +20,22 @@ class Azure(OpenAICompatible):
     _faces: Mapping[str, str] = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings"}
 
     def __init__(self, account: Account) -> None:
+        """The address may be the target URI as Azure's portal shows it: then it is that deployment's, and its version counts."""
         super().__init__(account)
-        self._version = str(account.options.get("api_version") or "2024-10-21")
+        query = dict(parse_qsl(self.query.removeprefix("?")))
+        said = query.pop("api-version", None) or account.options.get("api_version") or "2024-10-21"
+        target = _TARGET.fullmatch(self.base_url)
+        self._deployment = unquote(target["deployment"]) if target else ""
+        self.base_url = target["root"] if target else self.base_url
+        self.known_models = (Model(self._deployment),) if target else ()
+        self.query = "?" + urlencode({**query, **({} if self._is_v1 else {"api-version": str(said)})})
 
     def headers(self) -> Mapping[str, str]:
         return {"api-key": self.account.api_key} if self.account.api_key else {}
 
     def url(self, chat: Chat) -> str:
         face = self._faces[chat.face]
-        return self._at(face if self._is_v1 else f"deployments/{chat.model}/{face}")
+        return self._at(face if self._is_v1 else f"deployments/{_segment(self._deployment or chat.model)}/{face}")
 
     def models_request(self, page: str | None = None) -> Outgoing:
         return Outgoing(self._at("models"), headers=self._headers, method="GET")
@@ -40,6 +51,12 @@ class Azure(OpenAICompatible):
         return self.base_url.endswith("/v1")
 
     def _at(self, path: str) -> str:
-        if self._is_v1:
-            return f"{self.base_url}/{path}"
-        return f"{self.base_url.removesuffix('/openai')}/openai/{path}?api-version={self._version}"
+        root = self.base_url if self._is_v1 else f"{self.base_url.removesuffix('/openai')}/openai"
+        return f"{root}/{path}{self.query.removesuffix('?')}"
+
+
+def _segment(deployment: str) -> str:
+    """A name as one step of a path. Raises ModelNotFound for one that would lead elsewhere."""
+    if deployment in ("", ".", ".."):
+        raise ModelNotFound(f"Azure has no deployment {deployment!r}.", param="model")
+    return quote(deployment, safe="")

@@ -79,13 +79,13 @@ class Perplexity(OpenAICompatible):
         return chat.saying(messages=messages)
 
     def url(self, chat: Chat) -> str:
-        return f"{self.base_url}/v1/embeddings" if chat.face == "embeddings" else f"{self.base_url}/chat/completions"
+        return self.at("/v1/embeddings" if chat.face == "embeddings" else "/chat/completions")
 
     def steps(self, chat: Chat) -> Sequence[Step]:
         return (Deltas(), ThinkTags())
 
     def models_request(self, page: str | None = None) -> Outgoing:
-        return Outgoing(f"{self.base_url}/v1/models", headers=self._headers, method="GET")
+        return Outgoing(self.at("/v1/models"), headers=self._headers, method="GET")
 
     def model(self, entry: Json) -> Model | None:
         return None  # none of them answers a chat completion; `known_models` are the ones that do

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 
@@ -37,6 +37,7 @@ from .signatures import Signatures
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 PAGE = 1000  # models at a time, the most that Google gives
 _VERSIONED = re.compile(r"/v\d+\w*(?=/|$)")
+_ENDPOINT = re.compile(r"/(?:models(?:/[^/]*)?|openai(?:/chat/completions)?)$")
 _USES = {"generateContent": "chat", "embedContent": "embeddings", "batchEmbedContents": "embeddings"}
 
 
@@ -57,7 +58,7 @@ class Gemini:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._base = _base_url(account.base_url)
+        self._base, self._query = _address(account.base_url)
         self._rows = with_rows(account.options.get("models"))
         self._signatures = Signatures()
 
@@ -69,7 +70,9 @@ class Gemini:
             return self._post(f"{name}:batchEmbedContents", embeddings.render(chat, name))
         can = abilities(chat.model, self._rows)
         body = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
-        return self._post(f"{name}:streamGenerateContent?alt=sse" if chat.stream else f"{name}:generateContent", body)
+        if chat.stream:
+            return self._post(f"{name}:streamGenerateContent", body, alt="sse")
+        return self._post(f"{name}:generateContent", body)
 
     def translator(self, chat: Chat) -> Translator:
         from . import embeddings
@@ -86,7 +89,7 @@ class Gemini:
 
     def models_request(self, page: str | None = None) -> Outgoing:
         query = {"pageSize": str(PAGE), **({"pageToken": page} if page else {})}
-        return Outgoing(f"{self._base}/models?{urlencode(query)}", headers=self._headers(), method="GET")
+        return Outgoing(self._at("models", query), headers=self._headers(), method="GET")
 
     def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
         try:
@@ -105,9 +108,13 @@ class Gemini:
 
         return errors.in_band(event, self.account.api_key)
 
-    def _post(self, path: str, body: Json) -> Outgoing:
+    def _post(self, path: str, body: Json, **query: str) -> Outgoing:
         headers = {"content-type": "application/json", **self._headers()}
-        return Outgoing(f"{self._base}/{path}", orjson.dumps(body), headers)
+        return Outgoing(self._at(path, query), orjson.dumps(body), headers)
+
+    def _at(self, path: str, query: Mapping[str, str]) -> str:
+        members = urlencode({**self._query, **query})
+        return f"{self._base}/{path}?{members}" if members else f"{self._base}/{path}"
 
     def _headers(self) -> dict[str, str]:
         key = self.account.api_key
@@ -141,11 +148,17 @@ def _uses(said: Json) -> list[str]:
     return list(dict.fromkeys(_USES[method] for method in methods if method in _USES))
 
 
-def _base_url(given: str) -> str:
-    """Where the interface is: a host alone gets its version, the address of the compatible endpoint loses its end."""
-    base = (given or BASE_URL).rstrip("/").removesuffix("/openai")
+def _address(given: str) -> tuple[str, Mapping[str, str]]:
+    """Where the interface is, and a query that every address has: a host alone gets its version, the address of one
+    model or of the compatible endpoint loses its end. Raises ValueError for a key in the query."""
+    base, _, query = (given or BASE_URL).partition("?")
+    members = dict(parse_qsl(query))
+    members.pop("alt", None)
+    if "key" in members:
+        raise ValueError("base_url must not hold the key: put it into api_key, and take ?key=... away")
+    base = _ENDPOINT.sub("", base.rstrip("/"))
     path = "/" + base.partition("://")[2].partition("/")[2]
-    return base if _VERSIONED.search(path) else f"{base}/v1beta"
+    return (base if _VERSIONED.search(path) else f"{base}/v1beta"), members
 
 
 def _resource(model: str) -> str:

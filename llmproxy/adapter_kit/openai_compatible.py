@@ -16,6 +16,8 @@ from llmproxy.wire.relay import Relay
 
 _PATHS: Mapping[Face, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 
+_ENDINGS = (*_PATHS.values(), "/models", "/responses")
+
 
 class OpenAICompatible:
     """Subclasses change class attributes first, `headers`, `adapt`, `steps` or `judge` next, and only then a method.
@@ -35,7 +37,7 @@ class OpenAICompatible:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self.base_url = (account.base_url or self.environment.base_url).rstrip("/")
+        self.base_url, self.query = address(account.base_url or self.environment.base_url)
         self._headers = {"Content-Type": "application/json", **self.headers(), **account.headers}
 
     # What a subclass may say differently
@@ -44,7 +46,7 @@ class OpenAICompatible:
         return {"Authorization": f"Bearer {self.account.api_key}"} if self.account.api_key else {}
 
     def url(self, chat: Chat) -> str:
-        return self.base_url + _PATHS[chat.face]
+        return self.at(_PATHS[chat.face])
 
     def adapt(self, chat: Chat) -> Chat:
         """The question in the provider's own words."""
@@ -57,6 +59,10 @@ class OpenAICompatible:
     def judge(self, error: UpstreamError) -> UpstreamError:
         """The error, however it came: corrected where this provider means something else by it."""
         return error
+
+    def at(self, path: str) -> str:
+        """The address of a path at the provider, with the query that the configured address has."""
+        return f"{self.base_url}{path}{self.query}"
 
     # The contract
 
@@ -73,7 +79,7 @@ class OpenAICompatible:
         return self.judge(parse_error(status, headers, body, self.account.api_key))
 
     def models_request(self, page: str | None = None) -> Outgoing:
-        return Outgoing(self.base_url + "/models", headers=self._headers, method="GET")
+        return Outgoing(self.at("/models"), headers=self._headers, method="GET")
 
     def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
         return [model for one in listed(body) if (model := self.model(one))], None
@@ -101,6 +107,14 @@ class OpenAICompatible:
             return chat.render(stream_options={"include_usage": True})
         options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
         return chat.saying(stream=True, stream_options=options).render()
+
+
+def address(url: str) -> tuple[str, str]:
+    """What people copy as an address, split: the base, without the path of one endpoint, and the query, with its `?`."""
+    base, mark, query = url.strip().partition("?")
+    base = base.rstrip("/")
+    ending = next((path for path in _ENDINGS if base.endswith(path)), "")
+    return base.removesuffix(ending).rstrip("/"), mark + query if query else ""
 
 
 def listed(body: bytes) -> list[Json]:

@@ -9,6 +9,7 @@ from llmproxy.adapters.azure import Azure
 from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat
+from llmproxy.core.errors import ModelNotFound
 from llmproxy.testing.contract import asks
 
 ROOT = "https://x.openai.azure.com"
@@ -27,12 +28,49 @@ def azure(base_url: str, **options: object) -> Azure:
         (ROOT, f"/openai/deployments/mine/chat/completions?{VERSION}", f"/openai/models?{VERSION}"),
         (f"{ROOT}/openai", f"/openai/deployments/mine/chat/completions?{VERSION}", f"/openai/models?{VERSION}"),
         (f"{ROOT}/openai/v1/", "/openai/v1/chat/completions", "/openai/v1/models"),
+        (f"{ROOT}/openai/v1/chat/completions", "/openai/v1/chat/completions", "/openai/v1/models"),
+        (f"{ROOT}/?x=1", f"/openai/deployments/mine/chat/completions?x=1&{VERSION}", f"/openai/models?x=1&{VERSION}"),
+        (
+            f"{ROOT}/openai/deployments/it",
+            f"/openai/deployments/it/chat/completions?{VERSION}",
+            f"/openai/models?{VERSION}",
+        ),
+        (
+            f"{ROOT}/openai/deployments/it/chat/completions?api-version=2025-01-01",
+            "/openai/deployments/it/chat/completions?api-version=2025-01-01",
+            "/openai/models?api-version=2025-01-01",
+        ),
     ],
 )
 def test_chats_and_models_have_paths_of_their_own(base_url: str, chat: str, models: str) -> None:
     adapter = azure(base_url)
     assert adapter.request(Chat(asks(), "mine")).url == ROOT + chat
     assert adapter.models_request().url == ROOT + models
+
+
+def test_the_address_of_one_deployment_offers_it() -> None:
+    assert [one.id for one in azure(f"{ROOT}/openai/deployments/it").known_models] == ["it"]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("cheap/../expensive", "cheap%2F..%2Fexpensive"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+        ("a b", "a%20b"),
+    ],
+)
+def test_a_deployments_name_is_one_step_of_the_path(model: str, path: str) -> None:
+    assert (
+        azure(ROOT).request(Chat(asks(), model)).url == f"{ROOT}/openai/deployments/{path}/chat/completions?{VERSION}"
+    )
+
+
+@pytest.mark.parametrize("model", ["", ".", ".."])
+def test_a_name_that_would_lead_elsewhere_is_not_found(model: str) -> None:
+    with pytest.raises(ModelNotFound):
+        azure(ROOT).request(Chat(asks(), model))
 
 
 def test_the_version_is_an_option() -> None:

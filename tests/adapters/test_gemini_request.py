@@ -117,10 +117,25 @@ def test_an_access_token_of_vertex_is_a_bearer() -> None:
         ("https://g.example/v1", "https://g.example/v1"),
         ("https://g.example/v1alpha/", "https://g.example/v1alpha"),
         ("https://g.example/v1beta/openai/", "https://g.example/v1beta"),
+        ("https://g.example/v1beta/openai/chat/completions", "https://g.example/v1beta"),
+        ("https://g.example/v1beta/models", "https://g.example/v1beta"),
+        ("https://g.example/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse", "https://g.example/v1beta"),
     ],
 )
 def test_a_base_url_without_a_version_gets_one(given: str, used: str) -> None:
     assert Gemini(Account("g", given)).request(asking()).url == f"{used}/models/gemini-3.5-flash:generateContent"
+
+
+def test_a_query_in_the_address_goes_with_every_request() -> None:
+    adapter = Gemini(Account("g", "https://g.example/v1beta?route=a"))
+    assert adapter.request(asking()).url.endswith(":generateContent?route=a")
+    assert adapter.request(asking(stream=True)).url.endswith(":streamGenerateContent?route=a&alt=sse")
+    assert "?route=a&pageSize" in adapter.models_request().url
+
+
+def test_a_key_in_the_address_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="api_key"):
+        Gemini(Account("g", "https://g.example/v1beta?key=AIzaSecret"))
 
 
 @pytest.mark.parametrize("model", ["", "../files", "models/../x", "a//b"])

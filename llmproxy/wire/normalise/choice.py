@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llmproxy.core.chat import Json
 
+LISTS = ("annotations", "images")
 FINISHES = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 
 
@@ -16,6 +19,17 @@ class Choice:
         self.extras: Json = {}
         self._tools = False
         self._function = False
+        self._listed: dict[str, int] = {}  # how many members of each list have come
+
+    def numbered(self, delta: Json) -> Json:
+        """The delta with an `index` on each member of a list that may go on: OpenAI's own accumulator wants one."""
+        lists = {key: delta[key] for key in LISTS if isinstance(delta.get(key), list)}
+        return {**delta, **{key: self._number(key, members) for key, members in lists.items()}} if lists else delta
+
+    def _number(self, key: str, members: list[Any]) -> list[Any]:
+        begin = self._listed.get(key, 0)
+        self._listed[key] = begin + len(members)
+        return [{"index": begin + at, **one} if isinstance(one, dict) else one for at, one in enumerate(members)]
 
     def tidy_delta(self, delta: Json) -> Json:
         """The delta with a role in the first one and in no other."""

@@ -128,6 +128,8 @@ class Envelope:
         given = choice.get("delta")
         delta = given if isinstance(given, dict) else {}
         tidy = state.tidy_delta(delta)
+        if self._chat.stream:
+            tidy = state.numbered(tidy)
         self._count(tidy)
         if choice.get("finish_reason"):
             self.started = True
