@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import Cancelled, GatewayError, StoreError
+from llmproxy.core.errors import GatewayError, LifecycleError, StoreError
+from llmproxy.core.lifecycle import Event, Outcome, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.replay import Piece, Shelf
 from llmproxy.core.trace import Trace
@@ -73,28 +74,16 @@ class Unkept:
         return
 
 
-class Told(Trace):
-    """A trace that tells what happens to the request, when it happens."""
-
-    __slots__ = ("tell",)
-    tell: Callable[[Json], None]
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-        if name in _STATUS and hasattr(self, "tell") and (status := _STATUS[name](self)):
-            self.tell(status)
-
-
 def _where(trace: Trace, state: str) -> Json:
     return {"state": state, "provider": trace.provider, "model": trace.model, "attempt": trace.attempts}
 
 
-# Which change of a trace says what; each is the last of those that belong together.
-_STATUS: dict[str, Callable[[Trace], Json | None]] = {
-    "attempts": lambda trace: _where(trace, "connecting"),
-    "position": lambda trace: {"state": "queued", "position": trace.position} if trace.position is not None else None,
-    "phase": lambda trace: _where(trace, "streaming") if trace.phase == "streaming" else None,
-    "wait": lambda trace: {
+# What each event of a request's life says to its reader.
+_STATUS: dict[Event, Callable[[Trace], Json]] = {
+    "dial": lambda trace: _where(trace, "connecting"),
+    "enqueue": lambda trace: {"state": "queued", "position": trace.position},
+    "first_frame": lambda trace: _where(trace, "streaming"),
+    "retry_later": lambda trace: {
         **_where(trace, "retrying"),
         "wait_s": round(trace.wait, 3),
         "code": trace.failures[-1] if trace.failures else None,
@@ -118,20 +107,20 @@ class Detached:
     async def work(self, running: Running) -> None:
         """The work of the request's task. However it ends, the answer is kept first and told then."""
         try:
+            running.begin()
             await self._answer(running)
+            running.complete()
         except asyncio.CancelledError:
-            if running.by == "deadline":  # nobody wanted that: it is told as a failure
-                await self._fail(running, Cancelled.because("deadline"))
-            else:
-                await self._end(running, "stopped", {"ok": False, "stopped": True, "by": running.by})
+            running.left()  # unless somebody stopped it
             raise
+        except LifecycleError as error:
+            running.crash(error)
         except GatewayError as error:
-            await self._fail(running, error)
-            raise
-        except Exception:
-            await self._fail(running, _internal())
-            raise
-        await self._end(running, "complete", {"ok": True})
+            running.fail(error)
+        except Exception as error:  # noqa: BLE001  # its reader must hear of it; it is logged with its place
+            running.crash(error)
+        finally:
+            await self._end(running)
 
     async def _answer(self, running: Running) -> None:
         begun = await self._record.begin(self._tell)
@@ -140,8 +129,7 @@ class Detached:
         self._tell("init", {"request_id": running.id, "model": running.model, **begun.init})
         if begun.title is not None:
             self._tell("title", begun.title)
-        if isinstance(running.trace, Told):
-            running.trace.tell = lambda status: self._tell("status", status)
+        running.trace.listener = lambda event: self._status(running.trace, event)
         if begun.before:
             self._tell("token", {"t": begun.before})
         async with self._opening(begun.chat) as reply:
@@ -164,21 +152,27 @@ class Detached:
             self.tape.append(event(name, data, self.tape.newest + 1))
             self._checkpoints.grown()
 
-    async def _fail(self, running: Running, error: GatewayError) -> None:
-        if self.tape.newest == 0:  # it never began: the first reader is told by status
-            running.refused = error
-        await self._end(running, "failed", {"ok": False, **error.as_json()})
+    def _status(self, trace: Trace, event: Event) -> None:
+        if (told := _STATUS.get(event)) is not None:
+            self._tell("status", told(trace))
 
-    async def _end(self, running: Running, state: State, done: Json) -> None:
+    async def _end(self, running: Running) -> None:
+        """Keeps the answer, and tells its end then: the request's outcome, or that it could not be kept."""
         self._over = True
+        outcome, error = running.outcome, running.error
+        assert outcome is not None
+        if error is not None and outcome.message == "failed" and self.tape.newest == 0:
+            running.refused = error  # it never began: the first reader is told by status
         native, facts = self._native, {**self._facts(running), **_closed(running)}
+        done = {**_ending(outcome, error), **self._told(running, facts)}
         said = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
         kept = {**facts, **said, "error": done.get("error")}
-        done = {**done, **self._told(running, facts)}
+        state = cast("State", outcome.message)
         try:
             await self._record.end(Ended(state, native.response, kept), self._last(done))
         except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
-            done = {**done, "ok": False, **failure.as_json()}
+            running.unkept(failure)
+            done = {**_ending(failed(failure.code, failure.status), failure), **self._told(running, facts)}
         finally:
             if running.refused is None:
                 self.tape.append(event("done", done, self.tape.newest + 1))
@@ -229,5 +223,10 @@ def _closed(running: Running) -> Json:
     return {"closed_ms": _ms(asked, time.monotonic())} if asked is not None else {}
 
 
-def _internal() -> GatewayError:
-    return GatewayError("The gateway failed.", code="internal_error")
+def _ending(outcome: Outcome, error: GatewayError | None) -> Json:
+    """The members of `done` that say how it ended."""
+    if error is None:
+        return {"ok": True}
+    if outcome.message == "stopped":
+        return {"ok": False, "stopped": True, "by": outcome.stopped_by}
+    return {"ok": False, **error.as_json()}

@@ -11,7 +11,6 @@ import orjson
 
 from llmproxy.config import Key
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import Cancelled
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.request import spoken
 from llmproxy.requests.registry import Inflight, Running
@@ -98,13 +97,11 @@ class Titles:
         self.inflight.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
 
     async def _work(self, running: Running, chat: Chat, tell: Tell) -> None:
-        try:
-            opening = self.gateway.open(chat, self.gateway.route(chat, self.key))
-            async with asyncio.timeout_at(chat.trace.deadline), opening as reply:
-                running.began(reply)
-                body = b"".join([block async for block in reply.frames])
-        except TimeoutError as error:
-            raise Cancelled.because("deadline") from error
+        running.begin()
+        async with self.gateway.open(chat, self.gateway.route(chat, self.key)) as reply:
+            running.began(reply)
+            body = b"".join([block async for block in reply.frames])
+        running.complete()
         title = _title(body)
         taken = await self.place.store.write(threads.entitle, self.place.thread_id, title) if title else False
         if taken:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from .lifecycle import STOPPED, Event, Phase
+
 if TYPE_CHECKING:
     pass
 
@@ -82,25 +84,27 @@ class ModelNotFound(GatewayError):
 
 
 class Cancelled(GatewayError):
-    """Somebody stopped the request; `by` says who: client_disconnect, api, admin, deadline, drain, slow_reader."""
+    """Somebody stopped the request; `by` is one of the causes in `lifecycle.STOPPED`."""
 
     status = 499
     code = "request_cancelled"
 
     @classmethod
-    def because(cls, by: str | None) -> Cancelled:
+    def because(cls, by: str) -> Cancelled:
         """What its client is told; nobody is to send it again by itself."""
-        why, status, code = _STOPPED.get(by or "", ("The request was cancelled.", 499, "request_cancelled"))
-        return cls(why, status=status, code=code, headers={"x-should-retry": "false"}, extra={"by": by or "api"})
+        row = STOPPED.get(by, STOPPED["api"])
+        return cls(row.say, status=row.status, code=row.code, headers={"x-should-retry": "false"}, extra={"by": by})
 
 
-_STOPPED = {
-    "client_disconnect": ("The client left.", 499, "request_cancelled"),
-    "admin": ("An administrator stopped the request.", 499, "request_cancelled"),
-    "deadline": ("The request took longer than it may.", 504, "deadline_exceeded"),
-    "drain": ("The gateway is shutting down.", 503, "server_shutting_down"),
-    "slow_reader": ("The client stopped reading.", 499, "request_cancelled"),
-}
+class LifecycleError(GatewayError):
+    """An event that cannot happen in the phase that the request is in: a mistake of the gateway's."""
+
+    code = "internal_error"
+
+    def __init__(self, phase: Phase, event: Event) -> None:
+        super().__init__("The gateway failed.")
+        self.phase = phase
+        self.event = event
 
 
 class UpstreamError(GatewayError):

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from .lifecycle import State
+
 UsageSource = Literal["provider", "estimated", "none"]
+AttemptState = Literal["opening", "open", "answered", "failed", "stopped", "lost_race", "unknown"]
+
+
+class AttemptRecord(NamedTuple):
+    """One call of one provider. sent: the request has gone out whole, and may be billed. Times are milliseconds."""
+
+    number: int
+    provider: str
+    model: str
+    state: AttemptState
+    code: str | None
+    sent: bool
+    tokens_in: int | None
+    tokens_out: int | None
+    cost: float | None
+    ttft_ms: float | None
+    duration_ms: float | None
 
 
 class RequestRecord(NamedTuple):
@@ -18,7 +37,7 @@ class RequestRecord(NamedTuple):
     id: str
     owner: str
     face: str
-    state: Literal["open", "completed", "cancelled", "failed", "lost"]
+    state: State | Literal["open"]
     stopped_by: str | None
     closed_at: float | None
     model: str
@@ -41,3 +60,5 @@ class RequestRecord(NamedTuple):
     failures: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     route: str | None = None
+    metric: str = "ok"  # the outcome in log and metrics
+    tries: tuple[AttemptRecord, ...] = ()

@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .lifecycle import Phase
+from .errors import LifecycleError
+from .lifecycle import RANK, Event, Phase, after
+from .record import AttemptRecord, AttemptState
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call of one provider. Times are time.monotonic()."""
+
+    number: int
+    provider: str
+    model: str
+    started: float
+    state: AttemptState = "opening"
+    code: str | None = None
+    sent: bool = False
+    first_frame: float | None = None
+    ended: float | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+
+    def end(self, state: AttemptState, code: str | None = None) -> None:
+        """It ends once; later ends change nothing."""
+        if self.ended is None:
+            self.ended, self.state, self.code = time.monotonic(), state, code
+
+    def record(self) -> AttemptRecord:
+        return AttemptRecord(
+            self.number,
+            self.provider,
+            self.model,
+            self.state,
+            self.code,
+            self.sent,
+            self.tokens_in,
+            self.tokens_out,
+            self.cost,
+            _ms(self.started, self.first_frame),
+            _ms(self.started, self.ended),
+        )
 
 
 @dataclass(slots=True)
 class Trace:
-    """What has happened to one request so far: written by those who carry it, read by whoever is asked about it."""
+    """What has happened to one request so far: written by those who carry it, read by whoever is asked about it.
+
+    listener: told of every event that the request itself meets, after it has changed the phase.
+    parent: of a trace that belongs to one of several attempts at once. lost: another attempt has won.
+    """
 
     id: str = ""
     created: int = 0  # Unix seconds when the gateway took it in
-    phase: Phase = "queued"
+    phase: Phase = "received"
     provider: str | None = None
     model: str | None = None
     attempts: int = 0
@@ -23,3 +69,58 @@ class Trace:
     wait: float = 0.0  # seconds of the current backoff
     position: int | None = None  # place in an upstream's queue
     failures: list[str] = field(default_factory=list)  # codes of the attempts that failed
+    tries: list[Attempt] = field(default_factory=list)
+    listener: Callable[[Event], None] | None = None
+    parent: Trace | None = None
+    lost: bool = False
+
+    def step(self, event: Event) -> None:
+        """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""
+        phase = after(self.phase, event)
+        if phase is None:
+            raise LifecycleError(self.phase, event)
+        self.phase = phase
+        if self.listener is not None:
+            self.listener(event)
+        if self.parent is not None:
+            self.parent.met(self, event)
+
+    def met(self, branch: Trace, event: Event) -> None:
+        """An event of one of several attempts: the request shows the furthest, and is not moved back by another."""
+        if RANK[branch.phase] < RANK[self.phase]:
+            return
+        self.phase, self.position, self.wait = branch.phase, branch.position, branch.wait
+        self.provider, self.model = branch.provider, branch.model
+        if self.listener is not None:
+            self.listener(event)
+        if self.parent is not None:
+            self.parent.met(self, event)
+
+    def dial(self, provider: str, model: str) -> Attempt:
+        """Begins a further attempt."""
+        self.provider, self.model = provider, model
+        top = self
+        while top.parent is not None:
+            top = top.parent
+            top.attempts += 1
+        self.attempts += 1
+        attempt = Attempt(top.attempts, provider, model, time.monotonic())
+        self.tries.append(attempt)
+        self.step("dial")
+        return attempt
+
+    def branch(self) -> Trace:
+        """The trace of one of several attempts at once. What it drops and how it fails is the request's own."""
+        return Trace(
+            self.id,
+            self.created,
+            dropped=self.dropped,
+            deadline=self.deadline,
+            failures=self.failures,
+            tries=self.tries,
+            parent=self,
+        )
+
+
+def _ms(since: float, until: float | None) -> float | None:
+    return round((until - since) * 1000, 2) if until is not None else None

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 from llmproxy.core.record import RequestRecord
 
-from .request_log import outcome
-
 _SERIES = 500
 
 Label = tuple[str, str, str]  # provider, model, outcome
@@ -44,5 +42,5 @@ class Metrics:
         self.totals[self._label(record)].add(record)
 
     def _label(self, record: RequestRecord) -> Label:
-        label = (record.provider or "", record.provider_model or "", outcome(record))
+        label = (record.provider or "", record.provider_model or "", record.metric)
         return label if label in self.totals or len(self.totals) < _SERIES else (label[0], "other", label[2])

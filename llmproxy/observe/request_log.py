@@ -9,18 +9,12 @@ from llmproxy.core.record import RequestRecord
 _ALWAYS = (
     "id", "face", "model", "provider", "provider_model", "attempts", "status", "ttft_ms", "duration_ms", "tokens_in", "tokens_out",
 )  # fmt: skip
-_OUTCOMES = {"completed": "ok", "cancelled": "cancelled", "failed": "failed"}
-
-
-def outcome(record: RequestRecord) -> str:
-    """ok, cancelled, truncated or failed."""
-    return "truncated" if record.code == "upstream_truncated" else _OUTCOMES[record.state]
 
 
 def facts(record: RequestRecord) -> dict[str, Any]:
     """The line's fields: numbers and names, never a key, never what was said."""
     line: dict[str, Any] = {name: getattr(record, name) for name in _ALWAYS}
-    line["outcome"] = outcome(record)
+    line["outcome"] = record.metric
     line["stream"] = record.stream
     if record.usage_source == "estimated":
         line["estimated"] = True

@@ -21,7 +21,7 @@ def record(running: Running) -> RequestRecord:
         id=running.id,
         owner=running.owner,
         face=running.face,
-        state="open" if running.state == "running" else running.state,
+        state="open" if running.ended is None else running.state,
         stopped_by=running.by,
         closed_at=time.time() if ended else None,
         model=running.model[:200],
@@ -44,6 +44,8 @@ def record(running: Running) -> RequestRecord:
         failures=tuple(trace.failures),
         dropped=tuple(trace.dropped),
         route=trace.route,
+        metric=running.outcome.metric if running.outcome is not None else "open",
+        tries=tuple([one.record() for one in trace.tries]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The requests being answered now, each a task that can be cancelled by its id, and the last ones that were."""
+"""The requests being answered now, each a task that can be stopped by its id, and the last ones that ended."""
 
 from __future__ import annotations
 
@@ -7,42 +7,33 @@ import time
 from asyncio import BaseTransport
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from llmproxy.config import OnDisconnect
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import Cancelled, GatewayError, bare
+from llmproxy.core.errors import Cancelled, GatewayError, LifecycleError, StoreError, bare
 from llmproxy.core.ids import fresh_id
+from llmproxy.core.lifecycle import COMPLETED, STOPPED, Outcome, Phase, State, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.core.usage import Usage
-from llmproxy.observe.periodic import attempt
+from llmproxy.observe.log import log
+from llmproxy.observe.periodic import attempt, where
 
 if TYPE_CHECKING:
     from .replay_buffer import Tape
 
-State = Literal["running", "completed", "cancelled", "failed"]
-
-
-class Work(asyncio.Task[Any]):
-    """A request's one task. It knows when it was first told to stop, whoever told it: a handler that is cancelled, because
-    its client has left, cancels what it awaits.
-    """
-
-    asked_to_stop: float | None = None
-
-    def cancel(self, msg: Any = None) -> bool:
-        if self.asked_to_stop is None:
-            self.asked_to_stop = time.monotonic()
-        return super().cancel(msg)
-
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """One request. `started_at` is Unix seconds; the other times are time.monotonic(), as uvloop's clock ticks in milliseconds."""
+    """One request. `started_at` is Unix seconds; the other times are time.monotonic(), as uvloop's clock ticks in milliseconds.
+
+    outcome: None until its end is made; from then on it stands, whatever happens. error: what its client is told.
+    """
 
     id: str
     owner: str
@@ -52,13 +43,12 @@ class Running:
     started: float
     started_at: float
     face: str = "chat"
-    task: Work = field(init=False)
-    state: State = "running"
-    by: str | None = None  # who cancelled it
+    task: asyncio.Task[Any] = field(init=False)
+    outcome: Outcome | None = None
     error: GatewayError | None = None
     reply: Reply | None = None
-    status: int = 200
     first_frame: float | None = None
+    asked_to_stop: float | None = None
     ended: float | None = None
     tape: Tape | None = None  # its frames, if it may be resumed
     leaving: OnDisconnect = "cancel"  # what becomes of it when its last reader has left
@@ -67,28 +57,93 @@ class Running:
     headers: Mapping[str, str] = field(default_factory=dict)  # what its readers are told beside the stream
     thread_id: str | None = None  # the thread that it answers in
     transport: BaseTransport | None = None  # the client's connection, while it is answered directly
+    _begun: bool = False  # its task has made its first step
+    _late_stop: asyncio.Handle | None = None  # carries out a stop that came before
     _usage: Usage | None = None  # the last known, once the reply is let go
     _tokens: tuple[int, bool] = (0, True)
 
-    def cancel(self, by: str) -> bool:
-        """Stops it, in whatever phase it is. False if it had ended already; a second call changes nothing."""
-        if self.task.done():
+    async def work(self, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Any:
+        """The body of its task. `work` calls `begin` first, where it can tell the end."""
+        self._begun = True
+        if self.outcome is not None:
+            self._late_stop = asyncio.get_running_loop().call_soon(self.task.cancel)  # for work that does not
+        try:
+            return await work(self)
+        except LifecycleError as error:
+            self.crash(error)
+        except GatewayError as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001  # a task that keeps an exception keeps its frames, and the question in them
+            self.crash(error)
+
+    def begin(self) -> None:
+        """Carries out a stop that came before the first step: raises CancelledError."""
+        if self._late_stop is not None:
+            self._late_stop.cancel()
+            raise asyncio.CancelledError
+
+    def stop(self, by: str) -> bool:
+        """The only way to stop it, in whatever phase it is. Whether this call did: once its end is made, none does."""
+        if not self._decide(STOPPED[by], Cancelled.because(by)):
             return False
-        if self.by is None:
-            self.by = by
+        self.asked_to_stop = time.monotonic()
+        if self._begun:
             self.task.cancel()
         return True
 
     def left(self) -> None:
-        """Its client has left, which its own task found out by writing to it."""
-        if self.by is None:
-            self.by = "client_disconnect"
-            self.task.asked_to_stop = time.monotonic()
+        """Its client has left, which its own task found out by writing to it, and ends by itself."""
+        if self._decide(STOPPED["client_disconnect"], Cancelled.because("client_disconnect")):
+            self.asked_to_stop = time.monotonic()
+
+    def complete(self) -> None:
+        """The end of the answer is made: call it just before the terminator is handed on."""
+        self._decide(COMPLETED)
+
+    def fail(self, error: GatewayError) -> None:
+        """The end is an error: call it just before the error is handed on."""
+        if isinstance(error, Cancelled):
+            self._decide(STOPPED[error.extra.get("by", "api")], error)
+        else:
+            self._decide(failed(error.code, error.status), error)
+
+    def unkept(self, error: StoreError) -> None:
+        """Its answer could not be kept: that is what is told, as nothing was told before."""
+        self.outcome, self.error = failed(error.code, error.status), error
+
+    def crash(self, error: BaseException) -> GatewayError:
+        """A mistake of the gateway's, logged with its place. Gives what the client is told."""
+        facts: dict[str, object] = {"phase": self.phase, "failure": type(error).__name__, "where": where(error)}
+        if isinstance(error, LifecycleError):
+            facts |= {"phase": error.phase, "event_met": error.event}
+        log.error("internal_error", id=self.id, **facts)
+        told = GatewayError("The gateway failed. The log says where.", code="internal_error")
+        self.fail(told)
+        return told
 
     def began(self, reply: Reply) -> None:
         """The first real frame is there."""
         self.reply = reply
         self.first_frame = time.monotonic()
+
+    @property
+    def phase(self) -> Phase:
+        if self.ended is not None:
+            return "ended"
+        return "finishing" if self.outcome is not None else self.trace.phase
+
+    @property
+    def state(self) -> State:
+        return "running" if self.outcome is None else self.outcome.state
+
+    @property
+    def by(self) -> str | None:
+        """Who stopped it."""
+        return self.outcome.stopped_by if self.outcome is not None else None
+
+    @property
+    def status(self) -> int:
+        return 200 if self.outcome is None else self.outcome.status
 
     @property
     def usage(self) -> Usage | None:
@@ -101,25 +156,38 @@ class Running:
         if self.reply is None:
             return self._tokens
         translator = self.reply.translator
-        if translator.usage is not None and (self.state != "running" or translator.usage.completion):
+        if translator.usage is not None and (self.ended is not None or translator.usage.completion):
             return translator.usage.completion, False
         return (translator.produced + 3) // 4, True
+
+    @property
+    def closed_ms(self) -> float | None:
+        """From the stop, or from when we knew that its client had left, until everything was closed."""
+        if self.ended is None or self.asked_to_stop is None:
+            return None
+        return round((self.ended - self.asked_to_stop) * 1000, 3)
 
     def forget(self) -> None:
         """Keeps the numbers and lets the answer go."""
         self._usage, self._tokens = self.usage, self.tokens
         self.reply = None
 
-    @property
-    def asked_to_stop(self) -> float | None:
-        return self.task.asked_to_stop
+    def settle(self) -> None:
+        """Its task is over. What had not been decided is decided by how it ended."""
+        if self.task.cancelled():  # if nobody stopped it, by something that is not ours: the end of the event loop
+            self.left()
+            with suppress(asyncio.CancelledError):
+                self.task.exception()  # asked for, the task lets go of it and of all its frames
+        else:
+            self.complete()
+        self.ended = time.monotonic()
+        self.transport = None
 
-    @property
-    def closed_ms(self) -> float | None:
-        """From the cancel, or from when we knew that its client had left, until everything was closed."""
-        if self.ended is None or self.asked_to_stop is None or self.by is None:
-            return None
-        return round((self.ended - self.asked_to_stop) * 1000, 3)
+    def _decide(self, outcome: Outcome, error: GatewayError | None = None) -> bool:
+        if self.outcome is not None:
+            return False
+        self.outcome, self.error = outcome, error
+        return True
 
 
 class Inflight:
@@ -152,18 +220,17 @@ class Inflight:
         return fresh_id()
 
     def start(self, id: str, owner: str, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
-        """Starts the one task of a request. The caller awaits `.task`, or leaves it to us.
+        """Starts the one task of a request. The caller waits for `.task` with `asyncio.wait`, or leaves it to us.
 
         Raises GatewayError if a request of this id came in between.
         """
         if id in self._running:
             raise GatewayError("A request with this id is being answered.", status=409, code="request_id_in_use")
-        loop = asyncio.get_running_loop()
         named = str(chat.body.get("model") or chat.model)
         running = Running(id, owner, named, chat.stream, chat.trace, time.monotonic(), time.time(), chat.face)
         self._running[id] = running
         self._idle.clear()
-        running.task = Work(work(running), loop=loop)
+        running.task = asyncio.get_running_loop().create_task(running.work(work))
         running.task.add_done_callback(lambda _: self._settle(running))
         if chat.trace.deadline is not None:
             self._limit(chat.trace.deadline, id)
@@ -174,9 +241,9 @@ class Inflight:
         found = self._running.get(id) or self._past.get(id)
         return found if found is not None and owner in (None, found.owner) else None
 
-    def cancel_all(self, by: str, which: Callable[[Running], bool] = lambda _: True) -> int:
-        """Stops every request that `which` says; returns how many."""
-        return sum(running.cancel(by) for running in self if which(running))
+    def stop_all(self, by: str, which: Callable[[Running], bool] = lambda _: True) -> list[Running]:
+        """Stops every request that `which` says; gives those that this call has stopped."""
+        return [running for running in self if which(running) and running.stop(by)]
 
     async def idle(self) -> None:
         """Returns when nothing runs."""
@@ -199,7 +266,7 @@ class Inflight:
             deadline, id = heappop(self._deadlines)
             late = self._running.get(id)
             if late is not None and late.trace.deadline == deadline:
-                attempt(partial(late.cancel, "deadline"), "deadlines")
+                attempt(partial(late.stop, "deadline"), "deadlines")
         while self._deadlines and self._deadlines[0][1] not in self._running:
             heappop(self._deadlines)
         self._alarm = loop.call_at(self._deadlines[0][0], self._ring) if self._deadlines else None
@@ -211,19 +278,7 @@ class Inflight:
 
     def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""
-        task = running.task
-        running.ended = time.monotonic()
-        error = None if task.cancelled() else task.exception()  # asked for, or asyncio complains that nobody did
-        if task.cancelled():
-            running.state, running.by = "cancelled", running.by or "client_disconnect"
-            running.status = Cancelled.because(running.by).status
-        elif failure := _told(error) or running.error:
-            running.error = failure
-            running.state = "cancelled" if isinstance(failure, Cancelled) else "failed"
-            running.by = running.by or failure.extra.get("by")
-            running.status = failure.status
-        else:
-            running.state = "completed"
+        running.settle()
         self._running.pop(running.id, None)
         self._past[running.id] = running
         self._past.move_to_end(running.id)
@@ -237,7 +292,7 @@ class Inflight:
         bare(running.error)
 
 
-def _told(error: BaseException | None) -> GatewayError | None:
-    if error is None or isinstance(error, GatewayError):
-        return error
-    return GatewayError("The gateway failed.", code="internal_error")
+async def ended(*requests: Running) -> None:
+    """Waits until these have ended, without a hand in it: a cancel of who waits stops none of them."""
+    if tasks := {one.task for one in requests if one.ended is None}:
+        await asyncio.wait(tasks)

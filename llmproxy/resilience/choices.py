@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import reduce
 
 import orjson
@@ -67,7 +68,7 @@ class _Readers:
         opened = self._opened[index]
         events = Events()
         try:
-            async with inner.open(chat) as reply:
+            async with inner.open(replace(chat, trace=chat.trace.branch())) as reply:
                 opened.set_result(reply)
                 async for block in reply.frames:
                     for event in events.feed(block):

@@ -43,7 +43,6 @@ class Limited:
             raise Saturated("Too many requests are waiting for this provider.", headers={"Retry-After": "1"})
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((turn, chat))
-        chat.trace.phase = "queued"
         self._number()
         try:
             async with asyncio.timeout(self._wait):
@@ -77,4 +76,6 @@ class Limited:
 
     def _number(self) -> None:
         for position, (_, chat) in enumerate(self._waiting, 1):
-            chat.trace.position = position
+            if chat.trace.position != position:
+                chat.trace.position = position
+                chat.trace.step("enqueue")

@@ -10,7 +10,6 @@ from typing import Any
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, GatewayError, UpstreamError
 from llmproxy.core.opener import Opener, Reply
-from llmproxy.core.trace import Trace
 
 _AHEAD = 4  # blocks that are read before our reader takes them
 
@@ -33,8 +32,9 @@ class Hedged:
             winner = await self._race(chat, racers)
             for racer in racers:
                 if racer is not winner:
+                    racer.trace.lost = True
                     racer.task.cancel()
-            _adopt(chat.trace, winner.trace, racers)
+            chat.trace.provider, chat.trace.model = winner.trace.provider, winner.trace.model
             reply = winner.opened.result()
             async with aclosing(winner.frames()) as frames:
                 yield Reply(frames, reply.translator, reply.content_type, reply.headers)
@@ -48,7 +48,7 @@ class Hedged:
         """The first to begin. Raises the last failure if none does, or the first that no other provider would mend."""
         waiting: set[asyncio.Future[Reply]] = set()
         for number, (opener, model) in enumerate(self._choices):
-            last = number == len(self._choices) - 1 or sum(one.trace.attempts for one in racers) >= self._attempts
+            last = number == len(self._choices) - 1 or chat.trace.attempts >= self._attempts
             racers.append(_Racer(opener, chat, model))
             waiting.add(racers[-1].opened)
             while waiting:
@@ -60,7 +60,7 @@ class Hedged:
                         return one
                 failure = next((one.exception() for one in done), None)
                 if failure is not None and ((last and not waiting) or not _mendable(failure)):
-                    _adopt(chat.trace, racers[-1].trace, racers)
+                    chat.trace.provider, chat.trace.model = racers[-1].trace.provider, racers[-1].trace.model
                     raise failure
                 if not last:  # it is slow, or it failed: the next one is asked
                     break
@@ -71,7 +71,7 @@ class _Racer:
     """One provider's attempt, in a task of its own: what it opens must be left where it was entered."""
 
     def __init__(self, opener: Opener, chat: Chat, model: str) -> None:
-        self.trace = Trace(chat.trace.id, chat.trace.created, deadline=chat.trace.deadline)
+        self.trace = chat.trace.branch()
         self.opened: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._blocks: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(_AHEAD)
         asked = Chat(chat.body, model, chat.face, chat.raw, self.trace, chat.headers)
@@ -106,13 +106,3 @@ class _Racer:
 
 def _mendable(failure: BaseException) -> bool:
     return isinstance(failure, BadRequest) or (isinstance(failure, UpstreamError) and failure.try_elsewhere)
-
-
-def _adopt(trace: Trace, winner: Trace, racers: Sequence[_Racer]) -> None:
-    """What happened to the attempts happened to the request; who answered is whoever won."""
-    trace.provider, trace.model = winner.provider, winner.model
-    for racer in racers:
-        trace.failures.extend(racer.trace.failures)
-        trace.dropped.extend(name for name in racer.trace.dropped if name not in trace.dropped)
-    trace.attempts += sum(racer.trace.attempts for racer in racers)
-    trace.phase = winner.phase

@@ -119,8 +119,8 @@ class Retried:
         return random.uniform(0, min(_CAP, _BASE * 2**attempts))
 
     async def _back_off(self, chat: Chat, seconds: float) -> None:
-        chat.trace.phase = "backing_off"
         chat.trace.wait = seconds
+        chat.trace.step("retry_later")
         await self._sleep(seconds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any
 from llmproxy.config import Timeouts
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import TimedOut, UpstreamError
+from llmproxy.core.errors import GatewayError, TimedOut, UpstreamError
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.wire.text_completions import as_chat
 
@@ -54,7 +55,7 @@ class Upstream:
 class _Exchange(Opening):
     """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
 
-    __slots__ = ("_chat", "_of", "_pace", "_source", "_stall", "_translator")
+    __slots__ = ("_attempt", "_chat", "_of", "_pace", "_source", "_stall", "_translator")
 
     def __init__(self, of: Upstream, chat: Chat) -> None:
         self._of = of
@@ -63,8 +64,7 @@ class _Exchange(Opening):
 
     async def __aenter__(self) -> Reply:
         of, chat, trace = self._of, self._chat, self._chat.trace
-        trace.provider, trace.model, trace.phase = of.name, chat.model, "connecting"
-        trace.attempts += 1
+        self._attempt = trace.dial(of.name, chat.model)
         if chat.face not in of.adapter.faces:
             self._chat = chat = as_chat(chat)
         self._translator = of.adapter.translator(chat)
@@ -79,7 +79,8 @@ class _Exchange(Opening):
                 self._not_again(error)
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
-        trace.phase = "streaming"
+        self._attempt.state, self._attempt.first_frame = "open", time.monotonic()
+        trace.step("first_frame")
         return Reply(frames, self._translator, _KINDS[chat.stream], headers)
 
     async def __aexit__(
@@ -94,18 +95,35 @@ class _Exchange(Opening):
         except TimeoutError as late:
             if not self._stall.fired:
                 raise
-            raise self._late() from late
+            failure = self._late()
+            self._over(failure)
+            raise failure from late
+        self._over(error)
+
+    def _over(self, error: BaseException | None) -> None:
+        """Writes down how the attempt ended, and what it counted."""
+        attempt, usage = self._attempt, self._translator.usage
+        if usage is not None:
+            attempt.tokens_in, attempt.tokens_out, attempt.cost = usage.prompt, usage.completion, usage.cost
+        if isinstance(error, GatewayError):
+            attempt.end("failed", error.code)
+        elif error is not None and not isinstance(error, Exception):  # cancelled, or its reader has left
+            attempt.end("lost_race" if self._chat.trace.lost else "stopped")
+        else:
+            attempt.end("answered" if error is None else "failed")
 
     async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
-        of, trace = self._of, self._chat.trace
+        of, trace, attempt = self._of, self._chat.trace, self._attempt
+
+        def sent() -> None:
+            attempt.sent = True
+            trace.step("sent")
+
         if of.in_process is not None:
-            trace.phase = "waiting"
+            sent()
             pieces = of.in_process.answer(self._chat)
             self._source = aclosing(pieces)
             return pieces, {}
-
-        def sent() -> None:
-            trace.phase = "waiting"
 
         asked, connect = of.adapter.request(self._chat), of.timeouts.connect
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)

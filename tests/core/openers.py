@@ -47,7 +47,7 @@ class Scripted:
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
         act = self.acts[min(len(self.opened), len(self.acts) - 1)]
         self.opened.append(chat)
-        chat.trace.attempts += 1
+        chat.trace.dial("scripted", chat.model)
         self.now += 1
         self.most = max(self.most, self.now)
         try:

@@ -16,7 +16,8 @@ from llmproxy.core.errors import Cancelled, Dropped, GatewayError, Truncated
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.core.usage import Usage
-from llmproxy.requests.registry import Inflight, Running
+from llmproxy.requests import registry as registry_module
+from llmproxy.requests.registry import Inflight, Running, ended
 from llmproxy.server import observers
 from llmproxy.server.observers import Observer
 from llmproxy.store import Entry, Store
@@ -75,7 +76,7 @@ async def answers(_: Running) -> str:
         (raises(GatewayError("x", status=404)), "failed", None, 404),
         (raises(Dropped("x")), "failed", None, 502),
         (raises(ZeroDivisionError()), "failed", None, 500),
-        (raises(Cancelled("x", extra={"by": "deadline"})), "cancelled", "deadline", 499),
+        (raises(Cancelled("x", extra={"by": "deadline"})), "cancelled", "deadline", 504),
         (raises(asyncio.CancelledError()), "cancelled", "client_disconnect", 499),
     ],
 )
@@ -89,7 +90,7 @@ async def test_every_request_ends_once(work: Any, state: str, by: str | None, st
 
 async def test_a_failure_that_was_told_to_the_client_is_a_failure() -> None:
     async def work(running: Running) -> None:
-        running.error = Truncated("cut")
+        running.fail(Truncated("cut"))
 
     assert (await Registry().ended(work)).state == "failed"
 
@@ -107,47 +108,76 @@ async def test_a_cancel_says_who_and_is_done_once() -> None:
     registry = Registry()
     running = registry.begin()
     await settled()
-    assert running.cancel("api")
-    assert running.cancel("admin")
+    assert running.stop("api")
+    assert not running.stop("admin")
     await settled()
     assert registry.ends == [("one", "cancelled", "api", 499)]
     assert running.closed_ms is not None
 
 
-async def test_a_handler_that_is_cancelled_for_its_client_is_timed_as_any_other_stop() -> None:
+async def test_a_handler_that_waits_and_is_cancelled_has_no_hand_in_it() -> None:
     registry = Registry()
     running = registry.begin()
-
-    async def handler() -> None:
-        await running.task
-
-    handling = asyncio.ensure_future(handler())
+    handling = asyncio.ensure_future(ended(running))
     await settled()
     handling.cancel()
     await settled()
+    assert registry.ends == []
+    running.stop("client_disconnect")
+    await ended(running)
     assert registry.ends == [("one", "cancelled", "client_disconnect", 499)]
     assert running.closed_ms is not None
+
+
+async def test_once_the_end_is_made_a_stop_changes_nothing() -> None:
+    async def work(running: Running) -> None:
+        running.complete()
+        await asyncio.sleep(0)
+
+    registry = Registry()
+    running = registry.begin(work)
+    await asyncio.sleep(0)
+    assert (running.phase, running.state) == ("finishing", "completed")
+    assert not running.stop("api")
+    await ended(running)
+    assert registry.ends == [("one", "completed", None, 200)]
+
+
+async def test_a_mistake_of_ours_is_logged_with_the_phase_and_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(running: Running) -> None:
+        running.trace.step("end_made")
+
+    with capture_logs() as events:
+        monkeypatch.setattr(registry_module, "log", structlog.get_logger())
+        running = await Registry().ended(work)
+    assert (running.state, running.error and running.error.code) == ("failed", "internal_error")
+    assert [(one["event"], one["phase"], one["event_met"]) for one in events] == [
+        ("internal_error", "received", "end_made")
+    ]
 
 
 async def test_a_cancel_after_the_end_changes_nothing() -> None:
     registry = Registry()
     running = await registry.ended(answers)
-    assert not running.cancel("api")
+    assert not running.stop("api")
     assert (running.state, running.by, len(registry.ends)) == ("completed", None, 1)
 
 
 async def test_a_cancel_before_the_first_step_stops_it_too() -> None:
     steps: list[str] = []
 
-    async def work(_: Running) -> None:
-        steps.append("begun")
+    async def work(running: Running) -> None:
+        try:
+            running.begin()
+            steps.append("went on")
+        finally:
+            steps.append(f"told of {running.by}")
 
     registry = Registry()
     running = registry.begin(work)
-    running.cancel("api")
-    await asyncio.wait({running.task})
-    await settled()
-    assert (steps, registry.ends) == ([], [("one", "cancelled", "api", 499)])
+    running.stop("api")
+    await ended(running)
+    assert (steps, registry.ends) == (["told of api"], [("one", "cancelled", "api", 499)])
 
 
 async def test_a_second_cancel_does_not_break_into_the_closing() -> None:
@@ -162,8 +192,8 @@ async def test_a_second_cancel_does_not_break_into_the_closing() -> None:
 
     running = Registry().begin(work)
     await settled()
-    running.cancel("api")
-    running.cancel("client_disconnect")
+    running.stop("api")
+    running.stop("client_disconnect")
     await asyncio.wait({running.task})
     assert (closed, running.by) == ([True], "api")
 
@@ -173,8 +203,8 @@ async def test_all_can_be_cancelled_or_some() -> None:
     for number in range(4):
         registry.begin(id=str(number), owner="me" if number % 2 else "you")
     await settled()
-    assert registry.cancel_all("drain", lambda one: one.owner == "me") == 2
-    assert registry.cancel_all("drain") == 4
+    assert len(registry.stop_all("drain", lambda one: one.owner == "me")) == 2
+    assert len(registry.stop_all("drain")) == 2
     await registry.idle()
     assert {end[1:3] for end in registry.ends} == {("cancelled", "drain")}
     assert len(registry.ends) == 4
@@ -189,7 +219,7 @@ async def test_a_clients_id_is_kept_if_it_is_free() -> None:
     registry.begin(id="mine-0001")
     other = registry.free_id("mine-0001")
     assert re.fullmatch(r"[A-Za-z0-9_-]{24}", other)
-    registry.cancel_all("drain")
+    registry.stop_all("drain")
     await registry.idle()
 
 
@@ -212,7 +242,7 @@ async def test_two_requests_cannot_have_one_id() -> None:
     with pytest.raises(GatewayError) as caught:
         registry.begin()
     assert (caught.value.status, caught.value.code) == (409, "request_id_in_use")
-    registry.cancel_all("drain")
+    registry.stop_all("drain")
     await registry.idle()
 
 
@@ -223,7 +253,7 @@ async def test_others_do_not_see_it() -> None:
     assert registry.get("one") is running
     assert registry.get("one", "you") is None
     assert registry.get("two") is None
-    registry.cancel_all("drain")
+    registry.stop_all("drain")
     await registry.idle()
     assert registry.get("one", "me") is running
     assert registry.get("one", "you") is None
@@ -242,10 +272,10 @@ async def test_idle_waits_for_the_last() -> None:
     await registry.idle()
     running = [registry.begin(id=str(number)) for number in range(2)]
     idle = asyncio.ensure_future(registry.idle())
-    running[0].cancel("api")
+    running[0].stop("api")
     await settled()
     assert not idle.done()
-    running[1].cancel("api")
+    running[1].stop("api")
     await settled()
     assert idle.done()
 
@@ -269,7 +299,7 @@ async def test_tokens_are_the_providers_or_an_estimate_that_says_so(
     running = registry.begin()
     running.began(replied(usage, produced))
     assert running.tokens == tokens
-    running.cancel("api")
+    running.stop("api")
     await registry.idle()
 
 
@@ -334,7 +364,7 @@ async def test_one_request_is_one_line_and_one_row(logged: list[Any]) -> None:
 async def test_tokens_without_a_count_are_estimated_and_say_so(logged: list[Any]) -> None:
     async def stopped(running: Running) -> None:
         running.began(replied(None, produced=41))
-        running.cancel("api")
+        running.stop("api")
         await asyncio.sleep(0)
 
     _, rows = await observed(stopped)
@@ -388,5 +418,5 @@ async def test_nothing_that_was_said_is_told(logged: list[Any]) -> None:
     assert "secret" not in repr(logged) + repr(rows)
 
 
-def test_a_trace_begins_queued() -> None:
-    assert (Trace().phase, Trace().attempts, Trace().position) == ("queued", 0, None)
+def test_a_trace_begins_received() -> None:
+    assert (Trace().phase, Trace().attempts, Trace().position) == ("received", 0, None)

@@ -176,7 +176,7 @@ async def test_deadlines_go_on() -> None:
     job = FailsOnce()
     for number in (1, 2):
         requests._running[str(number)] = SimpleNamespace(  # type: ignore[assignment]
-            trace=Trace(str(number), deadline=now + 0.001 * number), cancel=job
+            trace=Trace(str(number), deadline=now + 0.001 * number), stop=job
         )
         requests._limit(now + 0.001 * number, str(number))
     await second_time(job, "deadlines")

@@ -258,7 +258,7 @@ class Case:
 
         async def look() -> dict[str, Any] | None:
             found = await self.state()
-            return found if found["state"] != "running" else None
+            return found if found["phase"] is None else None
 
         return await soon(look)
 

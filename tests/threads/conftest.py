@@ -52,7 +52,7 @@ def opened(provider: FakeProvider, tmp_path: Path) -> Open:
                 async with ClientSession() as client:
                     yield House(f"http://127.0.0.1:{runner.addresses[0][1]}", client, app[INFLIGHT], store)
             finally:
-                app[INFLIGHT].cancel_all("drain")
+                app[INFLIGHT].stop_all("drain")
                 await app[INFLIGHT].idle()
                 await runner.cleanup()
                 await gateway.close()

@@ -285,7 +285,7 @@ async def test_a_drain_is_told_before_the_end(house: House, provider: FakeProvid
         seen = b""
         while b"event: token" not in seen:
             seen += await response.content.readany()
-        house.inflight.cancel_all("drain")
+        house.inflight.stop_all("drain")
         done = parsed(seen + await response.read())[-1][2]
     assert (done["stopped"], done["by"], done["response"]) == (True, "drain", "half")
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from itertools import islice
-from typing import Literal
 
 import orjson
 from aiohttp import web
@@ -13,7 +11,8 @@ from aiohttp import web
 from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
-from llmproxy.requests.registry import Running
+from llmproxy.core.lifecycle import SHOWN
+from llmproxy.requests.registry import Running, ended
 from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, INFLIGHT, caller, owner
@@ -42,8 +41,8 @@ async def one(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Stops it, and answers when its provider's connection is closed. Asking again gives the same."""
     running = _found(request)
-    if running.cancel("api" if running.owner == caller(request).name else "admin"):
-        await asyncio.wait({running.task})
+    running.stop("api" if running.owner == caller(request).name else "admin")
+    await ended(running)
     return _json(shown(running))
 
 
@@ -55,9 +54,8 @@ async def cancel_many(request: web.Request) -> web.Response:
     wanted = parse_body(raw) if raw else {}
     if unknown := wanted.keys() - _CHOOSES:  # a slip of the pen must not stop everybody
         raise BadRequest(f"Requests are chosen by {', '.join(_CHOOSES)}.", param=min(unknown), code="unknown_parameter")
-    stopped = [one for one in request.app[INFLIGHT] if _fits(one, wanted) and one.cancel("admin")]
-    if stopped:
-        await asyncio.wait({one.task for one in stopped})
+    stopped = request.app[INFLIGHT].stop_all("admin", lambda one: _fits(one, wanted))
+    await ended(*stopped)
     data = [shown(one) for one in stopped]
     for other in await others(request):
         data.extend(other["data"])
@@ -98,7 +96,7 @@ def shown(running: Running) -> Json:
         "id": running.id,
         "object": "request",
         "state": running.state,
-        "phase": trace.phase if running.state == "running" else None,
+        "phase": SHOWN.get(running.phase, running.phase),
         "by": running.by,
         "model": running.model,
         "provider": trace.provider,
@@ -112,12 +110,13 @@ def shown(running: Running) -> Json:
         "ttft_ms": _ms(running.first_frame, running.started),
         "duration_ms": _ms(running.ended, running.started),
         "closed_ms": running.closed_ms,
-        "status": running.status if running.state != "running" else None,
+        "status": running.status if running.outcome is not None else None,
         "code": running.error.code if running.error else None,
         "usage": usage.raw if usage else None,
         "cost": usage.cost if usage else None,
         "queue_position": trace.position,
         "started_at": running.started_at,
+        "tries": [one.record()._asdict() for one in trace.tries],
     }
 
 
@@ -132,8 +131,8 @@ def _json(value: object) -> web.Response:
 async def stop(request: web.Request, id: str) -> web.Response:
     """Cancels the caller's request of that id, and answers when its provider's connection is closed."""
     running = request.app[INFLIGHT].get(id, owner(request))
-    status: Literal["cancelled", "not_found"] = "not_found"
-    if running is not None and (running.cancel("api") or running.state == "cancelled"):
-        status = "cancelled"
-        await asyncio.wait({running.task})
+    if running is not None:
+        running.stop("api")
+        await ended(running)
+    status = "cancelled" if running is not None and running.state == "cancelled" else "not_found"
     return web.json_response({"status": status, "request_id": id})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -18,6 +17,7 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Reply
 from llmproxy.dialects.native.request import chat_body, question
+from llmproxy.requests.registry import ended
 from llmproxy.store import Store, export, messages, search, threads
 from llmproxy.store.messages import Ask
 
@@ -133,8 +133,9 @@ async def _let_go(request: web.Request, id: str | None = None) -> None:
     inflight, whose = request.app[INFLIGHT], owner(request)
     known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and one.thread_id]
     those = [one for one in known if id in (None, one.thread_id)]
-    if growing := [one.task for one in those if one.cancel("api")]:
-        await asyncio.wait(growing)
+    for one in those:
+        one.stop("thread_deleted")
+    await ended(*those)
     for one in those:
         one.tape = None
 

@@ -27,7 +27,7 @@ def running(app: web.Application) -> Iterator[None]:
     def look() -> None:
         for request in app[INFLIGHT]:
             if request.transport is not None and _gone(request.transport):
-                request.cancel("client_disconnect")
+                request.stop("client_disconnect")
 
     with every(_EVERY, look, "disconnect_watchdog"):
         yield

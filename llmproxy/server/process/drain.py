@@ -26,7 +26,7 @@ async def drain(app: web.Application, door: Door, hurry: asyncio.Event) -> int:
     await _wait(server.drain_delay, hurry)
     door.close()
     await _wait(server.drain_timeout, hurry, until=inflight.idle())
-    left = inflight.cancel_all("drain")
+    left = len(inflight.stop_all("drain"))
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
             await inflight.idle()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from llmproxy.core.errors import Cancelled, GatewayError
+from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import Tape
@@ -23,14 +23,20 @@ class Taped:
     async def work(self, running: Running) -> None:
         """The work of the request's task."""
         try:
+            running.begin()
             await self._answer(running)
+            running.complete()
         except asyncio.CancelledError:
-            self._fail(running, Cancelled.because(running.by))
+            running.left()  # unless somebody stopped it
             raise
+        except LifecycleError as error:
+            running.crash(error)
         except GatewayError as error:
-            self._fail(running, error)
-            raise
+            running.fail(error)
+        except Exception as error:  # noqa: BLE001  # its readers must hear of it; it is logged with its place
+            running.crash(error)
         finally:
+            self._tell(running)
             self.tape.close()
 
     @property
@@ -44,6 +50,8 @@ class Taped:
             running.began(reply)
             running.headers = {**errors.told(running.trace), **reply.headers}
             async for block in reply.frames:
+                if reply.translator.done:
+                    running.complete()
                 self._take(block if running.stream else b"data: " + block)
 
     def _take(self, block: bytes) -> None:
@@ -51,8 +59,10 @@ class Taped:
             if event:
                 self.tape.append(b"id: %d\n%b\n\n" % (self.tape.newest + 1, event))
 
-    def _fail(self, running: Running, error: GatewayError) -> None:
+    def _tell(self, running: Running) -> None:
+        if running.error is None:
+            return
         if self.tape.newest == 0:  # it never began: its readers are told by status
-            running.refused = error
+            running.refused = running.error
         else:
-            self._take(errors.event(error))
+            self._take(errors.event(running.error))

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 
 from llmproxy.config import Limits
-from llmproxy.core.errors import GatewayError
+from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
 from llmproxy.wire.sse import PING
@@ -41,11 +41,14 @@ class Answer:
     async def give(self, running: Running, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
         """The work of the request's task. Raises GatewayError before anything was sent; afterwards it is told in the stream."""
         self._running = running
+        running.begin()
         try:
             return await self._give(opening)
         except ConnectionError as error:  # the client left while we were writing; the same end as if we had been told
             self._running.left()
             raise asyncio.CancelledError from error
+        except LifecycleError as error:
+            return await self.fail(self._running.crash(error))
 
     async def _give(self, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
         early = self._limits.early_ping if self._running.stream else self._limits.json_whitespace
@@ -66,8 +69,12 @@ class Answer:
                         raise
                     async for _ in reply.frames:
                         pass  # what the provider counts comes last
+                    self._running.complete()
                     return web.Response()  # to nobody
+        except LifecycleError:
+            raise
         except GatewayError as error:
+            self._running.fail(error)
             return await self.fail(error)
 
     async def _hand_on(self, reply: Reply, waiting: Beat | None) -> web.StreamResponse:
@@ -76,11 +83,15 @@ class Answer:
         response = await self._begin(reply.headers)
         with self._beat(self._limits.ping) if waiting is None else waiting as beat:
             async for block in reply.frames:
+                if reply.translator.done:
+                    self._running.complete()
                 await beat.write(response.write(block))
+        self._running.complete()
         return response
 
     async def _whole(self, reply: Reply) -> web.StreamResponse:
         body = b"".join([block async for block in reply.frames])
+        self._running.complete()
         if self._response is not None:  # whitespace has gone out in front of it
             await self._response.write(body)
             return self._response
@@ -90,7 +101,6 @@ class Answer:
         """Tells the client of a failure, in the one way that is left."""
         if self._response is None:
             raise error
-        self._running.error = error
         line = errors.event(error) if self._running.stream else error.as_bytes()
         try:
             async with asyncio.timeout(self._limits.slow_reader or None):
@@ -108,9 +118,14 @@ class Answer:
             silent=silent,
             ping=self._ping,
             stuck=self._limits.slow_reader,
-            hang_up=lambda: self._running.cancel("slow_reader"),
+            hang_up=self._hang_up,
             unsent=lambda: unsent(self._request.transport),
         )
+
+    def _hang_up(self) -> None:
+        """The reader takes nothing. Where the end is made already there is nothing left to stop but its connection."""
+        if not self._running.stop("slow_reader") and self._request.transport is not None:
+            self._request.transport.abort()
 
     async def _ping(self) -> None:
         response = await self._begin({})

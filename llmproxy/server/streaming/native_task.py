@@ -9,8 +9,9 @@ import orjson
 from aiohttp import web
 
 from llmproxy.config import OnDisconnect
-from llmproxy.conversations.native_answer import Detached, Opening, Record, Told
+from llmproxy.conversations.native_answer import Detached, Opening, Record
 from llmproxy.core.chat import Chat, Json
+from llmproxy.core.trace import Trace
 from llmproxy.dialects.chat_completions.request import parse_chat
 from llmproxy.requests.replay_buffer import Tape
 from llmproxy.requests.retention import keep_tapes
@@ -28,7 +29,7 @@ async def read_body(request: web.Request) -> Json:
 
 def checked_chat(request: web.Request, body: Json) -> Chat:
     """The chat of this request. Raises BadRequest with the member at fault."""
-    trace = Told(request[REQUEST_ID], int(time.time()))
+    trace = Trace(request[REQUEST_ID], int(time.time()))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, request.app[CURRENT].config.limits.deadline)
     return parse_chat(orjson.dumps(body), trace)
 

@@ -57,7 +57,7 @@ def _left(running: Running, tape: Tape) -> None:
     """What its last reader's leaving means to a request that goes on."""
     policy = running.leaving
     if policy == "cancel":
-        running.cancel("client_disconnect")
+        running.stop("client_disconnect")
     elif policy == "drain":  # to its end, for what it costs; not to be continued
         running.tape = None
         tape.drop()

@@ -9,8 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import Cancelled
-from llmproxy.requests.registry import Running
+from llmproxy.requests.registry import Running, ended
 from llmproxy.requests.replay_buffer import Tape
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.routing.gateway import Gateway
@@ -35,19 +34,21 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
         given.append(await answer.give(running, gateway.open(chat, route)))
 
     running = _started(request, chat, work)
-    if policy == "drain":
-        running.leaving = policy
-        await asyncio.wait({running.task})  # our own end is not its end
-    else:
+    running.leaving = policy
+    if policy == "cancel":
         running.transport = request.transport
     try:
-        await running.task
-    except asyncio.CancelledError:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():  # we are the ones who are stopped: the client left
-            raise
-        return await answer.fail(Cancelled.because(running.by))
-    return given.pop()
+        await ended(running)
+    except asyncio.CancelledError:  # we are the ones who are stopped: the client left
+        if policy == "cancel":
+            running.stop("client_disconnect")
+        raise
+    if running.by is not None and running.error is not None:
+        return await answer.fail(running.error)
+    if given:
+        return given.pop()
+    assert running.error is not None
+    raise running.error
 
 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
@@ -59,10 +60,9 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
     running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
     if chat.stream:
         return await follow(request, running, 0)
-    await asyncio.wait({running.task})
+    await ended(running)
     if running.refused is not None:
         raise running.refused
-    await running.task  # what else went wrong
     return web.Response(body=taped.body, content_type="application/json", headers=running.headers)
 
 
