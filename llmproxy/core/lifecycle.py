@@ -26,7 +26,7 @@ PROGRESS: Mapping[Phase, Mapping[Event, Phase]] = {
     "held": {"granted": "received"},
     "queued": _OPENING,
     "connecting": {**_OPENING, "sent": "waiting", "first_frame": "streaming"},
-    "waiting": {**_OPENING, "first_frame": "streaming"},
+    "waiting": {**_OPENING, "sent": "waiting", "first_frame": "streaming"},  # sent again: a kept connection was dead
     "backing_off": _OPENING,
     "streaming": {
         "must_wait": "streaming", "granted": "streaming", "frame": "streaming", "end_made": "finishing",

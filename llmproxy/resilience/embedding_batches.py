@@ -12,7 +12,6 @@ import orjson
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.opener import Opener, Opening, Reply
-from llmproxy.core.trace import Trace
 from llmproxy.core.usage import Usage, summed
 
 _AT_ONCE = 4  # requests
@@ -38,10 +37,7 @@ class Batched:
     @asynccontextmanager
     async def _parts(self, chat: Chat, given: list[object]) -> AsyncIterator[Reply]:
         parts = [_part(chat, given[at : at + self._at_once]) for at in range(0, len(given), self._at_once)]
-        try:
-            answers = await self._all(parts)
-        finally:
-            _adopt(chat.trace, [part.trace for part in parts])
+        answers = await self._all(parts)
         joined = Joined(_joined(answers))
         yield Reply(joined.frames(), joined, "application/json")
 
@@ -87,8 +83,7 @@ class Joined:
 
 def _part(chat: Chat, given: list[object]) -> Chat:
     """The question about some of the texts, with a trace of its own: they are asked at once."""
-    trace = Trace(chat.trace.id, chat.trace.created, deadline=chat.trace.deadline)
-    return Chat({**chat.body, "input": given}, chat.model, chat.face, None, trace, chat.headers)
+    return Chat({**chat.body, "input": given}, chat.model, chat.face, None, chat.trace.branch(), chat.headers)
 
 
 def _joined(answers: list[Json]) -> Json:
@@ -97,13 +92,3 @@ def _joined(answers: list[Json]) -> Json:
     counted = [answer["usage"] for answer in answers if isinstance(answer.get("usage"), dict)]
     usage = {"usage": reduce(summed, counted)} if len(counted) == len(answers) else {}
     return {**answers[0], "data": data, **usage}
-
-
-def _adopt(trace: Trace, parts: list[Trace]) -> None:
-    """What happened to the parts happened to the request; tries are those of the part that took most."""
-    last = next((one for one in reversed(parts) if one.provider), parts[-1])
-    trace.provider, trace.model, trace.phase = last.provider, last.model, last.phase
-    trace.attempts += max(part.attempts for part in parts)
-    for part in parts:
-        trace.failures.extend(part.failures)
-        trace.dropped.extend(name for name in part.dropped if name not in trace.dropped)

@@ -30,8 +30,7 @@ class Embedder:
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
         given = chat.body["input"]
         self.asked.append(given)
-        chat.trace.attempts += 1
-        chat.trace.provider = "p"
+        chat.trace.dial("p", "m")
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -69,7 +68,7 @@ async def test_the_vectors_are_in_the_order_of_the_texts(count: int) -> None:
     assert answer["usage"] == {"prompt_tokens": count, "total_tokens": count}
     assert [len(one) for one in embedder.asked] == [10] * (count // 10) + [count % 10] * (count % 10 > 0)
     assert embedder.most <= 4
-    assert (chat.trace.attempts, chat.trace.provider) == (1, "p")
+    assert (chat.trace.attempts, chat.trace.provider) == (len(embedder.asked), "p")
 
 
 @pytest.mark.parametrize("given", ["text", ["one", "two"], [1, 2, 3] * 10, [[1, 2], [3]]])
