@@ -12,6 +12,7 @@ _TARGET = re.compile(r"(?P<root>.*)/openai/deployments/(?P<deployment>[^/]+)(?:/
 
 
 class Azure(OpenAICompatible):
+    inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("AZURE_OPENAI_API_KEY",),
         base_urls=("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"),

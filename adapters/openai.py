@@ -8,6 +8,7 @@ from llmproxy.adapter_kit import Environment, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):
+    inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("OPENAI_API_KEY",),
         base_urls=("OPENAI_BASE_URL", "OPENAI_API_BASE"),

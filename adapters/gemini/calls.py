@@ -20,22 +20,22 @@ class Calls:
     """The calls of one candidate; each is given when what follows shows that it is complete."""
 
     def __init__(self) -> None:
-        self._open: Json | None = None  # a call whose arguments may still come
+        self.open: Json | None = None  # a call whose arguments may still come
         self._goes_on = False  # Gemini said that they will
 
     def feed(self, part: Json) -> Json | None:
         """`{id, name, args, signatures}` of the call before this part, if the part begins another one."""
         call = an_object(part["functionCall"])
         ended = None if self._continues(call) else self.flush()
-        if self._open is None:
-            self._open = {"id": None, "name": "", "args": {}, "signatures": []}
+        if self.open is None:
+            self.open = {"id": None, "name": "", "args": {}, "signatures": []}
         self._goes_on = call.get("willContinue") is True
-        self._add(self._open, call, text(part.get("thoughtSignature")))
+        self._add(self.open, call, text(part.get("thoughtSignature")))
         return ended
 
     def flush(self) -> Json | None:
         """The call that is open, if there is one. Raises Malformed for arguments that belong to no call."""
-        call, self._open, self._goes_on = self._open, None, False
+        call, self.open, self._goes_on = self.open, None, False
         if call is not None and not call["name"]:
             if call["args"]:
                 raise Malformed("The provider sent arguments of a function call without its name.")
@@ -44,12 +44,12 @@ class Calls:
 
     def _continues(self, call: Json) -> bool:
         """A part without a name belongs to the call before it, as does one that repeats it where more was announced."""
-        if self._open is None:
+        if self.open is None:
             return False
-        said, id, open_id = text(call.get("name")), text(call.get("id")), self._open["id"]
+        said, id, open_id = text(call.get("name")), text(call.get("id")), self.open["id"]
         if id and open_id and id != open_id:
             return False
-        return not said or (self._goes_on and said == self._open["name"])
+        return not said or (self._goes_on and said == self.open["name"])
 
     def _add(self, to: Json, call: Json, signature: str) -> None:
         to.update((key, said) for key in ("id", "name") if (said := text(call.get(key))))

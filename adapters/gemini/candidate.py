@@ -46,12 +46,15 @@ class Candidate:
     def feed(self, candidate: Json) -> Iterator[Json]:
         """The choices that this piece of the candidate comes to."""
         for part in objects(an_object(candidate.get("content")).get("parts")):
-            yield from self._part(part)
+            if self._calls.open is not None and "functionCall" not in part:
+                yield from self._left_open()
+            if delta := self._part(part):
+                yield self._choice(delta)
         if not candidate.keys() <= _RENDERED:
             self._keep(candidate)
         if result := an_object(candidate.get("logprobsResult")):
             yield {**self._choice({}), "logprobs": {"content": list(logprobs(result)), "refusal": None}}
-        if ended := reason(candidate.get("finishReason")):
+        if "finishReason" in candidate and (ended := reason(candidate["finishReason"])):
             yield from self._left_open()
             yield self._finished(ended, candidate.get("finishMessage"))
 
@@ -85,18 +88,15 @@ class Candidate:
     def _choice(self, delta: Json) -> Json:
         return {"index": self._index, "delta": delta, "finish_reason": None}
 
-    def _part(self, part: Json) -> Iterator[Json]:
+    def _part(self, part: Json) -> Json:
         kind = next((kind for kind in _PARTS if kind in part), None)
         if part.get("thought") is True and kind != "text":  # a sketch of the picture to come
             kind = None
-        if kind != "functionCall":
-            yield from self._left_open()
         delta = _PARTS[kind](self, part) if kind else self._raw(part)
-        if kind not in _SIGNED:
+        if "thoughtSignature" in part and kind not in _SIGNED:
             self._sign(part)
         self._said = self._said or kind == "functionCall" or bool(delta and "reasoning_content" not in delta)
-        if delta:
-            yield self._choice(delta)
+        return delta
 
     def _sign(self, part: Json) -> None:
         if (signature := text(part.get("thoughtSignature"))) and signature not in self._signed:

@@ -116,7 +116,7 @@ TABLE: Mapping[str, Abilities] = {
     "gemini-3.5-*": _3_5,  # 2, 4
     "gemini-3.6-*": _3_6,  # 2
     "gemini-3.*": _NEWEST,  # 1, 2: 3.7 and 3.8
-    "gemma-3*": replace(_OLD, system=False, json=False, tools=False, functions=False, input=("text", "image")),  # 6
+    "gemma-[123]*": replace(_OLD, system=False, json=False, tools=False, functions=False, input=("text", "image")),  # 6
     "gemma-*": replace(_OLD, levels=("minimal", "high"), input=("text", "image")),  # 6: 4 and newer
     "*": _NEWEST,  # what nobody knows yet is new, and so are the aliases like gemini-flash-latest
 }

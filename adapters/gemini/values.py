@@ -30,8 +30,14 @@ def arguments(given: Any, where: str) -> Json:
 
 def response(text: str) -> Json:
     """A tool's answer. Gemini takes a `$ref` in it for one of its own references to media, so then it goes as text."""
-    parsed = _parsed(text) if '"$ref"' not in text else None
-    return parsed if isinstance(parsed, dict) else {"output": text}
+    parsed = _parsed(text)
+    return parsed if isinstance(parsed, dict) and not _refers(parsed) else {"output": text}
+
+
+def _refers(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_refers, value))
+    return isinstance(value, dict) and ("$ref" in value or any(map(_refers, value.values())))
 
 
 def _parsed(text: str) -> Any:

@@ -138,7 +138,11 @@ class _Watched(Opening):
         self._chat = chat
 
     async def __aenter__(self) -> Reply:
-        self._permit = self._breakers.admit(self._chat.model)
+        try:
+            self._permit = self._breakers.admit(self._chat.model)
+        except BreakerOpen as refused:
+            self._chat.trace.failures.append(str(refused.code))
+            raise
         self._opening = self._inner.open(self._chat)
         try:
             reply = await self._opening.__aenter__()

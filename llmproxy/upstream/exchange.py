@@ -136,6 +136,7 @@ class _Exchange(Opening):
     def _not_again(self, error: UpstreamError) -> None:
         if self._chat.trace.phase != "connecting" and error.status not in _ASK_AGAIN:
             error.retry_here = False
+            error.headers["x-should-retry"] = "false"  # nor by the client
 
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says

@@ -37,6 +37,9 @@ REFUSALS = frozenset(
         "safety",
     )
 )
+_NOT_PERMITTED = re.compile(
+    r"permission|missing scope|not (?:have|allowed) access", re.IGNORECASE
+)  # OpenAI says 401 for it
 # A 429 of this kind does not go away by waiting.
 OUT_OF_MONEY = frozenset(
     (
@@ -105,8 +108,8 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
     code, kind = _string(error.get("code")), _string(error.get("type"))
     wait = retry_after(headers, error) if status in _ASKED_TO_WAIT else None
     spent = code in OUT_OF_MONEY or kind in OUT_OF_MONEY
-    final = spent or not REFUSALS.isdisjoint((code, kind))
     message = _string(error.get("message")) or f"The provider answered with HTTP status {status}."
+    final = spent or not REFUSALS.isdisjoint((code, kind)) or (status == 401 and bool(_NOT_PERMITTED.search(message)))
     extra = {key: value for key, value in error.items() if key not in _OURS and value is not None}
     made = UpstreamError(
         scrub(message, secret),

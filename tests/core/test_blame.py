@@ -113,6 +113,13 @@ def test_a_refusal_says_nothing_about_the_providers_health(status: int, code: st
     assert (error.retry_here, error.blames) == (False, False)
 
 
+def test_a_key_without_a_permission_is_no_refused_key() -> None:
+    error = failed(
+        401, {"message": "You have insufficient permissions for this operation. Missing scopes: model.request."}
+    )
+    assert (error.retry_here, error.try_elsewhere, error.blames) == (False, True, False)
+
+
 def test_a_refused_key_concerns_every_model() -> None:
     assert failed(401).provider_wide
     assert not failed(503).provider_wide

@@ -97,8 +97,9 @@ async def test_a_paid_run_that_is_lost_is_not_started_again(stream: bool) -> Non
         await answered(built, asked("perplexity/sonar"))
         for _ in range(3):
             fake.cuts(b"", 0, "rst")
-        with pytest.raises(UpstreamError):
+        with pytest.raises(UpstreamError) as lost:
             await answered(built, asked(f"perplexity/{RESEARCH}", stream=stream))
+        assert lost.value.headers["x-should-retry"] == "false"  # the client's own retries would be runs as well
         assert len(fake.exchanges) == 2
 
 
