@@ -36,7 +36,7 @@ class Tools:
     def __init__(self, can: Abilities, names: Names, server_side: bool = True) -> None:
         self._can = can
         self._names = names
-        self._server_side = server_side
+        self.server_side = server_side
         self._mode = "AUTO"
         self._only: list[str] = []  # the functions that may be called
         self.functions: list[Json] = []
@@ -106,7 +106,7 @@ class Tools:
         if self._mode != "AUTO":
             names = {"allowedFunctionNames": self._only} if self._only and self._mode == "ANY" else {}
             config["functionCallingConfig"] = {"mode": self._mode, **names}
-        if self.built_in and self._server_side and self._can.mixed:
+        if self.built_in and self.server_side and self._can.mixed:
             config["includeServerSideToolInvocations"] = True
         return config
 

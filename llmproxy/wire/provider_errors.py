@@ -16,12 +16,13 @@ import orjson
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import UpstreamError, type_of
 
+from .context_overflow import is_overflow, overflow
+
 RETRY_HERE = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
 NOT_ELSEWHERE = frozenset((400, 411, 413, 414, 415, 422, 431, 501))
 # A refusal (moderation, permission, money, a model that is not there) says nothing about the provider's health; a refused key does.
 BLAMED = frozenset((401, 408, 425))
 _ASKED_TO_WAIT = RETRY_HERE | {402}
-OVERFLOW = "context_length_exceeded"
 # What moderation and permissions are called: it is about this request or this key, under whatever status it comes.
 REFUSALS = frozenset(
     (
@@ -50,41 +51,7 @@ OUT_OF_MONEY = frozenset(
         "organization_usage_limit_exceeded",
     )
 )
-# What providers call a question that is longer than the model's context, as code, as type, or in words only.
-_OVERFLOW_CODES = frozenset(
-    (
-        OVERFLOW,
-        "context_window_exceeded",
-        "exceed_context_size_error",  # llama.cpp
-        "too_many_prompt_tokens",  # Perplexity
-        "token_limit_exceeded",  # OpenRouter
-        "model_context_window_exceeded",  # Anthropic
-    )
-)
-_NEVER_OVERFLOW = frozenset((401, 402, 403, 404, 408, 429, 503, 504, 529))  # "too many tokens" is a quota there
-_OVERFLOW_WORDS = re.compile(
-    "|".join(
-        (
-            r"context[ _](?:length|window|size|limit)\b.{0,80}\b(?:exceed|overflow|too (?:small|short)|only)",
-            r"(?:exceed|overflow|longer than|greater than|larger than|too (?:large|long) for|larger|beyond)"
-            r".{0,80}\b(?:context|model['a-z]* (?:length|maximum)|max(?:imum)? model length)\b",
-            r"maximum (?:context|prompt|model) length",
-            r"max(?:imum)?[ _](?:context|model)[ _]len(?:gth)?\b",
-            r"(?:prompt|input|request|messages|conversation)s? (?:is|are) too long",
-            r"total length of all messages is too long",
-            r"input token(?:s| count)\b.{0,40}\bexceed",
-            r"(?:inputs?|prompt)\W* tokens? \+ .{0,30}\bmust be <=",
-            r"exceed(?:s|ed)? (?:the )?(?:model )?(?:token limit|max length|maximum number of tokens allowed)",
-            r"reduce the length of (?:the|your) (?:messages|prompt|input)",
-            r"too large to process\. increase the physical batch size",  # llama.cpp, embeddings
-            r"number of tokens to keep from the initial prompt",  # LM Studio
-            r"range of input length should be",  # Qwen
-        )
-    ),
-    re.IGNORECASE | re.DOTALL,
-)
 _NAME = 200  # characters of a code, a type or a parameter's name
-_TOO_MANY_WORDS = 4000  # characters of a message that are looked through
 _TOO_LONG = 500  # characters of a text that was no JSON
 _KEYS = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{12,}|pplx-[A-Za-z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{20,})")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
@@ -125,28 +92,7 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
         provider_wide=status == 401,
         wait=wait,
     )
-    return overflow(made) if _is_overflow(made, error) else made
-
-
-def overflow(error: UpstreamError) -> UpstreamError:
-    """The question is longer than the model's context: said as OpenAI says it. A model with a larger one may answer."""
-    if error.status == 502:  # nobody said one
-        error.status = 400
-    elif error.status >= 500:
-        error.headers["x-should-retry"] = "false"
-    error.code = OVERFLOW
-    error.retry_here, error.try_elsewhere, error.blames = False, True, False
-    return error
-
-
-def _is_overflow(made: UpstreamError, error: Json) -> bool:
-    if made.status in _NEVER_OVERFLOW:
-        return False
-    said = error.get("metadata")
-    metadata: Json = said if isinstance(said, dict) else {}  # OpenRouter's, with the words of who answered there
-    names = {made.code, made.type, _string(metadata.get("error_type"))}
-    words = f"{made.message} {metadata.get('raw')}"[:_TOO_MANY_WORDS]
-    return not names.isdisjoint(_OVERFLOW_CODES) or _OVERFLOW_WORDS.search(words) is not None
+    return overflow(made) if is_overflow(made, error) else made
 
 
 def _word(said: str | None, secret: str) -> str | None:

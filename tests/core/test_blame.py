@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import UpstreamError
 from llmproxy.testing import check_error
+from llmproxy.wire.context_overflow import OVERFLOW
 from llmproxy.wire.headers import header_safe
 from llmproxy.wire.provider_errors import (
     OUT_OF_MONEY,
-    OVERFLOW,
     REFUSALS,
     duration,
     in_band,

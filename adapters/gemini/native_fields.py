@@ -1,0 +1,58 @@
+"""Members that a client may send by Gemini's own names, in either spelling, and where Gemini has them."""
+
+from __future__ import annotations
+
+from llmproxy.adapter_kit import Json
+
+from .field_names import Members, camel
+
+# Of the request, and of its generationConfig.
+NATIVE = frozenset(("safetySettings", "cachedContent", "labels", "modelArmorConfig"))
+NATIVE_CONFIG = frozenset(
+    (
+        "audioTimestamp",
+        "candidateCount",
+        "enableEnhancedCivicAnswers",
+        "imageConfig",
+        "maxOutputTokens",
+        "mediaResolution",
+        "responseJsonSchema",
+        "responseLogprobs",
+        "responseMimeType",
+        "responseModalities",
+        "responseSchema",
+        "speechConfig",
+        "stopSequences",
+        "thinkingConfig",
+    )
+)
+
+
+def google_members(members: Members) -> Json:
+    """`google: {...}` or `extra_body: {"google": {...}}`, as Google's compatible endpoint has it; camel case keys."""
+    extra = members.see("extra_body")
+    found: Json = {}
+    for holder in (extra.get("google") if isinstance(extra, dict) else None, members.take("google")):
+        if isinstance(holder, dict):
+            found.update((camel(key), value) for key, value in holder.items())
+    if isinstance(extra, dict) and set(extra) <= {"google"}:
+        members.take("extra_body")
+    return found
+
+
+def native_members(members: Members) -> Json:
+    known = NATIVE | NATIVE_CONFIG | {"generationConfig"}
+    return {camel(name): members.take(name) for name in members.left() if camel(name) in known}
+
+
+def place(body: Json, config: Json, native: Json) -> None:
+    """Puts each member where Gemini has it. What we do not know goes as it is: the client said it is for Google."""
+    for name, value in native.items():
+        if name == "generationConfig" and isinstance(value, dict):
+            config.update((camel(key), one) for key, one in value.items())
+        elif name in NATIVE_CONFIG:
+            config[name] = value
+        elif name == "toolConfig" and isinstance(value, dict):
+            body[name] = {**body.get(name, {}), **value}
+        else:
+            body[name] = value
