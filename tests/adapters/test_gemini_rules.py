@@ -355,3 +355,35 @@ def test_thinking_is_asked_for_as_the_model_takes_it(model: str, members: Json, 
 def test_a_model_that_nobody_knows_gets_the_newest_row() -> None:
     newest = abilities("gemini-3.8-flash", TABLE)
     assert all(abilities(model, TABLE) == newest for model in ("gemini-flash-latest", "gemini-4-pro", "tunedModels/x"))
+
+
+def broken_rules(contents: list[Json]) -> list[str]:
+    """What Google would say to these turns."""
+    found = []
+    for at, content in enumerate(contents):
+        before = contents[at - 1] if at else {"role": "", "parts": []}
+        made = sum("functionCall" in part for part in before["parts"])
+        given = sum("functionResponse" in part for part in content["parts"])
+        if made != given:
+            found.append(f"{at}: {given} results of {made} calls")
+        if any("functionCall" in part for part in content["parts"]) and before["role"] != "user":
+            found.append(f"{at}: calls follow neither the user nor results")
+        if not content["parts"] or any(part.get("text") == "" for part in content["parts"]):
+            found.append(f"{at}: nothing is said")
+    if any("functionCall" in part for part in contents[-1]["parts"]):
+        found.append("the last calls have no results")
+    return found
+
+
+def test_whatever_is_said_in_whatever_order_the_rules_on_turns_hold() -> None:
+    kinds = [user(), user(""), says(), says(""), calls("a"), calls("b", "c"), result("a"), result("c")]
+    taken = 0
+    for number in range(len(kinds) ** 4):
+        messages = [kinds[number // len(kinds) ** at % len(kinds)] for at in range(4)]
+        try:
+            body, _ = asked(*messages)
+        except BadRequest:
+            continue
+        taken += 1
+        assert broken_rules(body["contents"]) == [], messages
+    assert taken > 1000

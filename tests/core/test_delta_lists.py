@@ -41,6 +41,11 @@ def test_the_official_accumulator_reads_them_whole(key: str, counts: tuple[int, 
     assert [one[inner]["url"] for one in members] == [f"u{at}" for at in range(sum(counts))]
 
 
+def test_a_list_in_one_delta_stays_as_it_came() -> None:
+    out, _ = relayed(cited("a", "b"))
+    assert chunks_in(out)[0]["choices"][0]["delta"]["annotations"] == cited("a", "b")["annotations"]
+
+
 def test_an_index_that_the_provider_gave_stays() -> None:
     out, _ = relayed({"images": [{"index": 7, "type": "image_url"}]})
     assert chunks_in(out)[0]["choices"][0]["delta"]["images"][0]["index"] == 7

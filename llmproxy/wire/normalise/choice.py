@@ -22,13 +22,15 @@ class Choice:
         self._listed: dict[str, int] = {}  # how many members of each list have come
 
     def numbered(self, delta: Json) -> Json:
-        """The delta with an `index` on each member of a list that may go on: OpenAI's own accumulator wants one."""
+        """The delta with an `index` on each member of a list that goes on: OpenAI's own accumulator refuses them without."""
         lists = {key: delta[key] for key in LISTS if isinstance(delta.get(key), list)}
         return {**delta, **{key: self._number(key, members) for key, members in lists.items()}} if lists else delta
 
     def _number(self, key: str, members: list[Any]) -> list[Any]:
         begin = self._listed.get(key, 0)
         self._listed[key] = begin + len(members)
+        if not begin:
+            return members
         return [{"index": begin + at, **one} if isinstance(one, dict) else one for at, one in enumerate(members)]
 
     def tidy_delta(self, delta: Json) -> Json:
