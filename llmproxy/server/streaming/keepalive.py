@@ -63,8 +63,11 @@ class Beat:
             self._pinging.cancel()
 
     def _later(self) -> None:
-        limit = min(one for one in (self._silent, self._stuck / 4) if one > 0)
-        self._handle = self._loop.call_later(max(0.01, self.last + limit - self._loop.time()), self._look)
+        """Aims at what comes first: the next ping, or the next look for a write that hangs."""
+        left = self.last + self._silent - self._loop.time() if self._silent > 0 else self._stuck / 4
+        if 0 < self._stuck / 4 < left:
+            left = self._stuck / 4
+        self._handle = self._loop.call_later(max(0.01, left), self._look)
 
     def _look(self) -> None:
         if self.writing:
