@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llmproxy.config import Provider
 from llmproxy.core.adapter import Adapter, KnowsModels, ListsModels, Model
@@ -12,6 +12,7 @@ from llmproxy.core.errors import UpstreamError
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 from llmproxy.upstream.http import Client
+from llmproxy.wire.nesting import cut
 
 _EVERY = 600.0  # seconds
 _SOON = 15.0  # after a failure
@@ -114,7 +115,7 @@ async def fetch(source: Source) -> list[Model]:
         except TimeoutError as error:
             raise UpstreamError("The provider did not list its models in time.", code="upstream_timeout") from error
         models, page = adapter.models(body)
-        found.extend(models)
+        found.extend(replace(one, extra=cut(dict(one.extra))) for one in models)  # what we could not write again
         if page is None:
             break
     return found

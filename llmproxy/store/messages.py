@@ -11,6 +11,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
 from . import threads, titles
+from .json_columns import read_json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
@@ -186,13 +187,13 @@ def text_of(content: Content) -> str:
 
 def message(row: Row) -> Json:
     """As the interface describes it."""
-    facts = {**_known(row["role"]), **json.loads(row["facts"])}
+    facts = {**_known(row["role"]), **read_json(row["facts"])}
     return {
         "id": row["id"],
         "thread_id": row["thread_id"],
         "parent_id": row["parent_id"],
         "role": row["role"],
-        "content": row["text"] if row["parts"] is None else json.loads(row["parts"]),
+        "content": row["text"] if row["parts"] is None else read_json(row["parts"]),
         "state": row["state"],
         "request_id": row["request_id"],
         "created_at": row["created_at"],

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, NotFound
 
+from .json_columns import read_json
+
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
 
@@ -120,7 +122,7 @@ def _thread(row: Row) -> Json:
         "pinned": bool(row["pinned"]),
         "deleted": row["deleted_at"] is not None,
         "model": row["model"],
-        "settings": json.loads(row["settings"]),
+        "settings": read_json(row["settings"]),
         "head": row["head"],
         "messages": row["messages"],
         "running": json.loads(row["running"]),

@@ -13,6 +13,7 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Malformed, UpstreamError
 from llmproxy.core.usage import Usage
 
+from .nesting import MAX_NESTING, is_deep
 from .provider_errors import in_band
 
 MAX_ANSWER = 128 * 1024 * 1024  # bytes
@@ -69,6 +70,8 @@ def _parsed(body: bytes) -> Json:
         answer: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed("The provider's answer is not JSON.") from error
+    if is_deep(answer, body):
+        raise Malformed(f"The provider's answer is nested deeper than {MAX_NESTING} levels.", retry_here=False)
     if not isinstance(answer, dict):
         raise Malformed("The provider's answer is not a JSON object.")
     return answer

@@ -11,6 +11,8 @@ import orjson
 from llmproxy.core.chat import Json, model_spots
 from llmproxy.core.errors import BadRequest, Malformed
 
+from .nesting import MAX_NESTING, is_deep
+
 # Every escape of a JSON text: a whole surrogate pair, half of one (the one group), or any other.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
@@ -21,12 +23,18 @@ def parse_lenient(data: bytes) -> tuple[Any, bool]:
     """JSON as providers write it, and whether it was JSON to the letter: NaN, which vLLM sends in logprobs, becomes null;
     broken UTF-8 and halves of surrogate pairs are replaced. Raises Malformed."""
     try:
-        return orjson.loads(data), True
+        value, exact = orjson.loads(data), True
     except orjson.JSONDecodeError:
-        pass
+        value, exact = _repaired(data), False
+    if is_deep(value, data):
+        raise Malformed(f"The provider sent JSON that is nested deeper than {MAX_NESTING} levels.", retry_here=False)
+    return value, exact
+
+
+def _repaired(data: bytes) -> Any:
     try:
         text = _ESCAPE.sub(lambda one: r"\ufffd" if one[1] else one[0], data.decode("utf-8", "replace"))
-        return json.loads(text, parse_constant=lambda _: None), False
+        return json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise Malformed("The provider sent an event that is not JSON.") from error
 
@@ -45,6 +53,8 @@ def parse_object(raw: bytes, spots: tuple[int, ...]) -> Json:
         raise BadRequest(f"The request's body is not valid JSON{where}.", code="invalid_json") from None
     if not isinstance(body, dict):
         raise BadRequest("The request's body must be a JSON object.", code="invalid_json")
+    if is_deep(body, raw):
+        raise BadRequest(f"The request's body is nested deeper than {MAX_NESTING} levels.", code="invalid_json")
     if len(spots) > 1:  # rare enough to look closely: two models at the top would be answered by one of them
         _refuse_doubles(raw)
     return body

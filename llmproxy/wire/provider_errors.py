@@ -17,6 +17,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import UpstreamError, type_of
 
 from .context_overflow import is_overflow, overflow
+from .nesting import is_deep
 
 RETRY_HERE = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
 NOT_ELSEWHERE = frozenset((400, 411, 413, 414, 415, 422, 431, 501))
@@ -105,6 +106,8 @@ def _error_object(body: bytes) -> Json:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _prose(body)
+    if is_deep(parsed, body):
+        return {}
     if isinstance(parsed, list):  # Google's compatible endpoint: a list of one
         parsed = parsed[0] if parsed else {}
     return _as_error(parsed)
