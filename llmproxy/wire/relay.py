@@ -198,9 +198,7 @@ class Relay:
         for number, step in enumerate(self._steps):
             for chunk in step.finish():
                 late.extend(self._through(chunk, self._steps[number + 1 :]))
-        for chunk in late:
-            yield from self._out(chunk)
-        for chunk in self._envelope.finish(complete):
+        for chunk in (*late, *self._envelope.finish(complete)):
             yield from self._out(chunk)
         self.done = True
         if self._fold is None:

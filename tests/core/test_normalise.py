@@ -301,9 +301,21 @@ def test_calls_without_anything_to_tell_them_by_are_told_by_their_names() -> Non
     assert [arguments for _, _, arguments in called(call('{"a":1}'), call('{"a":2}'))] == ['{"a":1}', '{"a":2}']
 
 
-@pytest.mark.parametrize(("given_", "shown"), [(None, ""), ("", ""), ({"a": 1}, '{"a":1}'), ("{}", "{}")])
+@pytest.mark.parametrize(("given_", "shown"), [(None, "{}"), ("", "{}"), ({"a": 1}, '{"a":1}'), ("{}", "{}")])
 def test_arguments_are_text(given_: Any, shown: str) -> None:
     assert called(call(given_, index=0, id="a")) == [("a", "look", shown)]
+
+
+def test_a_call_without_arguments_that_was_cut_off_gets_none() -> None:
+    relay = Relay(chat())
+    out, error = run(relay, [sse(chunk({"tool_calls": [call("", index=0, id="a")]}), done=False)])
+    assert isinstance(error, Truncated)
+    assert b"{}" not in out.replace(b'"delta":{}', b"")
+
+
+def test_a_call_that_the_limit_cut_off_gets_none_either() -> None:
+    answer = said(chunk({"tool_calls": [call("", index=0, id="a")]}), chunk({}, finish="length"))
+    assert [one.arguments for one in answer.tool_calls] == [""]
 
 
 def test_a_signature_stays_with_its_call() -> None:

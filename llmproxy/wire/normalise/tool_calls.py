@@ -10,6 +10,8 @@ from llmproxy.core.chat import Chat, Json
 
 from .deltas import deltas, same, with_delta
 
+_CUT = ("length", "content_filter")
+
 
 class ToolCalls:
     """Tool calls with dense indexes from 0, one id each, and arguments that are pieces of one string.
@@ -21,9 +23,12 @@ class ToolCalls:
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._calls: dict[int, _Calls] = {}
+        self._cut: set[int] = set()  # choices that ended before the model wanted to
 
     def feed(self, chunk: Json) -> Iterable[Json]:
         for choice, delta in deltas(chunk):
+            if choice.get("finish_reason") in _CUT:
+                self._cut.add(choice.get("index") or 0)
             calls = delta.get("tool_calls")
             if calls is None and "tool_calls" not in delta:
                 continue
@@ -38,7 +43,11 @@ class ToolCalls:
         return (chunk,)
 
     def finish(self) -> Iterable[Json]:
-        return ()
+        """A call without arguments has `{}` as its arguments: some providers send nothing, which is no JSON."""
+        for index, seen in self._calls.items():
+            if seen.without and index not in self._cut:
+                pieces = [{"index": call, "function": {"arguments": "{}"}} for call in sorted(seen.without)]
+                yield {"choices": [{"index": index, "delta": {"tool_calls": pieces}, "finish_reason": None}]}
 
 
 class _Calls:
@@ -49,6 +58,7 @@ class _Calls:
         self._ids: list[str] = []  # by our index
         self._name = self._said = ""  # of the last call: its name, and its arguments so far
         self._by_index: dict[object, int] = {}  # the provider's index -> ours
+        self.without: set[int] = set()  # functions whose arguments have not begun
 
     def place(self, call: Json) -> Json:
         """The call's next piece as OpenAI would send it: id, type and name only with the first."""
@@ -63,6 +73,8 @@ class _Calls:
             rest = {k: v for k, v in function.items() if k not in ("name", "arguments")}
             arguments = _arguments(function)
             self._said += arguments
+            if arguments:
+                self.without.discard(known)
             tidy["function"] = {**rest, "arguments": arguments}
         return tidy
 
@@ -96,6 +108,8 @@ class _Calls:
         if function is not None:
             self._name, self._said = function.get("name") or "", _arguments(function)
             tidy["function"] = {**function, "name": self._name, "arguments": self._said}
+            if not self._said:
+                self.without.add(ours)
         return tidy
 
 
