@@ -4,9 +4,9 @@ Nothing here sees an answer that has begun: entering an opener is all that is re
 """
 
 from .breaker import Breakers, Guarded
-from .concurrency import Limited
+from .concurrency import Limited, Places
 from .failover import FirstOf
 from .retry import Retried
 from .retry_budget import Budget
 
-__all__ = ["Breakers", "Budget", "FirstOf", "Guarded", "Limited", "Retried"]
+__all__ = ["Breakers", "Budget", "FirstOf", "Guarded", "Limited", "Places", "Retried"]

@@ -15,27 +15,42 @@ from llmproxy.core.opener import Opener, Reply
 class Limited:
     """At most so many at once; the others wait their turn, first come first served, and no more of them than `queue`."""
 
-    def __init__(self, inner: Opener, *, at_once: int, queue: int, wait: float) -> None:
+    def __init__(self, inner: Opener, places: Places) -> None:
         self._inner = inner
-        self._free = at_once
+        self.places = places
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        await self.places.acquire(chat)
+        try:
+            async with self._inner.open(chat) as reply:
+                yield reply
+        finally:
+            self.places.release()
+
+
+class Places:
+    """A provider's places and its queue. They outlive a change of the config: what runs keeps its place."""
+
+    def __init__(self, *, at_once: int, queue: int, wait: float) -> None:
+        self._at_once = self._free = at_once
         self._queue = queue
         self._wait = wait
         self._waiting: deque[tuple[asyncio.Future[None], Chat]] = deque()
+
+    def resize(self, *, at_once: int, queue: int, wait: float) -> None:
+        """Other limits from now on. Fewer places are reached as requests end."""
+        self._free += at_once - self._at_once
+        self._at_once, self._queue, self._wait = at_once, queue, wait
+        while self._free > 0 and self._waiting:
+            self._free -= 1
+            self.release()
 
     @property
     def queued(self) -> int:
         return len(self._waiting)
 
-    @asynccontextmanager
-    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
-        await self._acquire(chat)
-        try:
-            async with self._inner.open(chat) as reply:
-                yield reply
-        finally:
-            self._release()
-
-    async def _acquire(self, chat: Chat) -> None:
+    async def acquire(self, chat: Chat) -> None:
         if self._free > 0 and not self._waiting:
             self._free -= 1
             return
@@ -60,12 +75,15 @@ class Limited:
 
     def _leave(self, turn: asyncio.Future[None], chat: Chat) -> None:
         if turn.done() and not turn.cancelled():  # its turn had just come: pass it on
-            self._release()
+            self.release()
         elif (turn, chat) in self._waiting:
             self._waiting.remove((turn, chat))
             self._number()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        if self._free < 0:  # fewer places than are taken: this one is not given again
+            self._free += 1
+            return
         while self._waiting:
             turn, _ = self._waiting.popleft()
             if not turn.done():

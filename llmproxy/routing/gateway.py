@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from llmproxy.config import Config, ConfigError, Key, Provider
 from llmproxy.core import adapter_registry
@@ -13,7 +14,7 @@ from llmproxy.core.adapter import Account, Adapter, TakesFew
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
-from llmproxy.resilience import Breakers, Budget, FirstOf, Guarded, Limited, Retried
+from llmproxy.resilience import Breakers, Budget, FirstOf, Guarded, Limited, Places, Retried
 from llmproxy.resilience.choices import Fanned
 from llmproxy.resilience.embedding_batches import Batched
 from llmproxy.resilience.hedging import Hedged
@@ -49,11 +50,20 @@ class Gateway:
     router: Router
 
     @classmethod
-    def build(cls, config: Config) -> Gateway:
+    def build(cls, config: Config, before: Gateway | None = None) -> Gateway:
+        """`before`: the gateway that this one replaces, whose requests keep their places with their providers."""
         clients = _Clients()
-        rooms = {provider.name: _room(provider, config, clients) for provider in config.providers}
+        taken = before.places if before is not None else {}
+        rooms = {one.name: _room(one, config, clients, taken.get(one.name)) for one in config.providers}
+        for name, room in rooms.items():  # only now that nothing can fail any more
+            if name in taken and room.limited is not None:
+                room.limited.places.resize(**_places(room.provider))
         offers = Offers([Source(room.provider, room.adapter, room.client) for room in rooms.values()])
         return cls(config, rooms, offers, Router(config, offers))
+
+    @property
+    def places(self) -> dict[str, Places]:
+        return {name: room.limited.places for name, room in self.rooms.items() if room.limited is not None}
 
     def route(self, chat: Chat, key: Key) -> Route:
         """Who is to answer. Raises ModelNotFound, and BadRequest if none of them can do what is asked."""
@@ -99,7 +109,11 @@ def _many(chat: Chat) -> bool:
     return isinstance(wanted, int) and wanted > 1
 
 
-def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
+def _places(provider: Provider) -> dict[str, Any]:
+    return {"at_once": provider.max_concurrent, "queue": provider.max_queue, "wait": provider.queue_wait}
+
+
+def _room(provider: Provider, config: Config, clients: _Clients, places: Places | None) -> Room:
     account = Account(provider.name, provider.base_url, provider.api_key, provider.headers, provider.options)
     try:
         adapter = adapter_registry.build(provider.adapter, account)
@@ -109,9 +123,7 @@ def _room(provider: Provider, config: Config, clients: _Clients) -> Room:
     opener: Opener = Upstream(adapter, client, provider.timeouts)
     limited = None
     if provider.max_concurrent is not None:
-        opener = limited = Limited(
-            opener, at_once=provider.max_concurrent, queue=provider.max_queue, wait=provider.queue_wait
-        )
+        opener = limited = Limited(opener, places or Places(**_places(provider)))
     breaker = Breakers(provider.breaker)
     limits = config.limits
     budget = Budget(limits.retry_budget)

@@ -45,6 +45,7 @@ PRESSURE: web.AppKey[Pressure] = web.AppKey("pressure")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
 
 CALLER = web.RequestKey("caller", Key)
+SMALL_BODY = web.RequestKey("small_body", bytes)  # that was read, for whoever passes the request on
 REQUEST_ID = web.RequestKey("request_id", str)
 TRACE = web.RequestKey("trace", Trace)
 

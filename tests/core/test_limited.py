@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Dropped, Saturated
-from llmproxy.resilience import Limited
+from llmproxy.resilience import Limited, Places
 from tests.core.kit import chat, thorough
 from tests.core.openers import Scripted, played, settled, taken
 
@@ -41,7 +41,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.inner = Scripted()
-        self.limited = Limited(self.inner, at_once=self.at_once, queue=self.queue, wait=self.wait)
+        self.limited = Limited(self.inner, Places(at_once=self.at_once, queue=self.queue, wait=self.wait))
 
     def ask(self) -> Asker:
         question, ends = chat(), asyncio.Event()
@@ -108,7 +108,7 @@ def test_a_wait_that_is_too_long_ends() -> None:
         await settled()
         bench.ask()
         await settled()
-        return second, bench.limited.queued, len(bench.running) == 1
+        return second, bench.limited.places.queued, len(bench.running) == 1
 
     second, queued, goes_on = played(play())
     assert isinstance(second.error, Saturated)
@@ -149,7 +149,7 @@ async def test_a_cancel_just_after_the_turn_came_passes_it_on() -> None:
 
 async def test_a_failure_gives_its_place_back() -> None:
     inner = Scripted([Dropped("broke"), (b"frame",)])
-    limited = Limited(inner, at_once=1, queue=0, wait=1)
+    limited = Limited(inner, Places(at_once=1, queue=0, wait=1))
     with pytest.raises(Dropped):
         await taken(limited, chat())
     assert await taken(limited, chat()) == [b"frame"]
@@ -179,7 +179,7 @@ def test_whatever_happens_in_which_tick_no_place_is_lost(
             for _ in range(ticks):
                 await asyncio.sleep(0)
             assert len(bench.running) <= at_once
-            assert bench.limited.queued <= queue
+            assert bench.limited.places.queued <= queue
         await settled()
         assert len(bench.running) == at_once or not bench.waiting
         assert [one.chat.trace.position for one in bench.waiting] == list(range(1, len(bench.waiting) + 1))

@@ -175,6 +175,56 @@ def test_any_worker_goes_on_with_a_stream_from_where_it_was(office: Office) -> N
     assert again == whole[whole.index(b"id: 4\n") :]
 
 
+STOPS = {
+    "requests": ("POST", "/v1/requests/{id}/cancel", None),
+    "chat": ("POST", "/chat/cancel", {"request_id": "{id}"}),
+    "threads": ("POST", "/threads/cancel/{id}", None),
+}
+
+
+@pytest.mark.parametrize("route", STOPS)
+@pytest.mark.parametrize("asked_of", ["the owner", "another worker"])
+def test_every_stop_reaches_the_request_wherever_it_runs(office: Office, route: str, asked_of: str) -> None:
+    method, path, body = STOPS[route]
+    one, other = sorted(office.workers)
+    id = f"stopped-{route}-{asked_of.replace(' ', '-')}"
+    with office.stream(one, NATIVE, {"model": "demo/slow", "message": "Hi"}, id) as response:
+        sent = {"request_id": id} if body else None
+        status, _ = office.call(one if asked_of == "the owner" else other, method, path.format(id=id), sent)
+        assert status == 200
+        assert b'"stopped":true' in response.read()
+    assert office.call(other, "GET", f"/v1/requests/{id}")[1]["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_thread_that_is_purged_stops_its_answer_wherever_it_grows(office: Office, everything: bool) -> None:
+    one, other = sorted(office.workers)
+    thread = office.call(one, "POST", "/threads", {})[1]["id"]
+    id = f"purged-one-{everything}"
+    path = f"/threads/{thread}/messages/stream"
+    with office.stream(one, path, {"content": "Hi", "model": "demo/slow"}, id), closing(office.to(other)) as connection:
+        purge = "/threads" if everything else f"/threads/{thread}?purge=1"
+        assert _asked(connection, "DELETE", purge, None, {}).status == 204
+        state = office.call(other, "GET", f"/v1/requests/{id}")[1]
+    assert (state["state"], state["by"]) == ("cancelled", "thread_deleted")
+    assert office.call(one, "GET", f"/threads/{thread}")[0] == 404
+
+
+def test_a_reader_hears_of_the_death_of_the_worker_that_answers(tmp_path: Path) -> None:
+    with running(tmp_path) as office:
+        one, other = sorted(office.workers)
+        asked = {"model": "demo/slow", "message": "Hi"}
+        with office.stream(one, NATIVE, asked, "orphaned-one"), closing(office.to(other)) as connection:
+            response = _asked(connection, "GET", "/v1/requests/orphaned-one/stream", None, {})
+            begun = response.readline()
+            os.kill(one, signal.SIGKILL)
+            rest = begun + response.read()
+    assert rest.count(b"HTTP/1.1") == 0, "a head is sent once"
+    last = rest.rstrip().rpartition(b"\n\n")[2]
+    assert last.startswith(b"event: done")
+    assert b'"answer_lost"' in last
+
+
 def test_what_no_worker_knows_is_not_found(office: Office) -> None:
     for worker in office.workers:
         status, told = office.call(worker, "POST", "/v1/requests/of-nobody/cancel")

@@ -24,6 +24,11 @@ def asking(case: Case, policy: str, *, stream: bool = True) -> bytes:
     return post("/v1/chat/completions", body, X_Request_ID=case.id, X_LLMProxy_On_Disconnect=policy)
 
 
+def asking_by(case: Case, key: str) -> bytes:
+    body = {"model": case.model, "stream": True, "messages": [{"role": "user", "content": "?"}]}
+    return post("/v1/chat/completions", body, X_Request_ID=case.id, Authorization=f"Bearer {key}")
+
+
 async def left(case: Case, policy: str, after: bytes) -> None:
     """Asks, reads up to `after`, and leaves."""
     async with asyncio.timeout(PATIENCE):
@@ -287,6 +292,36 @@ async def test_shutdown_stops_the_detached_too(started: Started) -> None:
         house.gateway.process.terminate()
         assert await asyncio.to_thread(house.gateway.process.wait, 10) == 0
         assert [line["by"] for line in await case.noted()] == ["drain"]
+
+
+async def test_a_key_that_is_taken_away_takes_its_running_requests_along(started: Started) -> None:
+    async with started(keys=KEYS) as house:
+        case = house.case("p", streaming(FIRST, ending="hang"))
+        async with await Wire.open(house.port) as wire:
+            await wire.send(asking_by(case, KEY_A))
+            await wire.until(b'"one "')
+            file = house.gateway.folder / "llmproxy.toml"
+            file.write_text(
+                file.read_text().replace(f'name = "a"\n    secret = "{KEY_A}"', 'name = "other"\n    secret = "x"')
+            )
+            house.gateway.process.send_signal(signal.SIGHUP)
+            assert (await wire.answer()).error["by"] == "key_revoked"
+        await case.exchanges[-1].closed.wait()
+
+
+async def test_a_reload_gives_no_further_places(started: Started) -> None:
+    async with started() as house:
+        first, second = (house.case("one", streaming(FIRST, ending="hang")) for _ in range(2))
+        async with await Wire.open(house.port) as wire, await Wire.open(house.port) as other:
+            await wire.send(first.ask())
+            await wire.until(b'"one "')
+            house.gateway.process.send_signal(signal.SIGHUP)
+            await soon(lambda: _reloaded(house))
+            await other.send(second.ask())
+            await second.reaches("queued")
+            assert second.exchanges == []
+            await house.call(post(f"/v1/requests/{first.id}/cancel", b""))
+            await other.until(b'"one "')
 
 
 async def _reloaded(house: House) -> bool:

@@ -60,7 +60,7 @@ def _own(app: web.Application) -> Json:
         "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].metrics.totals.items()},
         "in_flight": len(app[INFLIGHT]),
         "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
-        "queued": {name: room.limited.queued for name, room in rooms.items() if room.limited is not None},
+        "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
         "job_failures": dict(failures),
         "loop_lag_seconds": {worker: app[PRESSURE].lag},
         "memory_bytes": {worker: app[PRESSURE].memory},

@@ -134,5 +134,8 @@ async def stop(request: web.Request, id: str) -> web.Response:
     if running is not None:
         running.stop("api")
         await ended(running)
-    status = "cancelled" if running is not None and running.state == "cancelled" else "not_found"
+    cancelled = running is not None and running.state == "cancelled"
+    if running is None:  # perhaps another worker's
+        cancelled = any(told["status"] == "cancelled" for told in await others(request))
+    status = "cancelled" if cancelled else "not_found"
     return web.json_response({"status": status, "request_id": id})

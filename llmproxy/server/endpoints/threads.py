@@ -22,7 +22,9 @@ from llmproxy.store import Store, export, messages, search, threads
 from llmproxy.store.messages import Ask
 
 from ..context import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
+from ..middleware.forwarding import is_from_peer, others
 from ..streaming.native_task import answer, checked_chat, read_body
+from ..streaming.on_disconnect import in_thread
 from .requests import stop
 
 _MEMBERS: dict[str, tuple[type, ...]] = {
@@ -63,12 +65,16 @@ async def delete(request: web.Request) -> web.Response:
     store, id, purge = _store(request), request.match_info["id"], request.query.get("purge") == "1"
     if purge:
         await _let_go(request, id)
+        if is_from_peer(request):
+            return web.Response(status=204)
     await store.write(threads.delete, owner(request), id, time.time(), purge)
     return web.Response(status=204)
 
 
 async def delete_all(request: web.Request) -> web.Response:
     await _let_go(request)
+    if is_from_peer(request):
+        return web.Response(status=204)
     await _store(request).write(threads.delete_all, owner(request))
     return web.Response(status=204)
 
@@ -136,6 +142,7 @@ async def _let_go(request: web.Request, id: str | None = None) -> None:
     for one in those:
         one.stop("thread_deleted")
     await ended(*those)
+    await others(request)
     for one in those:
         one.tape = None
 
@@ -165,6 +172,7 @@ def _json(value: object, status: int = 200) -> web.Response:
 async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamResponse:
     """Asks in a thread, and streams the answer. What is wrong with the question is said by status."""
     current, store, key = request.app[CURRENT], request.app[STORE](), caller(request)
+    policy = in_thread(request)
     thread = await store.read(threads.thread, owner(request), thread_id)
     what = _what(given, request[REQUEST_ID], store.process)
     asked = [{"role": "user", "content": what.content or "-"}]
@@ -178,7 +186,7 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
     def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
         return gateway.open(chat, gateway.route(chat, key))
 
-    return await answer(request, chat, record, opening, "detach", thread_id)
+    return await answer(request, chat, record, opening, policy, thread_id)
 
 
 def _what(given: Json, request_id: str, process: str) -> Ask:

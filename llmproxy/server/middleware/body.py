@@ -9,7 +9,9 @@ from aiohttp import StreamReader, web
 from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
 
-from ..context import PRESSURE
+from ..context import PRESSURE, SMALL_BODY
+
+_SMALL = 4096  # bytes: what is asked of other workers is an id or a filter
 
 
 async def read_json(request: web.Request, limits: Server) -> bytes:
@@ -19,13 +21,19 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
     if length is not None and length > limits.max_body:
         raise _too_large(limits.max_body)
     if request.content.is_eof() and length is not None:  # it came with the head: there is nothing to wait for
-        return request.content.read_nowait()
+        return _noted(request, request.content.read_nowait())
     try:
         with request.app[PRESSURE].expecting(length or 0):
             async with asyncio.timeout(limits.body_timeout):
-                return await _all(request.content, limits.max_body)
+                return _noted(request, await _all(request.content, limits.max_body))
     except TimeoutError as error:
         raise GatewayError("The request's body did not come in time.", status=408, code="request_timeout") from error
+
+
+def _noted(request: web.Request, body: bytes) -> bytes:
+    if len(body) <= _SMALL:
+        request[SMALL_BODY] = body
+    return body
 
 
 async def _all(content: StreamReader, most: int) -> bytes:

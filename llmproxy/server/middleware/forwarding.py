@@ -8,10 +8,14 @@ from aiohttp import web
 from llmproxy.cluster.peers import UNREACHABLE, Peers, Question
 from llmproxy.config import Key
 from llmproxy.core.chat import Json
+from llmproxy.core.errors import GatewayError
+from llmproxy.wire.sse import event
 
-from ..context import CALLER, PEERS
+from ..context import CALLER, PEERS, SMALL_BODY
+from . import errors
 
 TOKEN = "X-LLMProxy-Peer"
+_LOST = GatewayError("The process that answered has ended.", code="answer_lost")
 _NAME, _ADMIN = "X-LLMProxy-Peer-Caller", "X-LLMProxy-Peer-Admin"
 _PASSED = ("Last-Event-ID", "Content-Type", "Accept")
 _SHOWN = ("Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Request-ID")
@@ -40,6 +44,11 @@ async def forward(request: web.Request) -> web.StreamResponse | None:
     return None
 
 
+def is_from_peer(request: web.Request) -> bool:
+    """Whether another worker passes this on: it is then for what this worker alone knows."""
+    return TOKEN in request.headers and peer_caller(request) is not None
+
+
 async def others(request: web.Request) -> list[Json]:
     """What the other workers say to the same request; nothing where there are none, or if one of them asks."""
     peers = request.app[PEERS]
@@ -50,15 +59,24 @@ async def _question(request: web.Request, peers: Peers) -> Question:
     key = request[CALLER]
     passed = {name: request.headers[name] for name in _PASSED if name in request.headers}
     ours = {TOKEN: peers.token, _NAME: key.name, _ADMIN: "1" if key.admin else "0", "Host": "localhost"}
-    return Question(request.method, request.path_qs, {**passed, **ours}, await request.read())
+    body = request[SMALL_BODY] if SMALL_BODY in request else await request.read()
+    return Question(request.method, request.path_qs, {**passed, **ours}, body)
 
 
 async def _relayed(request: web.Request, found: aiohttp.ClientResponse) -> web.StreamResponse:
+    """The other worker's answer. Its head is sent once: if that worker dies, the stream ends with an error event."""
     headers = {name: found.headers[name] for name in _SHOWN if name in found.headers}
     response = web.StreamResponse(status=found.status, headers=headers)
     await response.prepare(request)
-    async for piece in found.content.iter_any():
-        await response.write(piece)
+    native = False
+    try:
+        async for piece in found.content.iter_any():
+            native = native or b"event: " in piece
+            await response.write(piece)
+    except aiohttp.ClientError:
+        if found.content_type != "text/event-stream":
+            raise ConnectionResetError("the worker that answered is gone") from None  # a body that is cut is not ended
+        await response.write(event("done", {"ok": False, **_LOST.as_json()}, None) if native else errors.event(_LOST))
     return response
 
 

@@ -15,7 +15,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
-from ..context import CURRENT, STORE
+from ..context import CURRENT, INFLIGHT, STORE
 from .opened_store import is_open
 
 _LOOK = 2.0  # seconds between two looks at the config's file
@@ -49,12 +49,14 @@ class Reload:
         app = self._app
         try:
             config = self._load()
-            gateway = Gateway.build(config)
+            gateway = Gateway.build(config, app[CURRENT].gateway)
         except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
             known = isinstance(error, (ConfigError, LookupError))
             log.error("config_rejected", reason=str(error) if known else type(error).__name__)
             return
         app[CURRENT].gateway = gateway
+        names = {key.name for key in config.server.keys}
+        app[INFLIGHT].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in names)
         if is_open(app[STORE]):
             app[STORE]().adopt(heirs(config.server.keys))
         self.keep_fresh()

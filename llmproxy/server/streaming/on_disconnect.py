@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 from aiohttp import web
 
-from llmproxy.config import OnDisconnect
+from llmproxy.config import Limits, OnDisconnect
 from llmproxy.core.errors import BadRequest, GatewayError
 
 from ..context import CURRENT, INFLIGHT, caller
@@ -27,8 +27,23 @@ def leaving(request: web.Request) -> OnDisconnect:
         if HEADER not in request.headers:  # only the config's wish: this key's requests end with their clients
             return "cancel"
         raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden")
-    going_on = sum(running.leaving != "cancel" for running in request.app[INFLIGHT])
+    _refuse_too_many(sum(running.leaving != "cancel" for running in request.app[INFLIGHT]), limits)
+    return cast("OnDisconnect", wanted)
+
+
+def in_thread(request: web.Request) -> OnDisconnect:
+    """An answer in a thread goes on without its client, if the key may detach requests.
+
+    Raises GatewayError (429) where too many go on that nobody reads.
+    """
+    if not caller(request).detach:
+        return "cancel"
+    unread = sum(running.leaving != "cancel" and not running.readers for running in request.app[INFLIGHT])
+    _refuse_too_many(unread, request.app[CURRENT].config.limits)
+    return "detach"
+
+
+def _refuse_too_many(going_on: int, limits: Limits) -> None:
     if going_on >= limits.max_detached:
         text = "Too many detached requests are running."
         raise GatewayError(text, status=429, code="too_many_detached", headers={"Retry-After": "5"})
-    return cast("OnDisconnect", wanted)
