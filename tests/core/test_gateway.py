@@ -300,3 +300,40 @@ async def test_providers_that_are_reached_alike_share_their_connections() -> Non
     assert a is b
     assert a is not c
     await gateway.close()
+
+
+async def test_an_overloaded_model_leaves_the_other_models_of_its_provider_to_be_asked() -> None:
+    async with FakeProvider() as fake:
+        gateway = Gateway.build(config(fake, "openai"))
+
+        async def outcome(model: str, **members: Any) -> str | None:
+            question = chat(stream=False, **members)
+            question = type(question)({**question.body, "model": model}, model, trace=question.trace)
+            try:
+                await taken(_Routed(gateway), question)
+            except UpstreamError as error:
+                return error.code
+            return None
+
+        for _ in range(5):
+            fake.fails(503)
+            assert await outcome("openai/busy") != "upstream_unavailable"
+        assert await outcome("openai/busy") == "upstream_unavailable"
+        fake.answers(completion())
+        assert await outcome("openai/other") is None
+        assert len(fake.exchanges) == 6
+        await gateway.close()
+
+
+async def test_what_the_parts_of_one_request_do_is_one_verdict() -> None:
+    async with FakeProvider() as fake:
+        built = config(fake, "perplexity")
+        gateway = Gateway.build(built)
+        for _ in range(8):
+            fake.fails(503)
+        question = chat(n=8)
+        question = type(question)({**question.body, "model": "perplexity/m"}, "perplexity/m", trace=question.trace)
+        with pytest.raises(UpstreamError):
+            await taken(_Routed(gateway), question)
+        assert gateway.rooms["perplexity"].breaker.left_alone == []
+        await gateway.close()

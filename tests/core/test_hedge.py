@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import UpstreamError
+from llmproxy.core.errors import BadRequest, UpstreamError
 from llmproxy.core.trace import Trace
 from llmproxy.resilience.hedging import Hedged
 from tests.core.openers import Scripted, played, taken
@@ -56,6 +56,11 @@ def test_a_failure_that_no_other_provider_would_mend_is_told() -> None:
     with pytest.raises(UpstreamError, match="too long"):
         played(taken(hedged(near, far), asking()))
     assert far.opened == []
+
+
+def test_what_one_provider_could_never_take_another_may() -> None:
+    near, far = Scripted([BadRequest("not here")]), Scripted([[b"far"]])
+    assert played(taken(hedged(near, far), asking())) == [b"far"]
 
 
 def test_the_last_failure_is_told_where_nobody_answers() -> None:
