@@ -180,7 +180,7 @@ async def test_a_cancel_while_resolving_opens_nothing(client: Client, monkeypatc
         opened.append(1)
 
     monkeypatch.setattr("llmproxy.upstream.http.dial.start_connection", start_connection)
-    task = asyncio.ensure_future(read(client, Outgoing("http://localhost:1/")))
+    task = asyncio.ensure_future(read(client, Outgoing("http://name.invalid:1/")))
     await asyncio.sleep(0)  # it has asked for the address, which another thread looks up
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -16,6 +16,7 @@ from .dial import dial, tls_context
 from .pool import Pool
 from .proxy_route import Proxies, Route
 from .request_writer import Fields, Head, Request, render_head
+from .resolver import Resolver
 from .response import Incoming
 from .response_parser import Answer
 
@@ -48,6 +49,7 @@ class Client:
         self._limit = limit_per_host
         self._turns: dict[Route, asyncio.Semaphore] = {}
         self._pool = Pool(keepalive)
+        self._resolver = Resolver()
         self._busy: set[Connection] = set()
         self._closed = False
         self._head = lru_cache(HEADS)(self._render_head)
@@ -88,7 +90,7 @@ class Client:
                 # The provider closed it while it lay idle, and we could not know: that is nobody's failure.
                 if not connection.silent:
                     raise
-        connection = await dial(route, self._context, connect)
+        connection = await dial(route, self._context, connect, self._resolver)
         return connection, await self._ask(connection, request, sent)
 
     def leave(self, route: Route, connection: Connection, *, clean: bool) -> None:

@@ -17,6 +17,7 @@ from llmproxy.core.errors import Unreachable, UpstreamError
 from .connection import Connection
 from .proxy_route import Proxy, Route
 from .request_writer import Request
+from .resolver import AddrInfo, Resolver
 
 SECOND_FAMILY = 0.25  # seconds until the next address is tried beside the first (RFC 8305)
 # A provider may think for minutes; one that has vanished is noticed after 15 + 3 * 5 seconds.
@@ -38,13 +39,15 @@ def tls_context(verify: bool = True, ca_file: str | None = None) -> ssl.SSLConte
     return context
 
 
-async def dial(route: Route, context: Context, patience: float) -> Connection:
+async def dial(route: Route, context: Context, patience: float, resolver: Resolver) -> Connection:
     """A fresh connection, within `patience` seconds. Raises Unreachable; when cancelled, leaves no socket behind."""
     connection: Connection | None = None
+    place = route.tunnel or route
+    addresses = await resolver.resolve(place.host, place.port)  # has a limit of its own
     try:
         with _blaming("upstream_unreachable", patience):
             async with asyncio.timeout(patience) as timer:
-                connection = await _connect(route.tunnel or route)
+                connection = await _connect(addresses)
                 if route.tunnel is not None:
                     await _tunnel(connection, route, route.tunnel)
         if route.tls:
@@ -58,9 +61,8 @@ async def dial(route: Route, context: Context, patience: float) -> Connection:
     return connection
 
 
-async def _connect(place: Route | Proxy) -> Connection:
+async def _connect(addresses: list[AddrInfo]) -> Connection:
     loop = asyncio.get_running_loop()
-    addresses = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     sock = await start_connection(addresses, happy_eyeballs_delay=SECOND_FAMILY, loop=loop)
     try:
         _tune(sock)
