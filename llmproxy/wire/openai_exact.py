@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .normalise import FINISHES
+from .openai_enums import listed
 
 _REQUIRED = frozenset(("role", "content", "refusal"))
 _OTHER_NAMES = frozenset(("reasoning", "reasoning_details"))
@@ -17,6 +18,8 @@ def is_clean(whole: Any) -> bool:
     if not (whole.get("id") and whole.get("model") and whole.get("created")):
         return False
     choices = whole.get("choices")
+    if not listed(whole):
+        return False
     if not choices or not isinstance(choices, list) or not isinstance(whole.get("usage", {}), dict):
         return False
     return all(map(_is_clean_choice, choices))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Truncated, UpstreamError
 from llmproxy.core.usage import Usage
+from llmproxy.wire.openai_enums import in_openais_words, listed
 
 from .choice import FINISHES, Choice
 
@@ -37,6 +38,8 @@ class Envelope:
     def feed(self, chunk: Json) -> Iterable[Json]:
         if chunk.get("error"):
             raise self._blame(chunk)
+        if "service_tier" in chunk and not listed(chunk):
+            chunk = in_openais_words(chunk)
         usage = chunk.get("usage")
         if usage is not None:
             self.usage = Usage.parse(usage) if isinstance(usage, dict) and usage else self.usage

@@ -1,0 +1,21 @@
+"""Members whose values OpenAI lists: its typed clients refuse a whole answer for a word that is not on the list."""
+
+from __future__ import annotations
+
+from llmproxy.core.chat import Json
+
+SERVICE_TIERS = (None, "auto", "default", "flex", "scale", "priority", "fast")
+_ALSO = {"standard": "default"}
+
+
+def listed(answer: Json) -> bool:
+    """Whether an answer, or a piece of one, has only words that OpenAI has."""
+    return answer.get("service_tier") in SERVICE_TIERS
+
+
+def in_openais_words(answer: Json) -> Json:
+    """The answer with OpenAI's word where there is one; the provider's own is kept beside."""
+    said = answer["service_tier"]
+    rest = {key: value for key, value in answer.items() if key != "service_tier"}
+    tier = {"service_tier": _ALSO[said]} if isinstance(said, str) and said in _ALSO else {}
+    return {**rest, **tier, "native_service_tier": said}
