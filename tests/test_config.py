@@ -370,7 +370,7 @@ def test_an_error_never_shows_what_a_variable_held(read: Reader) -> None:
         assert "hush" not in str(caught.value)
 
 
-# The open door
+# The open listener
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "", "example.com"])

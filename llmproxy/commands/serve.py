@@ -26,9 +26,13 @@ def main(given: argparse.Namespace) -> int:
     # This import takes longer than the search, which runs beside it: nothing waits for either.
     from llmproxy.server import run
     from llmproxy.server.process.socket_options import PortTaken
+    from llmproxy.server.process.workers import NoFolder
 
     try:
         return run(search.added_to(config), load=read, announce=banner)
     except PortTaken as error:
         print(f"llmproxy: {error}; another port: llmproxy serve --port N", file=sys.stderr)
+        return WRONG_START
+    except NoFolder as error:
+        print(f"llmproxy: {error}", file=sys.stderr)
         return WRONG_START

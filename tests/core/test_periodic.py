@@ -105,7 +105,7 @@ class Every:
     @staticmethod
     def header_timeouts(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
         patch.setattr(listener, "_EVERY", 0.001)
-        entry = listener.Door(SimpleNamespace(request_factory=None), Server(), 30.0)  # type: ignore[arg-type]
+        entry = listener.Listener(SimpleNamespace(request_factory=None), Server(), 30.0)  # type: ignore[arg-type]
         entry.inside = [SimpleNamespace(is_late=job)]  # type: ignore[assignment]
         return entry.watched()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from llmproxy.server.process.workers import NoFolder, meeting_folder
 from tests.gateway import Gateway, running_gateway
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for who holds a connection")
@@ -308,3 +309,19 @@ def test_when_the_supervisor_is_killed_no_worker_stays(tmp_path: Path) -> None:
         workers = office.workers
         office.gateway.process.kill()
         until(lambda: not any(map(_lives, workers)), "the workers ended")
+
+
+def test_the_workers_meet_in_another_folder_where_the_temporary_one_has_too_long_a_path(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    with running_gateway(CONFIG.format(pace=40), {"TMPDIR": str(long)}) as gateway:
+        office = Office(gateway, gateway.folder / "data")
+        until(lambda: len(list(office.folder.glob("llmproxy-*/*.sock"))) == 2, "both workers listen for each other")
+
+
+def test_no_folder_at_all_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setattr("tempfile.tempdir", str(blocked))
+    with pytest.raises(NoFolder, match="set TMPDIR to a short, writable one"):
+        meeting_folder(str(blocked / "data"))

@@ -10,12 +10,12 @@ from aiohttp import web
 from llmproxy.observe.log import log
 
 from ..context import CURRENT, INFLIGHT
-from .listener import Door
+from .listener import Listener
 
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
 
 
-async def drain(app: web.Application, door: Door, hurry: asyncio.Event) -> int:
+async def drain(app: web.Application, listener: Listener, hurry: asyncio.Event) -> int:
     """Says that it is not ready, stops accepting, waits for what runs, then stops that.
 
     `hurry` ends every wait. Returns the exit code: 0, or 1 if it was hurried.
@@ -24,14 +24,14 @@ async def drain(app: web.Application, door: Door, hurry: asyncio.Event) -> int:
     app[CURRENT].ready = False
     log.info("draining", in_flight=len(inflight))
     await _wait(server.drain_delay, hurry)
-    door.close()
+    listener.close()
     await _wait(server.drain_timeout, hurry, until=inflight.idle())
     left = len(inflight.stop_all("drain"))
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
             await inflight.idle()
             await asyncio.sleep(0)  # the handlers write their last events
-            while door.unsent:  # noqa: ASYNC110  # many connections, each with its own end
+            while listener.unsent:  # noqa: ASYNC110  # many connections, each with its own end
                 await asyncio.sleep(0.01)
     log.info("stopped", cancelled=left, hurried=hurry.is_set())
     return 1 if hurry.is_set() else 0

@@ -23,7 +23,7 @@ from ..app import build
 from ..context import CURRENT, STORE
 from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
-from .listener import Door
+from .listener import Listener
 from .opened_store import is_open, opened_store
 from .reload import Reload
 from .socket_options import bound
@@ -67,7 +67,9 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
     config = replace(config, server=replace(server, port=port))
     with held:
         return workers.Supervisor(
-            server.workers, lambda place: _alone(Process(config, load, None if place.number else announce, place))
+            server.workers,
+            lambda place: _alone(Process(config, load, None if place.number else announce, place)),
+            config.storage.dir,
         ).run()
 
 
@@ -103,10 +105,10 @@ class Process:
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1, **_CONNECTION)
         await runner.setup()
         assert runner.server is not None
-        door = Door(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
+        listener = Listener(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
-            await door.open(listening)
+            listener.open(listening)
             await self._join(runner)
             reload.keep_fresh()
             gc.freeze()  # what the start made lives as long as the process
@@ -116,12 +118,12 @@ class Process:
                 self._announce(_address(listening), gateway)
             with (
                 disconnect_watchdog.running(app),
-                door.watched(),
+                listener.watched(),
                 load_monitor.watching(app),
                 reload.watched(),
             ):
                 await self._stop.wait()
-                return await drain(app, door, self._hurry)
+                return await drain(app, listener, self._hurry)
         finally:
             reload.stop()
             await _close(app, runner)

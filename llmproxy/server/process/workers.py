@@ -15,6 +15,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -24,14 +25,21 @@ from llmproxy.observe.log import log
 
 _CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart does not mend
 _WINDOW = 10.0
+_PATH = 90  # bytes of a folder's path: a socket's own may have 107, with its name in it
 _STOP = frozenset((signal.SIGTERM, signal.SIGINT))
 _PASSED_ON = (*_STOP, signal.SIGHUP)
+
+
+class NoFolder(Exception):
+    """The workers have nowhere to meet."""
 
 
 class Supervisor:
     """Owns the workers. It serves nothing itself, so there is little in it that could fail."""
 
-    def __init__(self, count: int, work: Callable[[Place], int]) -> None:
+    def __init__(self, count: int, work: Callable[[Place], int], spare: str = "") -> None:
+        """spare: a folder for the workers' sockets where the system's temporary one is of no use."""
+        self._spare = spare
         self._count = count
         self._work = work
         self._workers: dict[int, int] = {}  # pid -> number
@@ -41,7 +49,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Returns when all have ended: the worst of their exit codes."""
-        folder = Path(tempfile.mkdtemp(prefix="llmproxy-"))  # only for this user: 0700
+        folder = meeting_folder(self._spare)
         reading, self._writing = os.pipe()
         token = secrets.token_urlsafe(32)
         self._places = [Place(number, self._count, folder, token, reading) for number in range(self._count)]
@@ -85,8 +93,9 @@ class Supervisor:
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if number != signal.SIGHUP:
             self._stopping = True
-        for pid in self._workers:
-            os.kill(pid, number)
+        for pid in list(self._workers):
+            with suppress(ProcessLookupError):  # it has just ended, and is about to be taken from the list
+                os.kill(pid, number)
 
     def _reap(self) -> None:
         pid, status = os.wait()
@@ -106,6 +115,24 @@ class Supervisor:
             self._pass_on(signal.SIGTERM, None)
             return
         self._start(self._places[number])
+
+
+def meeting_folder(spare: str) -> Path:
+    """A new folder for the workers' sockets that only this user can enter. Raises NoFolder."""
+    reasons = []
+    for base in (None, spare):
+        try:
+            if base:
+                Path(base).mkdir(mode=0o700, parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix="llmproxy-", dir=base or None))  # 0700
+        except OSError as error:
+            reasons.append(f"{base or 'the temporary folder'}: {error.strerror or error}")
+            continue
+        if len(os.fsencode(made)) <= _PATH:
+            return made
+        made.rmdir()
+        reasons.append(f"{made.parent}: its path is too long for a socket")
+    raise NoFolder(f"no folder for the workers' sockets ({'; '.join(reasons)}); set TMPDIR to a short, writable one")
 
 
 def reserve(host: str, port: int) -> tuple[socket.socket, int]:
