@@ -163,7 +163,9 @@ async def test_f19_connections_above_the_cap_are_told_so_and_the_others_go_on(st
         case = house.case("p", streaming(FIRST, *[MORE] * 20, LAST, every=0.02))
         async with await case.send() as streamed:
             await streamed.until(b'"one "')
-            inside = [await Wire.open(house.port) for _ in range(9)]
+            inside = [await house.case("p", streaming(FIRST, ending="hang")).send() for _ in range(9)]
+            for wire in inside:
+                await wire.until(b'"one "')
             more = house.case("p", BRIEF)
             refused = await more.answer()
             assert (refused.status, refused.error["code"]) == (503, "overloaded")
