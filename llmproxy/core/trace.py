@@ -55,6 +55,7 @@ class Trace:
 
     listener: told of every event that the request itself meets, after it has changed the phase.
     parent: of a trace that belongs to one of several attempts at once. lost: another attempt has won.
+    together: the attempts are parts of one answer, which has begun when all of them have; who joins them says so.
     """
 
     id: str = ""
@@ -73,6 +74,7 @@ class Trace:
     listener: Callable[[Event], None] | None = None
     parent: Trace | None = None
     lost: bool = False
+    together: bool = False
 
     def step(self, event: Event) -> None:
         """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""
@@ -87,7 +89,7 @@ class Trace:
 
     def met(self, branch: Trace, event: Event) -> None:
         """An event of one of several attempts: the request shows the furthest, and is not moved back by another."""
-        if RANK[branch.phase] < RANK[self.phase]:
+        if RANK[branch.phase] < RANK[self.phase] or (branch.together and branch.phase == "streaming"):
             return
         self.phase, self.position, self.wait = branch.phase, branch.position, branch.wait
         self.provider, self.model = branch.provider, branch.model
@@ -109,7 +111,7 @@ class Trace:
         self.step("dial")
         return attempt
 
-    def branch(self) -> Trace:
+    def branch(self, *, together: bool = False) -> Trace:
         """The trace of one of several attempts at once. What it drops and how it fails is the request's own."""
         return Trace(
             self.id,
@@ -119,6 +121,7 @@ class Trace:
             failures=self.failures,
             tries=self.tries,
             parent=self,
+            together=together,
         )
 
 

@@ -36,6 +36,7 @@ class Fanned:
         single = chat.saying(n=None, stream=True, stream_options={"include_usage": True})
         async with _Readers(self._inner, single, count) as readers:
             replies = await readers.all_open()
+            chat.trace.step("first_frame")
             merged = Merged(chat, replies, readers.queue)
             async with aclosing(merged.frames()) as frames:
                 yield Reply(
@@ -68,7 +69,7 @@ class _Readers:
         opened = self._opened[index]
         events = Events()
         try:
-            async with inner.open(replace(chat, trace=chat.trace.branch())) as reply:
+            async with inner.open(replace(chat, trace=chat.trace.branch(together=True))) as reply:
                 opened.set_result(reply)
                 async for block in reply.frames:
                     for event in events.feed(block):

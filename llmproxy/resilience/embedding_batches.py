@@ -37,7 +37,11 @@ class Batched:
     @asynccontextmanager
     async def _parts(self, chat: Chat, given: list[object]) -> AsyncIterator[Reply]:
         parts = [_part(chat, given[at : at + self._at_once]) for at in range(0, len(given), self._at_once)]
-        answers = await self._all(parts)
+        first = await self._answer(
+            parts[0], asyncio.Semaphore(1)
+        )  # who does not answer this is not asked for the others
+        answers = [first, *await self._all(parts[1:])]
+        chat.trace.step("first_frame")
         joined = Joined(_joined(answers))
         yield Reply(joined.frames(), joined, "application/json")
 
@@ -83,7 +87,9 @@ class Joined:
 
 def _part(chat: Chat, given: list[object]) -> Chat:
     """The question about some of the texts, with a trace of its own: they are asked at once."""
-    return Chat({**chat.body, "input": given}, chat.model, chat.face, None, chat.trace.branch(), chat.headers)
+    return Chat(
+        {**chat.body, "input": given}, chat.model, chat.face, None, chat.trace.branch(together=True), chat.headers
+    )
 
 
 def _joined(answers: list[Json]) -> Json:

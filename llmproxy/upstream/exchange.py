@@ -134,7 +134,7 @@ class _Exchange(Opening):
         raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
 
     def _not_again(self, error: UpstreamError) -> None:
-        if self._chat.trace.phase != "connecting" and error.status not in _ASK_AGAIN:
+        if self._attempt.sent and error.status not in _ASK_AGAIN:
             error.retry_here = False
             error.headers["x-should-retry"] = "false"  # nor by the client
 

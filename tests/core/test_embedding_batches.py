@@ -10,12 +10,17 @@ from typing import Any
 import orjson
 import pytest
 
+from llmproxy.config import Alias, Config, Limits, Provider
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import UpstreamError
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.resilience.embedding_batches import Batched
-from tests.core.openers import Counted, settled
+from llmproxy.routing.gateway import Gateway
+from llmproxy.testing import FakeProvider
+from tests.core.openers import Counted
+
+CHAIN = (("gemini", "v1beta"), ("openai", "v1"))
 
 
 class Embedder:
@@ -25,6 +30,7 @@ class Embedder:
         self.bad = bad
         self.asked: list[Any] = []
         self.now = self.most = 0
+        self.busy = asyncio.Event()  # four at once
 
     @asynccontextmanager
     async def open(self, chat: Chat) -> AsyncIterator[Reply]:
@@ -33,6 +39,8 @@ class Embedder:
         chat.trace.dial("p", "m")
         self.now += 1
         self.most = max(self.most, self.now)
+        if self.now == 4:
+            self.busy.set()
         try:
             await asyncio.sleep(0.01 / len(self.asked))
             if any(one in self.bad for one in given):
@@ -86,11 +94,33 @@ async def test_one_part_that_fails_fails_all_and_no_more_is_asked() -> None:
     assert len(embedder.asked) < 20
 
 
+async def test_a_provider_that_fails_at_the_first_part_is_not_asked_for_the_others() -> None:
+    embedder = Embedder("0")
+    with pytest.raises(UpstreamError):
+        await embedded(embedder, asks([str(at) for at in range(50)]), at_once=1)
+    assert embedder.asked == [["0"]]
+
+
+async def test_a_chain_goes_on_after_a_part_that_failed() -> None:
+    vectors = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "m"}
+    async with FakeProvider() as fake:
+        fake.answers({"embeddings": [{"values": [0.5]}] * 100})
+        fake.fails(503, {"error": {"code": 503, "status": "UNAVAILABLE", "message": "busy"}})
+        fake.answers(vectors)
+        providers = tuple(Provider(name, name, f"{fake.url}/{path}", "k", list_models=False) for name, path in CHAIN)
+        aliases = {"both": Alias("both", chain=("gemini/a", "openai/b"))}
+        gateway = Gateway.build(Config(providers=providers, limits=Limits(retries=0), aliases=aliases))
+        chat = Chat({"model": "both", "input": ["text"] * 150}, "both", "embeddings")
+        async with gateway.open(chat, gateway.router.route(chat)) as reply:
+            assert b"0.5" in b"".join([block async for block in reply.frames])
+        assert [one.path.partition("/")[2].partition("/")[0] for one in fake.exchanges] == ["v1beta", "v1beta", "v1"]
+        await gateway.close()
+
+
 async def test_a_cancel_ends_every_part() -> None:
     embedder = Embedder()
     task = asyncio.ensure_future(embedded(embedder, asks([str(at) for at in range(30)]), at_once=1))
-    await settled()
-    assert embedder.now == 4
+    await embedder.busy.wait()
     task.cancel()
     await asyncio.wait({task})
     assert task.cancelled()

@@ -20,7 +20,7 @@ from llmproxy.core.chat import Face, Json
 from llmproxy.core.errors import BadRequest, ModelNotFound, Unreachable, UpstreamError
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.model_catalog import Offers, Source
-from llmproxy.testing import FakeProvider, chunk, completion, read_stream, sse
+from llmproxy.testing import Behaviour, FakeProvider, chunk, completion, read_stream, sse
 from llmproxy.upstream.http import Client
 from tests.core.kit import chat
 from tests.core.openers import played, taken
@@ -323,6 +323,18 @@ async def test_an_overloaded_model_leaves_the_other_models_of_its_provider_to_be
         assert await outcome("openai/other") is None
         assert len(fake.exchanges) == 6
         await gateway.close()
+
+
+async def test_a_chain_goes_on_where_one_of_several_choices_failed() -> None:
+    stream = sse(chunk({"content": "Hi"}), chunk({}, finish="stop"))
+    async with FakeProvider() as fake:
+        fake.hangs(sse(chunk({"content": "first"}), done=False))
+        fake.does(Behaviour([b"{}"], 503, {"content-type": "application/json"}, framing="length", every=0.1))
+        fake.streams(stream)
+        aliases = {"both": Alias("both", chain=("perplexity/m", "openai/m"))}
+        _, out = await said(fake, config(fake, "perplexity", "openai", aliases=aliases), "both", n=2, stream=True)
+        assert read_stream(out).first.text == "Hi"
+        assert len(fake.exchanges) == 3
 
 
 async def test_what_the_parts_of_one_request_do_is_one_verdict() -> None:
