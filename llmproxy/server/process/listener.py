@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from .socket_options import VANISHED, affordable_connections
 
 _STANDING = 64  # connections beyond the limit that are still told why; further ones are closed at once
 _AT_ONCE = 128  # connections accepted in one turn of the event loop
-_PAUSE = 0.5  # seconds without accepting after the system had no file descriptor left
+_PAUSE = 0.05  # seconds without accepting after the system had no file descriptor left
 _BACKLOG = 1024  # that wait for it: one that finds no room tries again after a second
 _EVERY = 1.0  # seconds between two looks for heads that do not come
 
@@ -123,6 +124,7 @@ class Listener:
         self._most = min(limits.max_connections, affordable_connections(limits.max_connections))
         self.inside: set[Connection] = set()
         self._sock: socket.socket | None = None
+        self._complained = -math.inf  # when it was said last that there is no file descriptor left
         self._opening: set[asyncio.Task[Any]] = set()
         make = server.request_factory
 
@@ -161,14 +163,22 @@ class Listener:
             except ConnectionAbortedError:  # it has left already
                 continue
             except OSError as error:
-                log.error("accept_failed", reason=error.strerror, connections=len(self.inside))
-                loop.remove_reader(sock)
-                loop.call_later(_PAUSE, attempt, self._listen, "listener")
+                self._out_of_descriptors(sock, error)
                 return
             made.setblocking(False)
             task = loop.create_task(self._begin(made))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
+
+    def _out_of_descriptors(self, sock: socket.socket, error: OSError) -> None:
+        """Gives one back, if any connection is idle, and goes on after a moment. Says so once a second at most."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._complained > _EVERY:
+            log.error("accept_failed", reason=error.strerror, connections=len(self.inside))
+        self._complained = loop.time()
+        self._make_room(None)
+        loop.remove_reader(sock)
+        loop.call_later(_PAUSE, attempt, self._listen, "listener")
 
     async def _begin(self, sock: socket.socket) -> None:
         try:
@@ -187,7 +197,7 @@ class Listener:
         if len(self.inside) > self._most + _STANDING:
             connection.force_close()
 
-    def _make_room(self, fresh: Connection) -> bool:
+    def _make_room(self, fresh: Connection | None) -> bool:
         """Closes the connection that has been idle longest: one that is kept for later must not lock newcomers out."""
         idle = [one for one in self.inside if not one.busy and one is not fresh]
         oldest = min(idle, key=lambda one: one.idle_since, default=None)
