@@ -71,7 +71,8 @@ def recordings() -> list[Recording]:
 
 
 def _read_all() -> Iterator[Recording]:
-    for number, path in enumerate(sorted(FOLDER.glob("*/*.json"))):
+    files = sorted(path for path in FOLDER.glob("*/*.json") if path.name != "INDEX.json")
+    for number, path in enumerate(files):
         recorded = json.loads(path.read_text())
         if recorded["api"] in _FACES and recorded["provider"] in _PROVIDERS:
             yield _recording(f"{path.parent.name}/{path.stem}", number, recorded)
