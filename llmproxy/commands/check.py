@@ -65,7 +65,7 @@ async def _call_all(config: Config) -> list[Call]:
     log.configure(config.logs)
     gateway = Gateway.build(config)
     try:
-        return [await _call(gateway, source, config) for source in gateway.offers.sources]
+        return [await _call(gateway, source, config) for source in gateway.catalog.sources]
     finally:
         await gateway.close()
 

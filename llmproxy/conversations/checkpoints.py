@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from llmproxy.core.replay import Piece
 from llmproxy.observe.periodic import attempt
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 
 CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
 
@@ -17,14 +17,14 @@ Keep = Callable[[Pieces], "asyncio.Future[None] | None"]
 
 
 class Checkpoints:
-    """Of one answer. `keep` gets the events since the last checkpoint, none if the tape has no shelf; its future is done
+    """Of one answer. `keep` gets the events since the last checkpoint, none if the replay buffer has no shelf; its future is done
     when they are on disk. Until then there is no further one: what waits for a slow disk stays bounded.
     """
 
-    def __init__(self, tape: Tape, keep: Keep) -> None:
-        self._tape = tape
+    def __init__(self, buffer: ReplayBuffer, keep: Keep) -> None:
+        self._buffer = buffer
         self._keep = keep
-        self._most = tape.max_bytes // 4 if tape.shelf is not None else math.inf
+        self._most = buffer.max_bytes // 4 if buffer.shelf is not None else math.inf
         self._handed = 0  # the last event that was handed over
         self._bytes = 0  # and how much all of them made up
         self._timer: asyncio.TimerHandle | None = None
@@ -34,7 +34,7 @@ class Checkpoints:
         """To be told of every event."""
         if self._timer is None:
             self._later()
-        if self._tape.written - self._bytes > self._most and not self._waits:
+        if self._buffer.written - self._bytes > self._most and not self._waits:
             self._take()
 
     def end(self) -> Pieces:
@@ -66,8 +66,8 @@ class Checkpoints:
             self._timer = None
 
     def _fresh(self) -> Pieces:
-        if self._tape.shelf is None:
+        if self._buffer.shelf is None:
             return ()
-        pieces = tuple(self._tape.pieces(self._handed))
-        self._handed, self._bytes = self._tape.newest, self._tape.written
+        pieces = tuple(self._buffer.pieces(self._handed))
+        self._handed, self._bytes = self._buffer.newest, self._buffer.written
         return pieces

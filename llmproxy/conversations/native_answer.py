@@ -1,4 +1,4 @@
-"""An answer that outlives its readers: the request's task tells it to a tape, and keeps it as it grows."""
+"""An answer that outlives its readers: the request's task tells it to a replay buffer, and keeps it as it grows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llmproxy.core.replay import Piece, Shelf
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.events import Native
 from llmproxy.requests.registry import Running
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.store.messages import Ended, State
 from llmproxy.wire.sse import event
 
@@ -91,17 +91,17 @@ _STATUS: dict[Event, Callable[[Trace], Json]] = {
 }
 
 
-class Detached:
+class NativeAnswer:
     """One native answer."""
 
-    def __init__(self, record: Record, opening: Opening, tape: Tape) -> None:
-        self.tape = tape
+    def __init__(self, record: Record, opening: Opening, buffer: ReplayBuffer) -> None:
+        self.buffer = buffer
         self._record = record
         self._opening = opening
         self._native = Native()
         self._message_id: str | None = None
         self._reasoned: list[float] = []  # when the first and the last piece of reasoning came
-        self._checkpoints = Checkpoints(tape, self._grow)
+        self._checkpoints = Checkpoints(buffer, self._grow)
         self._over = False  # the last event is made, and nothing may come before it any more
 
     async def work(self, running: Running) -> None:
@@ -149,7 +149,7 @@ class Detached:
 
     def _tell(self, name: str, data: Json) -> None:
         if not self._over:
-            self.tape.append(event(name, data, self.tape.newest + 1))
+            self.buffer.append(event(name, data, self.buffer.newest + 1))
             self._checkpoints.grown()
 
     def _status(self, trace: Trace, event: Event) -> None:
@@ -161,7 +161,7 @@ class Detached:
         self._over = True
         outcome, error = running.outcome, running.error
         assert outcome is not None
-        if error is not None and outcome.message == "failed" and self.tape.newest == 0:
+        if error is not None and outcome.message == "failed" and self.buffer.newest == 0:
             running.refused = error  # it never began: the first reader is told by status
         native, facts = self._native, {**self._facts(running), **_closed(running)}
         done = {**_ending(outcome, error), **self._told(running, facts)}
@@ -175,8 +175,8 @@ class Detached:
             done = {**_ending(failed(failure.code, failure.status), failure), **self._told(running, facts)}
         finally:
             if running.refused is None:
-                self.tape.append(event("done", done, self.tape.newest + 1))
-            self.tape.close()
+                self.buffer.append(event("done", done, self.buffer.newest + 1))
+            self.buffer.close()
 
     def _told(self, running: Running, facts: Json) -> Json:
         """The members of `done` that it has however it ended."""
@@ -187,8 +187,8 @@ class Detached:
 
     def _last(self, done: Json) -> Pieces:
         """The events that are still to be kept, with the last one, which is told only then."""
-        pieces, number = self._checkpoints.end(), self.tape.newest + 1
-        if self.tape.shelf is None or number == 1:  # where nothing was told there is nothing to resume
+        pieces, number = self._checkpoints.end(), self.buffer.newest + 1
+        if self.buffer.shelf is None or number == 1:  # where nothing was told there is nothing to resume
             return ()
         return (*pieces, Piece(number, number, event("done", done, number)))
 

@@ -6,7 +6,7 @@ import asyncio
 
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.replay import Gone
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.store import NotFound, Store, replay
 from llmproxy.store.replay import Kept
 from llmproxy.wire.sse import event
@@ -29,8 +29,8 @@ class Shelf:
         return await self._store.read(replay.take, self._answer_id, after, size)
 
 
-async def recalled(store: Store, owner: str, id: str, after: int) -> Tape:
-    """The tape of a thread's answer that is not in memory, for a reader that has the events up to `after`.
+async def recalled(store: Store, owner: str, id: str, after: int) -> ReplayBuffer:
+    """The replay buffer of a thread's answer that is not in memory, for a reader that has the events up to `after`.
 
     Raises NotFound if there is none, it is not this owner's, or it grows in another process; Gone where the events after
     `after` are not all kept.
@@ -40,20 +40,20 @@ async def recalled(store: Store, owner: str, id: str, after: int) -> Tape:
         raise NotFound("There is no such request.", code="request_not_found")
     if not kept.newest:
         raise Gone(None)
-    tape = _tape(store, kept, after)
-    await tape.fetch(after, 1)
-    return tape
+    buffer = _buffer(store, kept, after)
+    await buffer.fetch(after, 1)
+    return buffer
 
 
-def _tape(store: Store, kept: Kept, after: int) -> Tape:
+def _buffer(store: Store, kept: Kept, after: int) -> ReplayBuffer:
     shelf = Shelf(store, kept.message["id"])
     if kept.process is None and kept.message["state"] != "lost":
-        tape = Tape.shelved(shelf, kept.newest)
+        buffer = ReplayBuffer.shelved(shelf, kept.newest)
     else:  # of what was told after the last checkpoint, this reader may have seen more than was kept
-        tape = Tape.shelved(shelf, max(kept.newest, after))
-        tape.append(event("done", _lost(kept), tape.newest + 1))
-    tape.close()
-    return tape
+        buffer = ReplayBuffer.shelved(shelf, max(kept.newest, after))
+        buffer.append(event("done", _lost(kept), buffer.newest + 1))
+    buffer.close()
+    return buffer
 
 
 def _lost(kept: Kept) -> dict[str, object]:

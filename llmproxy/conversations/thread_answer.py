@@ -13,7 +13,7 @@ from llmproxy.config import Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.request import spoken
-from llmproxy.requests.registry import Inflight, Running
+from llmproxy.requests.registry import RequestRegistry, Running
 from llmproxy.routing.gateway import Gateway
 from llmproxy.store import Store, StoreError, messages, replay, threads, titles
 from llmproxy.store.messages import Ask, Ended
@@ -82,7 +82,7 @@ class Titles:
     """Lets a small model think of a title, as a request of its own: seen, counted and stopped as any other."""
 
     place: Place
-    inflight: Inflight
+    registry: RequestRegistry
     gateway: Gateway
     key: Key
 
@@ -91,10 +91,10 @@ class Titles:
         if TITLE_MODEL not in self.gateway.config.aliases or not text:
             return
         asked = [{"role": "system", "content": TITLE_PROMPT}, {"role": "user", "content": text[:TITLE_CHARACTERS]}]
-        trace = Trace(self.inflight.free_id(), int(time.time()))
+        trace = Trace(self.registry.free_id(), int(time.time()))
         trace.deadline = asyncio.get_running_loop().time() + TITLE_SECONDS
         chat = Chat({"model": TITLE_MODEL, "messages": asked}, TITLE_MODEL, trace=trace)
-        self.inflight.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
+        self.registry.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
 
     async def _work(self, running: Running, chat: Chat, tell: Tell) -> None:
         running.begin()

@@ -31,4 +31,4 @@ class Shelf(Protocol):
     """Where events are that memory has let go."""
 
     async def take(self, after: int, size: int) -> tuple[int, bytes]:
-        """As `Tape.take`; `(after, b"")` if none of those after `after` is here."""
+        """As `ReplayBuffer.take`; `(after, b"")` if none of those after `after` is here."""

@@ -13,7 +13,7 @@ import orjson
 
 from llmproxy.config import Logs
 
-from .log_writer import Sink
+from .log_writer import LogWriter
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -28,7 +28,7 @@ class Log:
     def __init__(self) -> None:
         self._settings = Logs()
         self._stream: TextIO = sys.stderr
-        self._sink: Sink | None = None
+        self._sink: LogWriter | None = None
 
     def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
         """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
@@ -39,7 +39,7 @@ class Log:
         """`info`, `warning`, ...: made once, and found here from then on."""
         if name not in _LEVELS:
             raise AttributeError(name)
-        self._sink = Sink(self._stream)
+        self._sink = LogWriter(self._stream)
         format = self._settings.format
         readable = format == "text" or (format == "auto" and self._stream.isatty())
         make = _readable(self._sink, self._stream) if readable else partial(_in_json, self._sink)
@@ -70,7 +70,7 @@ def _unsaid(event: str, **facts: Any) -> None:
     """Below the level that is wanted."""
 
 
-def _in_json(sink: Sink, level: str) -> Write:
+def _in_json(sink: LogWriter, level: str) -> Write:
     """Without structlog, as there is a line for every request: it would cost more than the line, and megabytes to load."""
 
     def write(event: str, **facts: Any) -> None:

@@ -12,7 +12,7 @@ LINGER = 0.05  # seconds: what a kill -9 can take
 PIECE = 4096  # bytes: a pipe that takes anything takes so much whole (PIPE_BUF)
 
 
-class Sink:
+class LogWriter:
     """A file for structlog's loggers, over a stream that may be a pipe with a sleeping reader, or with none.
 
     While an event loop runs, lines wait up to LINGER for company: a system call for each costs more than making it.

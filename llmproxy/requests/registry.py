@@ -25,7 +25,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import attempt, where
 
 if TYPE_CHECKING:
-    from .replay_buffer import Tape
+    from .replay_buffer import ReplayBuffer
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +50,7 @@ class Running:
     first_frame: float | None = None
     asked_to_stop: float | None = None
     ended: float | None = None
-    tape: Tape | None = None  # its frames, if it may be resumed
+    buffer: ReplayBuffer | None = None  # its frames, if it may be resumed
     leaving: OnDisconnect = "cancel"  # what becomes of it when its last reader has left
     readers: int = 0  # how many follow its replay buffer now
     refused: GatewayError | None = None  # why it never began: its readers are told by status
@@ -190,7 +190,7 @@ class Running:
         return True
 
 
-class Inflight:
+class RequestRegistry:
     """Owns every request's task: starts it, knows it while it runs, remembers it for a while."""
 
     def __init__(self, *, remembered: int = 1000, ended: Callable[[Running], None] | None = None) -> None:
@@ -274,7 +274,7 @@ class Inflight:
     def _resumable(self, id: str) -> bool:
         """Whether a request that ended is still kept under this id for those who resume it."""
         past = self._past.get(id)
-        return past is not None and past.tape is not None
+        return past is not None and past.buffer is not None
 
     def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""

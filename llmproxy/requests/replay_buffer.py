@@ -9,7 +9,7 @@ from typing import Self
 from llmproxy.core.replay import Gone, Piece, Shelf
 
 
-class Tape:
+class ReplayBuffer:
     """Events numbered 1, 2, 3, ... Beyond `max_bytes` or `max_events` the oldest are forgotten, here: a shelf may have them.
 
     Writing never waits. A reader costs its position and one block; if it falls behind what is kept, it meets Gone.
@@ -32,9 +32,9 @@ class Tape:
     @classmethod
     def shelved(cls, shelf: Shelf, newest: int) -> Self:
         """One of which nothing is in memory any more."""
-        tape = cls(shelf=shelf)
-        tape._forgotten = newest
-        return tape
+        buffer = cls(shelf=shelf)
+        buffer._forgotten = newest
+        return buffer
 
     @property
     def oldest(self) -> int:
@@ -110,7 +110,7 @@ class Tape:
             await self._more.wait()
 
     async def read(self, after: int = 0) -> AsyncIterator[tuple[int, bytes]]:
-        """Every event after `after` with its id: the kept ones, then live ones until the tape is closed."""
+        """Every event after `after` with its id: the kept ones, then live ones until the replay buffer is closed."""
         while True:
             self.check(after)
             await self.more(after)

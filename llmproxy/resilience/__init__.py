@@ -3,10 +3,18 @@
 Nothing here sees an answer that has begun: entering an opener is all that is retried, and that is over by then.
 """
 
-from .breaker import Breakers, Guarded
-from .concurrency import Limited, Places
-from .failover import FirstOf
-from .retry import Retried
-from .retry_budget import Budget
+from .breaker import BreakerOpener, Breakers
+from .concurrency import ConcurrencyOpener, Places
+from .failover import FailoverOpener
+from .retry import RetryOpener
+from .retry_budget import RetryBudget
 
-__all__ = ["Breakers", "Budget", "FirstOf", "Guarded", "Limited", "Places", "Retried"]
+__all__ = [
+    "BreakerOpener",
+    "Breakers",
+    "ConcurrencyOpener",
+    "FailoverOpener",
+    "Places",
+    "RetryBudget",
+    "RetryOpener",
+]

@@ -114,7 +114,7 @@ class Permit:
         self.probes_model = probes_model
 
 
-class Guarded:
+class BreakerOpener:
     """An opener behind a breaker, with all of its retries: the breaker hears how the request ended, once."""
 
     def __init__(self, inner: Opener, breakers: Breakers) -> None:

@@ -22,7 +22,7 @@ _AT_MOST = 8
 _Item = Json | Exception | None  # a chunk, a failure, the end of one reply
 
 
-class Fanned:
+class ChoicesOpener:
     """An opener whose answer to `n` is n answers of the opener within, each a stream of its own."""
 
     def __init__(self, inner: Opener) -> None:

@@ -12,7 +12,7 @@ from llmproxy.core.errors import Saturated
 from llmproxy.core.opener import Opener, Reply
 
 
-class Limited:
+class ConcurrencyOpener:
     """At most so many at once; the others wait their turn, first come first served, and no more of them than `queue`."""
 
     def __init__(self, inner: Opener, places: Places) -> None:

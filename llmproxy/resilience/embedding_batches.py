@@ -23,7 +23,7 @@ def texts(chat: Chat) -> list[object]:
     return given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
 
 
-class Batched:
+class BatchingOpener:
     """An opener whose answer to many texts is several answers of the opener within."""
 
     def __init__(self, inner: Opener, at_once: int) -> None:

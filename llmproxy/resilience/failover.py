@@ -10,7 +10,7 @@ from llmproxy.core.errors import BadRequest, UpstreamError
 from llmproxy.core.opener import Opener, Reply
 
 
-class FirstOf:
+class FailoverOpener:
     """A chain: the first that answers. The last one's error is told if none does."""
 
     def __init__(self, choices: Sequence[tuple[Opener, str]], *, attempts: int) -> None:

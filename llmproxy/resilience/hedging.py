@@ -14,7 +14,7 @@ from llmproxy.core.opener import Opener, Reply
 _AHEAD = 4  # blocks that are read before our reader takes them
 
 
-class Hedged:
+class HedgingOpener:
     """A chain whose next provider is asked after `seconds` without a first frame, beside the one that is asked already.
 
     Whoever loses is hung up on. That saves time and may cost money: not every provider stops billing when it is left.

@@ -13,7 +13,7 @@ from llmproxy.core.clock import loop_time
 from llmproxy.core.errors import UpstreamError
 from llmproxy.core.opener import Opener, Opening, Reply
 
-from .retry_budget import Budget
+from .retry_budget import RetryBudget
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -22,7 +22,7 @@ _BASE, _CAP = 0.25, 8.0  # seconds: exponential, with full jitter
 _LOADING = 0.5  # seconds between two looks at a provider that is starting up
 
 
-class Retried:
+class RetryOpener:
     """Asks the same provider again where that may help. tenacity is only woken by a first failure."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Retried:
         inner: Opener,
         *,
         retries: int,
-        budget: Budget,
+        budget: RetryBudget,
         max_wait: float = 20.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -131,7 +131,7 @@ class _Tried(Opening):
 
     _opening: Opening
 
-    def __init__(self, of: Retried, inner: Opener, chat: Chat) -> None:
+    def __init__(self, of: RetryOpener, inner: Opener, chat: Chat) -> None:
         self._of = of
         self._inner = inner
         self._chat = chat

@@ -7,7 +7,7 @@ import math
 from llmproxy.core.clock import Clock, loop_time
 
 
-class Budget:
+class RetryBudget:
     """Retries held to a share of the requests of late, so that a struggling provider is not finished off.
 
     Both are counts that fade: of what was `window` seconds ago a third is left. Requests are counted as they come, not

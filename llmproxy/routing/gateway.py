@@ -14,19 +14,27 @@ from llmproxy.core.adapter import Account, Adapter, TakesFew
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
-from llmproxy.resilience import Breakers, Budget, FirstOf, Guarded, Limited, Places, Retried
-from llmproxy.resilience.choices import Fanned
-from llmproxy.resilience.embedding_batches import Batched
-from llmproxy.resilience.hedging import Hedged
+from llmproxy.resilience import (
+    BreakerOpener,
+    Breakers,
+    ConcurrencyOpener,
+    FailoverOpener,
+    Places,
+    RetryBudget,
+    RetryOpener,
+)
+from llmproxy.resilience.choices import ChoicesOpener
+from llmproxy.resilience.embedding_batches import BatchingOpener
+from llmproxy.resilience.hedging import HedgingOpener
 from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
 
-from .model_catalog import Offers, Source
+from .model_catalog import ModelCatalog, Source
 from .router import Route, Router, Target, allowed
 
 
 @dataclass(slots=True)
-class Room:
+class ProviderStack:
     """One provider with everything that is wrapped around it."""
 
     provider: Provider
@@ -36,8 +44,8 @@ class Room:
     fanned: Opener
     batched: Opener  # for embeddings
     breaker: Breakers
-    budget: Budget
-    limited: Limited | None = None
+    budget: RetryBudget
+    limited: ConcurrencyOpener | None = None
 
 
 @dataclass(slots=True)
@@ -45,8 +53,8 @@ class Gateway:
     """What a config says, ready to be asked. Built anew when the config changes; requests in flight keep the old one."""
 
     config: Config
-    rooms: Mapping[str, Room]
-    offers: Offers
+    stacks: Mapping[str, ProviderStack]
+    catalog: ModelCatalog
     router: Router
 
     @classmethod
@@ -54,16 +62,16 @@ class Gateway:
         """`before`: the gateway that this one replaces, whose requests keep their places with their providers."""
         clients = _Clients()
         taken = before.places if before is not None else {}
-        rooms = {one.name: _room(one, config, clients, taken.get(one.name)) for one in config.providers}
-        for name, room in rooms.items():  # only now that nothing can fail any more
-            if name in taken and room.limited is not None:
-                room.limited.places.resize(**_places(room.provider))
-        offers = Offers([Source(room.provider, room.adapter, room.client) for room in rooms.values()])
-        return cls(config, rooms, offers, Router(config, offers))
+        stacks = {one.name: _room(one, config, clients, taken.get(one.name)) for one in config.providers}
+        for name, stack in stacks.items():  # only now that nothing can fail any more
+            if name in taken and stack.limited is not None:
+                stack.limited.places.resize(**_places(stack.provider))
+        catalog = ModelCatalog([Source(stack.provider, stack.adapter, stack.client) for stack in stacks.values()])
+        return cls(config, stacks, catalog, Router(config, catalog))
 
     @property
     def places(self) -> dict[str, Places]:
-        return {name: room.limited.places for name, room in self.rooms.items() if room.limited is not None}
+        return {name: stack.limited.places for name, stack in self.stacks.items() if stack.limited is not None}
 
     def route(self, chat: Chat, key: Key) -> Route:
         """Who is to answer. Raises ModelNotFound, and BadRequest if none of them can do what is asked."""
@@ -81,11 +89,11 @@ class Gateway:
         return self._chain(route.targets, chat).open(chat.asking(route.targets[0].model))
 
     async def close(self) -> None:
-        for client in {id(room.client): room.client for room in self.rooms.values()}.values():
+        for client in {id(stack.client): stack.client for stack in self.stacks.values()}.values():
             await client.close()
 
     def _speaks(self, provider: str, chat: Chat) -> bool:
-        faces = self.rooms[provider].adapter.faces
+        faces = self.stacks[provider].adapter.faces
         return chat.face in faces or (chat.face == "completions" and "chat" in faces)
 
     def _chain(self, targets: tuple[Target, ...], chat: Chat) -> Opener:
@@ -94,14 +102,14 @@ class Gateway:
         limits = self.config.limits
         choices = [(self._opener(one, chat), one.model) for one in targets]
         if limits.hedge > 0:
-            return Hedged(choices, seconds=limits.hedge, attempts=limits.attempts)
-        return FirstOf(choices, attempts=limits.attempts)
+            return HedgingOpener(choices, seconds=limits.hedge, attempts=limits.attempts)
+        return FailoverOpener(choices, attempts=limits.attempts)
 
     def _opener(self, target: Target, chat: Chat) -> Opener:
-        room = self.rooms[target.provider]
+        stack = self.stacks[target.provider]
         if chat.face == "embeddings":
-            return room.batched
-        return room.fanned if _many(chat) and not room.adapter.many else room.opener
+            return stack.batched
+        return stack.fanned if _many(chat) and not stack.adapter.many else stack.opener
 
 
 def _many(chat: Chat) -> bool:
@@ -113,7 +121,7 @@ def _places(provider: Provider) -> dict[str, Any]:
     return {"at_once": provider.max_concurrent, "queue": provider.max_queue, "wait": provider.queue_wait}
 
 
-def _room(provider: Provider, config: Config, clients: _Clients, places: Places | None) -> Room:
+def _room(provider: Provider, config: Config, clients: _Clients, places: Places | None) -> ProviderStack:
     account = Account(provider.name, provider.base_url, provider.api_key, provider.headers, provider.options)
     try:
         adapter = adapter_registry.build(provider.adapter, account)
@@ -123,15 +131,19 @@ def _room(provider: Provider, config: Config, clients: _Clients, places: Places 
     opener: Opener = Upstream(adapter, client, provider.timeouts)
     limited = None
     if provider.max_concurrent is not None:
-        opener = limited = Limited(opener, places or Places(**_places(provider)))
+        opener = limited = ConcurrencyOpener(opener, places or Places(**_places(provider)))
     breaker = Breakers(provider.breaker)
     limits = config.limits
-    budget = Budget(limits.retry_budget)
+    budget = RetryBudget(limits.retry_budget)
     retries = limits.retries if provider.retries is None else provider.retries
-    retried = Retried(opener, retries=retries, budget=budget, max_wait=limits.max_retry_after)
-    guarded, fanned = Guarded(retried, breaker), Guarded(Fanned(retried), breaker)
-    batched = Guarded(Batched(retried, adapter.inputs_at_once), breaker) if isinstance(adapter, TakesFew) else guarded
-    return Room(provider, adapter, client, guarded, fanned, batched, breaker, budget, limited)
+    retried = RetryOpener(opener, retries=retries, budget=budget, max_wait=limits.max_retry_after)
+    guarded, fanned = BreakerOpener(retried, breaker), BreakerOpener(ChoicesOpener(retried), breaker)
+    batched = (
+        BreakerOpener(BatchingOpener(retried, adapter.inputs_at_once), breaker)
+        if isinstance(adapter, TakesFew)
+        else guarded
+    )
+    return ProviderStack(provider, adapter, client, guarded, fanned, batched, breaker, budget, limited)
 
 
 class _Clients:

@@ -38,7 +38,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Offers:
+class ModelCatalog:
     """Who serves which model, as of the last refresh. Configured and well-known models are always among them."""
 
     sources: Sequence[Source]

@@ -9,15 +9,15 @@ from aiohttp import web
 
 from llmproxy.cluster.peers import Peers
 from llmproxy.config import Config
-from llmproxy.requests.registry import Inflight
+from llmproxy.requests.registry import RequestRegistry
 from llmproxy.routing.gateway import Gateway
 
-from .context import CURRENT, GUESSES, INFLIGHT, OBSERVER, PEERS, PRESSURE, STORE, Current
+from .context import AUTH_THROTTLE, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, Current
 from .middleware import cors, routes
-from .middleware.auth_throttle import Guesses
+from .middleware.auth_throttle import AuthThrottle
 from .middleware.gate import gate
 from .middleware.headers import sign
-from .middleware.load_shedding import Pressure
+from .middleware.load_shedding import LoadShedding
 from .observers import Observer
 from .routes import API, PAGE
 
@@ -30,16 +30,16 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app = web.Application(middlewares=[gate], client_max_size=config.server.max_body)
     app.on_response_prepare.append(sign)
     observer = Observer(store if config.storage.enabled else None)
-    inflight = Inflight(remembered=config.limits.remembered, ended=observer.ended)
-    observer.inflight = inflight
+    registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
+    observer.registry = registry
     if config.server.allowed_origins:
         app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
-    app[INFLIGHT] = inflight
+    app[REGISTRY] = registry
     app[OBSERVER] = observer
     app[STORE] = store
     app[PEERS] = peers
-    app[GUESSES] = Guesses()
-    app[PRESSURE] = Pressure()
+    app[AUTH_THROTTLE] = AuthThrottle()
+    app[LOAD_SHEDDING] = LoadShedding()
     routes.add(app, API + PAGE if config.server.page else API)
     return app

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from llmproxy.config import Config, Key
 from llmproxy.core.trace import Trace
-from llmproxy.requests.registry import Inflight
+from llmproxy.requests.registry import RequestRegistry
 from llmproxy.routing.gateway import Gateway
 
 from .observers import Observer
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from llmproxy.cluster.peers import Peers
     from llmproxy.store import Store
 
-    from .middleware.auth_throttle import Guesses
-    from .middleware.load_shedding import Pressure
+    from .middleware.auth_throttle import AuthThrottle
+    from .middleware.load_shedding import LoadShedding
 
 
 @dataclass(slots=True)
@@ -36,12 +36,12 @@ class Current:
 
 
 CURRENT = web.AppKey("current", Current)
-INFLIGHT = web.AppKey("inflight", Inflight)
+REGISTRY = web.AppKey("registry", RequestRegistry)
 OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
 
-GUESSES: web.AppKey[Guesses] = web.AppKey("guesses")
-PRESSURE: web.AppKey[Pressure] = web.AppKey("pressure")
+AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
+LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
 
 CALLER = web.RequestKey("caller", Key)

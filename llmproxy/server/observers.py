@@ -13,7 +13,7 @@ from llmproxy.observe.metrics import Metrics
 from llmproxy.observe.periodic import attempt
 from llmproxy.observe.request_log import facts
 from llmproxy.requests.record import record
-from llmproxy.requests.registry import Inflight, Running
+from llmproxy.requests.registry import RequestRegistry, Running
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -27,7 +27,7 @@ class Observer:
 
     store: Callable[[], Store] | None = None
     metrics: Metrics = field(default_factory=Metrics)
-    inflight: Inflight | None = None
+    registry: RequestRegistry | None = None
     _sweep: asyncio.TimerHandle | None = None
     _noted: set[str] = field(default_factory=set)
 
@@ -47,10 +47,10 @@ class Observer:
 
     def _note_open(self) -> None:
         self._sweep = None
-        if self.inflight is None:
+        if self.registry is None:
             return
         now = time.monotonic()
-        fresh = [one for one in self.inflight if one.id not in self._noted]
+        fresh = [one for one in self.registry if one.id not in self._noted]
         old = [one for one in fresh if now - one.started >= _SWEEP / 2]
         self._noted.update(one.id for one in old)
         if self.store is not None:

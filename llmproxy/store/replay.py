@@ -70,7 +70,7 @@ def find(db: Connection, owner: str, request_id: str) -> Kept | None:
 
 
 def take(db: Connection, answer_id: str, after: int, size: int) -> tuple[int, bytes]:
-    """As Tape.take, of what is here. Raises Gone if it begins later."""
+    """As ReplayBuffer.take, of what is here. Raises Gone if it begins later."""
     taken: list[bytes] = []
     length = 0
     for first, last, events in db.execute(_AFTER, {"message": answer_id, "after": after}):

@@ -18,7 +18,7 @@ from llmproxy.core.opener import Opening, Reply
 from llmproxy.wire.text_completions import as_chat
 
 from .http import Client
-from .idle_timer import Stall
+from .idle_timer import IdleTimer
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
 _DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
@@ -55,7 +55,7 @@ class Upstream:
 class _Exchange(Opening):
     """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
 
-    __slots__ = ("_attempt", "_chat", "_of", "_pace", "_source", "_stall", "_translator")
+    __slots__ = ("_attempt", "_chat", "_idle_timer", "_of", "_pace", "_source", "_translator")
 
     def __init__(self, of: Upstream, chat: Chat) -> None:
         self._of = of
@@ -69,8 +69,8 @@ class _Exchange(Opening):
             self._chat = chat = as_chat(chat)
         self._translator = of.adapter.translator(chat)
         self._pace = of.pace(chat)
-        self._stall = Stall(of.first_frame(self._pace) if chat.stream else of.timeouts.answer)
-        self._stall.__enter__()
+        self._idle_timer = IdleTimer(of.first_frame(self._pace) if chat.stream else of.timeouts.answer)
+        self._idle_timer.__enter__()
         try:
             pieces, headers = await self._ask()
             frames = await self._first(pieces)
@@ -91,9 +91,9 @@ class _Exchange(Opening):
                 if self._source is not None:
                     await self._source.__aexit__(kind, error, trace)
             finally:
-                self._stall.__exit__(kind, error, trace)
+                self._idle_timer.__exit__(kind, error, trace)
         except TimeoutError as late:
-            if not self._stall.fired:
+            if not self._idle_timer.fired:
                 raise
             failure = self._late()
             self._over(failure)
@@ -147,25 +147,25 @@ class _Exchange(Opening):
 
     async def _first(self, pieces: Pieces) -> _Frames:
         """Reads until a frame is real, or may be shown before. An answer that is folded is waited for while it grows."""
-        translator, stall, idle = self._translator, self._stall, self._of.timeouts.idle
+        translator, idle_timer, idle = self._translator, self._idle_timer, self._of.timeouts.idle
         comments_count, shows_early = self._pace.comments_count, getattr(translator, "shows_early", False)
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
             failure = _collect(translator.feed(data), frames)
             if translator.started or (shows_early and frames):
-                return _Frames(frames, failure, pieces, translator, stall, idle, comments_count)
+                return _Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count)
             if failure is not None:
                 raise failure
             if comments_count:
-                stall.moved()
+                idle_timer.moved()
             if translator.produced > produced:
                 produced = translator.produced
-                stall.limit(idle)
+                idle_timer.limit(idle)
         failure = _collect(translator.finish(), frames)
         if failure is not None and not translator.started:
             raise failure
-        return _Frames(frames, failure, None, translator, stall, idle, comments_count)
+        return _Frames(frames, failure, None, translator, idle_timer, idle, comments_count)
 
     def _late(self) -> TimedOut:
         name, idle = self._of.name, self._of.timeouts.idle
@@ -180,7 +180,7 @@ class _Frames:
     A failure is told after the frames that came before it. `pieces` is None when the answer is there to its end.
     """
 
-    __slots__ = ("_begun", "_comments_count", "_failure", "_held", "_idle", "_pieces", "_stall", "_translator")
+    __slots__ = ("_begun", "_comments_count", "_failure", "_held", "_idle", "_idle_timer", "_pieces", "_translator")
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Frames:
         failure: UpstreamError | None,
         pieces: Pieces | None,
         translator: Translator,
-        stall: Stall,
+        idle_timer: IdleTimer,
         idle: float,
         comments_count: bool,
     ) -> None:
@@ -196,13 +196,13 @@ class _Frames:
         self._failure = failure
         self._pieces = pieces
         self._translator = translator
-        self._stall = stall
+        self._idle_timer = idle_timer
         self._idle = idle
         self._comments_count = comments_count
         self._begun = translator.started
-        stall.watching = False  # while a frame is with our reader, who may be slow
+        idle_timer.watching = False  # while a frame is with our reader, who may be slow
         if pieces is not None and self._begun:
-            stall.limit(idle)
+            idle_timer.limit(idle)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -218,20 +218,20 @@ class _Frames:
         return await self._next(self._pieces)
 
     async def _next(self, pieces: Pieces) -> bytes:
-        translator, stall = self._translator, self._stall
-        stall.watching = True
-        stall.moved()
+        translator, idle_timer = self._translator, self._idle_timer
+        idle_timer.watching = True
+        idle_timer.moved()
         while not translator.done:
             data = await anext(pieces, None)
             got: list[bytes] = []
             self._failure = _collect(translator.finish() if data is None else translator.feed(data), got)
             if not self._begun and translator.started:
                 self._begun = True
-                stall.limit(self._idle)
+                idle_timer.limit(self._idle)
             if self._comments_count:
-                stall.moved()
+                idle_timer.moved()
             if got:
-                stall.watching = False
+                idle_timer.watching = False
                 return got[0] if len(got) == 1 else b"".join(got)
             if self._failure is not None:
                 raise self._failure

@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 
 
-class Stall:
+class IdleTimer:
     """Cancels the current task when `limit` seconds pass without progress, and turns that cancel into TimeoutError.
 
     Progress is told with `moved()`; `watching = False` while somebody else is to be waited for. Unlike asyncio.timeout,
@@ -36,7 +36,7 @@ class Stall:
             self._handle = self._loop.call_later(seconds, self._look)
         self._limit = seconds
 
-    def __enter__(self) -> Stall:
+    def __enter__(self) -> IdleTimer:
         task = asyncio.current_task()
         assert task is not None
         self._task = task

@@ -15,7 +15,7 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import UpstreamError
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
-from llmproxy.resilience.embedding_batches import Batched
+from llmproxy.resilience.embedding_batches import BatchingOpener
 from llmproxy.routing.gateway import Gateway
 from llmproxy.testing import FakeProvider
 from tests.core.openers import Counted
@@ -61,7 +61,7 @@ def asks(given: Any) -> Chat:
 
 
 async def embedded(embedder: Embedder, chat: Chat, at_once: int = 10) -> Json:
-    async with Batched(embedder, at_once).open(chat) as reply:
+    async with BatchingOpener(embedder, at_once).open(chat) as reply:
         answer: Json = orjson.loads(b"".join([block async for block in reply.frames]))
         assert reply.content_type == "application/json"
     return answer
@@ -82,7 +82,7 @@ async def test_the_vectors_are_in_the_order_of_the_texts(count: int) -> None:
 @pytest.mark.parametrize("given", ["text", ["one", "two"], [1, 2, 3] * 10, [[1, 2], [3]]])
 async def test_what_fits_goes_as_it_is(given: Any) -> None:
     embedder, chat = Embedder(), asks(given)
-    async with Batched(embedder, 10).open(chat):
+    async with BatchingOpener(embedder, 10).open(chat):
         assert embedder.asked == [given]
 
 

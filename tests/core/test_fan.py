@@ -11,7 +11,7 @@ import pytest
 
 from llmproxy.core.errors import BadRequest, Dropped, Unreachable
 from llmproxy.core.usage import Usage, summed
-from llmproxy.resilience.choices import Fanned
+from llmproxy.resilience.choices import ChoicesOpener
 from llmproxy.testing import check_chat, check_stream, chunk, read_stream, sse
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, settled, taken
@@ -32,9 +32,9 @@ def answer(*words: str, id: str = "chatcmpl-1") -> list[bytes]:
     return [*frames, sse(chunk({}, finish="stop", id=id), chunk(id=id, usage=USAGE))]
 
 
-def fanned(*acts: Act, usage: Usage | None = None) -> tuple[Fanned, Scripted]:
+def fanned(*acts: Act, usage: Usage | None = None) -> tuple[ChoicesOpener, Scripted]:
     inner = Scripted(acts, usage=usage)
-    return Fanned(inner), inner
+    return ChoicesOpener(inner), inner
 
 
 async def streamed(acts: Sequence[Act], usage: Usage | None = None, **asked: Any) -> bytes:

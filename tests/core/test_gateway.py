@@ -19,7 +19,7 @@ from llmproxy.core.adapter import Account, Model, Outgoing
 from llmproxy.core.chat import Face, Json
 from llmproxy.core.errors import BadRequest, ModelNotFound, Unreachable, UpstreamError
 from llmproxy.routing.gateway import Gateway
-from llmproxy.routing.model_catalog import Offers, Source
+from llmproxy.routing.model_catalog import ModelCatalog, Source
 from llmproxy.testing import Behaviour, FakeProvider, chunk, completion, read_stream, sse
 from llmproxy.upstream.http import Client
 from tests.core.kit import chat
@@ -79,18 +79,18 @@ def source(*said: Any, name: str = "p", adapter: type[OpenAICompatible] = OpenAI
     return Source(provider, adapter(Account(name, provider.base_url)), cast(Client, Lists(list(said))))
 
 
-def after(offers: Offers, seconds: float = 1.0) -> list[str]:
+def after(catalog: ModelCatalog, seconds: float = 1.0) -> list[str]:
     """provider/model of all that is offered after so many seconds."""
 
     async def play() -> None:
-        task = asyncio.get_running_loop().create_task(offers.keep_fresh())
+        task = asyncio.get_running_loop().create_task(catalog.keep_fresh())
         await asyncio.sleep(seconds)
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled(), "it must go on for ever"
 
     played(play())
-    return [f"{provider}/{model.id}" for provider, model in offers.models()]
+    return [f"{provider}/{model.id}" for provider, model in catalog.models()]
 
 
 def asked(of: Source) -> int:
@@ -98,50 +98,50 @@ def asked(of: Source) -> int:
 
 
 def test_what_providers_list_is_offered_in_the_configs_order() -> None:
-    offers = Offers([source(["b", "a"], name="one"), source(["a"], name="two")])
-    assert after(offers) == ["one/b", "one/a", "two/a"]
-    assert offers.serves("a") == ["one", "two"]
-    assert [model.id for _, model in offers.models("two")] == ["a"]
-    assert offers.first.is_set()
+    catalog = ModelCatalog([source(["b", "a"], name="one"), source(["a"], name="two")])
+    assert after(catalog) == ["one/b", "one/a", "two/a"]
+    assert catalog.serves("a") == ["one", "two"]
+    assert [model.id for _, model in catalog.models("two")] == ["a"]
+    assert catalog.first.is_set()
 
 
 def test_configured_and_known_models_are_there_before_any_list_and_each_once() -> None:
     one = source(["listed", "known"], adapter=Knowing, models=("mine", "known"))
-    offers = Offers([one])
-    assert [model.id for _, model in offers.models()] == ["known", "mine"]
-    assert after(offers) == ["p/known", "p/mine", "p/listed"]
+    catalog = ModelCatalog([one])
+    assert [model.id for _, model in catalog.models()] == ["known", "mine"]
+    assert after(catalog) == ["p/known", "p/mine", "p/listed"]
 
 
 def test_a_provider_that_is_down_is_left_out_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmproxy.routing.model_catalog.log", structlog.get_logger())
     down, up = source(Unreachable("refused"), name="down"), source(["a"], name="up")
     with capture_logs() as logged:
-        assert after(Offers([down, up]), 40.0) == ["up/a"]
+        assert after(ModelCatalog([down, up]), 40.0) == ["up/a"]
     assert [(one["event"], one["provider"]) for one in logged] == [("models_unavailable", "down")]
     assert asked(down) == 3
 
 
 def test_it_is_there_again_soon_after_it_is_up() -> None:
     down = source(Unreachable("refused"), ["a"])
-    assert after(Offers([down]), 20.0) == ["p/a"]
+    assert after(ModelCatalog([down]), 20.0) == ["p/a"]
 
 
 def test_only_who_failed_is_asked_again_soon() -> None:
     down, up = source(Unreachable("refused"), name="down"), source(["a"], name="up")
-    after(Offers([down, up]), 50.0)
+    after(ModelCatalog([down, up]), 50.0)
     assert (asked(down), asked(up)) == (4, 1)
 
 
 def test_a_list_that_hangs_holds_nobody_up_for_longer_than_its_time() -> None:
     hanging, up = source(asyncio.Event(), name="hanging"), source(["a"], ["a", "b"], name="up")
-    offers = Offers([hanging, up])
-    assert after(offers, 610.0) == ["up/a", "up/b"]
-    assert offers.first.is_set()
+    catalog = ModelCatalog([hanging, up])
+    assert after(catalog, 610.0) == ["up/a", "up/b"]
+    assert catalog.first.is_set()
 
 
 def test_a_list_that_was_had_is_kept_when_the_next_cannot_be() -> None:
     once = source(["a"], Unreachable("refused"))
-    assert after(Offers([once]), 700.0) == ["p/a"]
+    assert after(ModelCatalog([once]), 700.0) == ["p/a"]
     assert asked(once) >= 2
 
 
@@ -149,32 +149,32 @@ def test_a_list_that_was_had_is_kept_when_the_next_cannot_be() -> None:
     "answer", [Incoming(500, b""), Incoming(200, b"<html>"), Incoming(401, b"{}"), asyncio.Event()]
 )
 def test_whatever_goes_wrong_with_one_the_others_are_offered(answer: Any) -> None:
-    assert after(Offers([source(answer, name="bad"), source(["a"], name="good")]), 20.0) == ["good/a"]
+    assert after(ModelCatalog([source(answer, name="bad"), source(["a"], name="good")]), 20.0) == ["good/a"]
 
 
 def test_an_adapter_that_breaks_over_its_list_stops_nobody_elses() -> None:
-    offers = Offers([source(["x"], name="bad", adapter=Broken), source(["a"], name="good")])
-    assert after(offers, 20.0) == ["good/a"]
-    assert offers.first.is_set()
+    catalog = ModelCatalog([source(["x"], name="bad", adapter=Broken), source(["a"], name="good")])
+    assert after(catalog, 20.0) == ["good/a"]
+    assert catalog.first.is_set()
 
 
 def test_all_pages_are_read() -> None:
-    assert after(Offers([source(["1"], ["2"], ["3"], adapter=Paged)])) == ["p/1", "p/2", "p/3"]
+    assert after(ModelCatalog([source(["1"], ["2"], ["3"], adapter=Paged)])) == ["p/1", "p/2", "p/3"]
 
 
 def test_a_provider_that_is_not_to_be_asked_is_not() -> None:
     quiet = source(["a"], list_models=False, models=("mine",))
-    assert after(Offers([quiet])) == ["p/mine"]
+    assert after(ModelCatalog([quiet])) == ["p/mine"]
     assert asked(quiet) == 0
 
 
 def test_a_name_nobody_lists_may_be_the_one_providers_whose_list_is_missing() -> None:
     down, up = source(Unreachable("no"), name="down"), source(["a"], name="up")
-    offers = Offers([down, up])
-    after(offers)
-    assert offers.serves("a") == ["up"]
-    assert offers.serves("new") == ["down"]
-    both = Offers([source(Unreachable("no"), name="x"), source(Unreachable("no"), name="y")])
+    catalog = ModelCatalog([down, up])
+    after(catalog)
+    assert catalog.serves("a") == ["up"]
+    assert catalog.serves("new") == ["down"]
+    both = ModelCatalog([source(Unreachable("no"), name="x"), source(Unreachable("no"), name="y")])
     after(both)
     assert both.serves("new") == []
 
@@ -296,7 +296,7 @@ async def test_providers_that_are_reached_alike_share_their_connections() -> Non
     plain = [Provider(name, "openai", "http://localhost/v1", "k") for name in ("a", "b")]
     other = Provider("c", "openai", "http://localhost/v1", "k", verify_tls=False)
     gateway = Gateway.build(Config(providers=(*plain, other)))
-    a, b, c = (gateway.rooms[name].client for name in ("a", "b", "c"))
+    a, b, c = (gateway.stacks[name].client for name in ("a", "b", "c"))
     assert a is b
     assert a is not c
     await gateway.close()
@@ -347,5 +347,5 @@ async def test_what_the_parts_of_one_request_do_is_one_verdict() -> None:
         question = type(question)({**question.body, "model": "perplexity/m"}, "perplexity/m", trace=question.trace)
         with pytest.raises(UpstreamError):
             await taken(_Routed(gateway), question)
-        assert gateway.rooms["perplexity"].breaker.left_alone == []
+        assert gateway.stacks["perplexity"].breaker.left_alone == []
         await gateway.close()

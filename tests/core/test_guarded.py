@@ -8,7 +8,7 @@ import pytest
 
 from llmproxy.config import Breaker
 from llmproxy.core.errors import BreakerOpen, Dropped, Saturated, Unreachable, UpstreamError
-from llmproxy.resilience import Breakers, Budget, Guarded, Retried
+from llmproxy.resilience import BreakerOpener, Breakers, RetryBudget, RetryOpener
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, settled, taken
 
@@ -26,7 +26,7 @@ class Provider:
         self.inner = Scripted()
         self.now = 100.0
         self.breakers = Breakers(settings, clock=lambda: self.now)
-        self.guarded = Guarded(self.inner, self.breakers)
+        self.guarded = BreakerOpener(self.inner, self.breakers)
 
     def does(self, act: Act) -> None:
         self.inner.acts = [act]
@@ -182,8 +182,8 @@ async def test_a_request_counts_once_however_often_it_was_tried() -> None:
     async def at_once(seconds: float) -> None:
         return None
 
-    retried = Retried(provider.inner, retries=2, budget=Budget(1.0), sleep=at_once)
-    provider.guarded = Guarded(retried, provider.breakers)
+    retried = RetryOpener(provider.inner, retries=2, budget=RetryBudget(1.0), sleep=at_once)
+    provider.guarded = BreakerOpener(retried, provider.breakers)
     tried = UpstreamError("overloaded", status=503, retry_here=True)
     await provider.ask(tried, tried)
     assert (len(provider.inner.opened), provider.state) == (6, "closed")

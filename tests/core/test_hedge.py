@@ -9,7 +9,7 @@ import pytest
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, UpstreamError
 from llmproxy.core.trace import Trace
-from llmproxy.resilience.hedging import Hedged
+from llmproxy.resilience.hedging import HedgingOpener
 from tests.core.openers import Scripted, played, taken
 
 SECONDS = 2.0
@@ -19,8 +19,8 @@ def asking() -> Chat:
     return Chat({"model": "chain"}, "chain", trace=Trace("id"))
 
 
-def hedged(*openers: Scripted) -> Hedged:
-    return Hedged([(opener, f"m{number}") for number, opener in enumerate(openers)], seconds=SECONDS, attempts=6)
+def hedged(*openers: Scripted) -> HedgingOpener:
+    return HedgingOpener([(opener, f"m{number}") for number, opener in enumerate(openers)], seconds=SECONDS, attempts=6)
 
 
 def test_a_provider_that_begins_in_time_is_the_only_one_asked() -> None:

@@ -17,7 +17,7 @@ from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.core.usage import Usage
 from llmproxy.requests import registry as registry_module
-from llmproxy.requests.registry import Inflight, Running, ended
+from llmproxy.requests.registry import RequestRegistry, Running, ended
 from llmproxy.server import observers
 from llmproxy.server.observers import Observer
 from llmproxy.store import Entry, Store
@@ -35,7 +35,7 @@ async def hangs(_: Running) -> None:
     await asyncio.Event().wait()
 
 
-class Registry(Inflight):
+class Registry(RequestRegistry):
     """One that remembers every end it was told of."""
 
     def __init__(self, **how: Any) -> None:
@@ -227,7 +227,7 @@ async def test_an_id_is_free_again_unless_it_is_resumable() -> None:
     registry = Registry()
     running = await registry.ended(answers)
     assert registry.free_id("one") == "one"
-    running.tape = cast(Any, object())
+    running.buffer = cast(Any, object())
     assert registry.free_id("one") != "one"
 
 
@@ -327,11 +327,11 @@ async def observed(work: Any, **trace: Any) -> tuple[Observer, list[Any]]:
     rows: list[Any] = []
     store = SimpleNamespace(note=lambda record: rows.append(Entry.of(record, "p")))
     observer = Observer(lambda: cast(Store, store))
-    inflight = observer.inflight = Inflight(ended=observer.ended)
+    registry = observer.registry = RequestRegistry(ended=observer.ended)
     question = chat()
     for name, value in {"id": "one", "provider": "p", "model": "pm", "attempts": 1, **trace}.items():
         setattr(question.trace, name, value)
-    running = inflight.start("one", "me", question, work)
+    running = registry.start("one", "me", question, work)
     observer.started()
     await asyncio.wait({running.task})
     await settled()
@@ -399,12 +399,12 @@ async def test_totals_grow_by_provider_model_and_outcome(logged: list[Any]) -> N
 
 async def test_names_that_clients_make_up_do_not_grow_the_totals_without_bound(logged: list[Any]) -> None:
     observer = Observer()
-    inflight = Inflight(ended=observer.ended)
+    registry = RequestRegistry(ended=observer.ended)
     for number in range(700):
         question = chat()
         question.trace.provider, question.trace.model = "p", f"made-up-{number}"
-        inflight.start(str(number), "me", question, answers)
-    await inflight.idle()
+        registry.start(str(number), "me", question, answers)
+    await registry.idle()
     assert len(observer.metrics.totals) <= 502
     assert sum(one.requests for one in observer.metrics.totals.values()) == 700
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.server.streaming.keepalive import Beat
+from llmproxy.server.streaming.keepalive import KeepAlive
 from tests.core.openers import played
 
 SILENT, STUCK = 15.0, 30.0
@@ -25,7 +25,7 @@ async def watched(seconds: float, *, silent: float = SILENT, stuck: float = STUC
 
     looks = 0
 
-    class Counted(Beat):
+    class Counted(KeepAlive):
         __slots__ = ()
 
         def _look(self) -> None:
@@ -33,9 +33,9 @@ async def watched(seconds: float, *, silent: float = SILENT, stuck: float = STUC
             looks += 1
             super()._look()
 
-    with Counted(silent=silent, ping=ping, stuck=stuck, hang_up=lambda: hung.append(loop.time() - begun)) as beat:
+    with Counted(silent=silent, ping=ping, stuck=stuck, hang_up=lambda: hung.append(loop.time() - begun)) as keepalive:
         if hangs:
-            writing = asyncio.ensure_future(beat.write(asyncio.Event().wait()))  # type: ignore[arg-type]
+            writing = asyncio.ensure_future(keepalive.write(asyncio.Event().wait()))  # type: ignore[arg-type]
             await asyncio.sleep(seconds)
             writing.cancel()
         else:

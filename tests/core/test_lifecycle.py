@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmproxy.conversations.native_answer import Begun, Detached, Tell
+from llmproxy.conversations.native_answer import Begun, NativeAnswer, Tell
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Cancelled, LifecycleError, StoreError, UpstreamError
 from llmproxy.core.lifecycle import COMPLETED, LOST, PROGRESS, RANK, STOPPED, Event, Phase, after, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
-from llmproxy.requests.registry import Inflight, Running, ended
-from llmproxy.requests.replay_buffer import Tape
-from llmproxy.server.streaming.detached import Taped
+from llmproxy.requests.registry import RequestRegistry, Running, ended
+from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.server.streaming.detached import DetachedAnswer
 from llmproxy.store.messages import STATES, Ended
 from llmproxy.testing import chunk, sse
 from tests.core.openers import Counted, played, settled
@@ -165,7 +165,7 @@ ACTIONS = ("frame", "frame", "end", "break", "crash", "pause", "pause", *STOPS)
 @dataclass
 class Played:
     running: Running
-    tape: Tape
+    buffer: ReplayBuffer
     seen: list[tuple[str, str | None]]  # what each who asked for a stop was answered
     events: list[bytes]
     record: Kept | None
@@ -173,15 +173,15 @@ class Played:
 
 async def schedule(seed: int) -> Played:
     chance = random.Random(seed)
-    provider, registry = Provider(), Inflight()
+    provider, registry = Provider(), RequestRegistry()
     chat = Chat({"model": "m", "stream": True, "messages": []}, "m", trace=Trace(f"id-{seed}"))
-    tape = Tape()
+    buffer = ReplayBuffer()
     record: Kept | None = None
     if chance.random() < 0.5:
         record = Kept(chat, chance.random() < 0.2, chance.randint(0, 4))
-        work = Detached(record, provider.open, tape).work
+        work = NativeAnswer(record, provider.open, buffer).work
     else:
-        work = Taped(provider.open(chat), tape).work
+        work = DetachedAnswer(provider.open(chat), buffer).work
     running = registry.start(chat.trace.id, "me", chat, work)
     seen: list[tuple[str, str | None]] = []
 
@@ -205,12 +205,12 @@ async def schedule(seed: int) -> Played:
         else:
             asked += [asyncio.ensure_future(stopper(action)) for _ in range(chance.choice((1, 1, 5)))]
     provider.gate.put_nowait(None)
-    readers = [event async for _, event in tape.read()]
+    readers = [event async for _, event in buffer.read()]
     await ended(running)
     await asyncio.gather(*asked)
     await settled()
     assert provider.open_now == 0, "the provider's connection is closed"
-    return Played(running, tape, seen, readers, record)
+    return Played(running, buffer, seen, readers, record)
 
 
 def is_end(event: bytes) -> bool:
@@ -222,7 +222,7 @@ def check(one: Played) -> None:
     assert running.outcome is not None
     assert running.ended is not None
     assert running.phase == "ended"
-    assert one.tape.closed
+    assert one.buffer.closed
     assert {(running.state, running.by)} >= set(one.seen), "who asked for a stop reads one truth"
     ends = [event for event in one.events if is_end(event)]
     if running.refused is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Dropped, Saturated
-from llmproxy.resilience import Limited, Places
+from llmproxy.resilience import ConcurrencyOpener, Places
 from tests.core.kit import chat, thorough
 from tests.core.openers import Scripted, played, settled, taken
 
@@ -41,7 +41,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.inner = Scripted()
-        self.limited = Limited(self.inner, Places(at_once=self.at_once, queue=self.queue, wait=self.wait))
+        self.limited = ConcurrencyOpener(self.inner, Places(at_once=self.at_once, queue=self.queue, wait=self.wait))
 
     def ask(self) -> Asker:
         question, ends = chat(), asyncio.Event()
@@ -149,7 +149,7 @@ async def test_a_cancel_just_after_the_turn_came_passes_it_on() -> None:
 
 async def test_a_failure_gives_its_place_back() -> None:
     inner = Scripted([Dropped("broke"), (b"frame",)])
-    limited = Limited(inner, Places(at_once=1, queue=0, wait=1))
+    limited = ConcurrencyOpener(inner, Places(at_once=1, queue=0, wait=1))
     with pytest.raises(Dropped):
         await taken(limited, chat())
     assert await taken(limited, chat()) == [b"frame"]

@@ -16,8 +16,8 @@ from llmproxy.config import Config, Provider, Server
 from llmproxy.core.trace import Trace
 from llmproxy.observe import periodic
 from llmproxy.requests import registry
-from llmproxy.routing.model_catalog import Offers, Source
-from llmproxy.server.context import CURRENT, INFLIGHT, PRESSURE
+from llmproxy.routing.model_catalog import ModelCatalog, Source
+from llmproxy.server.context import CURRENT, LOAD_SHEDDING, REGISTRY
 from llmproxy.server.middleware import load_shedding
 from llmproxy.server.process import disconnect_watchdog, listener, load_monitor, reload
 from llmproxy.server.streaming import client_socket
@@ -100,7 +100,7 @@ class Every:
         patch.setattr(disconnect_watchdog, "_gone", job)
         asked = SimpleNamespace(transport=object(), cancel=lambda by: None)
         patch.setattr(disconnect_watchdog, "_EVERY", 0.001)
-        return disconnect_watchdog.running({INFLIGHT: [asked]})  # type: ignore[arg-type]
+        return disconnect_watchdog.running({REGISTRY: [asked]})  # type: ignore[arg-type]
 
     @staticmethod
     def header_timeouts(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
@@ -113,7 +113,7 @@ class Every:
     def load_monitor(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
         patch.setattr(load_monitor, "_EVERY", 0.001)
         current = SimpleNamespace(config=SimpleNamespace(server=Server()))
-        app: Any = {PRESSURE: load_shedding.Pressure(), CURRENT: current}
+        app: Any = {LOAD_SHEDDING: load_shedding.LoadShedding(), CURRENT: current}
         patch.setattr(load_monitor, "_resident", job)
         return load_monitor.watching(app)
 
@@ -158,20 +158,20 @@ async def test_the_lists_of_models_go_on(monkeypatch: pytest.MonkeyPatch) -> Non
     job = FailsOnce()
     source: Any = Source(Provider("p", "compatible"), object(), object())  # type: ignore[arg-type]
     monkeypatch.setattr("llmproxy.routing.model_catalog._SOON", 0.001)
-    offers = Offers([source])
+    catalog = ModelCatalog([source])
 
     async def refresh(*_: object) -> None:
         job()
 
-    monkeypatch.setattr(Offers, "_refresh", refresh)
+    monkeypatch.setattr(ModelCatalog, "_refresh", refresh)
     async with asyncio.TaskGroup() as group:
-        fresh = group.create_task(offers.keep_fresh())
+        fresh = group.create_task(catalog.keep_fresh())
         await second_time(job, "model_lists")
         fresh.cancel()
 
 
 async def test_deadlines_go_on() -> None:
-    requests = registry.Inflight(remembered=10)
+    requests = registry.RequestRegistry(remembered=10)
     now = asyncio.get_running_loop().time()
     job = FailsOnce()
     for number in (1, 2):

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from llmproxy.config import Server
-from llmproxy.server.middleware.load_shedding import Pressure, container_memory
+from llmproxy.server.middleware.load_shedding import LoadShedding, container_memory
 
 LIMITS = Server(max_lag=1.0, max_memory=1000)
 
 
-def after(*late: float, memory: int = 0, limits: Server = LIMITS) -> Pressure:
-    pressure = Pressure()
+def after(*late: float, memory: int = 0, limits: Server = LIMITS) -> LoadShedding:
+    pressure = LoadShedding()
     for one in late:
         pressure.look(one, memory, limits)
     return pressure

@@ -11,7 +11,7 @@ import pytest
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, Dropped, Malformed, Saturated, Truncated, Unreachable, UpstreamError
-from llmproxy.resilience import Budget, FirstOf, Retried
+from llmproxy.resilience import FailoverOpener, RetryBudget, RetryOpener
 from tests.core.kit import chat
 from tests.core.openers import Act, Scripted, played, settled, taken
 
@@ -51,7 +51,9 @@ async def tried(
 ) -> tuple[Any, Scripted, Slept]:
     """The frames or the failure, who was asked, and how long was slept."""
     inner, slept, asked = Scripted(acts), Slept(), asked or chat()
-    retried = Retried(inner, retries=retries, budget=how.pop("budget", Budget(0.2)), sleep=slept.of(asked), **how)
+    retried = RetryOpener(
+        inner, retries=retries, budget=how.pop("budget", RetryBudget(0.2)), sleep=slept.of(asked), **how
+    )
     try:
         return await taken(retried, asked), inner, slept
     except UpstreamError as error:
@@ -90,7 +92,7 @@ async def test_a_later_failure_of_another_kind_ends_it() -> None:
 async def test_never_after_the_first_frame() -> None:
     inner = Scripted([(b"one", Dropped("broke"))])
     with pytest.raises(Dropped):
-        await taken(Retried(inner, retries=5, budget=Budget(1)), chat())
+        await taken(RetryOpener(inner, retries=5, budget=RetryBudget(1)), chat())
     assert len(inner.opened) == 1
 
 
@@ -125,31 +127,31 @@ async def test_a_provider_that_is_starting_up_is_waited_for() -> None:
 
 
 async def test_a_spent_budget_tells_the_first_failure_and_that_nobodys_retries_help() -> None:
-    got, inner, slept = await tried([limited(), OK], budget=Budget(0.2, least=0))
+    got, inner, slept = await tried([limited(), OK], budget=RetryBudget(0.2, least=0))
     assert (got.status, len(inner.opened), slept.seconds) == (429, 1, [])
     assert got.headers["x-should-retry"] == "false"
 
 
 async def test_every_retry_is_paid_for_not_only_the_first() -> None:
-    got, inner, _ = await tried([limited()], retries=5, budget=Budget(0, least=3))
+    got, inner, _ = await tried([limited()], retries=5, budget=RetryBudget(0, least=3))
     assert (type(got), len(inner.opened)) == (UpstreamError, 4)
 
 
 async def test_waiting_for_a_provider_that_is_starting_up_costs_nothing() -> None:
     loading = UpstreamError("loading", status=503, retry_here=True)
     loading.keeps_waiting = True
-    got, _, _ = await tried([*[loading] * 50, OK], retries=1, budget=Budget(0, least=0))
+    got, _, _ = await tried([*[loading] * 50, OK], retries=1, budget=RetryBudget(0, least=0))
     assert got == [b"frame"]
 
 
 async def test_in_quiet_hours_a_few_may_always_retry() -> None:
-    budget = Budget(0.2, least=3)
+    budget = RetryBudget(0.2, least=3)
     assert [budget.allows() for _ in range(5)] == [True] * 3 + [False] * 2
 
 
 async def test_what_was_spent_is_forgotten_after_a_while() -> None:
     clock = Ticking()
-    budget = Budget(0.2, least=1, clock=clock)
+    budget = RetryBudget(0.2, least=1, clock=clock)
     assert [budget.allows(), budget.allows()] == [True, False]
     clock.now += 100
     assert budget.allows()
@@ -159,7 +161,7 @@ def under_load(inner: Scripted, count: int, *, share: float, a_second: float) ->
     """How often the provider was asked in all for so many requests, that many a second, each tried up to three times."""
 
     async def play() -> int:
-        retried = Retried(inner, retries=2, budget=Budget(share))
+        retried = RetryOpener(inner, retries=2, budget=RetryBudget(share))
 
         async def one() -> None:
             with suppress(UpstreamError):
@@ -187,12 +189,14 @@ def test_long_answers_earn_no_storm_of_retries_for_quick_failures() -> None:
 
     async def play() -> int:
         endless, failing = Scripted([asyncio.Event()]), Scripted([limited()])
-        budget = Budget(0.2)
-        streams = [asyncio.ensure_future(taken(Retried(endless, retries=0, budget=budget), chat())) for _ in range(200)]
+        budget = RetryBudget(0.2)
+        streams = [
+            asyncio.ensure_future(taken(RetryOpener(endless, retries=0, budget=budget), chat())) for _ in range(200)
+        ]
         await asyncio.sleep(100)
         for _ in range(50):
             with suppress(UpstreamError):
-                await taken(Retried(failing, retries=2, budget=budget), chat())
+                await taken(RetryOpener(failing, retries=2, budget=budget), chat())
         for one in streams:
             one.cancel()
         await asyncio.wait(streams)
@@ -248,7 +252,7 @@ def told_before(first: UpstreamError, second: Chat, *, retries: int = 2) -> list
             return super().open(chat)
 
     async def play() -> list[float]:
-        retried = Retried(Watched([first, OK]), retries=retries, budget=Budget(0.2))
+        retried = RetryOpener(Watched([first, OK]), retries=retries, budget=RetryBudget(0.2))
         early = asyncio.ensure_future(taken(retried, chat()))
         await asyncio.sleep(1)
         await taken(retried, second)
@@ -299,7 +303,7 @@ async def test_a_cancel_in_the_backoff_makes_no_further_attempt() -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.ensure_future(taken(Retried(inner, retries=5, budget=Budget(0.2), sleep=sleep), chat()))
+    task = asyncio.ensure_future(taken(RetryOpener(inner, retries=5, budget=RetryBudget(0.2), sleep=sleep), chat()))
     await waiting.wait()
     task.cancel()
     await asyncio.wait({task})
@@ -314,7 +318,7 @@ async def test_a_cancel_while_it_opens_closes_it(acts: Sequence[Act]) -> None:
 
     async def sleep(_: float) -> None: ...
 
-    task = asyncio.ensure_future(taken(Retried(inner, retries=5, budget=Budget(0.2), sleep=sleep), chat()))
+    task = asyncio.ensure_future(taken(RetryOpener(inner, retries=5, budget=RetryBudget(0.2), sleep=sleep), chat()))
     await settled()
     assert inner.now == 1
     task.cancel()
@@ -328,7 +332,7 @@ async def test_leaving_early_closes_the_provider() -> None:
 
     async def sleep(_: float) -> None: ...
 
-    async with Retried(inner, retries=1, budget=Budget(0.2), sleep=sleep).open(chat()) as reply:
+    async with RetryOpener(inner, retries=1, budget=RetryBudget(0.2), sleep=sleep).open(chat()) as reply:
         assert await anext(aiter(reply.frames)) == b"one"
         assert inner.now == 1
     assert inner.now == 0
@@ -337,8 +341,8 @@ async def test_leaving_early_closes_the_provider() -> None:
 # Fallbacks
 
 
-def chain(*inners: Scripted, attempts: int = 6) -> FirstOf:
-    return FirstOf([(inner, f"model-{number}") for number, inner in enumerate(inners)], attempts=attempts)
+def chain(*inners: Scripted, attempts: int = 6) -> FailoverOpener:
+    return FailoverOpener([(inner, f"model-{number}") for number, inner in enumerate(inners)], attempts=attempts)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from llmproxy.upstream.idle_timer import Stall
+from llmproxy.upstream.idle_timer import IdleTimer
 from tests.core.openers import played
 
 LIMIT = 5.0
@@ -20,7 +20,7 @@ def now() -> float:
 def test_without_progress_it_is_a_timeout_after_the_limit() -> None:
     async def play() -> float:
         begun = now()
-        with pytest.raises(TimeoutError), Stall(LIMIT):
+        with pytest.raises(TimeoutError), IdleTimer(LIMIT):
             await asyncio.sleep(100)
         return now() - begun
 
@@ -30,10 +30,10 @@ def test_without_progress_it_is_a_timeout_after_the_limit() -> None:
 def test_progress_puts_it_off() -> None:
     async def play() -> float:
         begun = now()
-        with pytest.raises(TimeoutError), Stall(LIMIT) as stall:  # noqa: PT012
+        with pytest.raises(TimeoutError), IdleTimer(LIMIT) as idle_timer:  # noqa: PT012
             for _ in range(4):
                 await asyncio.sleep(3)
-                stall.moved()
+                idle_timer.moved()
             await asyncio.sleep(100)
         return now() - begun
 
@@ -42,11 +42,11 @@ def test_progress_puts_it_off() -> None:
 
 def test_while_somebody_else_is_waited_for_it_does_not_fire() -> None:
     async def play() -> None:
-        with Stall(LIMIT) as stall:
-            stall.watching = False
+        with IdleTimer(LIMIT) as idle_timer:
+            idle_timer.watching = False
             await asyncio.sleep(100)
-            stall.watching = True
-            stall.moved()
+            idle_timer.watching = True
+            idle_timer.moved()
             await asyncio.sleep(LIMIT - 1)
 
     played(play())
@@ -56,9 +56,9 @@ def test_while_somebody_else_is_waited_for_it_does_not_fire() -> None:
 def test_another_limit_counts_from_then_on(limit: float) -> None:
     async def play() -> float:
         begun = now()
-        with pytest.raises(TimeoutError), Stall(LIMIT) as stall:  # noqa: PT012
+        with pytest.raises(TimeoutError), IdleTimer(LIMIT) as idle_timer:  # noqa: PT012
             await asyncio.sleep(3)
-            stall.limit(limit)
+            idle_timer.limit(limit)
             await asyncio.sleep(1000)
         return now() - begun
 
@@ -67,7 +67,7 @@ def test_another_limit_counts_from_then_on(limit: float) -> None:
 
 def test_what_ends_in_time_is_left_alone_afterwards() -> None:
     async def play() -> int:
-        with Stall(LIMIT):
+        with IdleTimer(LIMIT):
             await asyncio.sleep(1)
         await asyncio.sleep(100)
         task = asyncio.current_task()
@@ -79,7 +79,7 @@ def test_what_ends_in_time_is_left_alone_afterwards() -> None:
 
 def test_other_failures_pass() -> None:
     async def play() -> None:
-        with Stall(LIMIT):
+        with IdleTimer(LIMIT):
             raise ValueError("other")
 
     with pytest.raises(ValueError, match="other"):
@@ -95,7 +95,7 @@ def at_the_limit(other: Callable[[asyncio.Task[None]], object], *, first: bool) 
         assert task is not None
         if first:
             loop.call_at(loop.time() + LIMIT, other, task)
-        with Stall(LIMIT):
+        with IdleTimer(LIMIT):
             if not first:
                 loop.call_at(loop.time() + LIMIT, other, task)
             await asyncio.sleep(100)
@@ -127,7 +127,7 @@ def test_what_arrives_in_the_same_tick_leaves_no_cancel_behind(first: bool) -> N
         if first:
             loop.call_at(loop.time() + LIMIT, arrives.set_result, None)
         try:
-            with Stall(LIMIT):
+            with IdleTimer(LIMIT):
                 if not first:
                     loop.call_at(loop.time() + LIMIT, arrives.set_result, None)
                 await arrives
@@ -146,7 +146,7 @@ def test_inside_a_task_that_is_being_cancelled_it_still_is_a_timeout() -> None:
         try:
             await asyncio.sleep(100)
         except asyncio.CancelledError:
-            with pytest.raises(TimeoutError), Stall(LIMIT):
+            with pytest.raises(TimeoutError), IdleTimer(LIMIT):
                 await asyncio.sleep(100)  # closing something that hangs
             raise
         return "not cancelled"

@@ -92,10 +92,10 @@ class Replay:
                 self.log = gateway.output
 
     async def _ask_all(self, client: aiohttp.ClientSession) -> None:
-        room = asyncio.Semaphore(AT_ONCE)
+        stack = asyncio.Semaphore(AT_ONCE)
 
         async def ask(recording: Recording, mode: str, changes: dict[str, object]) -> None:
-            async with room:
+            async with stack:
                 self.outcomes[recording.number, mode] = await self._ask(client, recording, mode, changes)
 
         async with asyncio.TaskGroup() as group:

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, web
 from llmproxy.config import Config, Provider, Server
 from llmproxy.routing.gateway import Gateway
 from llmproxy.server.app import build
-from llmproxy.server.context import INFLIGHT
+from llmproxy.server.context import REGISTRY
 from llmproxy.store import Store
 from llmproxy.testing import FakeProvider
 from tests.threads.house import House, Open, Setting
@@ -50,10 +50,10 @@ def opened(provider: FakeProvider, tmp_path: Path) -> Open:
             await site.start()
             try:
                 async with ClientSession() as client:
-                    yield House(f"http://127.0.0.1:{runner.addresses[0][1]}", client, app[INFLIGHT], store)
+                    yield House(f"http://127.0.0.1:{runner.addresses[0][1]}", client, app[REGISTRY], store)
             finally:
-                app[INFLIGHT].stop_all("drain")
-                await app[INFLIGHT].idle()
+                app[REGISTRY].stop_all("drain")
+                await app[REGISTRY].idle()
                 await runner.cleanup()
                 await gateway.close()
 

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import ClientResponse, ClientSession
 
 from llmproxy.config import Alias, Key, Limits, Mode
-from llmproxy.requests.registry import Inflight
+from llmproxy.requests.registry import RequestRegistry
 from llmproxy.store import Store
 from llmproxy.testing import chunk, sse
 
@@ -51,7 +51,7 @@ class House:
 
     url: str
     client: ClientSession
-    inflight: Inflight
+    registry: RequestRegistry
     store: Store
     key: str = ""
 
@@ -108,7 +108,7 @@ class House:
 
     async def ended(self, request_id: str) -> None:
         """Returns when that request has ended."""
-        running = self.inflight.get(request_id)
+        running = self.registry.get(request_id)
         assert running is not None
         await asyncio.wait({running.task})
 

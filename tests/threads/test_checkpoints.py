@@ -8,7 +8,7 @@ import pytest
 
 from llmproxy.conversations import checkpoints
 from llmproxy.conversations.checkpoints import Checkpoints, Pieces
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 
 
 class Shelf:
@@ -17,11 +17,11 @@ class Shelf:
 
 
 class Growing:
-    """A tape that grows by events of ten bytes, and a disk that is as slow as the test wants it."""
+    """A replay buffer that grows by events of ten bytes, and a disk that is as slow as the test wants it."""
 
     def __init__(self, max_bytes: int = 1000) -> None:
-        self.tape = Tape(max_bytes, shelf=Shelf())
-        self.checkpoints = Checkpoints(self.tape, self._keep)
+        self.buffer = ReplayBuffer(max_bytes, shelf=Shelf())
+        self.checkpoints = Checkpoints(self.buffer, self._keep)
         self.kept: list[tuple[int, int]] = []
         self.writing: list[asyncio.Future[None]] = []
 
@@ -32,7 +32,7 @@ class Growing:
 
     def grow(self, events: int) -> None:
         for _ in range(events):
-            self.tape.append(b"0123456789")
+            self.buffer.append(b"0123456789")
             self.checkpoints.grown()
 
 
@@ -91,7 +91,7 @@ async def test_the_end_gives_what_was_not_handed_over_and_then_there_is_no_more(
 async def test_without_a_shelf_there_are_no_events_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
     growing = Growing(max_bytes=1000)
-    growing.tape.shelf = None
+    growing.buffer.shelf = None
     growing.grow(3)
     await asyncio.sleep(0.01)
     assert (growing.kept, len(growing.writing), growing.checkpoints.end()) == ([], 1, ())

@@ -121,7 +121,7 @@ async def test_a_client_that_leaves_stops_the_provider(house: House, provider: F
     events = await house.leaving_after("token", "/chat/stream", HI)
     await (await provider.received()).closed.wait()
     await house.ended(events[0][2]["request_id"])
-    running = house.inflight.get(events[0][2]["request_id"])
+    running = house.registry.get(events[0][2]["request_id"])
     assert running is not None
     assert running.by == "client_disconnect"
 
@@ -141,7 +141,7 @@ async def test_a_drained_answer_is_taken_to_its_end_and_not_kept(house: House, p
     begun = await house.leaving_after("token", "/chat/stream", HI, **{"X-LLMProxy-On-Disconnect": "drain"})
     id = begun[0][2]["request_id"]
     await house.ended(id)
-    running = house.inflight.get(id)
+    running = house.registry.get(id)
     assert running is not None
     assert (running.state, running.tokens) == ("completed", (2, False))
     status, answer = await house.call("GET", f"/v1/requests/{id}/stream")
@@ -212,7 +212,7 @@ async def test_a_reader_that_does_not_read_slows_nobody_and_is_hung_up_on(opened
         reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]), limit=1024)
         writer.write(head.encode() + b"\r\n\r\n" + asked)
         await provider.received()
-        [running] = house.inflight
+        [running] = house.registry
         await asyncio.wait({running.task})
         assert running.state == "completed"
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
@@ -285,7 +285,7 @@ async def test_a_drain_is_told_before_the_end(house: House, provider: FakeProvid
         seen = b""
         while b"event: token" not in seen:
             seen += await response.content.readany()
-        house.inflight.stop_all("drain")
+        house.registry.stop_all("drain")
         done = parsed(seen + await response.read())[-1][2]
     assert (done["stopped"], done["by"], done["response"]) == (True, "drain", "half")
 

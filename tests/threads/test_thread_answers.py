@@ -255,7 +255,7 @@ async def test_a_title_that_fails_disturbs_nothing(opened: Open, provider: FakeP
     async with opened(Setting(aliases={"title": Alias("title", chain=("fake/small",))})) as house:
         thread = await house.thread()
         events = await house.ask(thread, "Why?")
-        await house.inflight.idle()
+        await house.registry.idle()
         title = (await house.call("GET", f"/threads/{thread}"))[1]["title"]
     assert title == "Why?"
     assert events[-1][2]["ok"] is True
@@ -277,10 +277,10 @@ async def test_purging_leaves_nothing_in_memory_either(house: House, provider: F
     provider.streams(*said("y"))
     [one, another] = [(await house.ask(thread))[0][2]["request_id"], (await house.ask(other))[0][2]["request_id"]]
     await house.call("DELETE", f"/threads/{thread}?purge=1")
-    purged, there = house.inflight.get(one), house.inflight.get(another)
+    purged, there = house.registry.get(one), house.registry.get(another)
     assert purged is not None
     assert there is not None
-    assert (purged.tape, there.tape is not None) == (None, True)
+    assert (purged.buffer, there.buffer is not None) == (None, True)
 
 
 async def test_threads_work_without_a_disk(opened: Open, provider: FakeProvider) -> None:

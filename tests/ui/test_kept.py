@@ -18,7 +18,7 @@ tape_bytes = 1000
 [storage]
 tape_bytes = 0
 """
-BEGUN = 400  # characters, of which each takes more than two bytes of tape
+BEGUN = 400  # characters, of which each takes more than two bytes of replay buffer
 
 
 def opened(page: Page, url: str) -> Site:

@@ -12,7 +12,7 @@ from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import InProcess
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
-from llmproxy.routing.gateway import Room
+from llmproxy.routing.gateway import ProviderStack
 
 from ..context import CURRENT, STORE
 
@@ -21,11 +21,11 @@ async def info(request: web.Request) -> web.Response:
     """What the page must know before it can ask anything. Names only: no address, no key."""
     current = request.app[CURRENT]
     config = current.config
-    known = [_provider(name, room) for name, room in current.gateway.rooms.items()]
+    known = [_provider(name, stack) for name, stack in current.gateway.stacks.items()]
     missing = [
         _missing(name)
         for name in adapter_registry.names()
-        if name not in {room.provider.adapter for room in current.gateway.rooms.values()}
+        if name not in {stack.provider.adapter for stack in current.gateway.stacks.values()}
     ]
     return _json(
         {
@@ -41,15 +41,15 @@ async def info(request: web.Request) -> web.Response:
     )
 
 
-def _provider(name: str, room: Room) -> Json:
-    hint = None if room.breaker.state == "closed" else "It failed repeatedly just now and is left alone for a moment."
-    if not hint and (models := room.breaker.left_alone):
+def _provider(name: str, stack: ProviderStack) -> Json:
+    hint = None if stack.breaker.state == "closed" else "It failed repeatedly just now and is left alone for a moment."
+    if not hint and (models := stack.breaker.left_alone):
         hint = f"Failed repeatedly just now and left alone for a moment: {', '.join(models[:5])}."
     return {
         "name": name,
-        "adapter": room.provider.adapter,
-        "ready": room.breaker.state != "open",
-        "demo": isinstance(room.adapter, InProcess),
+        "adapter": stack.provider.adapter,
+        "ready": stack.breaker.state != "open",
+        "demo": isinstance(stack.adapter, InProcess),
         "hint": hint,
     }
 

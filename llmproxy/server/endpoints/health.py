@@ -15,7 +15,7 @@ async def livez(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """503 while draining. A provider's open breaker is told but is no reason to send clients away: others may answer."""
     current = request.app[CURRENT]
-    breakers = {name: room.breaker.state for name, room in current.gateway.rooms.items()}
+    breakers = {name: stack.breaker.state for name, stack in current.gateway.stacks.items()}
     status = "ok" if current.ready else "draining"
     body = orjson.dumps({"status": status, "providers": breakers})
     return web.Response(status=200 if current.ready else 503, body=body, content_type="application/json")

@@ -13,7 +13,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.usage import summed
 from llmproxy.observe.periodic import failures
 
-from ..context import CURRENT, INFLIGHT, OBSERVER, PEERS, PRESSURE
+from ..context import CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY
 from ..middleware.forwarding import TOKEN, others
 
 if TYPE_CHECKING:
@@ -53,17 +53,17 @@ async def metrics(request: web.Request) -> web.Response:
 
 def _own(app: web.Application) -> Json:
     """This process's numbers, in a form that can be added up over processes."""
-    rooms = app[CURRENT].gateway.rooms
+    stacks = app[CURRENT].gateway.stacks
     peers = app[PEERS]
     worker = str(peers.number if peers is not None else 0)
     return {
         "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].metrics.totals.items()},
-        "in_flight": len(app[INFLIGHT]),
-        "open": {name: int(room.breaker.state == "open") for name, room in rooms.items()},
+        "in_flight": len(app[REGISTRY]),
+        "open": {name: int(stack.breaker.state == "open") for name, stack in stacks.items()},
         "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
         "job_failures": dict(failures),
-        "loop_lag_seconds": {worker: app[PRESSURE].lag},
-        "memory_bytes": {worker: app[PRESSURE].memory},
+        "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
+        "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
     }
 
 

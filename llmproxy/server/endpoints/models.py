@@ -42,7 +42,7 @@ async def _first_lists(gateway: Gateway) -> None:
     """Right after the start the lists are on their way: worth a moment, once. Later ones never keep anybody waiting."""
     try:
         async with asyncio.timeout(_FIRST):
-            await gateway.offers.first.wait()
+            await gateway.catalog.first.wait()
     except TimeoutError:
         return
 
@@ -57,7 +57,7 @@ def _entries(gateway: Gateway, key: Key) -> Iterator[Json]:
                 "owned_by": "llmproxy",
                 "llmproxy": _of_alias(gateway, alias),
             }
-    for provider, offered in gateway.offers.models():
+    for provider, offered in gateway.catalog.models():
         name = f"{provider}/{offered.id}"
         if permits(key, name):
             yield _entry(name, provider, offered)
@@ -87,7 +87,7 @@ def _known(provider: str, offered: Model) -> Json:
 def _of_alias(gateway: Gateway, alias: str) -> Json:
     """An alias can do what the first model behind it can."""
     targets = [str(target) for target in gateway.router.reach(alias)]
-    known = {f"{provider}/{offered.id}": _known(provider, offered) for provider, offered in gateway.offers.models()}
+    known = {f"{provider}/{offered.id}": _known(provider, offered) for provider, offered in gateway.catalog.models()}
     first = known.get(targets[0], {}) if targets else {}
     blank = dict.fromkeys(("context_length", "max_output", "input", "tools", "reasoning", "pricing"))
     return {

@@ -11,7 +11,7 @@ from llmproxy.core.replay import Gone
 from llmproxy.dialects.native.request import chat_body, questions
 from llmproxy.store import threads
 
-from ..context import CURRENT, INFLIGHT, STORE, caller, owner
+from ..context import CURRENT, REGISTRY, STORE, caller, owner
 from ..streaming.native_task import answer, checked_chat, read_body
 from ..streaming.on_disconnect import leaving
 from ..streaming.replay import follow, position, replay
@@ -44,11 +44,11 @@ async def resume(request: web.Request) -> web.StreamResponse:
     Somebody else's is not found either: the answer is the same.
     """
     id, whose, after = request.match_info["id"], owner(request), position(request)
-    running = request.app[INFLIGHT].get(id, whose)
+    running = request.app[REGISTRY].get(id, whose)
     thread_id = running.thread_id if running is not None else None
     if thread_id is not None:
         await request.app[STORE]().read(threads.present, whose, thread_id)
-    if running is not None and running.tape is not None:
+    if running is not None and running.buffer is not None:
         return await follow(request, running, after)
     if running is not None and thread_id is None:
         raise Gone(None)

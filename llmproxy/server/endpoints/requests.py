@@ -15,7 +15,7 @@ from llmproxy.core.lifecycle import SHOWN
 from llmproxy.requests.registry import Running, ended
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, INFLIGHT, caller, owner
+from ..context import CURRENT, REGISTRY, caller, owner
 from ..middleware.body import read_json
 from ..middleware.forwarding import others
 
@@ -25,9 +25,9 @@ _CHOOSES = ("model", "provider", "owner")
 
 async def listed(request: web.Request) -> web.Response:
     """What runs, of the caller's own; of everybody's for an admin. `recent` are the last that ended."""
-    inflight, key = request.app[INFLIGHT], caller(request)
-    running = [shown(one) for one in inflight if sees(key, one)]
-    recent = [shown(one) for one in islice((one for one in inflight.recent() if sees(key, one)), _RECENT)]
+    registry, key = request.app[REGISTRY], caller(request)
+    running = [shown(one) for one in registry if sees(key, one)]
+    recent = [shown(one) for one in islice((one for one in registry.recent() if sees(key, one)), _RECENT)]
     for other in await others(request):
         running.extend(other["data"])
         recent.extend(other["recent"])
@@ -54,7 +54,7 @@ async def cancel_many(request: web.Request) -> web.Response:
     wanted = parse_body(raw) if raw else {}
     if unknown := wanted.keys() - _CHOOSES:  # a slip of the pen must not stop everybody
         raise BadRequest(f"Requests are chosen by {', '.join(_CHOOSES)}.", param=min(unknown), code="unknown_parameter")
-    stopped = request.app[INFLIGHT].stop_all("admin", lambda one: _fits(one, wanted))
+    stopped = request.app[REGISTRY].stop_all("admin", lambda one: _fits(one, wanted))
     await ended(*stopped)
     data = [shown(one) for one in stopped]
     for other in await others(request):
@@ -76,7 +76,7 @@ def sees(key: Key, running: Running) -> bool:
 
 
 def _found(request: web.Request) -> Running:
-    running = request.app[INFLIGHT].get(request.match_info["id"])
+    running = request.app[REGISTRY].get(request.match_info["id"])
     if running is None or not sees(caller(request), running):  # somebody else's is as unknown as none
         raise not_found(request.match_info["id"])
     return running
@@ -130,7 +130,7 @@ def _json(value: object) -> web.Response:
 
 async def stop(request: web.Request, id: str) -> web.Response:
     """Cancels the caller's request of that id, and answers when its provider's connection is closed."""
-    running = request.app[INFLIGHT].get(id, owner(request))
+    running = request.app[REGISTRY].get(id, owner(request))
     if running is not None:
         running.stop("api")
         await ended(running)

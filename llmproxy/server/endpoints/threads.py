@@ -21,7 +21,7 @@ from llmproxy.requests.registry import ended
 from llmproxy.store import Store, export, messages, search, threads
 from llmproxy.store.messages import Ask
 
-from ..context import CURRENT, INFLIGHT, REQUEST_ID, STORE, caller, owner
+from ..context import CURRENT, REGISTRY, REQUEST_ID, STORE, caller, owner
 from ..middleware.forwarding import is_from_peer, others
 from ..streaming.native_task import answer, checked_chat, read_body
 from ..streaming.on_disconnect import in_thread
@@ -136,15 +136,15 @@ def _store(request: web.Request) -> Store:
 
 async def _let_go(request: web.Request, id: str | None = None) -> None:
     """Answers that grow in a thread, or in any, have nowhere to go once it is removed; what memory has of others goes too."""
-    inflight, whose = request.app[INFLIGHT], owner(request)
-    known = [one for one in (*inflight, *inflight.recent()) if one.owner == whose and one.thread_id]
+    registry, whose = request.app[REGISTRY], owner(request)
+    known = [one for one in (*registry, *registry.recent()) if one.owner == whose and one.thread_id]
     those = [one for one in known if id in (None, one.thread_id)]
     for one in those:
         one.stop("thread_deleted")
     await ended(*those)
     await others(request)
     for one in those:
-        one.tape = None
+        one.buffer = None
 
 
 def _members(given: Json, known: Any) -> Json:
@@ -178,7 +178,7 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
     asked = [{"role": "user", "content": what.content or "-"}]
     chat = checked_chat(request, chat_body(given, asked, current.config, thread))
     place = Place(store, owner(request), thread_id)
-    titles = Titles(place, request.app[INFLIGHT], current.gateway, key)
+    titles = Titles(place, request.app[REGISTRY], current.gateway, key)
     shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
     record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
     gateway = current.gateway

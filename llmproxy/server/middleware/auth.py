@@ -10,7 +10,7 @@ from aiohttp import web
 from llmproxy.config import Config, Key
 from llmproxy.core.errors import BadRequest, GatewayError
 
-from ..context import ANYBODY, GUESSES
+from ..context import ANYBODY, AUTH_THROTTLE
 from . import cors
 from .forwarding import peer_caller
 from .origin import check_form, check_host, check_origin
@@ -41,7 +41,7 @@ def admit(request: web.Request, config: Config) -> Key:
 
 
 def _unknown(request: web.Request, given: str) -> GatewayError:
-    if given and (wait := request.app[GUESSES].wrong(request.remote or "")) > 0:
+    if given and (wait := request.app[AUTH_THROTTLE].wrong(request.remote or "")) > 0:
         headers = {"Retry-After": str(math.ceil(wait)), "x-should-retry": "false", "Connection": "close"}
         text = "Too many wrong API keys came from your address."
         return GatewayError(text, status=429, code="too_many_wrong_keys", headers=headers)

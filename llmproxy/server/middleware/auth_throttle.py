@@ -12,7 +12,7 @@ WINDOW = 60.0  # ... within so many seconds
 _KNOWN = 4096  # addresses
 
 
-class Guesses:
+class AuthThrottle:
     """Who sends many wrong keys is told to slow down, and the log says who it is.
 
     A right key is never counted, looked up or delayed: behind one address there may be many people (a reverse proxy, an

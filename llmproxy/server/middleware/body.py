@@ -9,7 +9,7 @@ from aiohttp import StreamReader, web
 from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
 
-from ..context import PRESSURE, SMALL_BODY
+from ..context import LOAD_SHEDDING, SMALL_BODY
 
 _SMALL = 4096  # bytes: what is asked of other workers is an id or a filter
 
@@ -23,7 +23,7 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
     if request.content.is_eof() and length is not None:  # it came with the head: there is nothing to wait for
         return _noted(request, request.content.read_nowait())
     try:
-        with request.app[PRESSURE].expecting(length or 0):
+        with request.app[LOAD_SHEDDING].expecting(length or 0):
             async with asyncio.timeout(limits.body_timeout):
                 return _noted(request, await _all(request.content, limits.max_body))
     except TimeoutError as error:

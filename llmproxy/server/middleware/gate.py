@@ -9,7 +9,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
 from llmproxy.wire.headers import header_safe
 
-from ..context import CALLER, CURRENT, INFLIGHT, REQUEST_ID, TRACE
+from ..context import CALLER, CURRENT, REGISTRY, REQUEST_ID, TRACE
 from . import cors, errors
 from .auth import admit
 from .forwarding import forward
@@ -25,7 +25,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = request_id(request)
     try:
         current = app[CURRENT]
-        shed(request, current.config.server.max_in_flight, app[INFLIGHT])
+        shed(request, current.config.server.max_in_flight, app[REGISTRY])
         request[CALLER] = admit(request, current.config)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:

@@ -13,9 +13,9 @@ from aiohttp import web
 from llmproxy.config import Server
 from llmproxy.core.errors import GatewayError
 from llmproxy.observe.log import log
-from llmproxy.requests.registry import Inflight
+from llmproxy.requests.registry import RequestRegistry
 
-from ..context import PRESSURE
+from ..context import LOAD_SHEDDING
 from .routes import route_of
 
 _MINUTE = 120  # looks
@@ -27,7 +27,7 @@ _COPIES = 3  # of a body, while it is read, rendered and sent (measured)
 _NO_MEMORY = "The gateway has no memory left."
 
 
-class Pressure:
+class LoadShedding:
     """`refusal` says why no further request is taken in; it is empty as long as they are."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ def container_memory(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/pr
     return int(text) if text.isdigit() else None
 
 
-def shed(request: web.Request, most: int, inflight: Inflight) -> None:
+def shed(request: web.Request, most: int, registry: RequestRegistry) -> None:
     """Refuses what would be too much, before anything is spent on it. Raises GatewayError: 503 with Retry-After."""
     route = route_of(request)
     if route.always:
@@ -94,10 +94,10 @@ def shed(request: web.Request, most: int, inflight: Inflight) -> None:
     if getattr(request.protocol, "surplus", False):
         raise _overloaded("Too many connections are open.", {"Connection": "close"})
     if route.counts:
-        inside = len(inflight)
+        inside = len(registry)
         if inside >= most:
             raise _overloaded("Too many requests are being answered.", {})
-        reason = request.app[PRESSURE].refuses(request.content_length or 0)
+        reason = request.app[LOAD_SHEDDING].refuses(request.content_length or 0)
         if reason and (inside or not getattr(request.protocol, "alone", True)):  # one at a time is always taken
             raise _overloaded(reason, {"Connection": "close"})  # whose body is not read
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from llmproxy.core.ids import fresh_id
 
-from ..context import INFLIGHT
+from ..context import REGISTRY
 
 _FORM = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
@@ -18,4 +18,4 @@ def request_id(request: web.Request) -> str:
     wanted = request.headers.get("X-Request-ID")
     if wanted is None:
         return fresh_id()
-    return request.app[INFLIGHT].free_id(wanted if _FORM.fullmatch(wanted) else None)
+    return request.app[REGISTRY].free_id(wanted if _FORM.fullmatch(wanted) else None)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from llmproxy.observe.periodic import every
 
-from ..context import INFLIGHT
+from ..context import REGISTRY
 
 _EVERY = 1.0  # seconds
 _ESTABLISHED = 1  # tcpi_state of TCP_INFO
@@ -25,7 +25,7 @@ def running(app: web.Application) -> Iterator[None]:
     """Looks once a second for as long as the block lasts."""
 
     def look() -> None:
-        for request in app[INFLIGHT]:
+        for request in app[REGISTRY]:
             if request.transport is not None and _gone(request.transport):
                 request.stop("client_disconnect")
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from llmproxy.observe.log import log
 
-from ..context import CURRENT, INFLIGHT
+from ..context import CURRENT, REGISTRY
 from .listener import Listener
 
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
@@ -20,16 +20,16 @@ async def drain(app: web.Application, listener: Listener, hurry: asyncio.Event) 
 
     `hurry` ends every wait. Returns the exit code: 0, or 1 if it was hurried.
     """
-    inflight, server = app[INFLIGHT], app[CURRENT].config.server
+    registry, server = app[REGISTRY], app[CURRENT].config.server
     app[CURRENT].ready = False
-    log.info("draining", in_flight=len(inflight))
+    log.info("draining", in_flight=len(registry))
     await _wait(server.drain_delay, hurry)
     listener.close()
-    await _wait(server.drain_timeout, hurry, until=inflight.idle())
-    left = len(inflight.stop_all("drain"))
+    await _wait(server.drain_timeout, hurry, until=registry.idle())
+    left = len(registry.stop_all("drain"))
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
-            await inflight.idle()
+            await registry.idle()
             await asyncio.sleep(0)  # the handlers write their last events
             while listener.unsent:  # noqa: ASYNC110  # many connections, each with its own end
                 await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from llmproxy.observe.periodic import attempt, every
 
-from ..context import CURRENT, PRESSURE
+from ..context import CURRENT, LOAD_SHEDDING
 
 _EVERY = 0.5  # seconds between two looks
 _MUCH = 128 * 1024 * 1024  # resident bytes from which on the allocator is asked to give back what is free
@@ -22,7 +22,7 @@ _GIVE_BACK = 5.0  # seconds between two times
 @contextmanager
 def watching(app: web.Application) -> Iterator[None]:
     """Looks for as long as the block lasts."""
-    loop, pressure = asyncio.get_running_loop(), app[PRESSURE]
+    loop, pressure = asyncio.get_running_loop(), app[LOAD_SHEDDING]
     due = given_back = loop.time()
     left = 0
 

@@ -15,7 +15,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
-from ..context import CURRENT, INFLIGHT, STORE
+from ..context import CURRENT, REGISTRY, STORE
 from .opened_store import is_open
 
 _LOOK = 2.0  # seconds between two looks at the config's file
@@ -34,7 +34,7 @@ class Reload:
     def keep_fresh(self) -> None:
         """Asks the providers of the current gateway for their models, now and then."""
         self.stop()
-        self._fresh = asyncio.get_running_loop().create_task(self._app[CURRENT].gateway.offers.keep_fresh())
+        self._fresh = asyncio.get_running_loop().create_task(self._app[CURRENT].gateway.catalog.keep_fresh())
 
     def stop(self) -> None:
         if self._fresh is not None:
@@ -56,11 +56,11 @@ class Reload:
             return
         app[CURRENT].gateway = gateway
         names = {key.name for key in config.server.keys}
-        app[INFLIGHT].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in names)
+        app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in names)
         if is_open(app[STORE]):
             app[STORE]().adopt(heirs(config.server.keys))
         self.keep_fresh()
-        log.info("config_reloaded", providers=list(gateway.rooms))
+        log.info("config_reloaded", providers=list(gateway.stacks))
 
     def _look(self) -> None:
         before, self._seen = self._seen, _changed(self._source)

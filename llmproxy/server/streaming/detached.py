@@ -1,4 +1,4 @@
-"""A detached answer under /v1: its task tells it to a tape, and every client, the first one too, is a reader of that."""
+"""A detached answer under /v1: its task tells it to a replay buffer, and every client, the first one too, is a reader of that."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import AbstractAsyncContextManager
 from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 
 from ..middleware import errors
 
 
-class Taped:
+class DetachedAnswer:
     """OpenAI's events, each with its number as `id:`. An answer that is not streamed is one event."""
 
-    def __init__(self, opening: AbstractAsyncContextManager[Reply], tape: Tape) -> None:
+    def __init__(self, opening: AbstractAsyncContextManager[Reply], buffer: ReplayBuffer) -> None:
         self._opening = opening
-        self.tape = tape
+        self.buffer = buffer
 
     async def work(self, running: Running) -> None:
         """The work of the request's task."""
@@ -37,12 +37,12 @@ class Taped:
             running.crash(error)
         finally:
             self._tell(running)
-            self.tape.close()
+            self.buffer.close()
 
     @property
     def body(self) -> bytes:
         """The answer that was not streamed."""
-        _, event = self.tape.take(0)
+        _, event = self.buffer.take(0)
         return event.partition(b"data: ")[2].strip()
 
     async def _answer(self, running: Running) -> None:
@@ -57,12 +57,12 @@ class Taped:
     def _take(self, block: bytes) -> None:
         for event in block.split(b"\n\n"):
             if event:
-                self.tape.append(b"id: %d\n%b\n\n" % (self.tape.newest + 1, event))
+                self.buffer.append(b"id: %d\n%b\n\n" % (self.buffer.newest + 1, event))
 
     def _tell(self, running: Running) -> None:
         if running.error is None:
             return
-        if self.tape.newest == 0:  # it never began: its readers are told by status
+        if self.buffer.newest == 0:  # it never began: its readers are told by status
             running.refused = running.error
         else:
             self._take(errors.event(running.error))

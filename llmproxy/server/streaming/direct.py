@@ -16,7 +16,7 @@ from llmproxy.wire.sse import PING
 
 from ..middleware import errors
 from .client_socket import unsent
-from .keepalive import Beat
+from .keepalive import KeepAlive
 
 _STREAM = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -53,11 +53,11 @@ class Answer:
     async def _give(self, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
         early = self._limits.early_ping if self._running.stream else self._limits.json_whitespace
         if early > 0:
-            with self._beat(early) as beat:
-                return await self._pump(opening, beat)
+            with self._keepalive(early) as keepalive:
+                return await self._pump(opening, keepalive)
         return await self._pump(opening, None)
 
-    async def _pump(self, opening: AbstractAsyncContextManager[Reply], waiting: Beat | None) -> web.StreamResponse:
+    async def _pump(self, opening: AbstractAsyncContextManager[Reply], waiting: KeepAlive | None) -> web.StreamResponse:
         try:
             async with opening as reply:
                 self._running.began(reply)
@@ -77,15 +77,15 @@ class Answer:
             self._running.fail(error)
             return await self.fail(error)
 
-    async def _hand_on(self, reply: Reply, waiting: Beat | None) -> web.StreamResponse:
+    async def _hand_on(self, reply: Reply, waiting: KeepAlive | None) -> web.StreamResponse:
         if not self._running.stream:
             return await self._whole(reply)
         response = await self._begin(reply.headers)
-        with self._beat(self._limits.ping) if waiting is None else waiting as beat:
+        with self._keepalive(self._limits.ping) if waiting is None else waiting as keepalive:
             async for block in reply.frames:
                 if reply.translator.done:
                     self._running.complete()
-                await beat.write(response.write(block))
+                await keepalive.write(response.write(block))
         self._running.complete()
         return response
 
@@ -113,8 +113,8 @@ class Answer:
                 raise
         return self._response
 
-    def _beat(self, silent: float) -> Beat:
-        return Beat(
+    def _keepalive(self, silent: float) -> KeepAlive:
+        return KeepAlive(
             silent=silent,
             ping=self._ping,
             stuck=self._limits.slow_reader,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 
-class Beat:
+class KeepAlive:
     """Looks now and then at what the answer's writer left here; costs nothing while frames flow.
 
     silent: seconds without a write until `ping` is called (0: never). stuck: seconds in which a reader who is being
@@ -49,7 +49,7 @@ class Beat:
         finally:
             self.writing = False
 
-    def __enter__(self) -> Beat:
+    def __enter__(self) -> KeepAlive:
         if self._silent > 0 or self._stuck > 0:
             self._later()
         return self

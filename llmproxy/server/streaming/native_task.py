@@ -9,15 +9,15 @@ import orjson
 from aiohttp import web
 
 from llmproxy.config import OnDisconnect
-from llmproxy.conversations.native_answer import Detached, Opening, Record
+from llmproxy.conversations.native_answer import NativeAnswer, Opening, Record
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.chat_completions.request import parse_chat
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, INFLIGHT, REQUEST_ID, owner
+from ..context import CURRENT, REGISTRY, REQUEST_ID, owner
 from ..middleware.body import read_json
 from ..middleware.deadline import seconds
 from .replay import follow
@@ -43,10 +43,10 @@ async def answer(
     thread_id: str | None = None,
 ) -> web.StreamResponse:
     """Starts a detached request, and gives its first reader what it says."""
-    inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
-    detached = Detached(record, opening, Tape(limits.tape_bytes, shelf=record.shelf))
-    running = inflight.start(chat.trace.id, owner(request), chat, detached.work)
-    running.tape = detached.tape
+    registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
+    detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf))
+    running = registry.start(chat.trace.id, owner(request), chat, detached.work)
+    running.buffer = detached.buffer
     running.leaving, running.thread_id = leaving, thread_id
-    running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
+    running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
     return await follow(request, running, 0)

@@ -9,7 +9,7 @@ from aiohttp import web
 from llmproxy.config import Limits, OnDisconnect
 from llmproxy.core.errors import BadRequest, GatewayError
 
-from ..context import CURRENT, INFLIGHT, caller
+from ..context import CURRENT, REGISTRY, caller
 
 HEADER = "X-LLMProxy-On-Disconnect"
 _WISHES = get_args(OnDisconnect)
@@ -27,7 +27,7 @@ def leaving(request: web.Request) -> OnDisconnect:
         if HEADER not in request.headers:  # only the config's wish: this key's requests end with their clients
             return "cancel"
         raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden")
-    _refuse_too_many(sum(running.leaving != "cancel" for running in request.app[INFLIGHT]), limits)
+    _refuse_too_many(sum(running.leaving != "cancel" for running in request.app[REGISTRY]), limits)
     return cast("OnDisconnect", wanted)
 
 
@@ -38,7 +38,7 @@ def in_thread(request: web.Request) -> OnDisconnect:
     """
     if not caller(request).detach:
         return "cancel"
-    unread = sum(running.leaving != "cancel" and not running.readers for running in request.app[INFLIGHT])
+    unread = sum(running.leaving != "cancel" and not running.readers for running in request.app[REGISTRY])
     _refuse_too_many(unread, request.app[CURRENT].config.limits)
     return "detach"
 

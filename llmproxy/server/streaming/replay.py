@@ -1,4 +1,4 @@
-"""A reader of a tape: an HTTP response that continues a stream from anywhere, at its own pace."""
+"""A reader of a replay buffer: an HTTP response that continues a stream from anywhere, at its own pace."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from aiohttp import web
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.core.replay import Gone
 from llmproxy.requests.registry import Running
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.wire.sse import PING
 
 from ..context import CURRENT
 from .client_socket import unsent
-from .keepalive import Beat
+from .keepalive import KeepAlive
 
 _NONE: Mapping[str, str] = {}
 _HEADERS = {
@@ -37,36 +37,36 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
 
     Raises Gone if they are not all kept, and the request's own error if it never began: both before anything was sent.
     """
-    tape = running.tape
-    if tape is None:
+    buffer = running.buffer
+    if buffer is None:
         raise Gone(None)
-    await tape.fetch(after, 1)  # raises Gone as long as it can be told by status
+    await buffer.fetch(after, 1)  # raises Gone as long as it can be told by status
     running.readers += 1
     try:
-        await tape.more(0)
+        await buffer.more(0)
         if running.refused is not None:
             raise running.refused
-        return await replay(request, running.id, tape, after, running.headers)
+        return await replay(request, running.id, buffer, after, running.headers)
     finally:
         running.readers -= 1
-        if not tape.closed and not running.readers:
-            _left(running, tape)
+        if not buffer.closed and not running.readers:
+            _left(running, buffer)
 
 
-def _left(running: Running, tape: Tape) -> None:
+def _left(running: Running, buffer: ReplayBuffer) -> None:
     """What its last reader's leaving means to a request that goes on."""
     policy = running.leaving
     if policy == "cancel":
         running.stop("client_disconnect")
     elif policy == "drain":  # to its end, for what it costs; not to be continued
-        running.tape = None
-        tape.drop()
+        running.buffer = None
+        buffer.drop()
 
 
 async def replay(
-    request: web.Request, id: str, tape: Tape, after: int, headers: Mapping[str, str] = _NONE
+    request: web.Request, id: str, buffer: ReplayBuffer, after: int, headers: Mapping[str, str] = _NONE
 ) -> web.StreamResponse:
-    """Gives what there is after `after`, which must be there, and what comes until the tape is closed."""
+    """Gives what there is after `after`, which must be there, and what comes until the replay buffer is closed."""
     response = web.StreamResponse(headers={**_HEADERS, **headers, "X-Request-ID": id})
     await response.prepare(request)
     limits = request.app[CURRENT].config.limits
@@ -76,15 +76,15 @@ async def replay(
         if request.transport is not None:
             request.transport.abort()
 
-    with Beat(
+    with KeepAlive(
         silent=limits.ping,
         ping=lambda: response.write(PING),
         stuck=limits.slow_reader,
         hang_up=hang_up,
         unsent=lambda: unsent(request.transport),
-    ) as beat:
+    ) as keepalive:
         try:
-            await _pump(response, tape, after, beat)
+            await _pump(response, buffer, after, keepalive)
         except GatewayError:  # Gone, or the shelf cannot be read
             hang_up()
         except ConnectionError:  # the reader left
@@ -92,12 +92,12 @@ async def replay(
     return response
 
 
-async def _pump(response: web.StreamResponse, tape: Tape, after: int, beat: Beat) -> None:
+async def _pump(response: web.StreamResponse, buffer: ReplayBuffer, after: int, keepalive: KeepAlive) -> None:
     while True:
-        after, block = await tape.fetch(after)
+        after, block = await buffer.fetch(after)
         if block:
-            await beat.write(response.write(block))
-        elif tape.closed:
+            await keepalive.write(response.write(block))
+        elif buffer.closed:
             return
         else:
-            await tape.more(after)
+            await buffer.more(after)

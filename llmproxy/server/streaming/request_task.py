@@ -10,13 +10,13 @@ from aiohttp import web
 
 from llmproxy.core.chat import Chat
 from llmproxy.requests.registry import Running, ended
-from llmproxy.requests.replay_buffer import Tape
+from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
-from ..context import CURRENT, INFLIGHT, OBSERVER, owner
-from .detached import Taped
+from ..context import CURRENT, OBSERVER, REGISTRY, owner
+from .detached import DetachedAnswer
 from .direct import Answer
 from .on_disconnect import leaving
 from .replay import follow
@@ -53,11 +53,11 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
     """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
-    inflight, limits = request.app[INFLIGHT], request.app[CURRENT].config.limits
-    taped = Taped(gateway.open(chat, route), Tape(limits.tape_bytes))
+    registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
+    taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes))
     running = _started(request, chat, taped.work)
-    running.tape, running.leaving = taped.tape, "detach"
-    running.task.add_done_callback(lambda _: keep_tapes(inflight, limits))
+    running.buffer, running.leaving = taped.buffer, "detach"
+    running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
     if chat.stream:
         return await follow(request, running, 0)
     await ended(running)
@@ -67,6 +67,6 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
 
 
 def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
-    running = request.app[INFLIGHT].start(chat.trace.id, owner(request), chat, work)
+    running = request.app[REGISTRY].start(chat.trace.id, owner(request), chat, work)
     request.app[OBSERVER].started()
     return running
