@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.client.scripted import Peer, serving
+from tests.upstream.http.scripted import Peer, serving
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, LAST, House
 from tests.faults.wire import Seen, post

@@ -10,8 +10,8 @@ import pytest
 from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import Dropped
 from llmproxy.upstream.http import Client
-from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, Peer, Provider, answer, chunk, saying
+from tests.upstream.http.conftest import Serve
+from tests.upstream.http.scripted import CHUNKED, Peer, Provider, answer, chunk, saying
 
 
 def ask(provider: Provider) -> Outgoing:

@@ -15,8 +15,8 @@ from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import Malformed, Truncated
 from llmproxy.upstream.http import Client
 from llmproxy.upstream.http.inflate import Inflated
-from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, answer, chunk, collect, saying, saying_once
+from tests.upstream.http.conftest import Serve
+from tests.upstream.http.scripted import CHUNKED, answer, chunk, collect, saying, saying_once
 
 PLAIN = b"".join(b'data: {"id":"1","choices":[{"delta":{"content":"%d"}}]}\n\n' % number for number in range(1000))
 

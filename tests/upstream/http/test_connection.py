@@ -10,7 +10,7 @@ from llmproxy.core.errors import Malformed
 from llmproxy.upstream.http.connection import HIGH_WATER, SLICE, Connection
 from llmproxy.upstream.http.request_writer import Request
 from llmproxy.upstream.http.response_parser import Answer
-from tests.client.scripted import CHUNKED, answer, chunk
+from tests.upstream.http.scripted import CHUNKED, answer, chunk
 
 HEAD = b"POST / HTTP/1.1\r\n\r\n"
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from llmproxy.config import Server
 from llmproxy.server.process import listener as module
 from llmproxy.server.process.listener import Listener
-from tests.core.test_periodic import LOOPS
+from tests.observe.test_periodic import LOOPS
 
 
 @pytest.fixture(params=LOOPS, ids=lambda make: make.__module__.partition(".")[0])

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from llmproxy.upstream.http import Client
-from tests.client.scripted import Provider, Talk, serving
+from tests.upstream.http.scripted import Provider, Talk, serving
 
 Serve = Callable[..., Awaitable[Provider]]
 

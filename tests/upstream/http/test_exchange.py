@@ -13,8 +13,8 @@ from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import BadRequest, Dropped, Malformed, Truncated, Unreachable
 from llmproxy.upstream.http import Client, Incoming
 from llmproxy.upstream.http.connection import HIGH_WATER, SLICE
-from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, collect, saying, saying_once
+from tests.upstream.http.conftest import Serve
+from tests.upstream.http.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, collect, saying, saying_once
 
 
 def ask(provider: Provider, body: bytes = b"{}", method: str = "POST") -> Outgoing:

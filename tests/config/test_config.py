@@ -480,7 +480,7 @@ def test_every_key_that_tomllib_finds_has_a_line() -> None:
 
 
 def test_the_reference_names_every_setting_and_every_variable() -> None:
-    text = (pathlib.Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
     tables = (Server, Key, Limits, Logs, Storage, Provider, Timeouts, Breaker, When, Mode)
     settings = {field.name for table in tables for field in dataclasses.fields(table)} - {"source", "formerly"}
     declared = [adapter_registry.load(name).environment for name in adapter_registry.names()]
@@ -490,6 +490,6 @@ def test_the_reference_names_every_setting_and_every_variable() -> None:
 
 
 def test_the_example_in_the_repository_is_valid() -> None:
-    example = pathlib.Path(__file__).parents[1] / "llmproxy.example.toml"
+    example = pathlib.Path(__file__).parents[2] / "llmproxy.example.toml"
     config = load(example, dict.fromkeys(("OPENAI_API_KEY", "OPENROUTER_API_KEY", "PERPLEXITY_API_KEY"), "k"))
     assert "auto" in config.aliases

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from llmproxy.core.errors import Malformed
 from llmproxy.dialects.native.events import Event, Native
 
-RECORDINGS = Path(os.environ.get("LLMPROXY_RECORDINGS", Path(__file__).parents[2] / "shared" / "recordings"))
+RECORDINGS = Path(os.environ.get("LLMPROXY_RECORDINGS", Path(__file__).parents[3] / "shared" / "recordings"))
 DONE = b"data: [DONE]\n\n"
 
 

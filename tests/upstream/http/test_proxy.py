@@ -11,8 +11,8 @@ import trustme
 from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import Unreachable
 from llmproxy.upstream.http import Client
-from tests.client.conftest import Serve
-from tests.client.scripted import Peer, Provider, Talk, answer, saying
+from tests.upstream.http.conftest import Serve
+from tests.upstream.http.scripted import Peer, Provider, Talk, answer, saying
 
 AUTHORITY = trustme.CA()
 OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"

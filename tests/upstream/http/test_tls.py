@@ -14,8 +14,8 @@ import trustme
 from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import Truncated, Unreachable
 from llmproxy.upstream.http import Client, tls_context
-from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, saying
+from tests.upstream.http.conftest import Serve
+from tests.upstream.http.scripted import CHUNKED, LAST, Peer, Provider, answer, chunk, saying
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pytest
 from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import Unreachable
 from llmproxy.upstream.http import Client
-from tests.client.conftest import Serve
-from tests.client.scripted import CHUNKED, LAST, Peer, Provider, Talk, answer, chunk
+from tests.upstream.http.conftest import Serve
+from tests.upstream.http.scripted import CHUNKED, LAST, Peer, Provider, Talk, answer, chunk
 
 LARGE = b"a" * 64_000_000
 
