@@ -25,7 +25,7 @@ test: $(TESTS) system page ## install what the tests need, check, and test (ARGS
 	@$(MAKE) --no-print-directory check
 	$(if $(CI),$(BIN)/python -m tests.clients.environments)
 	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(TESTS) ## formatting, lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

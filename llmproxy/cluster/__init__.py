@@ -1,1 +1,5 @@
-"""Several workers: where each of them is, and how they ask one another. May import conversations and what is below."""
+"""Several workers.
+
+place.py says where each of them listens, peers.py asks the others. May import conversations and what is
+below.
+"""

@@ -1,1 +1,5 @@
-"""Answers that are kept."""
+"""Answers that are kept.
+
+native_answer.py (an answer that outlives its readers), thread_answer.py, checkpoints.py, stored_replay.py.
+May import routing, requests, store and what is below. Begin with native_answer.py.
+"""

@@ -1,1 +1,5 @@
-"""Running and remembered requests."""
+"""Running and remembered requests: registry.py owns each one's task and its only stop.
+
+replay_buffer.py keeps the events for those who resume, retention.py says how long, record.py writes what is
+known. May import observe and what is below. Begin with registry.py.
+"""

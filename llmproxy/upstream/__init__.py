@@ -1,1 +1,5 @@
-"""One attempt at a provider, from its request to the end of its answer."""
+"""One attempt at a provider.
+
+exchange.py sends the request and brings the reply to its first real frame; http/ is the client. idle_timer.py
+notices that nothing comes any more. May import observe and what is below. Begin with exchange.py.
+"""

@@ -89,7 +89,9 @@ class House:
         assert listed["data"] == []
         asked = exchange.json.get("model", exchange.path)  # Gemini's name is in the path
         last = next(one for one in listed["recent"] if one["provider_model"] in asked)
-        assert (last["state"], last["by"], last["code"]) == ("cancelled", "client_disconnect", None), last
+        assert (last["state"], last["by"], last["code"]) == ("cancelled", "client_disconnect", "request_cancelled"), (
+            last
+        )
 
     def requests(self) -> Any:
         """GET /v1/requests, as the operator sees it."""

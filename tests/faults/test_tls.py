@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.upstream.http.scripted import Peer, serving
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, LAST, House
 from tests.faults.wire import Seen, post
+from tests.upstream.http.scripted import Peer, serving
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + FIRST + LAST

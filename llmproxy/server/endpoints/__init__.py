@@ -1,1 +1,4 @@
-"""The handlers of the HTTP routes."""
+"""The handlers of the routes, one file for each subject.
+
+../routes.py is the table of them all. May import streaming, middleware and context.
+"""

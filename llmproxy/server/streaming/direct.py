@@ -26,7 +26,7 @@ _STREAM = {
 _JSON = {"Content-Type": "application/json"}
 
 
-class Answer:
+class DirectAnswer:
     """One HTTP answer in the making. `begun` once its status has gone out."""
 
     _running: Running

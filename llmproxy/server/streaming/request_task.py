@@ -17,7 +17,7 @@ from llmproxy.routing.router import Route
 
 from ..context import CURRENT, OBSERVER, REGISTRY, owner
 from .detached import DetachedAnswer
-from .direct import Answer
+from .direct import DirectAnswer
 from .on_disconnect import leaving
 from .replay import follow
 
@@ -27,7 +27,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     policy = leaving(request)
     if policy == "detach":
         return await _detached(request, chat, gateway, route)
-    answer = Answer(request, request.app[CURRENT].config.limits, drains=policy == "drain")
+    answer = DirectAnswer(request, request.app[CURRENT].config.limits, drains=policy == "drain")
     given: list[web.StreamResponse] = []  # not the task's result: that is remembered with it
 
     async def work(running: Running) -> None:

@@ -1,1 +1,4 @@
-"""The embedded database."""
+"""The embedded database.
+
+database.py (schema and migrations), worker.py (the threads), processes.py (who is alive), backup.py.
+"""
