@@ -12,7 +12,7 @@ import orjson
 from llmproxy.config import Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.trace import Trace
-from llmproxy.dialects.native.request import spoken
+from llmproxy.dialects.native.request import model_messages
 from llmproxy.requests.registry import RequestRegistry, Running
 from llmproxy.routing.gateway import Gateway
 from llmproxy.store import Store, StoreError, messages, replay, threads, titles
@@ -54,7 +54,7 @@ class ThreadRecord:
         place = self.place
         asked = await place.store.write(messages.ask, place.owner, place.thread_id, self.what, time.time())
         system = self.chat.messages[:-1]
-        chat = self.chat.saying(messages=[*system, *spoken(asked.conversation, asked.before)])
+        chat = self.chat.saying(messages=[*system, *model_messages(asked.conversation, asked.before)])
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
         title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
         if asked.untitled and self.what.content is not None:

@@ -196,7 +196,7 @@ class BreakerOpen(UpstreamError):
     blames = False
 
 
-def bare(error: BaseException | None) -> None:
+def forget_traceback(error: BaseException | None) -> None:
     """Forgets where it was raised: those frames hold the whole question, and an ended request is remembered for long."""
     while error is not None:
         error.__traceback__ = None

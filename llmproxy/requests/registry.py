@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmproxy.config import OnDisconnect
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import Cancelled, GatewayError, LifecycleError, StoreError, bare
+from llmproxy.core.errors import Cancelled, GatewayError, LifecycleError, StoreError, forget_traceback
 from llmproxy.core.ids import fresh_id
 from llmproxy.core.lifecycle import COMPLETED, STOPPED, Outcome, Phase, State, failed
 from llmproxy.core.opener import Reply
@@ -289,7 +289,7 @@ class RequestRegistry:
         running.forget()
         if self._ended is not None:
             self._ended(running)
-        bare(running.error)
+        forget_traceback(running.error)
 
 
 async def ended(*requests: Running) -> None:

@@ -75,7 +75,7 @@ class Router:
             raise self._not_found(chat.model)
         return Route(route.targets, _PLAIN.sub("?", route.why))
 
-    def reach(self, name: str) -> tuple[Target, ...]:
+    def targets_behind(self, name: str) -> tuple[Target, ...]:
         """All that a name may lead to, whatever the question: the likeliest first."""
         alias = self._aliases.get(name)
         if alias is None:
@@ -83,7 +83,7 @@ class Router:
             return (Target(provider, model),) if provider in self._providers and model else self._bare(name).targets
         weighted = sorted(alias.weights, key=lambda one: -alias.weights[one])
         names = (*alias.chain, *weighted, *alias.default, *(one for rule in alias.rules for one in rule.use))
-        return tuple(dict.fromkeys(target for one in names for target in self.reach(one)))
+        return tuple(dict.fromkeys(target for one in names for target in self.targets_behind(one)))
 
     def _resolve(self, name: str, question: Question) -> Route:
         """A route without targets if nobody serves it."""

@@ -16,7 +16,7 @@ from .context import AUTH_THROTTLE, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REG
 from .middleware import cors, routes
 from .middleware.auth_throttle import AuthThrottle
 from .middleware.gate import gate
-from .middleware.headers import sign
+from .middleware.headers import set_server_header
 from .middleware.load_shedding import LoadShedding
 from .observers import Observer
 from .routes import API, PAGE
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: Peers | None = None) -> web.Application:
     """Everything but the sockets."""
     app = web.Application(middlewares=[gate], client_max_size=config.server.max_body)
-    app.on_response_prepare.append(sign)
+    app.on_response_prepare.append(set_server_header)
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
     observer.registry = registry

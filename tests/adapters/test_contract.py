@@ -179,7 +179,7 @@ class TestAzure(AdapterContract):
         return built("azure", "https://x.openai.azure.com")
 
 
-def spoken(delta: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:
+def model_messages(delta: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:
     """OpenRouter: a role in every delta, a finish in its own words beside OpenAI's."""
     return chunk({"role": "assistant", "content": "", **delta}, finish=finish, provider="Somebody", **members)
 
@@ -191,12 +191,12 @@ class TestOpenRouter(AdapterContract):
             asks(stream=True),
             b": OPENROUTER PROCESSING\n\n"
             + sse(
-                spoken(
+                model_messages(
                     {"reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "index": 0}]}
                 ),
-                spoken({"content": "Hi"}),
-                spoken({}, "stop"),
-                spoken({}, "stop", usage={**USAGE, "cost": 0.1}),
+                model_messages({"content": "Hi"}),
+                model_messages({}, "stop"),
+                model_messages({}, "stop", usage={**USAGE, "cost": 0.1}),
             ),
             text="Hi",
             reasoning="Hm.",
@@ -205,7 +205,7 @@ class TestOpenRouter(AdapterContract):
         Sample(
             "folded",
             asks(),
-            sse(spoken({"content": "Hi "}), spoken({"content": "you"}), spoken({}, "stop")),
+            sse(model_messages({"content": "Hi "}), model_messages({"content": "you"}), model_messages({}, "stop")),
             text="Hi you",
         ),
     )

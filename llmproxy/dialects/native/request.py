@@ -63,15 +63,15 @@ def questions(given: Json) -> list[Json]:
     return [{"role": "user", "content": question(given)}]
 
 
-def spoken(conversation: Iterable[Json], before: str = "") -> list[Json]:
+def model_messages(conversation: Iterable[Json], before: str = "") -> list[Json]:
     """The messages of a thread as a model takes them. before: the part of an answer that it is to go on from."""
-    said = list(_spoken(conversation))
+    said = list(_model_messages(conversation))
     if before:
         said += [{"role": "assistant", "content": before}, {"role": "user", "content": GO_ON}]
     return said
 
 
-def _spoken(conversation: Iterable[Json]) -> Iterator[Json]:
+def _model_messages(conversation: Iterable[Json]) -> Iterator[Json]:
     for message in conversation:
         if message["content"]:  # an answer that failed before its first word would be refused by most providers
             yield {"role": message["role"], "content": message["content"]}

@@ -86,7 +86,7 @@ def _known(provider: str, offered: Model) -> Json:
 
 def _of_alias(gateway: Gateway, alias: str) -> Json:
     """An alias can do what the first model behind it can."""
-    targets = [str(target) for target in gateway.router.reach(alias)]
+    targets = [str(target) for target in gateway.router.targets_behind(alias)]
     known = {f"{provider}/{offered.id}": _known(provider, offered) for provider, offered in gateway.catalog.models()}
     first = known.get(targets[0], {}) if targets else {}
     blank = dict.fromkeys(("context_length", "max_output", "input", "tools", "reasoning", "pricing"))

@@ -12,7 +12,7 @@ from llmproxy.wire.sse import frame
 
 def response(error: GatewayError, trace: Trace | None = None) -> web.Response:
     """The error as a whole answer."""
-    headers = {**error.headers, **(told(trace) if trace is not None else {})}
+    headers = {**error.headers, **(trace_headers(trace) if trace is not None else {})}
     if isinstance(error, UpstreamError) and trace is not None and trace.attempts > 1:
         headers["x-should-retry"] = "false"  # our own tries are used up: the client must not multiply them
     return web.Response(status=error.status, body=error.as_bytes(), content_type="application/json", headers=headers)
@@ -23,7 +23,7 @@ def event(error: GatewayError) -> bytes:
     return frame(error.as_json())
 
 
-def told(trace: Trace) -> dict[str, str]:
+def trace_headers(trace: Trace) -> dict[str, str]:
     """The headers that say what really answered."""
     headers = {"X-LLMProxy-Attempts": str(trace.attempts)}
     if trace.provider:

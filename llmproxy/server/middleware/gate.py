@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from llmproxy.core.errors import GatewayError, bare
+from llmproxy.core.errors import GatewayError, forget_traceback
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
 from llmproxy.wire.headers import header_safe
@@ -13,7 +13,7 @@ from ..context import CALLER, CURRENT, REGISTRY, REQUEST_ID, TRACE
 from . import cors, errors
 from .auth import admit
 from .forwarding import forward
-from .load_shedding import shed
+from .load_shedding import refuse_overload
 from .request_id import request_id
 from .routes import Handler
 
@@ -25,12 +25,12 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = request_id(request)
     try:
         current = app[CURRENT]
-        shed(request, current.config.server.max_in_flight, app[REGISTRY])
+        refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
         request[CALLER] = admit(request, current.config)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or errors.response(error, request.get(TRACE))
-        bare(error)
+        forget_traceback(error)
     except web.HTTPException as error:
         response = error if error.status < 400 else errors.response(_http(error, request))
     except (ConnectionError, TimeoutError):
@@ -44,7 +44,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
             where=where(error),
         )
         response = errors.response(GatewayError("The gateway failed. The log says where.", code="internal_error"))
-        bare(error)
+        forget_traceback(error)
     if not response.prepared:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
     return response

@@ -9,7 +9,7 @@ from ..context import CURRENT
 NAME = "llmproxy"  # the Server header: versions are nobody's business
 
 
-async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
+async def set_server_header(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """For `on_response_prepare`: no versions in the Server header, and a connection said to be closed is closed."""
     response.headers["Server"] = NAME
     if isinstance(request, web.Request) and not request.app[CURRENT].ready:  # draining: the next one goes elsewhere

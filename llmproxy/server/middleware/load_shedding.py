@@ -86,7 +86,7 @@ def container_memory(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/pr
     return int(text) if text.isdigit() else None
 
 
-def shed(request: web.Request, most: int, registry: RequestRegistry) -> None:
+def refuse_overload(request: web.Request, most: int, registry: RequestRegistry) -> None:
     """Refuses what would be too much, before anything is spent on it. Raises GatewayError: 503 with Retry-After."""
     route = route_of(request)
     if route.always:

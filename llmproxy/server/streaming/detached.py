@@ -48,7 +48,7 @@ class DetachedAnswer:
     async def _answer(self, running: Running) -> None:
         async with self._opening as reply:
             running.began(reply)
-            running.headers = {**errors.told(running.trace), **reply.headers}
+            running.headers = {**errors.trace_headers(running.trace), **reply.headers}
             async for block in reply.frames:
                 if reply.translator.done:
                     running.complete()

@@ -139,4 +139,4 @@ class DirectAnswer:
         return self._response
 
     def _told(self) -> dict[str, str]:
-        return {"X-Request-ID": self._running.id, **errors.told(self._running.trace)}
+        return {"X-Request-ID": self._running.id, **errors.trace_headers(self._running.trace)}
