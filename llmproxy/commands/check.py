@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmproxy.config import Config, Key, load
 from llmproxy.config.aliases import targets, unknown_providers
+from llmproxy.store.sqlite.database import FILE
 
 from .table import table
 
@@ -47,11 +50,34 @@ def main(given: argparse.Namespace) -> int:
     from llmproxy.routing.gateway import Gateway
 
     Gateway.build(config)  # what only an adapter knows: its own options
+    if problem := _storage_problem(config):
+        print(f"storage: {problem}", file=sys.stderr)
+        return 1
     if not given.call:
         return 0
     calls = asyncio.run(_call_all(config))
     print("\n" + table(("provider", "model", "ok", "ms", "error"), [_row(call) for call in calls]))
     return 1 if any(call.error for call in calls) else 0
+
+
+def _storage_problem(config: Config) -> str:
+    """What is wrong with the place for threads and the ledger; empty if they can be kept, or are not to be."""
+    kept = config.storage
+    if not kept.enabled:
+        return ""
+    from llmproxy.core.errors import StoreError
+    from llmproxy.store import Store
+
+    folder = Path(kept.dir)
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"{there} is not writable; name another folder by `[storage] dir` or LLMPROXY_DATA_DIR"
+    try:
+        if (folder / FILE).exists():
+            Store(folder).check()
+    except StoreError as error:
+        return error.message
+    return ""
 
 
 def _row(call: Call) -> Sequence[str]:

@@ -61,7 +61,9 @@ class Store:
         self._held: int | None = None
         self._there = folder is None  # the schema is in the file: readers may open it
         self._tidy_at = math.inf
-        self._writer = Worker("store", self._open, "BEGIN IMMEDIATE")
+        self.fault = ""  # why nothing can be kept just now; empty while all is well
+        self.failures = 0
+        self._writer = Worker("store", self._open, "BEGIN IMMEDIATE", heard=self._heard)
         # A database in memory is seen by its own connection only.
         reading = partial(connect, folder, reading=True)
         self._reader = self._writer if folder is None else Worker("reads", reading, "BEGIN")
@@ -109,6 +111,17 @@ class Store:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+    def _heard(self, failure: Exception | None) -> None:
+        """Says once that the database fails, and once that it works again."""
+        if failure is not None:
+            self.failures += 1
+            if not self.fault:
+                self.fault = str(failure) or type(failure).__name__
+                log.error("storage_failed", reason=self.fault)
+        elif self.fault:
+            self.fault = ""
+            log.info("storage_recovered", failures=self.failures)
 
     def _open(self) -> Connection:
         connection = connect(self._folder)

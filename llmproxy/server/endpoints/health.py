@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from ..context import CURRENT
+from ..context import CURRENT, STORE
+from ..opened_store import is_open
 
 
 async def livez(request: web.Request) -> web.Response:
@@ -13,9 +14,16 @@ async def livez(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining. A provider's open breaker is told but is no reason to send clients away: others may answer."""
+    """503 while draining. Storage that fails and open breakers are told, but are no reason to send clients away."""
     current = request.app[CURRENT]
     breakers = {name: stack.breaker.state for name, stack in current.gateway.stacks.items()}
     status = "ok" if current.ready else "draining"
-    body = orjson.dumps({"status": status, "providers": breakers})
+    body = orjson.dumps({"status": status, "storage": _storage(request.app), "providers": breakers})
     return web.Response(status=200 if current.ready else 503, body=body, content_type="application/json")
+
+
+def _storage(app: web.Application) -> str:
+    """ok, off, or failing: the log says why."""
+    if not app[CURRENT].config.storage.enabled:
+        return "off"
+    return "failing" if is_open(app[STORE]) and app[STORE]().fault else "ok"

@@ -13,8 +13,9 @@ from llmproxy.core.chat import Json
 from llmproxy.core.usage import summed
 from llmproxy.observe.periodic import failures
 
-from ..context import CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY
+from ..context import CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE
 from ..middleware.forwarding import TOKEN, others
+from ..opened_store import is_open
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -62,6 +63,7 @@ def _own(app: web.Application) -> Json:
         "open": {name: int(stack.breaker.state == "open") for name, stack in stacks.items()},
         "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
         "job_failures": dict(failures),
+        "storage_failures": app[STORE]().failures if is_open(app[STORE]) else 0,
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
     }
@@ -83,6 +85,9 @@ class _Collector:
         for job, count in self._told["job_failures"].items():
             broken.add_metric((job,), count)
         yield broken
+        yield CounterMetricFamily(
+            "llmproxy_storage_failures", "Batches that the database did not take.", value=self._told["storage_failures"]
+        )
         yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
         for label, gauges in (("provider", _GAUGES), ("worker", _WORKERS)):
             for name, text in gauges.items():

@@ -21,10 +21,10 @@ from llmproxy.routing.gateway import Gateway
 
 from ..app import build
 from ..context import CURRENT, STORE
+from ..opened_store import is_open, opened_store
 from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
 from .listener import Listener
-from .opened_store import is_open, opened_store
 from .reload import Reload
 from .socket_options import bound
 

@@ -16,7 +16,7 @@ from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
 from ..context import CURRENT, REGISTRY, STORE
-from .opened_store import is_open
+from ..opened_store import is_open
 
 _LOOK = 2.0  # seconds between two looks at the config's file
 

@@ -101,8 +101,8 @@ def translated(error: Exception) -> StoreError:
     name = str(getattr(error, "sqlite_errorname", "") or type(error).__name__)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return Damaged(
-            f"The database {FILE} is damaged ({error}). Nothing was changed: put a backup in its place, "
-            "or move it away to begin anew."
+            f"The database {FILE} is damaged ({error}). Nothing was changed. Put a copy that `llmproxy backup` made in its "
+            "place, save what can be read with `sqlite3 FILE .recover`, or move it away to begin anew."
         )
     return StoreError(f"The database cannot be used ({name}: {error}).")
 

@@ -37,10 +37,19 @@ class Worker:
     """Starts with its first job. A job's future is done when its transaction is on disk.
 
     connect: opens the connection, in the thread. begin: how a transaction begins. limit: jobs that may wait.
+    heard: told of each batch, in the event loop: the failure of the database, or None.
     """
 
-    def __init__(self, name: str, connect: Callable[[], Connection], begin: str, limit: int = 10_000) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Connection],
+        begin: str,
+        limit: int = 10_000,
+        heard: Callable[[Exception | None], None] = lambda _: None,
+    ) -> None:
         self._name = name
+        self._heard = heard
         self._connect = connect
         self._begin = begin
         self._limit = limit
@@ -85,7 +94,7 @@ class Worker:
             ended = batch[-1] is None
             if jobs := [job for job in batch if job is not None]:
                 connection = connection or self._opened()
-                _deliver(jobs, self._transact(connection, jobs) if connection else self._failed(jobs))
+                _deliver(jobs, self._transact(connection, jobs) if connection else self._failed(jobs), self._heard)
         if connection is not None:
             connection.close()
 
@@ -136,11 +145,20 @@ def _outcome(connection: Connection, job: Job) -> Outcome:
     return Outcome(value)
 
 
-def _deliver(batch: list[Job], outcomes: list[Outcome]) -> None:
+def _deliver(batch: list[Job], outcomes: list[Outcome], heard: Callable[[Exception | None], None]) -> None:
+    def told() -> None:
+        heard(next((one.error for one in outcomes if _is_of_storage(one.error)), None))
+        _settle(batch, outcomes)
+
     try:
-        batch[0].future.get_loop().call_soon_threadsafe(_settle, batch, outcomes)
+        batch[0].future.get_loop().call_soon_threadsafe(told)
     except RuntimeError:  # the loop has ended: nobody waits
         return
+
+
+def _is_of_storage(error: Exception | None) -> bool:
+    """Whether it is the database that failed, and not what was asked of it."""
+    return isinstance(error, StoreError) or type(error).__module__ == "sqlite3"
 
 
 def _settle(batch: list[Job], outcomes: list[Outcome]) -> None:
