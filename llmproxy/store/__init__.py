@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from llmproxy.core.chat import Json
 from llmproxy.core.errors import Damaged, NotFound, StoreError
 from llmproxy.core.record import RequestRecord
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 
-from . import ledger, messages, owners, replay, threads
+from . import ledger, messages, owners, replay, search, threads
 from .ledger import Entry, Ledger
 from .sqlite import processes
 from .sqlite.database import connect
@@ -67,6 +69,7 @@ class Store:
         # A database in memory is seen by its own connection only.
         reading = partial(connect, folder, reading=True)
         self._reader = self._writer if folder is None else Worker("reads", reading, "BEGIN")
+        self._searcher = self._writer if folder is None else Worker("search", reading, "BEGIN")
 
     def write(
         self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -84,6 +87,15 @@ class Store:
             self._there = True
         return await self._reader.submit(job, *args, **kwargs)
 
+    async def search(self, owner: str, words: str) -> list[Json]:
+        """Searches beside all other reads. It ends when nobody waits for it. Raises StoreError if it takes too long."""
+        await self.read(_nothing)  # the schema is there
+        left = threading.Event()
+        try:
+            return await self._searcher.submit(search.bounded, left, partial(search.search, owner=owner, words=words))
+        finally:
+            left.set()
+
     def note(self, record: RequestRecord) -> None:
         """Puts a request's record into the ledger."""
         self.ledger.put(Entry.of(record, self.process))
@@ -98,6 +110,7 @@ class Store:
         self.ledger.flush()
         await self._writer.close()
         await self._reader.close()
+        await self._searcher.close()
         if self._folder is not None and self._held is not None:
             processes.release(self._folder, self.process, self._held)
             self._held = None

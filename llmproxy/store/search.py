@@ -1,24 +1,57 @@
-"""Full-text search over the messages and titles of one owner."""
+"""Full-text search over the messages and titles of one owner: newest first, linear in what it reads, and bounded in time."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import time
+import unicodedata
+from collections.abc import Callable
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
 
 from llmproxy.core.chat import Json
+from llmproxy.core.errors import GatewayError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+T = TypeVar("T")
 OPEN, CLOSE, CUT = "\u2039", "\u203a", "\u2026"
+SECONDS = 1.0  # that a search may take
+_STEPS = 2_000  # of SQLite's machine between two looks at the clock
+_READ = 200_000  # characters of a message that are looked through for a snippet
+_BEFORE, _AFTER = 60, 140  # characters around the first word that was found
 
-_IN_MESSAGES = f"""
-SELECT t.id AS thread_id, t.title, m.id AS message_id, snippet(words, 0, '{OPEN}', '{CLOSE}', '{CUT}', 16) AS snippet
+_IN_MESSAGES = """
+SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
 FROM words JOIN messages m ON m.seq = words.rowid JOIN threads t ON t.id = m.thread_id
-WHERE words MATCH ? AND t.owner = ? AND t.deleted_at IS NULL ORDER BY rank LIMIT ?"""
+WHERE words MATCH :query AND t.owner = :owner AND t.deleted_at IS NULL ORDER BY words.rowid DESC LIMIT :most"""
 _IN_TITLES = """
 SELECT id AS thread_id, title, head AS message_id, title AS snippet FROM threads
 WHERE owner = ? AND deleted_at IS NULL AND title LIKE ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?"""
+
+
+class TookTooLong(GatewayError):
+    """The search was ended; the client may ask for something rarer."""
+
+    status = 503
+    code = "search_timeout"
+
+
+def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
+    """Runs `job` for SECONDS at most, and no longer than somebody waits for it (`left`). Raises TookTooLong."""
+    import sqlite3
+
+    deadline = time.monotonic() + SECONDS
+    db.set_progress_handler(lambda: left.is_set() or time.monotonic() > deadline, _STEPS)
+    try:
+        return job(db)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_INTERRUPT":
+            raise TookTooLong("The search took too long. Search for a rarer word.") from error
+        raise
+    finally:
+        db.set_progress_handler(None, 0)
 
 
 def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json]:
@@ -29,11 +62,45 @@ def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json
     query = match(words)
     if not query:
         return []
-    said = [dict(row) for row in db.execute(_IN_MESSAGES, (query, owner, limit))]
+    asked = {"read": _READ, "query": query, "owner": owner, "most": limit}
+    marks = _marks(words)
+    said = [_found(dict(row), marks) for row in db.execute(_IN_MESSAGES, asked)]
     there = {one["thread_id"] for one in said}
     titles = db.execute(_IN_TITLES, (owner, f"%{_literal(words.strip())}%", limit))
     marked = ({**dict(row), "snippet": _marked(row["title"], words.strip())} for row in titles)
     return [*said, *(one for one in marked if one["thread_id"] not in there)][:limit]
+
+
+def _found(row: Json, marks: re.Pattern[str]) -> Json:
+    text = row.pop("text")
+    folded = text if text.isascii() else text.translate(_BASES)  # letter for letter, so that places are the same
+    first = marks.search(folded)
+    at = first.start() if first is not None else 0
+    begin, end = max(0, at - _BEFORE), min(len(text), at + _AFTER)
+    piece, done = "", begin
+    for one in marks.finditer(folded, begin, end):
+        piece += f"{text[done : one.start()]}{OPEN}{text[one.start() : one.end()]}{CLOSE}"
+        done = one.end()
+    piece += text[done:end]
+    return {**row, "snippet": f"{CUT if begin else ''}{piece}{CUT if end < len(text) else ''}"}
+
+
+class _Bases(dict[int, int]):
+    """Each letter without its diacritics, as the index has it; looked up once."""
+
+    def __missing__(self, letter: int) -> int:
+        base = self[letter] = ord(unicodedata.normalize("NFKD", chr(letter))[0])
+        return base
+
+
+_BASES = _Bases()
+
+
+def _marks(words: str) -> re.Pattern[str]:
+    """Finds the words in a text; the last one may be the beginning of one."""
+    found = re.findall(r"\w+", words.translate(_BASES))
+    whole = [rf"\b{re.escape(word)}\b" for word in found[:-1]]
+    return re.compile("|".join([*whole, rf"\b{re.escape(found[-1])}\w*"]), re.IGNORECASE)
 
 
 def match(words: str) -> str:

@@ -220,7 +220,7 @@ async def test_words_are_found_in_questions_answers_and_titles(store: Store) -> 
     await answered(store, await ask(store, id, "Do zebras run?"), "Zébras run fast.")
     found = await store.read(search.search, ME, "zebra")
     plain = [one["snippet"].replace("\u2039", "<").replace("\u203a", ">") for one in found]
-    assert plain == ["Do <zebras> run?", "<Zébras> run fast.", "More <zebra>s"]
+    assert plain == ["<Zébras> run fast.", "Do <zebras> run?", "More <zebra>s"]
     assert [one["title"] for one in found] == ["Animals", "Animals", "More zebras"]
 
 

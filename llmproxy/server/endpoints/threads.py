@@ -18,7 +18,7 @@ from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Reply
 from llmproxy.dialects.native.request import chat_body, question
 from llmproxy.requests.registry import ended
-from llmproxy.store import Store, export, messages, search, threads
+from llmproxy.store import Store, export, messages, threads
 from llmproxy.store.messages import Ask
 
 from ..context import CURRENT, REGISTRY, REQUEST_ID, STORE, caller, owner
@@ -81,7 +81,7 @@ async def delete_all(request: web.Request) -> web.Response:
 
 async def find(request: web.Request) -> web.Response:
     words = request.query.get("q", "")[:500]
-    return _json({"results": await _store(request).read(search.search, owner(request), words)})
+    return _json({"results": await _store(request).search(owner(request), words)})
 
 
 async def all_messages(request: web.Request) -> web.Response:

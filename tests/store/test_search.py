@@ -1,0 +1,74 @@
+"""Search is bounded in time, ends with whoever asked, and holds up nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from llmproxy.store import Store, messages, threads
+from llmproxy.store import search as searching
+from llmproxy.store.messages import Ask, Ended
+from llmproxy.store.search import CLOSE, CUT, OPEN, TookTooLong, bounded
+
+
+async def said(store: Store, owner: str, *texts: str) -> None:
+    thread = await store.write(threads.create, owner, 1.0, title="T")
+    for text in texts:
+        what = Ask("r", messages.new_id(), store.process, "m", text)
+        asked = await store.write(messages.ask, owner, thread["id"], what, 1.0)
+        await store.write(messages.end, asked.answer_id, Ended("complete", "answer", {}), 1.0)
+
+
+def plain(snippet: str) -> str:
+    return snippet.replace(OPEN, "<").replace(CLOSE, ">")
+
+
+async def test_the_newest_comes_first_with_its_words_marked(store: Store) -> None:
+    await said(store, "me", "the old sky is blue", "the new sky is grey")
+    found = [plain(one["snippet"]) for one in await store.search("me", "the sk")]
+    assert found == ["<the> new <sky> is grey", "<the> old <sky> is blue"]
+
+
+async def test_a_long_message_is_shown_around_the_word(store: Store) -> None:
+    await said(store, "me", "before " * 100 + "needle " + "after " * 100)
+    [found] = await store.search("me", "needle")
+    assert found["snippet"].startswith(CUT)
+    assert "<needle>" in plain(found["snippet"])
+    assert len(found["snippet"]) < 300
+
+
+async def test_one_message_of_one_repeated_word_costs_what_another_of_its_length_does(store: Store) -> None:
+    await said(store, "me", "word " * 400_000)
+    began = time.process_time()
+    [found] = await store.search("me", "word")
+    assert time.process_time() - began < 5  # it took 31.9 s
+    assert len(found["snippet"]) < 500
+
+
+def endless(db: Any) -> None:
+    db.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n").fetchone()
+
+
+async def test_a_search_that_takes_too_long_is_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "SECONDS", 0.05)
+    with pytest.raises(TookTooLong) as error:
+        await store.read(bounded, threading.Event(), endless)
+    assert (error.value.status, error.value.code) == (503, "search_timeout")
+    assert await store.search("me", "anything") == []
+
+
+async def test_a_search_ends_when_its_asker_leaves(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "SECONDS", 60.0)
+    monkeypatch.setattr("llmproxy.store.search.search", lambda db, owner, words: endless(db))
+    async with Store(folder) as store:
+        asking = asyncio.ensure_future(store.search("me", "word"))
+        await asyncio.sleep(0.05)
+        await said(store, "other", "nobody waits for the search of another")
+        assert (await store.read(threads.listed, "other", 5, None))["threads"]
+        asking.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait({asking})
