@@ -9,6 +9,8 @@ from llmproxy.core.chat import Json
 
 _CHUNK_ONLY = frozenset(("id", "object", "created", "model", "choices", "usage", "obfuscation"))
 _GROW = frozenset(("content", "reasoning_content", "reasoning", "refusal"))  # pieces of one string
+_JOINED = frozenset(("arguments", "data", "transcript"))
+_OF_CALLS = frozenset(("arguments", "input", "name"))  # the normaliser gives what is new of a name
 _LISTS = frozenset(("annotations", "images", "citations"))  # pieces of one list
 
 
@@ -88,22 +90,19 @@ def _joined_calls(calls: list[Json], pieces: Any) -> list[Json]:
             calls.append(dict(piece))
             continue
         call = calls[piece["index"]]
-        function = _grown(call.get("function") or {}, piece.get("function") or {})
-        call.update(
-            {**{k: v for k, v in piece.items() if k != "index"}, **({"function": function} if function else {})}
-        )
+        grown = {
+            kind: _grown(call.get(kind) or {}, piece.get(kind) or {}, _OF_CALLS) for kind in ("function", "custom")
+        }
+        call.update({k: v for k, v in piece.items() if k not in ("index", *grown)})
+        call.update({kind: body for kind, body in grown.items() if body})
     return calls
 
 
-def _grown(kept: Json, piece: Json) -> Json:
+def _grown(kept: Json, piece: Json, joined: frozenset[str] = _JOINED) -> Json:
     """Pieces of arguments, of base64 audio and of its transcript are joined; anything else is said once."""
     grown = dict(kept)
     for key, value in piece.items():
-        joins = (
-            key in ("arguments", "data", "transcript", "input")
-            and isinstance(value, str)
-            and isinstance(kept.get(key), str)
-        )
+        joins = key in joined and isinstance(value, str) and isinstance(kept.get(key), str)
         grown[key] = kept[key] + value if joins else value
     return grown
 

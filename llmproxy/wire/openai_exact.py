@@ -38,7 +38,9 @@ def _is_clean_choice(choice: Any) -> bool:
 
 
 def _is_clean_call(call: Any) -> bool:
-    if not isinstance(call, dict) or not call.get("id") or not call.get("type"):
+    if not isinstance(call, dict) or not all(isinstance(call.get(key), str) and call[key] for key in ("id", "type")):
         return False
     function = call.get("function")
-    return function is None or (isinstance(function, dict) and isinstance(function.get("arguments"), str))
+    return function is None or (
+        isinstance(function, dict) and all(isinstance(function.get(key), str) for key in ("name", "arguments"))
+    )
