@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from llmproxy.config import Timeouts
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import GatewayError, TimedOut, UpstreamError
+from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
 from llmproxy.core.opener import Opening, Reply
+from llmproxy.observe.log import log
+from llmproxy.observe.periodic import where
 from llmproxy.wire.text_completions import as_chat
 
 from .http import Client
@@ -29,6 +31,7 @@ _USUAL = Pace()
 _PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
 
 Pieces = AsyncIterator[bytes]
+T = TypeVar("T")
 
 
 class Upstream:
@@ -67,7 +70,7 @@ class _Exchange(Opening):
         self._attempt = trace.dial(of.name, chat.model)
         if chat.face not in of.adapter.faces:
             self._chat = chat = as_chat(chat)
-        self._translator = of.adapter.translator(chat)
+        self._translator = _called(of.adapter.translator, chat)
         self._pace = of.pace(chat)
         self._idle_timer = IdleTimer(of.first_frame(self._pace) if chat.stream else of.timeouts.answer)
         self._idle_timer.__enter__()
@@ -125,7 +128,7 @@ class _Exchange(Opening):
             self._source = aclosing(pieces)
             return pieces, {}
 
-        asked, connect = of.adapter.request(self._chat), of.timeouts.connect
+        asked, connect = _called(of.adapter.request, self._chat), of.timeouts.connect
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
         incoming = await sending.__aenter__()
         self._source = sending
@@ -141,7 +144,7 @@ class _Exchange(Opening):
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
             return UpstreamError(f"{self._of.name} answered with a redirect ({status}).", code="upstream_redirect")
-        error = self._of.adapter.error(status, headers, body)
+        error = _called(self._of.adapter.error, status, headers, body)
         error.headers = {**passed_on(headers), **error.headers}
         return error
 
@@ -152,7 +155,7 @@ class _Exchange(Opening):
         frames: list[bytes] = []
         produced = 0
         async for data in pieces:
-            failure = _collect(translator.feed(data), frames)
+            failure = _collect(frames, translator.feed, data)
             if translator.started or (shows_early and frames):
                 return _Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count)
             if failure is not None:
@@ -162,7 +165,7 @@ class _Exchange(Opening):
             if translator.produced > produced:
                 produced = translator.produced
                 idle_timer.limit(idle)
-        failure = _collect(translator.finish(), frames)
+        failure = _collect(frames, translator.finish)
         if failure is not None and not translator.started:
             raise failure
         return _Frames(frames, failure, None, translator, idle_timer, idle, comments_count)
@@ -224,7 +227,7 @@ class _Frames:
         while not translator.done:
             data = await anext(pieces, None)
             got: list[bytes] = []
-            self._failure = _collect(translator.finish() if data is None else translator.feed(data), got)
+            self._failure = _collect(got, translator.finish) if data is None else _collect(got, translator.feed, data)
             if not self._begun and translator.started:
                 self._begun = True
                 idle_timer.limit(self._idle)
@@ -240,13 +243,33 @@ class _Frames:
         raise StopAsyncIteration
 
 
-def _collect(frames: Iterable[bytes], into: list[bytes]) -> UpstreamError | None:
+def _collect(into: list[bytes], give: Callable[..., Iterable[bytes]], *data: bytes) -> UpstreamError | None:
     """Takes the frames, and gives the failure behind them: what was given before it is still good, and goes out first."""
     try:
-        into.extend(frames)
+        into.extend(give(*data))
     except UpstreamError as error:
         return error
+    except GatewayError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a mistake of an adapter's is the failure of one attempt
+        return _broken(error)
     return None
+
+
+def _called(method: Callable[..., T], *given: Any) -> T:
+    """What an adapter's method gives. A mistake of its is an UpstreamError, so that another provider is asked."""
+    try:
+        return method(*given)
+    except GatewayError:
+        raise
+    except Exception as error:
+        raise _broken(error) from error
+
+
+def _broken(error: Exception) -> UpstreamError:
+    """Logged by its type and place: what it was about may be somebody's words."""
+    log.error("adapter_failed", failure=type(error).__name__, where=where(error))
+    return Malformed("The gateway could not read what the provider sent.")
 
 
 async def _drain(pieces: Pieces) -> None:
