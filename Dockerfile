@@ -1,6 +1,6 @@
 # The gateway with its page in a slim image: docker build -t llmproxy .
 
-FROM node:20-slim AS page
+FROM node:22-slim AS page
 WORKDIR /src/ui
 COPY ui/package.json ui/package-lock.json ./
 RUN npm ci --no-audit --no-fund
