@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from llmproxy.core.chat import Json
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 FORMAT = "llmproxy-threads"
 VERSION = 1
+_LATEST = 1e12  # Unix seconds: far beyond any date, and small enough for the database
+_NUMBER = (int, float, NoneType)
 HEADINGS = {"user": "You", "assistant": "Assistant"}
 
 
@@ -65,6 +68,7 @@ def _section(message: Json) -> str:
 
 def _taken(db: Connection, owner: str, thread: Any, at: str, now: float) -> str:
     _checked(thread, at, title=str, settings=dict, created_at=(int, float), updated_at=(int, float), pinned=bool)
+    _checked({"head": None, **thread}, at, head=(str, NoneType))
     model = thread.get("model") if isinstance(thread.get("model"), str) else None
     made = threads.create(
         db, owner, thread["created_at"], title=thread["title"], model=model, settings=thread["settings"]
@@ -73,6 +77,7 @@ def _taken(db: Connection, owner: str, thread: Any, at: str, now: float) -> str:
     for place, message in enumerate(_list(thread, "messages", f"{at}.")):
         where = f"{at}.messages[{place}]"
         _checked(message, where, id=str, content=(str, list), role=str, state=str)
+        _checked({"parent_id": None, "created_at": 0, **message}, where, parent_id=(str, NoneType), created_at=_NUMBER)
         if not all(isinstance(part, dict) for part in message["content"] if not isinstance(message["content"], str)):
             raise BadRequest(f"{where}.content must be text or a list of parts.", param=where)
         if message["role"] not in HEADINGS or message["state"] not in messages.STATES:
@@ -90,7 +95,8 @@ def _checked(value: Any, at: str, **kinds: type | tuple[type, ...]) -> None:
     if not isinstance(value, dict):
         raise BadRequest(f"{at} must be an object.", param=at)
     for name, kind in kinds.items():
-        if not isinstance(value.get(name), kind):
+        given = value.get(name)
+        if not isinstance(given, kind) or (isinstance(given, (int, float)) and not abs(given) < _LATEST):
             raise BadRequest(f"{at}.{name} is missing or of the wrong type.", param=f"{at}.{name}")
 
 

@@ -63,6 +63,12 @@ async def called(house: House, method: str, path: str, id: str, key: str) -> See
     return await house.call(post(path.format(id), {"request_id": id}, **bearer(key)))
 
 
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://x]:80"])
+async def test_an_origin_that_is_no_url_is_a_400(guarded: House, origin: str) -> None:
+    seen = await guarded.call(get("/v1/requests", Origin=origin, **bearer(A)))
+    assert (seen.status, seen.error["code"]) == (400, "invalid_http")
+
+
 async def test_f105_the_time_of_the_answer_tells_nothing(guarded: House) -> None:
     case = guarded.case("p", BRIEF)
     await guarded.call(post(CHAT, question(case.model), X_Request_ID=case.id, **bearer(A)))

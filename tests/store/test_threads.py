@@ -298,3 +298,31 @@ async def test_markdown_shows_the_branch_at_the_head(store: Store) -> None:
 @pytest.mark.parametrize(("title", "name"), [("A b/c", "a-b-c.md"), ("../..", "thread.md"), ("", "thread.md")])
 def test_file_names_are_harmless(title: str, name: str) -> None:
     assert export.file_name(title, "md") == name
+
+
+ODD_IMPORTS = {
+    "a date beyond all": (("created_at",), 2**70),
+    "a date that is none": (("updated_at",), float("nan")),
+    "a message's date beyond all": (("messages", 0, "created_at"), 2**64),
+    "a parent that is a list": (("messages", 0, "parent_id"), ["x"]),
+    "an id that is an object": (("messages", 0, "id"), {"a": 1}),
+    "a head that is a list": (("head",), [1]),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_IMPORTS)
+async def test_an_odd_import_is_refused_with_the_place_and_nothing_is_kept(store: Store, odd: str) -> None:
+    path, value = ODD_IMPORTS[odd]
+    message = {"id": "m", "parent_id": None, "content": "Hi", "role": "user", "state": "complete", "created_at": 1.0}
+    thread: Any = {
+        "title": "T", "settings": {}, "created_at": 1.0, "updated_at": 1.0, "pinned": False, "head": "m", "messages": [message],
+    }  # fmt: skip
+    inner: Any = thread
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    file = {"format": export.FORMAT, "version": export.VERSION, "threads": [thread]}
+    with pytest.raises(BadRequest) as error:
+        await store.write(export.take, ME, file, NOW)
+    assert (error.value.param or "").startswith("threads[0]")
+    assert (await store.read(threads.listed, ME, 5, None))["threads"] == []

@@ -23,7 +23,7 @@ def check_form(request: web.Request) -> None:
     if request.version not in (HttpVersion10, HttpVersion11):
         text = "This gateway speaks HTTP/1.1."
         raise GatewayError(text, status=505, code="invalid_http", headers={"Connection": "close"})
-    if not request.raw_path.startswith("/") and urlsplit(request.raw_path).netloc != request.headers.get("Host"):
+    if not request.raw_path.startswith("/") and _netloc(request.raw_path) != request.headers.get("Host"):
         raise BadRequest("The request's target must be a path.", code="invalid_http", headers={"Connection": "close"})
 
 
@@ -63,8 +63,16 @@ def check_origin(request: web.Request, config: Config) -> None:
     allowed = config.server.allowed_origins
     if origin in allowed or "*" in allowed:
         return
-    if urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+    if _netloc(origin).lower() != request.headers.get("Host", "").lower():
         raise _foreign(origin)
+
+
+def _netloc(url: str) -> str:
+    """Host and port of a URL. Raises BadRequest for what is none."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError as error:  # a bracket that is not closed, for example
+        raise BadRequest("That is not a URL.", code="invalid_http") from error
 
 
 def _foreign(origin: str) -> GatewayError:
