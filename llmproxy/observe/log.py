@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, TextIO
@@ -33,7 +33,7 @@ class Log:
     def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
         """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
         self._settings, self._stream = settings, stream or sys.stderr
-        logging.basicConfig(handlers=[_Door()], level=logging.WARNING, force=True)
+        logging.basicConfig(handlers=[_FromStandardLibrary()], level=logging.WARNING, force=True)
 
     def __getattr__(self, name: str) -> Any:
         """`info`, `warning`, ...: made once, and found here from then on."""
@@ -87,14 +87,25 @@ def _readable(sink: Any, stream: TextIO) -> Callable[[str], Write]:
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     shown = structlog.dev.ConsoleRenderer(colors=stream.isatty())
     structlog.configure(
-        [structlog.processors.add_log_level, stamp, shown],
+        [structlog.processors.add_log_level, stamp, _escaped, shown],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=sink),
     )
     return partial(getattr, structlog.get_logger().bind())
 
 
-class _Door(logging.Handler):
+def _escaped(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Control characters as escapes: a name that a client made up must not steer the operator's terminal."""
+    return {name: _printable(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join([one if one.isprintable() else one.encode("unicode_escape").decode() for one in text])
+
+
+class _FromStandardLibrary(logging.Handler):
     """The standard library's records as our events; no arguments, which may hold what must not be logged."""
 
     def emit(self, record: logging.LogRecord) -> None:
