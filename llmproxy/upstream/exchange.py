@@ -133,7 +133,7 @@ class _Exchange(Opening):
         incoming = await sending.__aenter__()
         self._source = sending
         if 200 <= incoming.status < 300:
-            return aiter(incoming), passed_on(incoming.headers)
+            return aiter(incoming), passed_on(incoming.headers, of.adapter.account.api_key)
         raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
 
     def _not_again(self, error: UpstreamError) -> None:
@@ -145,7 +145,7 @@ class _Exchange(Opening):
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
             return UpstreamError(f"{self._of.name} answered with a redirect ({status}).", code="upstream_redirect")
         error = _called(self._of.adapter.error, status, headers, body)
-        error.headers = {**passed_on(headers), **error.headers}
+        error.headers = {**passed_on(headers, self._of.adapter.account.api_key), **error.headers}
         return error
 
     async def _first(self, pieces: Pieces) -> _Frames:
@@ -281,6 +281,8 @@ async def _drain(pieces: Pieces) -> None:
         return  # the answer is whole; only the connection is not kept
 
 
-def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
-    """The provider's headers that a client may see: an allow-list, and no value that could be anything but a value."""
-    return {k: v for k, v in headers.items() if _PASSED_ON.fullmatch(k) and _PLAIN.fullmatch(v)}
+def passed_on(headers: Mapping[str, str], secret: str = "") -> dict[str, str]:
+    """The provider's headers that a client may see: an allow-list, no value that could be anything but a value, and none
+    with our own key in it (`secret`)."""
+    shown = {k: v for k, v in headers.items() if _PASSED_ON.fullmatch(k) and _PLAIN.fullmatch(v)}
+    return {k: v for k, v in shown.items() if secret not in v} if secret else shown

@@ -13,7 +13,7 @@ from llmproxy.adapter_kit import Account, Chat, Environment, OpenAICompatible
 from llmproxy.config import Timeouts
 from llmproxy.core.errors import GatewayError, Malformed, UpstreamError
 from llmproxy.core.trace import Trace
-from llmproxy.upstream.exchange import Upstream
+from llmproxy.upstream.exchange import Upstream, passed_on
 
 ODD: tuple[Any, ...] = (0, -1, 1.5, True, "x", "", None, [], {}, [1], [None], [[]], {"a": 1}, {"index": "x"})
 CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -145,3 +145,8 @@ async def test_a_mistake_in_the_middle_is_told_after_what_came_before_it() -> No
     with pytest.raises(Malformed):
         await read()
     assert b"good" in b"".join(got)
+
+
+def test_a_header_with_our_key_in_it_is_not_passed_on() -> None:
+    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-reset-requests": "key sk-secret", "set-cookie": "a"}
+    assert passed_on(headers, "sk-secret") == {"x-ratelimit-limit-requests": "60"}
