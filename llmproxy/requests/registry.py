@@ -190,17 +190,20 @@ class Running:
         return True
 
 
+Name = tuple[str, str]  # owner and id: what one key calls its requests is no other's business
+
+
 class RequestRegistry:
     """Owns every request's task: starts it, knows it while it runs, remembers it for a while."""
 
     def __init__(self, *, remembered: int = 1000, ended: Callable[[Running], None] | None = None) -> None:
-        self._running: dict[str, Running] = {}
-        self._past: OrderedDict[str, Running] = OrderedDict()
+        self._running: dict[Name, Running] = {}
+        self._past: OrderedDict[Name, Running] = OrderedDict()
         self._remembered = remembered
         self._ended = ended
         self._idle = asyncio.Event()
         self._idle.set()
-        self._deadlines: list[tuple[float, str]] = []  # a heap
+        self._deadlines: list[tuple[float, Name]] = []  # a heap
         self._alarm: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -213,9 +216,9 @@ class RequestRegistry:
         """Those that ended, the last one first."""
         return reversed(self._past.values())
 
-    def free_id(self, wanted: str | None = None) -> str:
-        """The client's own id if no request has it, else an unguessable one."""
-        if wanted and wanted not in self._running and not self._resumable(wanted):
+    def free_id(self, wanted: str | None = None, owner: str = "") -> str:
+        """The client's own id if no other request of its owner has it, else an unguessable one."""
+        if wanted and (owner, wanted) not in self._running and not self._resumable((owner, wanted)):
             return wanted
         return fresh_id()
 
@@ -224,22 +227,24 @@ class RequestRegistry:
 
         Raises GatewayError if a request of this id came in between.
         """
-        if id in self._running:
+        name = (owner, id)
+        if name in self._running:
             raise GatewayError("A request with this id is being answered.", status=409, code="request_id_in_use")
         named = str(chat.body.get("model") or chat.model)
         running = Running(id, owner, named, chat.stream, chat.trace, time.monotonic(), time.time(), chat.face)
-        self._running[id] = running
+        self._running[name] = running
         self._idle.clear()
         running.task = asyncio.get_running_loop().create_task(running.work(work))
         running.task.add_done_callback(lambda _: self._settle(running))
         if chat.trace.deadline is not None:
-            self._limit(chat.trace.deadline, id)
+            self._limit(chat.trace.deadline, name)
         return running
 
     def get(self, id: str, owner: str | None = None) -> Running | None:
-        """The request of that id, running or remembered; None also if it is somebody else's."""
-        found = self._running.get(id) or self._past.get(id)
-        return found if found is not None and owner in (None, found.owner) else None
+        """The owner's request of that id, running or remembered; without an owner anybody's, the newest first."""
+        if owner is not None:
+            return self._running.get((owner, id)) or self._past.get((owner, id))
+        return next((one for one in (*self, *self.recent()) if one.id == id), None)
 
     def stop_all(self, by: str, which: Callable[[Running], bool] = lambda _: True) -> list[Running]:
         """Stops every request that `which` says; gives those that this call has stopped."""
@@ -249,12 +254,12 @@ class RequestRegistry:
         """Returns when nothing runs."""
         await self._idle.wait()
 
-    def _limit(self, deadline: float, id: str) -> None:
+    def _limit(self, deadline: float, name: Name) -> None:
         """One timer for all deadlines, set for the earliest: a timer for every request costs as much as its routing."""
         if len(self._deadlines) > 2 * len(self._running) + 1000:  # most of them ended long before
             self._deadlines = [one for one in self._deadlines if one[1] in self._running]
             heapify(self._deadlines)
-        heappush(self._deadlines, (deadline, id))
+        heappush(self._deadlines, (deadline, name))
         if self._deadlines[0][0] == deadline:
             if self._alarm is not None:
                 self._alarm.cancel()
@@ -263,25 +268,26 @@ class RequestRegistry:
     def _ring(self) -> None:
         loop = asyncio.get_running_loop()
         while self._deadlines and self._deadlines[0][0] <= loop.time():
-            deadline, id = heappop(self._deadlines)
-            late = self._running.get(id)
+            deadline, name = heappop(self._deadlines)
+            late = self._running.get(name)
             if late is not None and late.trace.deadline == deadline:
                 attempt(partial(late.stop, "deadline"), "deadlines")
         while self._deadlines and self._deadlines[0][1] not in self._running:
             heappop(self._deadlines)
         self._alarm = loop.call_at(self._deadlines[0][0], self._ring) if self._deadlines else None
 
-    def _resumable(self, id: str) -> bool:
-        """Whether a request that ended is still kept under this id for those who resume it."""
-        past = self._past.get(id)
+    def _resumable(self, name: Name) -> bool:
+        """Whether a request that ended is still kept under this name for those who resume it."""
+        past = self._past.get(name)
         return past is not None and past.buffer is not None
 
     def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""
         running.settle()
-        self._running.pop(running.id, None)
-        self._past[running.id] = running
-        self._past.move_to_end(running.id)
+        name = (running.owner, running.id)
+        self._running.pop(name, None)
+        self._past[name] = running
+        self._past.move_to_end(name)
         while len(self._past) > self._remembered:
             self._past.popitem(last=False)
         if not self._running:

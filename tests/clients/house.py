@@ -34,22 +34,26 @@ admin = true
 [providers.openai]
 base_url = "{url}/openai/v1"
 api_key = "{openai}"
+breaker = {{ failures = 100000, samples = 100000 }}
 
 [providers.gemini]
 base_url = "{url}/gemini/v1beta"
 api_key = "{gemini}"
 models = ["{gemini_model}"]
+breaker = {{ failures = 100000, samples = 100000 }}
 
 [providers.openai-expired]
 adapter = "openai"
 base_url = "{url}/openai/v1"
 api_key = "sk-expired"
+breaker = {{ failures = 100000, samples = 100000 }}
 list_models = false
 
 [providers.gemini-expired]
 adapter = "gemini"
 base_url = "{url}/gemini/v1beta"
 api_key = "AIza-expired"
+breaker = {{ failures = 100000, samples = 100000 }}
 list_models = false
 """
 

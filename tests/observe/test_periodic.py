@@ -175,10 +175,10 @@ async def test_deadlines_go_on() -> None:
     now = asyncio.get_running_loop().time()
     job = FailsOnce()
     for number in (1, 2):
-        requests._running[str(number)] = SimpleNamespace(  # type: ignore[assignment]
+        requests._running[("", str(number))] = SimpleNamespace(  # type: ignore[assignment]
             trace=Trace(str(number), deadline=now + 0.001 * number), stop=job
         )
-        requests._limit(now + 0.001 * number, str(number))
+        requests._limit(now + 0.001 * number, ("", str(number)))
     await second_time(job, "deadlines")
 
 

@@ -215,9 +215,9 @@ async def test_all_can_be_cancelled_or_some() -> None:
 
 async def test_a_clients_id_is_kept_if_it_is_free() -> None:
     registry = Registry()
-    assert registry.free_id("mine-0001") == "mine-0001"
+    assert registry.free_id("mine-0001", "me") == "mine-0001"
     registry.begin(id="mine-0001")
-    other = registry.free_id("mine-0001")
+    other = registry.free_id("mine-0001", "me")
     assert re.fullmatch(r"[A-Za-z0-9_-]{24}", other)
     registry.stop_all("drain")
     await registry.idle()
@@ -226,9 +226,9 @@ async def test_a_clients_id_is_kept_if_it_is_free() -> None:
 async def test_an_id_is_free_again_unless_it_is_resumable() -> None:
     registry = Registry()
     running = await registry.ended(answers)
-    assert registry.free_id("one") == "one"
+    assert registry.free_id("one", "me") == "one"
     running.buffer = cast(Any, object())
-    assert registry.free_id("one") != "one"
+    assert registry.free_id("one", "me") != "one"
 
 
 async def test_ids_of_ours_do_not_repeat() -> None:
@@ -257,6 +257,19 @@ async def test_others_do_not_see_it() -> None:
     await registry.idle()
     assert registry.get("one", "me") is running
     assert registry.get("one", "you") is None
+
+
+async def test_two_keys_may_call_their_requests_the_same_and_neither_hides_the_others() -> None:
+    registry = Registry()
+    mine, yours = registry.begin(owner="me"), registry.begin(owner="you")
+    assert (registry.get("one", "me"), registry.get("one", "you")) == (mine, yours)
+    registry.stop_all("api")
+    await registry.idle()
+    assert (registry.get("one", "me"), registry.get("one", "you")) == (mine, yours)
+    again = registry.begin(owner="you")
+    assert registry.get("one", "me") is mine
+    again.stop("api")
+    await registry.idle()
 
 
 async def test_only_so_many_are_remembered() -> None:

@@ -26,7 +26,8 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         current = app[CURRENT]
         refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
-        request[CALLER] = admit(request, current.config)
+        key = request[CALLER] = admit(request, current.config)
+        request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or errors.response(error, request.get(TRACE))
