@@ -182,6 +182,12 @@ class House:
         return sum(int(one[4].partition(":")[0], 16) for one in lines if int(one[1].partition(":")[2], 16) == self.port)
 
     @property
+    def clients(self) -> int:
+        """Connections that the server holds with clients."""
+        lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return sum(one[3] in ("01", "08") for one in lines if int(one[1].partition(":")[2], 16) == self.port)
+
+    @property
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.gateway.process.pid}/fd").iterdir()))
 

@@ -268,17 +268,19 @@ async def test_readers_of_a_detached_answer_who_take_nothing_are_cut_off_and_cos
     async with started(limits="slow_reader = 1.0") as house:
         case = house.case("p", streaming(*big, sse(chunk({}, finish="stop"))))
         await house.call(asking(case, "detach"))
-        before, sockets = house.memory, house.sockets
+
+        async def nobody() -> bool:
+            return house.clients == 0
+
+        await soon(nobody)
+        before = house.memory
         wires = [await Wire.open(house.port, receive_buffer=4096) for _ in range(20)]
         for wire in wires:
             await wire.send(get(f"/v1/requests/{case.id}/stream"))
         for wire in wires:
             await wire.until(b"\r\n\r\n")  # all of them are served, and read no further
 
-        async def cut() -> bool:
-            return house.sockets <= sockets
-
-        await soon(cut)
+        await soon(nobody)
         assert house.memory - before < len(wires) * 2_500_000
         for wire in wires:
             assert len(await wire.rest()) < 60_000 * 60
