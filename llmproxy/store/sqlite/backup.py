@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -14,27 +15,38 @@ from .database import FILE, translated
 def copy(folder: str, target: Path) -> int:
     """Copies the database in `folder` to the new file `target` and checks the copy. Gives its size in bytes.
 
-    Raises StoreError (no database, target is there already), Damaged (the copy is not sound), OSError.
+    Raises StoreError (no database, no folder for the target, target is there already), Damaged (the copy is not sound), OSError.
     """
     source = Path(folder) / FILE
     if not source.exists():
         raise StoreError(f"There is no database in {folder}.")
-    part = target.with_name(f".{target.name}.part")
-    _create(part, target)
+    part = _part(target)
     try:
         _copied(source, part)
-        part.rename(target)
+        _publish(part, target)
     finally:
         part.unlink(missing_ok=True)
     return target.stat().st_size
 
 
-def _create(part: Path, target: Path) -> None:
-    """An empty file for this user only; a part left by a backup that was killed is replaced."""
+def _part(target: Path) -> Path:
+    """An empty file for this user only, beside the target, which no other backup writes to."""
     if target.exists():
         raise StoreError(f"{target} exists. Name a new file.")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    if not target.parent.is_dir():
+        raise StoreError(f"There is no folder {target.parent}.")
+    held, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    os.close(held)
+    return Path(name)
+
+
+def _publish(part: Path, target: Path) -> None:
+    """Gives the checked copy its name, unless another process took that name while the copy was made."""
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError as error:
+        raise StoreError(f"{target} exists. Name a new file.") from error
+    part.replace(target)
 
 
 def _copied(source: Path, part: Path) -> None:
