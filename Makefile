@@ -13,7 +13,7 @@ MODULES := ui/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui ui-build ui-test bench bench-peers bench-compare test-clients clean page system
+.PHONY: help run test check ui ui-build ui-test bench bench-peers bench-compare test-clients soak clean page system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -54,6 +54,11 @@ bench-compare: $(TESTS) ## the last two measurements, as ratios
 test-clients: $(TESTS) ## drive the gateway with other people's clients, each in its own environment
 	$(BIN)/python -m tests.clients.environments
 	$(BIN)/python -m pytest -rs tests/clients $(ARGS)
+
+soak: $(TESTS) ## kill processes many times while others use their database: minutes (ARGS="-k rolling")
+	LLMPROXY_KILLS=300 LLMPROXY_SERVER_KILLS=60 LLMPROXY_OUTSIDERS=20 LLMPROXY_SERVER_OUTSIDERS=20 \
+		$(BIN)/python -m pytest tests/store/test_kill.py tests/store/test_outsiders.py \
+		tests/threads/test_process.py tests/threads/test_outsiders.py $(ARGS)
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) $(CACHE) build dist *.egg-info ui/node_modules tests/clients/node/node_modules llmproxy/static

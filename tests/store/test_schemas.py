@@ -40,6 +40,26 @@ def test_it_is_brought_up_to_the_newest_schema(old: int, folder: Path) -> None:
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
 
 
+@pytest.mark.parametrize("table", ["threads", "messages", "ledger", "tapes"])
+def test_every_value_of_every_row_is_still_there(old: int, table: str, folder: Path) -> None:
+    columns = ", ".join(name for [name] in rows(folder, f"SELECT name FROM pragma_table_info('{table}')"))
+    if not columns:
+        pytest.skip(f"schema {old} has no {table}")
+    before = rows(folder, f"SELECT {columns} FROM {table}")
+    connect(folder).close()
+    assert before
+    assert rows(folder, f"SELECT {columns} FROM {table}") == before
+
+
+async def test_each_owner_has_the_threads_that_were_theirs(old: int, folder: Path) -> None:
+    async with Store(folder) as store:
+        [alice] = (await store.read(threads.listed, "key-1", 10, None))["threads"]
+        [bob] = (await store.read(threads.listed, "key-2", 10, None))["threads"]
+        failed = (await store.read(messages.of_thread, "key-1", alice["id"]))["messages"][-1]
+    assert (alice["title"], alice["pinned"], bob["title"], bob["pinned"]) == ("Alice's", True, "Bob's", False)
+    assert (failed["state"], failed["error"]) == ("failed", {"code": "upstream_error", "message": "gone"})
+
+
 async def test_a_thread_has_all_its_branches(old: int, folder: Path) -> None:
     async with Store(folder) as store:
         [listed] = (await store.read(threads.listed, "", 10, None))["threads"]

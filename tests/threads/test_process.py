@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -130,55 +127,6 @@ def test_no_answer_that_was_told_is_missing_however_often_the_gateway_is_killed(
                 assert {one["state"] for one in kept} <= {"complete", "lost"}
     assert told
     assert {id: found.get(id) for id in told} == told
-
-
-def workers_of(gateway: Gateway) -> list[int]:
-    pid = gateway.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def killed_after_a_worker_was_replaced(config: str, data: str, told: dict[str, tuple[str, str]]) -> None:
-    with running_gateway(config, {"LLMPROXY_DATA_DIR": data}) as gateway, ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(ask_until_gone, gateway, told) for _ in range(4)]
-        before, known = workers_of(gateway)[0], len(told)
-        wait_until(lambda: len(told) > known + 4)
-        os.kill(before, signal.SIGKILL)
-        wait_until(lambda: len(now := workers_of(gateway)) == 2 and before not in now)
-        asking += [clients.submit(ask_until_gone, gateway, told) for _ in range(4)]
-        more = len(told) + 8
-        wait_until(lambda: len(told) > more)
-        for pid in [gateway.process.pid, *workers_of(gateway)]:
-            os.kill(pid, signal.SIGKILL)
-    for client in asking:
-        client.result()
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the workers")
-@pytest.mark.timeout(60 + 5 * KILLS)
-def test_no_answer_that_was_told_is_missing_after_workers_were_replaced() -> None:
-    config = FAST + "\n[server]\nworkers = 2\n"
-    told: dict[str, tuple[str, str]] = {}
-    with TemporaryDirectory(prefix="llmproxy-test-") as data:
-        for _ in range(KILLS // 2):
-            killed_after_a_worker_was_replaced(config, data, told)
-        with running_gateway(FAST, {"LLMPROXY_DATA_DIR": data}) as gateway:
-            found = {
-                one["id"]: (thread, one["content"])
-                for thread in {thread for thread, _ in told.values()}
-                for one in call(gateway, "GET", f"/threads/{thread}/messages")["messages"]
-                if one["state"] == "complete"
-            }
-        with closing(sqlite3.connect(Path(data) / "llmproxy.db")) as database:
-            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert {id: found.get(id) for id in told} == told
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Another process has no event to wait for: it is looked at again and again."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def ask_until_gone(gateway: Gateway, told: dict[str, tuple[str, str]]) -> None:
