@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from llmproxy.core.adapter import Environment as Environment
     from llmproxy.core.adapter import InProcess as InProcess
     from llmproxy.core.adapter import KnowsModels as KnowsModels
+    from llmproxy.core.adapter import KnowsPace as KnowsPace
     from llmproxy.core.adapter import ListsModels as ListsModels
     from llmproxy.core.adapter import Local as Local
     from llmproxy.core.adapter import Model as Model
     from llmproxy.core.adapter import Outgoing as Outgoing
     from llmproxy.core.adapter import Pace as Pace
     from llmproxy.core.adapter import Step as Step
+    from llmproxy.core.adapter import TakesFew as TakesFew
     from llmproxy.core.adapter import Translator as Translator
     from llmproxy.core.chat import Body as Body
     from llmproxy.core.chat import Chat as Chat
@@ -61,12 +63,14 @@ _WHERE = {
         "Environment",
         "InProcess",
         "KnowsModels",
+        "KnowsPace",
         "ListsModels",
         "Local",
         "Model",
         "Outgoing",
         "Pace",
         "Step",
+        "TakesFew",
         "Translator",
     ),
     "core.chat": (
@@ -107,6 +111,7 @@ _WHERE = {
     "adapter_kit.openai_compatible": ("OpenAICompatible",),
 }
 _HOMES = {name: module for module, names in _WHERE.items() for name in names}
+__all__ = ["API", *_HOMES]  # noqa: PLE0604  # they are strings: one table says what is here
 
 
 def __getattr__(name: str) -> Any:
@@ -119,4 +124,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return ["API", *_HOMES]
+    return __all__

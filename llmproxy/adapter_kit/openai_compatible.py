@@ -24,6 +24,7 @@ class OpenAICompatible:
 
     always_stream: ask for a stream even if the client did not, because only then does a cancel reach the model.
     asks_usage: the provider understands `stream_options.include_usage`.
+    checked_hooks: the methods that are called here, with the number of their arguments; checked when an adapter is loaded.
     """
 
     environment: ClassVar[Environment] = Environment()
@@ -34,6 +35,14 @@ class OpenAICompatible:
     asks_usage = True
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
+    checked_hooks: ClassVar[Mapping[str, int]] = {
+        "headers": 0,
+        "url": 1,
+        "adapt": 1,
+        "steps": 1,
+        "judge": 1,
+        "model": 1,
+    }
 
     def __init__(self, account: Account) -> None:
         self.account = account

@@ -96,6 +96,8 @@ def environment_of(adapter: str) -> Environment:
     """What the adapter declares. One that cannot be imported is an error the operator should see."""
     try:
         return adapter_registry.load(adapter).environment
+    except adapter_registry.UnfitAdapter as error:
+        raise ConfigError(f"the adapter {adapter} that is installed does not keep the contract: {error}") from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"the adapter {adapter} that is installed cannot be loaded: {reason}") from error

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import get_args
+from typing import Any, get_args
 
-from .adapter import Account, Adapter
+from .adapter import Account, Adapter, Environment
 from .chat import Face
 
 GROUP = "llmproxy.adapters"
 API = 2  # of the contract; an adapter may name the one it was written for in its member `api`
 
-# Methods by name with the number of arguments they are called with; the first must be there, the others may.
+# Methods by name with the number of arguments they are called with beside self; the first must be there, the others may.
 _REQUIRED = {"request": 1, "translator": 1, "error": 3}
-_OPTIONAL = {"models_request": 1, "models": 1, "answer": 1}
-_MEMBERS = ("environment", "many", "first_frame", "faces")
+_OPTIONAL = {"models_request": 1, "models": 1, "answer": 1, "pace": 1}
+_MEMBERS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "environment": ("an Environment", Environment),
+    "many": ("True or False", bool),
+    "first_frame": ("a number of seconds", (int, float)),
+    "faces": ("a set", Collection),
+}
+_SEE = "see docs/adapters.md"
 
 
 class UnknownAdapter(LookupError):
@@ -52,28 +59,73 @@ def build(name: str, account: Account) -> Adapter:
     return load(name)(account)
 
 
-def misfit(adapter: type) -> str:
+def misfit(adapter: object) -> str:
     """What a class lacks to be an adapter, in one sentence with the fix; empty if it is one."""
+    if not isinstance(adapter, type):
+        return "the entry point must name a class, which is built with an Account"
     if (api := getattr(adapter, "api", API)) != API:
-        return f"it was written for API {api} of llmproxy.adapter_kit, and this is API {API}: see docs/adapters.md"
-    for name in _MEMBERS:
+        return f"it was written for API {api!r} of llmproxy.adapter_kit, and this is API {API}: {_SEE}"
+    return _wrong_member(adapter) or _wrong_faces(adapter) or _wrong_method(adapter)
+
+
+def _wrong_member(adapter: type) -> str:
+    for name, (form, kind) in _MEMBERS.items():
         if not hasattr(adapter, name):
-            return f"the member `{name}` is missing: see `Adapter` in llmproxy.adapter_kit"
-    for name, count in (_REQUIRED | _OPTIONAL).items():
-        method = inspect.getattr_static(adapter, name, None)
-        if method is None and name in _REQUIRED:
-            return f"the method `{name}` is missing: see `Adapter` in llmproxy.adapter_kit"
-        if callable(method) and not _takes(method, count):
-            return f"`{name}` must take {count} argument{'s' * (count > 1)} beside self: see llmproxy.adapter_kit"
-    if unknown := sorted(set(adapter.faces) - set(get_args(Face))):  # type: ignore[attr-defined]  # looked at above
-        return f"`faces` has {unknown[0]!r}; it may have {', '.join(get_args(Face))}"
+            return f"the class attribute `{name}` is missing; it must be {form}: {_SEE}"
+        if not _is_computed(adapter, name) and not isinstance(getattr(adapter, name), kind):
+            return f"the class attribute `{name}` must be {form}: {_SEE}"
     return ""
 
 
-def _takes(method: object, count: int) -> bool:
-    """Whether a function of a class can be called with so many arguments beside self."""
+def _wrong_faces(adapter: type) -> str:
+    if _is_computed(adapter, "faces"):
+        return ""
+    faces, known = adapter.faces, get_args(Face)  # type: ignore[attr-defined]  # looked at before
+    if isinstance(faces, str) or not faces:
+        return f"`faces` must be a set with some of {', '.join(known)}"
+    unknown = next((face for face in faces if face not in known), None)
+    return f"`faces` has {unknown!r}; it may have {', '.join(known)}" if unknown is not None else ""
+
+
+def _wrong_method(adapter: type) -> str:
+    """Methods that a base class calls are checked like those of the contract: it names them in `checked_hooks`."""
+    if not _takes(adapter, 1):
+        return f"`__init__` must take 1 argument beside self, the Account: {_SEE}"
+    for name, count in {**_REQUIRED, **_OPTIONAL, **getattr(adapter, "checked_hooks", {})}.items():
+        method = getattr(adapter, name, None)
+        if method is None and name in _REQUIRED:
+            return f"the method `{name}` is missing: {_SEE}"
+        if method is not None and (wrong := _misshapen(adapter, name, method, count)):
+            return f"`{name}` {wrong}"
+    return ""
+
+
+def _misshapen(adapter: type, name: str, method: object, count: int) -> str:
+    if not callable(method):
+        return f"must be a method: {_SEE}"
+    if inspect.iscoroutinefunction(method):
+        return f"must not be a coroutine; only `answer` may wait, and it yields: {_SEE}"
+    if not _takes(method, count + _is_given_self(adapter, name)):
+        return f"must take {count} argument{'s' * (count != 1)} beside self: {_SEE}"
+    return ""
+
+
+def _is_computed(adapter: type, name: str) -> bool:
+    """Whether each instance finds out a member for itself, as by a property: the class cannot tell it."""
+    return hasattr(type(inspect.getattr_static(adapter, name)), "__get__")
+
+
+def _is_given_self(adapter: type, name: str) -> bool:
+    """Whether a method as the class shows it still wants self: static and class methods do not."""
+    return _is_computed(adapter, name) and not isinstance(
+        inspect.getattr_static(adapter, name), (staticmethod, classmethod)
+    )
+
+
+def _takes(called: Any, count: int) -> bool:
+    """Whether it can be called with so many arguments."""
     try:
-        inspect.signature(method).bind(*range(count + 1))  # type: ignore[arg-type]  # callable, as the caller has seen
+        inspect.signature(called).bind(*range(count))
     except TypeError:
         return False
     except ValueError:  # nothing is known of its signature
