@@ -39,7 +39,7 @@ _TOPICS: Mapping[str, re.Pattern[str]] = {
 
 class Demo:
     environment: ClassVar[Environment] = Environment(needs_key=False)
-    faces = frozenset(("chat",))
+    speaks = frozenset(("chat",))
     many = True
     first_frame = 60.0
     known_models: Sequence[Model] = tuple(

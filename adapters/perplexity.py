@@ -21,7 +21,7 @@ class Perplexity(OpenAICompatible):
         base_urls=("PERPLEXITY_BASE_URL", "PPLX_BASE_URL"),
         base_url="https://api.perplexity.ai",
     )
-    faces = frozenset(("chat", "embeddings"))
+    speaks = frozenset(("chat", "embeddings"))
     many = False
     inputs_at_once = 512  # texts of one embeddings request
     # What is not streamed is silent for minutes, and whoever stands between hangs up (modelcontextprotocol#83).

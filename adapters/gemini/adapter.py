@@ -50,7 +50,7 @@ class Gemini:
         base_url=BASE_URL,
         needs_key=True,
     )
-    faces: frozenset[Face] = frozenset(("chat", "embeddings"))
+    speaks: frozenset[Face] = frozenset(("chat", "embeddings"))
     # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
     many = False
     inputs_at_once = 100  # "at most 100 requests can be in one batch" (helix-py#43, lancedb#3618)

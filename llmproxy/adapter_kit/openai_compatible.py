@@ -14,9 +14,15 @@ from llmproxy.wire.embeddings import Vectors
 from llmproxy.wire.provider_errors import in_band, parse_error
 from llmproxy.wire.relay import Relay
 
-_PATHS: Mapping[Face, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+_PATHS: Mapping[Face, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "messages": "/messages",
+    "responses": "/responses",
+}
 
-_ENDINGS = (*_PATHS.values(), "/models", "/responses")
+_ENDINGS = (*_PATHS.values(), "/models")
 
 
 class OpenAICompatible:
@@ -28,7 +34,7 @@ class OpenAICompatible:
     """
 
     environment: ClassVar[Environment] = Environment()
-    faces: frozenset[Face] = frozenset(("chat", "completions", "embeddings"))
+    speaks: frozenset[Face] = frozenset(("chat", "completions", "embeddings"))
     many = True
     first_frame = 120.0
     always_stream = False
@@ -76,12 +82,16 @@ class OpenAICompatible:
     # The contract
 
     def request(self, chat: Chat) -> Outgoing:
+        if chat.dialect is not None:  # the provider speaks it: what the client wrote goes out
+            return Outgoing(self.url(chat), chat.render(), {**self._headers, **chat.headers})
         chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
         return Outgoing(self.url(chat), self._body(chat), self._headers)
 
     def translator(self, chat: Chat) -> Translator:
         if chat.face == "embeddings":
             return Vectors(chat, blame=self._blame)
+        if chat.dialect is not None:
+            return chat.dialect.watch(chat, self._blame)
         return Relay(chat, *self.steps(chat), blame=self._blame)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:

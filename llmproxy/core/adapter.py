@@ -128,7 +128,7 @@ class Adapter(Protocol):
     account: Account
     many: bool  # whether `n > 1` may be asked in one request
     first_frame: float  # seconds a first frame may take, if the config does not say
-    faces: frozenset[Face]  # what the provider speaks natively
+    speaks: frozenset[Face]  # the dialects in which it is asked as the client asked; older adapters name it `faces`
 
     def __init__(self, account: Account) -> None: ...
 
@@ -143,6 +143,15 @@ class Adapter(Protocol):
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """What a reply with a status other than 2xx means. `headers` have lower-case names."""
         ...
+
+
+def speaks(adapter: Adapter) -> frozenset[Face]:
+    """The dialects in which an adapter's provider is asked as the client asked; `faces` counts where it was set later."""
+    for members in (vars(adapter) if hasattr(adapter, "__dict__") else {}, *map(vars, type(adapter).__mro__)):
+        for name in ("speaks", "faces"):
+            if name in members:
+                return frozenset(getattr(adapter, name))
+    return frozenset()
 
 
 @runtime_checkable

@@ -21,7 +21,6 @@ _MEMBERS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "environment": ("an Environment", Environment),
     "many": ("True or False", bool),
     "first_frame": ("a number of seconds", (int, float)),
-    "faces": ("a set", Collection),
 }
 _SEE = "see docs/adapters.md"
 
@@ -78,13 +77,20 @@ def _wrong_member(adapter: type) -> str:
 
 
 def _wrong_faces(adapter: type) -> str:
-    if _is_computed(adapter, "faces"):
+    """`speaks`, or where that is missing, its older name."""
+    name = "speaks" if hasattr(adapter, "speaks") or not hasattr(adapter, "faces") else "faces"
+    known = get_args(Face)
+    if not hasattr(adapter, name):
+        return f"the class attribute `{name}` is missing; it must be a set: {_SEE}"
+    if _is_computed(adapter, name):
         return ""
-    faces, known = adapter.faces, get_args(Face)  # type: ignore[attr-defined]  # looked at before
-    if isinstance(faces, str) or not faces:
-        return f"`faces` must be a set with some of {', '.join(known)}"
-    unknown = next((face for face in faces if face not in known), None)
-    return f"`faces` has {unknown!r}; it may have {', '.join(known)}" if unknown is not None else ""
+    given = getattr(adapter, name)
+    if not isinstance(given, Collection):
+        return f"the class attribute `{name}` must be a set: {_SEE}"
+    if isinstance(given, str) or not given:
+        return f"`{name}` must be a set with some of {', '.join(known)}"
+    unknown = next((face for face in given if face not in known), None)
+    return f"`{name}` has {unknown!r}; it may have {', '.join(known)}" if unknown is not None else ""
 
 
 def _wrong_method(adapter: type) -> str:

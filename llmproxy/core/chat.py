@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
 from .trace import Trace
 
+if TYPE_CHECKING:
+    from .dialect import Dialect, Encoder
+
 Json = dict[str, Any]
-Face = Literal["chat", "completions", "embeddings"]
+Face = Literal["chat", "completions", "embeddings", "messages", "responses", "gemini"]
 Body = bytes | tuple[bytes | memoryview, ...]  # of a request: whole, or in pieces, as copies of megabytes are not free
 
 
@@ -37,7 +40,12 @@ _LARGE = 64 * 1024  # bytes of a body that is not joined again once it was cut
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One question to one model. `body` is what the client sent, parsed once and never edited."""
+    """One question to one model. `body` is what the client sent, parsed once and never edited.
+
+    dialect: how the client speaks, where that is none of OpenAI's older forms. streaming: whether the answer is a stream,
+    where the body does not say it. encoder, beside: of a request that was translated to a chat: what renders the answer in
+    the client's dialect, and for each entry of `messages` the blocks or items that it was made of.
+    """
 
     body: Json
     model: str  # the name the provider knows it by
@@ -46,10 +54,14 @@ class Chat:
     trace: Trace = field(default_factory=Trace)
     headers: Mapping[str, str] = field(default_factory=dict)  # the client's, those an adapter may need, lower case
     spots: tuple[int, ...] | None = None  # of `raw`, if they are known
+    dialect: Dialect | None = None
+    streaming: bool | None = None
+    encoder: Callable[[], Encoder] | None = None
+    beside: Sequence[object] | None = None
 
     @property
     def stream(self) -> bool:
-        return self.body.get("stream") is True
+        return self.body.get("stream") is True if self.streaming is None else self.streaming
 
     @property
     def include_usage(self) -> bool:
@@ -62,14 +74,25 @@ class Chat:
 
     def asking(self, model: str) -> Chat:
         """The same question to another model."""
-        return Chat(self.body, model, self.face, self.raw, self.trace, self.headers, self.spots)
+        return self.traced(self.trace, model)
+
+    def traced(self, trace: Trace, model: str) -> Chat:
+        """The same question to a model, as one of several attempts that have traces of their own."""
+        return Chat(
+            self.body, model, self.face, self.raw, trace, self.headers, self.spots,
+            self.dialect, self.streaming, self.encoder, self.beside,
+        )  # fmt: skip
 
     def saying(self, **changes: Any) -> Chat:
         """The same question with some members set, or removed where the value is None."""
         body = {
             key: value for key, value in {**self.body, **changes}.items() if key not in changes or value is not None
         }
-        return Chat(body, self.model, self.face, None, self.trace, self.headers)
+        beside = None if "messages" in changes else self.beside
+        return Chat(
+            body, self.model, self.face, None, self.trace, self.headers, None,
+            self.dialect, self.streaming, self.encoder, beside,
+        )  # fmt: skip
 
     def drop(self, *names: str) -> Chat:
         """The same question without these parameters, which are noted as dropped if they were there."""

@@ -74,7 +74,7 @@ class _Racer:
         self.trace = chat.trace.branch()
         self.opened: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._blocks: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(_AHEAD)
-        asked = Chat(chat.body, model, chat.face, chat.raw, self.trace, chat.headers)
+        asked = chat.traced(self.trace, model)
         self.task = asyncio.get_running_loop().create_task(self._run(opener, asked))
 
     async def frames(self) -> AsyncGenerator[bytes, None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmproxy.config import Config, ConfigError, Key, Provider
 from llmproxy.core import adapter_registry
-from llmproxy.core.adapter import Account, Adapter, TakesFew
+from llmproxy.core.adapter import Account, Adapter, TakesFew, speaks
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
@@ -93,8 +93,9 @@ class Gateway:
             await client.close()
 
     def _speaks(self, provider: str, chat: Chat) -> bool:
-        faces = self.stacks[provider].adapter.faces
-        return chat.face in faces or (chat.face == "completions" and "chat" in faces)
+        spoken = speaks(self.stacks[provider].adapter)
+        translates = chat.face == "completions" or chat.dialect is not None
+        return chat.face in spoken or (translates and "chat" in spoken)
 
     def _chain(self, targets: tuple[Target, ...], chat: Chat) -> Opener:
         if len(targets) == 1:

@@ -9,6 +9,8 @@ from functools import cached_property
 
 from llmproxy.config import When
 from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest
+from llmproxy.core.trace import Trace
 
 # As much of a long text as is looked at: what is asked stands at its beginning or at its end.
 _EDGE = 2_000
@@ -36,8 +38,21 @@ class Question:
     """What rules ask about one chat, each worked out once and only if asked for."""
 
     def __init__(self, chat: Chat) -> None:
-        self._chat = chat
-        self._body = chat.body
+        self._given = chat
+
+    @cached_property
+    def _chat(self) -> Chat:
+        """As OpenAI's chat, whatever the client speaks. What cannot be put so has nothing to be asked about."""
+        if self._given.dialect is None:
+            return self._given
+        try:
+            return self._given.dialect.as_chat(self._given.traced(Trace(), self._given.model))
+        except BadRequest:
+            return self._given
+
+    @property
+    def _body(self) -> Json:
+        return self._chat.body
 
     @cached_property
     def text(self) -> str:

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from llmproxy.config import Timeouts
-from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator
-from llmproxy.core.chat import Chat
+from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
+from llmproxy.core.chat import Chat, Face
 from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
+from llmproxy.wire.encoded import Encoded
 from llmproxy.wire.text_completions import as_chat
 
 from .http import Client
@@ -28,6 +29,9 @@ _KINDS = {True: "text/event-stream", False: "application/json"}
 _PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
 _ASK_AGAIN = frozenset((429, 503))  # it was refused before it began
 _USUAL = Pace()
+_ASK_ANEW = (
+    600.0  # seconds after which a dialect that a provider did not speak is tried again: it may have been updated
+)
 _PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
 
 Pieces = AsyncIterator[bytes]
@@ -44,6 +48,21 @@ class Upstream:
         self._knows_pace = adapter if isinstance(adapter, KnowsPace) else None
         self.in_process = adapter if isinstance(adapter, InProcess) else None
         self.name = adapter.account.name
+        self._speaks = speaks(adapter)
+        self._streams_only = getattr(adapter, "always_stream", False) is True
+        self._unspoken: dict[Face, float] = {}  # what it was said to speak and answered with 404 or 405, and when
+
+    def passes(self, chat: Chat) -> bool:
+        """Whether the provider is asked in the client's own dialect."""
+        if chat.face not in self._speaks:
+            return False
+        if chat.dialect is not None and not chat.stream and self._streams_only:
+            return False  # a stop would not reach the model
+        since = self._unspoken.get(chat.face) if self._unspoken else None
+        return since is None or time.monotonic() - since > _ASK_ANEW
+
+    def learn_unspoken(self, face: Face) -> None:
+        self._unspoken[face] = time.monotonic()
 
     def open(self, chat: Chat) -> Opening:
         return _Exchange(self, chat)
@@ -58,24 +77,26 @@ class Upstream:
 class _Exchange(Opening):
     """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
 
-    __slots__ = ("_attempt", "_chat", "_idle_timer", "_of", "_pace", "_source", "_translator")
+    __slots__ = ("_attempt", "_chat", "_idle_timer", "_of", "_pace", "_passes", "_refused", "_source", "_translator")
 
     def __init__(self, of: Upstream, chat: Chat) -> None:
         self._of = of
         self._chat = chat
         self._source: AbstractAsyncContextManager[Any] | None = None  # what was entered and is to be left
+        self._refused = 0  # the provider's status, where that is an error
 
     async def __aenter__(self) -> Reply:
         of, chat, trace = self._of, self._chat, self._chat.trace
         self._attempt = trace.dial(of.name, chat.model)
-        if chat.face not in of.adapter.faces:
-            self._chat = chat = as_chat(chat)
-        self._translator = _called(of.adapter.translator, chat)
+        self._passes = of.passes(chat)
+        if not self._passes:
+            self._chat = chat = translated(chat)
+        self._translator = _translator(of.adapter, chat)
         self._pace = of.pace(chat)
         self._idle_timer = IdleTimer(of.first_frame(self._pace) if chat.stream else of.timeouts.answer)
         self._idle_timer.__enter__()
         try:
-            pieces, headers = await self._ask()
+            pieces, headers = await self._ask_either()
             frames = await self._first(pieces)
         except BaseException as error:
             if self._pace.once and isinstance(error, UpstreamError):
@@ -115,6 +136,21 @@ class _Exchange(Opening):
         else:
             attempt.end("answered" if error is None else "failed")
 
+    async def _ask_either(self) -> tuple[Pieces, Mapping[str, str]]:
+        """Asks in the client's dialect where the provider speaks it; one that turns out not to is asked for a chat."""
+        try:
+            return await self._ask()
+        except UpstreamError as error:
+            if not (self._passes and self._chat.dialect is not None and self._is_no_such_endpoint(error)):
+                raise
+        self._of.learn_unspoken(self._chat.face)
+        self._passes, self._chat = False, translated(self._chat)
+        self._translator = _translator(self._of.adapter, self._chat)
+        if self._source is not None:
+            source, self._source = self._source, None
+            await source.__aexit__(None, None, None)
+        return await self._ask()
+
     async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
         of, trace, attempt = self._of, self._chat.trace, self._attempt
 
@@ -134,12 +170,18 @@ class _Exchange(Opening):
         self._source = sending
         if 200 <= incoming.status < 300:
             return aiter(incoming), passed_on(incoming.headers, of.adapter.account.api_key)
+        self._refused = incoming.status
         raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
 
     def _not_again(self, error: UpstreamError) -> None:
         if self._attempt.sent and error.status not in _ASK_AGAIN:
             error.retry_here = False
             error.headers["x-should-retry"] = "false"  # nor by the client
+
+    def _is_no_such_endpoint(self, error: UpstreamError) -> bool:
+        """Whether a 404 or 405 is about the path and not about the model."""
+        about_model = error.code == "model_not_found" or "model" in error.message.lower()
+        return self._refused in (404, 405) and not about_model
 
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
@@ -241,6 +283,18 @@ class _Frames:
         self._pieces = None
         await _drain(pieces)
         raise StopAsyncIteration
+
+
+def translated(chat: Chat) -> Chat:
+    """The question as a chat, for a provider that does not speak the client's dialect. Raises BadRequest."""
+    return as_chat(chat) if chat.dialect is None else chat.dialect.as_chat(chat)
+
+
+def _translator(adapter: Adapter, chat: Chat) -> Translator:
+    translator = _called(adapter.translator, chat)
+    if chat.encoder is None or getattr(translator, "encodes", False):
+        return translator
+    return Encoded(translator, chat.encoder(), stream=chat.stream)
 
 
 def _collect(into: list[bytes], give: Callable[..., Iterable[bytes]], *data: bytes) -> UpstreamError | None:

@@ -75,7 +75,7 @@ def _add_delta(message: Json, delta: Json) -> None:
         elif key in _LISTS and isinstance(value, list):
             message[key] = [*(message.get(key) or ()), *value]
         elif key == "reasoning_details" and isinstance(value, list):
-            message[key] = _joined_details(message.get(key) or [], value)
+            message[key] = joined_details(message.get(key) or [], value)
         elif key == "tool_calls":
             message[key] = _joined_calls(message.get(key) or [], value or ())
         elif key in ("audio", "function_call") and isinstance(value, dict):
@@ -107,7 +107,7 @@ def _grown(kept: Json, piece: Json, joined: frozenset[str] = _JOINED) -> Json:
     return grown
 
 
-def _joined_details(details: list[Json], pieces: list[Json]) -> list[Json]:
+def joined_details(details: list[Json], pieces: list[Json]) -> list[Json]:
     """OpenRouter's reasoning_details: text of one index and type grows, its signature comes last (recorded)."""
     for piece in pieces:
         last = details[-1] if details else {}

@@ -13,7 +13,8 @@ import orjson
 
 from llmproxy.core.adapter import Step
 from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import Malformed, Truncated, UpstreamError
+from llmproxy.core.errors import GatewayError, Malformed, Truncated, UpstreamError
+from llmproxy.core.marks import mark_of, says, unmarked
 from llmproxy.core.usage import Usage
 
 from . import provider_errors as _blame
@@ -27,10 +28,19 @@ from .text_completions import FromText, as_text
 
 
 class Relay:
-    """A Translator. `steps` turn the provider's events into OpenAI's chunks; none are needed where they are that already."""
+    """A Translator. `steps` turn the provider's events into OpenAI's chunks; none are needed where they are that already.
 
-    def __init__(self, chat: Chat, *steps: Step, blame: Callable[[Json], UpstreamError] = _blame.in_band) -> None:
+    marks: the steps write marks, which are believed. Where the chat has an `encoder`, its frames are given in place of chunks.
+    """
+
+    encodes = True
+
+    def __init__(
+        self, chat: Chat, *steps: Step, blame: Callable[[Json], UpstreamError] = _blame.in_band, marks: bool = False
+    ) -> None:
         self._chat = chat
+        self._marks = marks
+        self._encoder = chat.encoder() if chat.encoder is not None else None
         self._stream = chat.stream
         self._events = Events()
         self._blame = blame
@@ -41,9 +51,9 @@ class Relay:
         self._counted: Callable[[], Json] | None = next(
             filter(None, (getattr(one, "counted", None) for one in steps)), None
         )
-        self._plain = self._stream and not steps and not text
+        self._plain = self._stream and not steps and not text and self._encoder is None
         self._show: Callable[[Json], Json | None] | None = as_text if text else None
-        self._fold = None if self._stream else Fold()
+        self._fold = None if self._stream or self._encoder is not None else Fold()
         self._shape: Shape | None = None
         self._begun = False
         self._whole: list[bytes] | None = None  # the pieces of a reply that is one JSON text
@@ -171,7 +181,18 @@ class Relay:
             chunks = [out for one in chunks for out in step.feed(one)]
         return [out for one in chunks for out in self._envelope.feed(one)]
 
+    def failed(self, error: GatewayError) -> bytes | None:
+        """The last events of an answer that fails now, in the client's dialect; None where that has no state of its own."""
+        return self._encoder.failed(error) if self._encoder is not None else None
+
     def _out(self, chunk: Json, data: bytes | None = None) -> Iterator[bytes]:
+        if self._encoder is not None:
+            yield from self._encoder.feed(chunk if self._marks else unmarked(chunk))
+            return
+        if self._marks and mark_of(chunk):
+            if not says(chunk):
+                return
+            chunk, data = unmarked(chunk), None
         if self._fold is not None:
             self._fold.add(chunk)
             return
@@ -201,6 +222,9 @@ class Relay:
         for chunk in (*late, *self._envelope.finish(complete)):
             yield from self._out(chunk)
         self.done = True
+        if self._encoder is not None:
+            yield from self._encoder.finish()
+            return
         if self._fold is None:
             yield DONE
             return

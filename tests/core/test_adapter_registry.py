@@ -58,6 +58,7 @@ def test_the_kit_and_the_registry_mean_the_same_api() -> None:
     [
         changed(api=API),
         changed(faces=["chat", "embeddings"]),
+        changed(speaks=["chat", "messages"], faces=None),
         changed(faces=property(lambda self: frozenset(("chat",)))),
         changed(models_request=None, models=None),
         changed(error=staticmethod(lambda status, headers, body: None)),
@@ -104,6 +105,7 @@ def test_ours_pass_as_strangers_do(name: str) -> None:
         (changed(faces=(1, "images")), "`faces` has 1; it may have"),
         (changed(faces=([],)), "`faces` has []; it may have"),
         (changed(faces="chat"), "`faces` must be a set with some of chat, completions, embeddings"),
+        (changed(speaks=("images",)), "`speaks` has 'images'; it may have"),
         (changed(faces=()), "`faces` must be a set with some of chat, completions, embeddings"),
         (changed(faces=None), "`faces` must be a set"),
         (changed(environment={}), "`environment` must be an Environment"),

@@ -24,7 +24,10 @@ class Parse(Protocol):
 
 
 async def answer(request: web.Request, parse: Parse) -> web.StreamResponse:
-    """Reads the body by `parse`, finds who is to answer, and gives the answer. Raises GatewayError."""
+    """Reads the body by `parse`, finds who is to answer, and gives the answer. Raises GatewayError.
+
+    The client's headers that its dialect passes on are in the chat that `parse` gives: `functools.partial` binds them.
+    """
     current = request.app[CURRENT]
     config = current.config
     raw = await read_json(request, config.server)

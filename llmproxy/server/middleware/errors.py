@@ -1,26 +1,38 @@
-"""Failures as an OpenAI client expects them: a status with a JSON body, or the last event of a stream."""
+"""Failures as the client expects them, in its dialect: a status with a JSON body, or the last events of a stream."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
+from llmproxy.core.dialect import Dialect
 from llmproxy.core.errors import GatewayError, UpstreamError
+from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.wire.headers import header_safe
 from llmproxy.wire.sse import frame
 
 
-def response(error: GatewayError, trace: Trace | None = None) -> web.Response:
+def response(
+    error: GatewayError, trace: Trace | None = None, dialect: Dialect | None = None, request_id: str = ""
+) -> web.Response:
     """The error as a whole answer."""
     headers = {**error.headers, **(trace_headers(trace) if trace is not None else {})}
     if isinstance(error, UpstreamError) and trace is not None and trace.attempts > 1:
         headers["x-should-retry"] = "false"  # our own tries are used up: the client must not multiply them
-    return web.Response(status=error.status, body=error.as_bytes(), content_type="application/json", headers=headers)
+    status, body = error.status, error.as_bytes()
+    if dialect is not None:
+        status = dialect.status(error)
+        body, more = dialect.error(error, request_id)
+        headers |= more
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
-def event(error: GatewayError) -> bytes:
-    """The error as a stream's last event. No [DONE] follows."""
-    return frame(error.as_json())
+def event(error: GatewayError, dialect: Dialect | None = None, reply: Reply | None = None) -> bytes:
+    """The error as a stream's last events. In OpenAI's chat no [DONE] follows. reply: the answer that had begun, if it had."""
+    if dialect is None:
+        return frame(error.as_json())
+    failed = getattr(reply.translator, "failed", None) if reply is not None else None
+    return (failed(error) if failed is not None else None) or dialect.error_event(error)
 
 
 def trace_headers(trace: Trace) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What every request passes first and every answer last: whose it is, whether it may, its id, and failures in OpenAI's form."""
+"""What every request passes first and every answer last: whose it is, whether it may, its id, and failures in its dialect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .auth import admit
 from .forwarding import forward
 from .load_shedding import refuse_overload
 from .request_id import request_id
-from .routes import Handler
+from .routes import Handler, dialect_of
 
 
 @web.middleware
@@ -30,10 +30,10 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
         response = cors.preflight() if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
-        response = await _elsewhere(request, error) or errors.response(error, request.get(TRACE))
+        response = await _elsewhere(request, error) or _failed(request, error)
         forget_traceback(error)
     except web.HTTPException as error:
-        response = error if error.status < 400 else errors.response(_http(error, request))
+        response = error if error.status < 400 else _failed(request, _http(error, request))
     except (ConnectionError, TimeoutError):
         raise
     except Exception as error:  # noqa: BLE001  # the last line of defence: told as a 500, without what it was about
@@ -44,11 +44,15 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
             failure=type(error).__name__,
             where=where(error),
         )
-        response = errors.response(GatewayError("The gateway failed. The log says where.", code="internal_error"))
+        response = _failed(request, GatewayError("The gateway failed. The log says where.", code="internal_error"))
         forget_traceback(error)
     if not response.prepared:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
     return response
+
+
+def _failed(request: web.Request, error: GatewayError) -> web.Response:
+    return errors.response(error, request.get(TRACE), dialect_of(request), request[REQUEST_ID])
 
 
 async def _elsewhere(request: web.Request, error: GatewayError) -> web.StreamResponse | None:

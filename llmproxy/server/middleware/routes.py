@@ -8,6 +8,9 @@ from typing import Literal
 
 from aiohttp import web
 
+from llmproxy.core.dialect import Dialect
+from llmproxy.dialects import find
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Access = Literal["open", "key"]
 
@@ -43,6 +46,11 @@ CLOSED = Route("*", "", _nothing)  # what is not in the table needs a key, even 
 def add(app: web.Application, routes: Iterable[Route]) -> None:
     """Makes the application serve the table."""
     app[ROUTES] = {app.router.add_route(one.method, one.path, one.handler): one for one in routes}
+
+
+def dialect_of(request: web.Request) -> Dialect | None:
+    """The client's dialect; None where that is OpenAI's chat or the gateway's own."""
+    return find(route_of(request).dialect)
 
 
 def route_of(request: web.Request) -> Route:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
+from llmproxy.core.dialect import Dialect
 from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
@@ -16,8 +17,11 @@ from ..middleware import errors
 class DetachedAnswer:
     """OpenAI's events, each with its number as `id:`. An answer that is not streamed is one event."""
 
-    def __init__(self, opening: AbstractAsyncContextManager[Reply], buffer: ReplayBuffer) -> None:
+    def __init__(
+        self, opening: AbstractAsyncContextManager[Reply], buffer: ReplayBuffer, dialect: Dialect | None = None
+    ) -> None:
         self._opening = opening
+        self._dialect = dialect
         self.buffer = buffer
 
     async def work(self, running: Running) -> None:
@@ -48,7 +52,8 @@ class DetachedAnswer:
     async def _answer(self, running: Running) -> None:
         async with self._opening as reply:
             running.began(reply)
-            running.headers = {**errors.trace_headers(running.trace), **reply.headers}
+            more = {} if self._dialect is None else self._dialect.headers(running.id)
+            running.headers = {**errors.trace_headers(running.trace), **more, **reply.headers}
             async for block in reply.frames:
                 if reply.translator.done:
                     running.complete()
@@ -65,4 +70,4 @@ class DetachedAnswer:
         if self.buffer.newest == 0:  # it never began: its readers are told by status
             running.refused = running.error
         else:
-            self._take(errors.event(running.error))
+            self._take(errors.event(running.error, self._dialect, running.reply))

@@ -15,6 +15,7 @@ from llmproxy.requests.registry import Running
 from llmproxy.wire.sse import PING
 
 from ..middleware import errors
+from ..middleware.routes import dialect_of
 from .client_socket import unsent
 from .keepalive import KeepAlive
 
@@ -36,6 +37,8 @@ class DirectAnswer:
         self._request = request
         self._limits = limits
         self._drains = drains
+        self._dialect = dialect_of(request)
+        self._last = b""  # the last block of a dialect whose keep-alives depend on it
         self._response: web.StreamResponse | None = None
 
     async def give(self, running: Running, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
@@ -85,6 +88,8 @@ class DirectAnswer:
             async for block in reply.frames:
                 if reply.translator.done:
                     self._running.complete()
+                if self._dialect is not None:
+                    self._last = block
                 await keepalive.write(response.write(block))
         self._running.complete()
         return response
@@ -101,7 +106,7 @@ class DirectAnswer:
         """Tells the client of a failure, in the one way that is left."""
         if self._response is None:
             raise error
-        line = errors.event(error) if self._running.stream else error.as_bytes()
+        line = self._told_late(error)
         try:
             async with asyncio.timeout(self._limits.slow_reader or None):
                 await self._response.write(line)
@@ -112,6 +117,11 @@ class DirectAnswer:
             if not self._drains:
                 raise
         return self._response
+
+    def _told_late(self, error: GatewayError) -> bytes:
+        if self._running.stream:
+            return errors.event(error, self._dialect, self._running.reply if self._last else None)
+        return error.as_bytes() if self._dialect is None else self._dialect.error(error, self._running.id)[0]
 
     def _keepalive(self, silent: float) -> KeepAlive:
         return KeepAlive(
@@ -129,7 +139,10 @@ class DirectAnswer:
 
     async def _ping(self) -> None:
         response = await self._begin({})
-        await response.write(PING if self._running.stream else b" ")
+        await response.write(self._alive() if self._running.stream else b" ")
+
+    def _alive(self) -> bytes:
+        return PING if self._dialect is None else self._dialect.ping(self._last)
 
     async def _begin(self, headers: Mapping[str, str]) -> web.StreamResponse:
         if self._response is None:
@@ -139,4 +152,5 @@ class DirectAnswer:
         return self._response
 
     def _told(self) -> dict[str, str]:
-        return {"X-Request-ID": self._running.id, **errors.trace_headers(self._running.trace)}
+        told = {"X-Request-ID": self._running.id, **errors.trace_headers(self._running.trace)}
+        return told if self._dialect is None else {**told, **self._dialect.headers(self._running.id)}

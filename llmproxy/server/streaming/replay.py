@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from llmproxy.core.dialect import Dialect
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.core.replay import Gone
+from llmproxy.dialects import find
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.wire.sse import PING
@@ -46,7 +48,7 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
         await buffer.more(0)
         if running.refused is not None:
             raise running.refused
-        return await replay(request, running.id, buffer, after, running.headers)
+        return await replay(request, running.id, buffer, after, running.headers, find(running.face))
     finally:
         running.readers -= 1
         if not buffer.closed and not running.readers:
@@ -64,12 +66,25 @@ def _left(running: Running, buffer: ReplayBuffer) -> None:
 
 
 async def replay(
-    request: web.Request, id: str, buffer: ReplayBuffer, after: int, headers: Mapping[str, str] = _NONE
+    request: web.Request,
+    id: str,
+    buffer: ReplayBuffer,
+    after: int,
+    headers: Mapping[str, str] = _NONE,
+    dialect: Dialect | None = None,
 ) -> web.StreamResponse:
     """Gives what there is after `after`, which must be there, and what comes until the replay buffer is closed."""
     response = web.StreamResponse(headers={**_HEADERS, **headers, "X-Request-ID": id})
     await response.prepare(request)
     limits = request.app[CURRENT].config.limits
+    last = b""
+
+    def ping() -> Awaitable[None]:
+        return response.write(PING if dialect is None else dialect.ping(last))
+
+    def remember(block: bytes) -> None:
+        nonlocal last
+        last = block
 
     def hang_up() -> None:
         # Cut, not ended: the reader comes back for the rest, or learns then that it is gone.
@@ -78,13 +93,13 @@ async def replay(
 
     with KeepAlive(
         silent=limits.ping,
-        ping=lambda: response.write(PING),
+        ping=ping,
         stuck=limits.slow_reader,
         hang_up=hang_up,
         unsent=lambda: unsent(request.transport),
     ) as keepalive:
         try:
-            await _pump(response, buffer, after, keepalive)
+            await _pump(response, buffer, after, keepalive, remember)
         except GatewayError:  # Gone, or the shelf cannot be read
             hang_up()
         except ConnectionError:  # the reader left
@@ -92,10 +107,17 @@ async def replay(
     return response
 
 
-async def _pump(response: web.StreamResponse, buffer: ReplayBuffer, after: int, keepalive: KeepAlive) -> None:
+async def _pump(
+    response: web.StreamResponse,
+    buffer: ReplayBuffer,
+    after: int,
+    keepalive: KeepAlive,
+    remember: Callable[[bytes], None],
+) -> None:
     while True:
         after, block = await buffer.fetch(after)
         if block:
+            remember(block)
             await keepalive.write(response.write(block))
         elif buffer.closed:
             return

@@ -16,6 +16,7 @@ from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
 from ..context import CURRENT, OBSERVER, REGISTRY, owner
+from ..middleware.routes import dialect_of
 from .detached import DetachedAnswer
 from .direct import DirectAnswer
 from .on_disconnect import leaving
@@ -54,7 +55,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
     """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
-    taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes))
+    taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes), dialect_of(request))
     running = _started(request, chat, taped.work)
     running.buffer, running.leaving = taped.buffer, "detach"
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))

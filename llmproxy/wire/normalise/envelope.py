@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Truncated, UpstreamError
+from llmproxy.core.marks import MARK
 from llmproxy.core.usage import Usage
 from llmproxy.wire.openai_enums import in_openais_words, listed
 
@@ -134,6 +135,8 @@ class Envelope:
         if self._chat.stream:
             tidy = state.numbered(tidy)
         self._count(tidy)
+        if not self.started and MARK in choice:
+            self.started = _begins_work(choice[MARK])
         if choice.get("finish_reason"):
             self.started = True
             choice = state.take_finish(choice, speaks=any(tidy.values()))
@@ -155,6 +158,12 @@ class Envelope:
                 self.started = True
         if not self.started and any(delta.get(key) for key in _REAL):
             self.started = True
+
+
+def _begins_work(mark: Json) -> bool:
+    """Whether a mark shows that the provider is at work on a call or a tool of its own: asking elsewhere would pay twice."""
+    opens = mark.get("open")
+    return bool(mark.get("opaque")) or (isinstance(opens, dict) and str(opens.get("kind")).endswith("tool_call"))
 
 
 def _text(value: object) -> str:

@@ -33,7 +33,7 @@ class JsonEnd:
 
     def _walk(self, piece: str) -> None:
         at = 0
-        if self._escaped:  # the character after a backslash that ended the last piece
+        if self._escaped and piece:  # the character after a backslash that ended the last piece
             self._escaped, at = False, 1
         while (found := _MARKS.search(piece, at)) is not None:
             mark, at = found[0], found.end()
