@@ -45,7 +45,8 @@ def main(given: argparse.Namespace) -> int:
     source = config.source or "the environment"
     names = ", ".join(provider.name for provider in config.providers) or "none"
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
-    for doubt in unknown_providers(config.aliases, {provider.name: provider for provider in config.providers}):
+    doubts = unknown_providers(config.aliases, {provider.name: provider for provider in config.providers})
+    for doubt in (*config.notes, *doubts):
         print(f"warning: {doubt}", file=sys.stderr)
     from llmproxy.routing.gateway import Gateway
 

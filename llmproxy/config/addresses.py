@@ -67,11 +67,26 @@ def _problem_with_parts(parts: SplitResult, host: str) -> str:
 
 
 def completed(url: str, default: str = "") -> str:
-    """A URL from what people write: `host`, `host:port`, `0.0.0.0:11434`. Scheme and port come from `default`."""
+    """A URL from what people write: `host`, `host:port`, `:11434`, `0.0.0.0:11434`, `[::]`. Scheme and port come from
+    `default`. An address that servers listen on, but nobody can be reached at, becomes this machine's own."""
     url = url.strip().rstrip("/")
-    if not url or "://" in url:
+    if not url:
         return url
-    port = urlsplit(default).port if default else None
-    if ":" not in url and port:
-        url = f"{url}:{port}"
-    return "http://" + url.replace("0.0.0.0", "127.0.0.1", 1)
+    scheme, slashes, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    if authority.count(":") > 1 and not authority.startswith("["):
+        authority = f"[{authority}]"
+    host, port = _split_port(authority)
+    if not port and not slashes and default and (usual := urlsplit(default).port):
+        port = f":{usual}"
+    return f"{scheme if slashes else 'http'}://{_EVERYWHERE.get(host, host)}{port}{slash}{path}"
+
+
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]": "[::1]"}
+
+
+def _split_port(authority: str) -> tuple[str, str]:
+    """`[::1]:80` as `[::1]` and `:80`."""
+    end = authority.rfind("]") + 1
+    colon = authority.find(":", end)
+    return (authority[:colon], authority[colon:]) if colon >= 0 else (authority, "")

@@ -9,6 +9,7 @@ from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Environment
 
 from .addresses import completed, is_private, problem_with
+from .cleaned import cleaned, unsendable
 from .errors import ConfigError
 from .key_names import OPERATOR, derived
 from .values import Key, Provider
@@ -32,23 +33,42 @@ def settings(environ: Environ) -> dict[str, dict[str, str]]:
     """The gateway's own settings as tables of text, shaped as in the file."""
     tables: dict[str, dict[str, str]] = {}
     for variable, (table, key) in SETTINGS.items():
-        if value := environ.get(variable):
+        if (value := environ.get(variable)) and not _is_link(variable, value):
             tables.setdefault(table, {})[key] = value
     return tables
 
 
+def _is_link(variable: str, value: str) -> bool:
+    """`tcp://10.0.0.1:8811`, which Kubernetes sets in every pod beside a service that is called llmproxy."""
+    return variable == "LLMPROXY_PORT" and "://" in value
+
+
+def notes(environ: Environ) -> Iterator[str]:
+    """Sentences about what was given and does not count."""
+    if _is_link("LLMPROXY_PORT", environ.get("LLMPROXY_PORT", "")):
+        yield "LLMPROXY_PORT is an address that Kubernetes or Docker set for a service of this name: it does not count"
+
+
 def client_keys(environ: Environ) -> tuple[Key, ...]:
-    """LLMPROXY_KEY is the operator's own key; LLMPROXY_KEYS are clients', by comma."""
-    own = [Key(OPERATOR, secret, admin=True) for secret in _words(environ.get("LLMPROXY_KEY", ""))]
+    """LLMPROXY_KEY is the operator's own key, commas and all; LLMPROXY_KEYS are clients', by comma or line."""
+    secret = _sendable("LLMPROXY_KEY", environ.get("LLMPROXY_KEY", ""))
+    own = [Key(OPERATOR, secret, admin=True)] if secret else []
     others = [
-        Key(derived(secret), secret, formerly=f"environment-{number}")
-        for number, secret in enumerate(_words(environ.get("LLMPROXY_KEYS", "")), start=1)
+        Key(derived(one), _sendable("LLMPROXY_KEYS", one), formerly=f"environment-{number}")
+        for number, one in enumerate(_words(environ.get("LLMPROXY_KEYS", "")), start=1)
     ]
     return (*own, *others)
 
 
 def _words(text: str) -> Iterator[str]:
-    return (word.strip() for word in text.split(",") if word.strip())
+    return (word for line in text.splitlines() for part in line.split(",") if (word := cleaned(part)))
+
+
+def _sendable(variable: str, secret: str) -> str:
+    """The key as it is. Raises ConfigError for one that no client could send."""
+    if secret and not secret.isprintable():
+        raise ConfigError(f"environment variable {variable}: {unsendable(secret)}")
+    return secret
 
 
 def providers(environ: Environ, settled: Iterable[str]) -> Iterator[Provider]:
@@ -69,7 +89,9 @@ def _provider(name: str, declared: Environment, environ: Environ) -> Provider | 
     base_url = base_url_from(declared, environ)
     if not is_usable(declared, key, base_url):
         return None
-    source = next((one for one in (*declared.keys, *declared.base_urls) if environ.get(one, "").strip()), "")
+    source = next((one for one in (*declared.keys, *declared.base_urls) if environ.get(one)), "")
+    if problem := unsendable(key):
+        raise ConfigError(f"environment variable {source}: {problem}")
     options = options_from(declared, environ)
     return Provider(name, name, base_url or declared.base_url, key, options=options, source=source)
 
@@ -105,7 +127,7 @@ def environment_of(adapter: str) -> Environment:
 
 def base_url_from(declared: Environment, environ: Environ) -> str:
     for name in declared.base_urls:
-        if value := environ.get(name, "").strip():
+        if value := environ.get(name):
             url = completed(value, declared.base_url)
             if problem := problem_with(url):
                 raise ConfigError(f"environment variable {name}: {problem}")
@@ -118,5 +140,5 @@ def options_from(declared: Environment, environ: Environ) -> dict[str, str]:
 
 
 def first(environ: Environ, names: Iterable[str]) -> str:
-    """The first of the variables that is set to something, without the newline that files leave in secrets."""
-    return next((value for name in names if (value := environ.get(name, "").strip())), "")
+    """The first of the variables that is set to something."""
+    return next((value for name in names if (value := environ.get(name))), "")

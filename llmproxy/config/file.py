@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from .aliases import parse_aliases
+from .cleaned import cleaned, unsendable
 from .errors import ConfigError, Path, Wrong, dotted, suggestion
 from .key_names import OPERATOR, derived
 from .lines import line_of
@@ -102,8 +103,11 @@ def _key(value: Any, index: int, path: Path) -> Key:
     if "secret" not in table:
         raise Wrong(path, "needs `secret`")
     key = parse(Key, {"name": "", **table}, path, aside=("formerly",))
-    if not key.secret.strip():
+    key = replace(key, secret=cleaned(key.secret))
+    if not key.secret:
         raise Wrong(path, "the secret is empty")
+    if not key.secret.isprintable():
+        raise Wrong(path, unsendable(key.secret))
     if key.name == OPERATOR:
         raise Wrong((*path, "name"), f'"{OPERATOR}" is the name of the key in LLMPROXY_KEY')
     return key if key.name else replace(key, name=derived(key.secret), formerly=f"key-{index + 1}")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import pathlib
+import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import environ as env
 from .addresses import is_loopback
+from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
-from .values import Config, Provider, Server, Storage
+from .values import Config, Key, Provider, Server, Storage
 
 FILE = "llmproxy.toml"
 
@@ -27,7 +30,7 @@ def load(
     environ: os.environ if not given.
     overrides: members of Server that the command line sets.
     """
-    environ = os.environ if environ is None else environ
+    environ = Cleaned(os.environ if environ is None else environ)
     path = path or _file(environ)
     config = Config()
     if path:
@@ -44,7 +47,18 @@ def _file(environ: Mapping[str, str]) -> pathlib.Path | None:
     if named := environ.get("LLMPROXY_CONFIG"):
         return pathlib.Path(named)
     here = pathlib.Path(FILE)
-    return here if here.is_file() else None
+    try:
+        kind = os.lstat(here).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{FILE} in the working directory cannot be looked for: {error.strerror}") from None
+    if stat.S_ISDIR(kind):
+        raise ConfigError(
+            f"{FILE} in the working directory is a directory, not a file: "
+            "a container engine makes one where the file that it was to mount is missing"
+        )
+    return here
 
 
 def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
@@ -52,13 +66,27 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
     server = replace(config.server, **changes.get("server", {}))
     own = {provider.name for provider in config.providers}
     found = tuple(env.providers(environ, own | config.switched_off))
+    keys, doubles = _distinct(server.keys, env.client_keys(environ))
     return replace(
         config,
-        server=replace(server, keys=(*server.keys, *env.client_keys(environ))),
+        server=replace(server, host=server.host.strip("[]"), keys=keys),
         logs=replace(config.logs, **changes.get("logs", {})),
         storage=_placed(replace(config.storage, **changes.get("storage", {})), environ),
         providers=_demos_last((*config.providers, *found)),
+        notes=(*config.notes, *env.notes(environ), *doubles),
     )
+
+
+def _distinct(written: tuple[Key, ...], found: tuple[Key, ...]) -> tuple[tuple[Key, ...], list[str]]:
+    """Each secret once, and sentences about the others. LLMPROXY_KEY counts before LLMPROXY_KEYS, and that before the file."""
+    first = {key.secret: key for key in reversed((*found, *written))}
+    keys = (*written, *found)
+    doubles = [
+        f"the key {key.name} has the same secret as {first[key.secret].name}, and does not count"
+        for key in keys
+        if first[key.secret] is not key
+    ]
+    return tuple(key for key in keys if first[key.secret] is key), doubles
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -85,14 +113,23 @@ def _demos_last(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
 
 def _placed(storage: Storage, environ: Mapping[str, str]) -> Storage:
     """With an absolute directory: the platform's place for data if none was named."""
-    named = storage.dir or _data_dir(environ)
-    return replace(storage, dir=os.path.abspath(os.path.expanduser(named)))
+    named = os.path.expanduser(storage.dir or _data_dir(environ))
+    try:
+        return replace(storage, dir=os.path.abspath(named))
+    except OSError as error:  # the working directory is gone
+        raise ConfigError(
+            f"the folder for data is a relative one, and there is no working directory: {error.strerror}"
+        ) from None
 
 
 def _data_dir(environ: Mapping[str, str]) -> str:
-    if base := environ.get("XDG_DATA_HOME") or environ.get("LOCALAPPDATA"):
+    base = environ.get("XDG_DATA_HOME") or (environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
+    if base:
         return os.path.join(base, "llmproxy")
-    return os.path.join(environ.get("HOME") or "~", ".local", "share", "llmproxy")
+    home = environ.get("HOME") or os.path.expanduser("~")
+    if home.startswith("~"):  # a user without a home, as containers have them
+        return "/var/lib/llmproxy"
+    return os.path.join(home, ".local", "share", "llmproxy")
 
 
 def _refuse_open_door(server: Server) -> None:

@@ -10,9 +10,10 @@ from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Environment
 
 from .addresses import completed, problem_with
+from .cleaned import cleaned, unsendable
 from .environ import Environ, base_url_from, environment_of, first, is_local, options_from
 from .errors import Path, Wrong, dotted, suggestion
-from .tables import Table, expect_table, fields, listing, text
+from .tables import Substituted, Table, expect_table, fields, listing, text
 from .values import Provider
 
 _FILLED = ("adapter", "base_url", "api_key", "ca_file", "proxy")  # by a function of their own
@@ -59,7 +60,8 @@ def _adapter(name: str, table: Table, path: Path) -> str:
     known = listing(adapter_registry.names())
     if "adapter" in table:
         near = suggestion(adapter, adapter_registry.names())
-        raise Wrong((*path, "adapter"), f'no adapter is called "{adapter}"{near}; installed are {known}')
+        shown = "this" if isinstance(table["adapter"], Substituted) else f'"{adapter}"'
+        raise Wrong((*path, "adapter"), f"no adapter is called {shown}{near}; installed are {known}")
     raise Wrong(path, f'needs `adapter`, one of {known} ("compatible" and a base_url suit most services)')
 
 
@@ -89,8 +91,15 @@ def _written_key(table: Table, path: Path, folder: pathlib.Path) -> str:
     if "api_key" in table and "api_key_file" in table:
         raise Wrong((*path, "api_key_file"), "give either api_key or api_key_file, not both")
     if "api_key_file" in table:
-        return _read_key(folder, text(table["api_key_file"], (*path, "api_key_file")), (*path, "api_key_file"))
-    return text(table.get("api_key", ""), (*path, "api_key")).strip()
+        text(table["api_key_file"], (*path, "api_key_file"))
+        return _read_key(folder, table["api_key_file"], (*path, "api_key_file"))
+    return _sendable(text(table.get("api_key", ""), (*path, "api_key")).strip(), (*path, "api_key"))
+
+
+def _sendable(key: str, path: Path) -> str:
+    if problem := unsendable(key):
+        raise Wrong(path, problem)
+    return key
 
 
 def _found_key(name: str, path: Path, declared: Environment, base_url: str, environ: Environ) -> str:
@@ -101,7 +110,7 @@ def _found_key(name: str, path: Path, declared: Environment, base_url: str, envi
     if not key and declared.needs_key and not is_local(base_url):
         names = " or ".join(dict.fromkeys([*(declared.keys if at_home else ()), own]))
         raise Wrong(path, f"has no key: set {names} in the environment, or api_key here (or enabled = false)")
-    return key
+    return _sendable(key, path)
 
 
 def _proxy(table: Table, path: Path) -> str | None:
@@ -146,10 +155,17 @@ def variable(provider: str, suffix: str) -> str:
 
 def _read_key(folder: pathlib.Path, name: str, path: Path) -> str:
     try:
-        key = (folder / pathlib.Path(name).expanduser()).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise Wrong(path, f"cannot read {name}: {reason}") from error
+        key = cleaned((folder / pathlib.Path(name).expanduser()).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a file of text"
+        raise Wrong(path, f"cannot read {_shown(name)}: {reason}") from None
     if not key:
-        raise Wrong(path, f"{name} is empty")
-    return key
+        raise Wrong(path, f"{_shown(name)} is empty")
+    return _sendable(key, path)
+
+
+def _shown(file: str) -> str:
+    """The name of a file, unless it may be the key itself: people put it there."""
+    return (
+        "the file that is named here" if isinstance(file, Substituted) or (len(file) > 15 and "/" not in file) else file
+    )

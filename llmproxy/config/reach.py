@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .addresses import completed, problem_with
+from .cleaned import Cleaned
+from .environ import client_keys, settings
 from .errors import ConfigError
 from .values import Server
 
@@ -21,15 +23,16 @@ class Reach:
 
 def reach(base_url: str | None = None, environ: Mapping[str, str] | None = None) -> Reach:
     """The gateway at `base_url`, else LLMPROXY_URL, else where `serve` listens under the same variables."""
-    environ = os.environ if environ is None else environ
-    key = environ.get("LLMPROXY_KEY") or environ.get("LLMPROXY_KEYS") or ""
+    environ = Cleaned(os.environ if environ is None else environ)
+    key = next((one.secret for one in client_keys(environ)), "")
     url = completed(base_url or environ.get("LLMPROXY_URL") or _own_address(environ))
     if problem := problem_with(url):
         raise ConfigError(f"the gateway's address {problem}")
-    return Reach(url if url.endswith("/v1") else f"{url}/v1", key.partition(",")[0].strip())
+    return Reach(url if url.endswith("/v1") else f"{url}/v1", key)
 
 
 def _own_address(environ: Mapping[str, str]) -> str:
-    host = environ.get("LLMPROXY_HOST") or Server().host
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{environ.get('LLMPROXY_PORT') or Server().port}"
+    server = settings(environ).get("server", {})
+    host = server.get("host") or Server().host
+    shown = host if host.startswith("[") or ":" not in host else f"[{host}]"
+    return f"http://{shown}:{server.get('port') or Server().port}"

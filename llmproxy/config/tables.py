@@ -28,6 +28,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "success": (0, 1),
 }
 _UP_FROM_ZERO = (0, float("inf"))
+_BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1", "enabled"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0", "disabled"), False),
+}
+_SYNONYMS = {"warn": "warning", "critical": "error", "fatal": "error", "trace": "debug", "verbose": "debug"}
 
 
 class Substituted(str):
@@ -90,6 +95,8 @@ def _parse_value(hint: Any, value: Any, path: Path) -> Any:
 def _convert(hint: Any, value: Any, path: Path) -> Any:
     """msgspec's words for a wrong type are good; what it says of the value's inside becomes part of the path."""
     lax = isinstance(value, Substituted)
+    if lax and hint is bool:
+        return _boolean(value, path)
     try:
         return msgspec.convert(str(value) if lax else value, hint, strict=not lax)
     except msgspec.ValidationError as error:
@@ -97,6 +104,12 @@ def _convert(hint: Any, value: Any, path: Path) -> Any:
         index = re.match(r"\[(\d+)\]", where)
         place = (*path, int(index[1])) if index else path
         raise Wrong(place, problem[:1].lower() + problem[1:]) from None
+
+
+def _boolean(text: str, path: Path) -> bool:
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    raise Wrong(path, "expected `bool`: one of true, false, yes, no, on, off, 1, 0")
 
 
 def _check_range(number: float, path: Path) -> None:
@@ -108,8 +121,10 @@ def _check_range(number: float, path: Path) -> None:
 
 def one_of(value: Any, allowed: Iterable[str], path: Path) -> str:
     known = [str(word) for word in allowed]
-    if isinstance(value, str) and value in known:
-        return str(value)
+    if isinstance(value, str):
+        word = value.lower()
+        if (found := word if word in known else _SYNONYMS.get(word)) in known:
+            return str(found)
     shown = "this value" if isinstance(value, Substituted) else f'"{value}"'
     near = suggestion(value, known) if isinstance(value, str) else ""
     raise Wrong(path, f"{shown} is not one of {', '.join(known)}{near}")

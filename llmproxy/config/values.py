@@ -186,4 +186,5 @@ class Config:
     modes: Mapping[str, Mode] = field(default_factory=dict)
     default_model: str = ""  # asked for where a client names none; empty: it must name one
     source: str = ""  # the file this was read from
+    notes: tuple[str, ...] = ()  # sentences about what was given and does not count, for the operator
     switched_off: frozenset[str] = frozenset()  # providers with `enabled = false`

@@ -25,7 +25,7 @@ from ..opened_store import is_open, opened_store
 from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
 from .listener import Listener
-from .reload import Reload
+from .reload import Reload, tell_notes
 from .socket_options import bound
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ Announce = Callable[[str, Gateway], None]
 def run(config: Config, *, load: Callable[[], Config], announce: Announce | None = None) -> int:
     """Serves until told to stop. Returns the exit code: 0 drained, 1 stopped at once by a second signal."""
     log.configure(config.logs)
+    tell_notes(config)
     if config.server.workers > 1:
         return _together(config, load, announce)
     return _alone(Process(config, load, announce))

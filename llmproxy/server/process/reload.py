@@ -60,12 +60,19 @@ class Reload:
         if is_open(app[STORE]):
             app[STORE]().adopt(heirs(config.server.keys))
         self.keep_fresh()
+        tell_notes(config)
         log.info("config_reloaded", providers=list(gateway.stacks))
 
     def _look(self) -> None:
         before, self._seen = self._seen, _changed(self._source)
         if self._seen != before:
             self.reload()
+
+
+def tell_notes(config: Config) -> None:
+    """What was given and does not count, as warnings."""
+    for note in config.notes:
+        log.warning("config_note", note=note)
 
 
 def _changed(file: str) -> float:
