@@ -1,0 +1,81 @@
+"""Reasoning that another dialect has no place for, as one text that clients give back unchanged.
+
+A thinking block's `signature`, a redacted block's `data` and a reasoning item's `encrypted_content` come back from every
+client byte for byte. What a provider of another dialect wants back travels in them: `llmproxy.1.` and the base64url text of
+deflated JSON, `{"details": [...], ...}`. Real signatures are plain base64, without a dot, so one look tells ours apart. It
+is read as anybody's input: bounded, and nothing in it is believed but its shape.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from dataclasses import dataclass, field
+
+import orjson
+
+from llmproxy.core.chat import Json
+
+_SIGN = "llmproxy.1."
+_MOST = 4 * 1024 * 1024  # bytes of the packed text, and of the JSON in it
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What was packed.
+
+    details: OpenRouter's `reasoning_details`, as the chat middle carries them. call_id: the tool call that it is bound to.
+    extra: further members of that call, as `extra_content`.
+    """
+
+    details: tuple[Json, ...] = ()
+    call_id: str = ""
+    extra: Json = field(default_factory=dict)
+
+
+def is_ours(text: object) -> bool:
+    """Whether a signature or encrypted content was made by `pack`, by its look."""
+    return isinstance(text, str) and text.startswith(_SIGN)
+
+
+def pack(packed: Packed) -> str:
+    """The text for the client; empty if there is nothing to keep."""
+    members = {"details": list(packed.details), "call_id": packed.call_id, "extra": packed.extra}
+    kept = {name: value for name, value in members.items() if value}
+    if not kept:
+        return ""
+    return _SIGN + base64.urlsafe_b64encode(zlib.compress(orjson.dumps(kept), 6)).decode()
+
+
+def unpack(text: object) -> Packed | None:
+    """What `pack` was given; None for anything else, also for what only looks like it."""
+    if not isinstance(text, str) or not text.startswith(_SIGN) or len(text) > _MOST:
+        return None
+    try:
+        deflated = base64.b64decode(text[len(_SIGN) :], altchars=b"-_", validate=True)
+        inflater = zlib.decompressobj()
+        found = orjson.loads(inflater.decompress(deflated, _MOST))
+    except (binascii.Error, ValueError, zlib.error):  # orjson's own error is a ValueError
+        return None
+    if not isinstance(found, dict) or inflater.unconsumed_tail:
+        return None
+    details, call_id, extra = found.get("details", []), found.get("call_id", ""), found.get("extra", {})
+    if not isinstance(details, list) or not isinstance(call_id, str) or not isinstance(extra, dict):
+        return None
+    return Packed(tuple(one for one in details if isinstance(one, dict)), call_id, extra)
+
+
+def seal(packed_in: Json) -> str:
+    """The text for the client from what a block was closed with (blocks.Closed.seal); empty if nothing was bound to it."""
+    details = packed_in.get("details")
+    extra = {
+        k: v for k, v in packed_in.items() if k not in ("details", "call_id", "signature", "data", "item", "image")
+    }
+    kept = [one for one in details if _has_state(one)] if isinstance(details, list) else []
+    return pack(Packed(tuple(kept), str(packed_in.get("call_id") or ""), extra))
+
+
+def _has_state(detail: object) -> bool:
+    """Details that only repeat the text are not worth their bytes: the block has the text."""
+    return isinstance(detail, dict) and any(detail.get(name) for name in ("signature", "data"))
