@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from llmproxy.wire.foreign_reasoning import Packed, is_ours, pack, seal, unpack
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda one: st.lists(one), max_leaves=5
-)
+_JSON = st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists, max_leaves=5)
 
 
 @given(st.lists(st.dictionaries(st.text(), _JSON, min_size=1)), st.text(), st.dictionaries(st.text(), _JSON))
