@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import GatewayError, LifecycleError, StoreError
+from llmproxy.core.errors import GatewayError, StoreError
 from llmproxy.core.lifecycle import Event, Outcome, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.replay import Piece, Shelf
@@ -107,18 +107,9 @@ class NativeAnswer:
     async def work(self, running: Running) -> None:
         """The work of the request's task. However it ends, the answer is kept first and told then."""
         try:
-            running.begin()
-            await self._answer(running)
-            running.complete()
-        except asyncio.CancelledError:
-            running.left()  # unless somebody stopped it
-            raise
-        except LifecycleError as error:
-            running.crash(error)
-        except GatewayError as error:
-            running.fail(error)
-        except Exception as error:  # noqa: BLE001  # its reader must hear of it; it is logged with its place
-            running.crash(error)
+            with running.decides():
+                running.begin()
+                await self._answer(running)
         finally:
             await self._end(running)
 

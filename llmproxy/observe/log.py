@@ -31,7 +31,7 @@ class Log:
         self._sink: LogWriter | None = None
 
     def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
-        """Once, at the start. Lines of other libraries come through the same door, from `warning` on."""
+        """Once, at the start. Lines of other libraries are logged in the same form, from `warning` on."""
         self._settings, self._stream = settings, stream or sys.stderr
         logging.basicConfig(handlers=[_FromStandardLibrary()], level=logging.WARNING, force=True)
 

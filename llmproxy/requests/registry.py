@@ -7,7 +7,7 @@ import time
 from asyncio import BaseTransport
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -67,8 +67,24 @@ class Running:
         self._begun = True
         if self.outcome is not None:
             self._late_stop = asyncio.get_running_loop().call_soon(self.task.cancel)  # for work that does not
-        try:
+        with self._fails():
             return await work(self)
+
+    @contextmanager
+    def decides(self) -> Iterator[None]:
+        """Around all that makes the answer: however it is left, the outcome is fixed. Only a cancel is raised on."""
+        with self._fails():
+            try:
+                yield
+                self.complete()
+            except asyncio.CancelledError:
+                self.left()  # unless somebody stopped it
+                raise
+
+    @contextmanager
+    def _fails(self) -> Iterator[None]:
+        try:
+            yield
         except LifecycleError as error:
             self.crash(error)
         except GatewayError as error:

@@ -31,7 +31,7 @@ class Asker:
 
 @dataclass
 class Bench:
-    """A Limited whose requests are told when to end."""
+    """A ConcurrencyOpener whose requests are told when to end."""
 
     at_once: int = 1
     queue: int = 10

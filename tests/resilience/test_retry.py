@@ -32,7 +32,7 @@ class Ticking:
 
 
 class Slept:
-    """The sleep of a Retried: it remembers, and takes no time."""
+    """The sleep of a RetryOpener: it remembers, and takes no time."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

@@ -25,7 +25,7 @@ from llmproxy.upstream.http import Client
 from tests.core.kit import chat
 from tests.core.openers import played, taken
 
-# Offers
+# The model catalogue
 
 
 @dataclass

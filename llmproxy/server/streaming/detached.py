@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 
 from llmproxy.core.dialect import Dialect
-from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
@@ -27,18 +25,9 @@ class DetachedAnswer:
     async def work(self, running: Running) -> None:
         """The work of the request's task."""
         try:
-            running.begin()
-            await self._answer(running)
-            running.complete()
-        except asyncio.CancelledError:
-            running.left()  # unless somebody stopped it
-            raise
-        except LifecycleError as error:
-            running.crash(error)
-        except GatewayError as error:
-            running.fail(error)
-        except Exception as error:  # noqa: BLE001  # its readers must hear of it; it is logged with its place
-            running.crash(error)
+            with running.decides():
+                running.begin()
+                await self._answer(running)
         finally:
             self._tell(running)
             self.buffer.close()
