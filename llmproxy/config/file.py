@@ -14,6 +14,7 @@ from .cleaned import cleaned, unsendable
 from .errors import ConfigError, Path, Wrong, dotted, suggestion
 from .key_names import OPERATOR, derived
 from .lines import line_of
+from .matching import check_hosts, check_origins, check_patterns
 from .providers import is_enabled, parse_provider
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
 from .values import Config, Key, Limits, Logs, Mode, Provider, Server, Storage
@@ -84,7 +85,10 @@ def _storage(value: object, folder: pathlib.Path) -> Storage:
 def _server(value: object) -> Server:
     table = expect_table(value, ("server",))
     others = {key: inner for key, inner in table.items() if key != "keys"}
-    return Server(keys=_keys(table.get("keys", [])), **fields(Server, others, ("server",)))
+    server = Server(keys=_keys(table.get("keys", [])), **fields(Server, others, ("server",)))
+    check_hosts(server.allowed_hosts, ("server", "allowed_hosts"))
+    check_origins(server.allowed_origins, ("server", "allowed_origins"))
+    return server
 
 
 def _keys(value: Any) -> tuple[Key, ...]:
@@ -103,6 +107,7 @@ def _key(value: Any, index: int, path: Path) -> Key:
     if "secret" not in table:
         raise Wrong(path, "needs `secret`")
     key = parse(Key, {"name": "", **table}, path, aside=("formerly",))
+    check_patterns(key.models, (*path, "models"))
     key = replace(key, secret=cleaned(key.secret))
     if not key.secret:
         raise Wrong(path, "the secret is empty")

@@ -40,6 +40,7 @@ def load(
     config = _with_environment(config, environ)
     config = replace(config, server=replace(config.server, **overrides or {}))
     _refuse_open_door(config.server)
+    _refuse_idle_patterns(config)
     return config
 
 
@@ -140,3 +141,16 @@ def _refuse_open_door(server: Server) -> None:
         f"refusing to listen on {where} without a key: whoever can reach it could spend your providers' money.\n"
         "Either listen on 127.0.0.1, or set LLMPROXY_KEY (or `keys` under [server]) to a secret of your choice."
     )
+
+
+def _refuse_idle_patterns(config: Config) -> None:
+    limited = [key for key in config.server.keys if key.models != ("*",)]
+    if not limited:
+        return
+    from .matching import named_like  # only now: most starts need not pay for it
+
+    providers = {provider.name for provider in config.providers} | config.switched_off
+    names = {*config.aliases, *(model for provider in config.providers for model in provider.models)}
+    for key, pattern in ((one, pattern) for one in limited for pattern in one.models):
+        if meant := named_like(pattern, providers, names):
+            raise ConfigError(f'the models of the key {key.name}: "{pattern}" can match no name: write "{meant}"')

@@ -32,8 +32,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
     observer.registry = registry
-    if config.server.allowed_origins:
-        app.on_response_prepare.append(cors.mark)
+    app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
     app[REGISTRY] = registry
     app[OBSERVER] = observer

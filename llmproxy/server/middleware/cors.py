@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from ..context import CURRENT
 
 _ASKS = "Access-Control-Request-Method"
-_TAKEN = (
-    "Authorization",
-    "Content-Type",
-    "Last-Event-ID",
-    "X-Request-ID",
-    "X-LLMProxy-Timeout",
-    "X-LLMProxy-On-Disconnect",
-)
+_ASKS_HEADERS = "Access-Control-Request-Headers"
+_ASKS_NETWORK = "Access-Control-Request-Private-Network"
 _ALLOWED = {
-    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
-    "Access-Control-Allow-Headers": ", ".join(_TAKEN),
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE",
     "Access-Control-Max-Age": "600",
+    "Vary": f"{_ASKS}, {_ASKS_HEADERS}, {_ASKS_NETWORK}",
 }
-_TOLD = ("Provider", "Model", "Attempts", "Route", "Dropped-Params")
-_EXPOSED = ", ".join(("X-Request-ID", "Retry-After", "X-Should-Retry", *(f"X-LLMProxy-{name}" for name in _TOLD)))
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]{1,4096}")
+_NOT_SHOWN = ("access-control-", "set-cookie")
 
 
 def is_preflight(request: web.Request) -> bool:
     return request.method == "OPTIONS" and _ASKS in request.headers
 
 
-def preflight() -> web.Response:
-    """The gate has already refused origins that are not allowed."""
-    return web.Response(status=204, headers=_ALLOWED)
+def preflight(request: web.Request) -> web.Response:
+    """The gate has already refused origins that are not allowed: those that are may send whatever headers they ask for."""
+    headers = dict(_ALLOWED)
+    wanted = request.headers.get(_ASKS_HEADERS, "")
+    if _NAMES.fullmatch(wanted):
+        headers["Access-Control-Allow-Headers"] = wanted
+    if request.headers.get(_ASKS_NETWORK) == "true":
+        headers["Access-Control-Allow-Private-Network"] = "true"
+    return web.Response(status=204, headers=headers)
 
 
 async def mark(request: web.Request, response: web.StreamResponse) -> None:
     """Signal before an answer's head goes out."""
-    origin = request.headers.get("Origin")
     allowed = request.app[CURRENT].config.server.allowed_origins
+    if not allowed:
+        return
+    response.headers.add("Vary", "Origin")
+    origin = request.headers.get("Origin")
     if origin is not None and (origin in allowed or "*" in allowed):
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
-        response.headers.add("Vary", "Origin")
+        response.headers["Access-Control-Expose-Headers"] = ", ".join(_shown(response))
+
+
+def _shown(response: web.StreamResponse) -> list[str]:
+    """Every header of the answer: a page may read what any other client reads."""
+    return [name for name in dict.fromkeys(response.headers) if not name.lower().startswith(_NOT_SHOWN)]

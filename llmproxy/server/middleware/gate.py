@@ -28,7 +28,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
         key = request[CALLER] = admit(request, current.config)
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
-        response = cors.preflight() if cors.is_preflight(request) else await handler(request)
+        response = cors.preflight(request) if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or _failed(request, error)
         forget_traceback(error)
