@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _models(commands.add_parser("models", help="list what the running gateway offers"))
     _check(commands.add_parser("check", help="validate the configuration"))
     _backup(commands.add_parser("backup", help="copy the database while the gateway may be running"))
+    _prices(commands.add_parser("prices", help="show what models cost"))
     _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
     return parser
 
@@ -71,6 +72,11 @@ def _check(command: argparse.ArgumentParser) -> None:
 
 def _backup(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, metavar="FILE", help="the copy; it must not exist yet")
+    _config(command)
+
+
+def _prices(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", nargs="?", default="", help="a part of the model's name")
     _config(command)
 
 

@@ -20,7 +20,7 @@ from llmproxy.core import adapter_registry
 ROOT = Path(__file__).parents[1]
 HOMES = {"llmproxy": ROOT / "llmproxy", "llmproxy/adapters": ROOT / "adapters"}  # as installed: as in the tree
 # Distributions whose modules have another name.
-MODULES = {"google-genai": "google", "prometheus-client": "prometheus_client"}
+MODULES = {"genai-prices": "genai_prices", "google-genai": "google", "prometheus-client": "prometheus_client"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def project() -> dict[str, Any]:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The names of the files in a wheel, built from a copy so that the tree stays as it is."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy)
     for folder in HOMES.values():
         shutil.copytree(folder, copy / folder.name, ignore=shutil.ignore_patterns("__pycache__", "static"))

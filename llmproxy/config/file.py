@@ -15,11 +15,12 @@ from .errors import ConfigError, Path, Wrong, dotted, suggestion
 from .key_names import OPERATOR, derived
 from .lines import line_of
 from .matching import check_hosts, check_origins, check_patterns
+from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
 from .values import Config, Key, Limits, Logs, Mode, Provider, Server, Storage
 
-_TOP = ("server", "limits", "logs", "storage", "providers", "aliases", "modes", "default_model")
+_TOP = ("server", "limits", "logs", "storage", "providers", "aliases", "modes", "prices", "default_model")
 
 
 def read(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
@@ -67,6 +68,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
         providers=tuple(providers.values()),
         aliases=parse_aliases(document.get("aliases", {}), providers),
         modes=_modes(document.get("modes", {})),
+        prices=parse_prices(document.get("prices", {})),
         default_model=text(document.get("default_model", ""), ("default_model",)),
         source=str(path),
         switched_off=frozenset(tables.keys() - wanted.keys()),

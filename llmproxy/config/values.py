@@ -185,6 +185,7 @@ class Config:
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)
     default_model: str = ""  # asked for where a client names none; empty: it must name one
+    prices: Mapping[str, str | Mapping[str, float]] = field(default_factory=dict)  # patterns of provider/model
     source: str = ""  # the file this was read from
     notes: tuple[str, ...] = ()  # sentences about what was given and does not count, for the operator
     switched_off: frozenset[str] = frozenset()  # providers with `enabled = false`

@@ -13,7 +13,7 @@ import orjson
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
-from llmproxy.core.usage import Usage, summed
+from llmproxy.core.usage import Usage
 from llmproxy.wire.chat_fold import Fold
 from llmproxy.wire.sse import DONE, Events, frame
 
@@ -103,9 +103,7 @@ class Merged:
     def usage(self) -> Usage | None:
         known = [reply.translator.usage for reply in self._replies]
         there = [usage for usage in known if usage is not None]
-        return (
-            Usage.parse(reduce(summed, (usage.raw for usage in there))) if there and len(there) == len(known) else None
-        )
+        return reduce(Usage.plus, there) if there and len(there) == len(known) else None
 
     @property
     def produced(self) -> int:

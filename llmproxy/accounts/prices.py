@@ -1,0 +1,170 @@
+"""What tokens cost: the config's prices first, then those of a table that comes along. What is not known is None, never 0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from llmproxy.core.chat import Json
+from llmproxy.core.usage import Tokens, in_e12
+
+TABLE = Path(__file__).parent / "price_table.json"
+MAX_AGE_DAYS = 60
+
+_PER_MILLION = 10**6
+# A class without a price of its own costs what the class behind it does. `calls` have none.
+_INSTEAD = {
+    "cache_read": "input",
+    "cache_write_5m": "input",
+    "cache_write_1h": "cache_write_5m",
+    "audio_in": "input",
+    "image_in": "input",
+    "audio_out": "output",
+    "image_out": "output",
+    "reasoning": "output",
+}
+_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])([0-3]\d)(?=-|:|$)")
+_MATCHES: Mapping[str, Callable[[str, str], bool]] = {
+    "=": lambda text, model: model == text,
+    "^": lambda text, model: model.startswith(text),
+    "$": lambda text, model: model.endswith(text),
+    "~": lambda text, model: text in model,
+    "/": lambda text, model: re.search(text, model) is not None,
+}
+
+Rate = int | list[Any]  # 1e-12 dollars each, or [base, [above so many tokens of input, rate], ...]
+
+
+class Price(NamedTuple):
+    """What one model costs. `id` says where that stands; it is kept with what was computed from it."""
+
+    id: str
+    rates: Mapping[str, Rate]
+
+    def cost(self, tokens: Tokens) -> int | None:
+        """In 1e-12 dollars; None if something was counted that has no price."""
+        prompt = tokens.prompt
+        counts = tokens._asdict()
+        counts["output"] -= counts["reasoning"]
+        total = self.rate("request", prompt) or 0
+        for name, count in counts.items():
+            if count:
+                rate = self.rate(name, prompt)
+                if rate is None:
+                    return None
+                total += count * rate
+        return total
+
+    def rate(self, name: str, prompt: int = 0) -> int | None:
+        """Of one token of a class, where so many went in."""
+        found: str | None = name
+        while found is not None and found not in self.rates:
+            found = _INSTEAD.get(found)
+        return _at(self.rates[found], prompt) if found is not None else None
+
+
+class Prices:
+    """own: the config's `[prices]`: a pattern of `provider/model`, and dollars a million, or the name of a provider in the
+    table.
+    """
+
+    def __init__(self, own: Mapping[str, str | Mapping[str, float]] | None = None) -> None:
+        self._own = own or {}
+        self._found: dict[tuple[str, str, date], Price | None] = {}
+
+    def price(self, provider: str, model: str, base_url: str, at: float) -> Price | None:
+        """Of a model, at a time in Unix seconds. provider: as the config names it."""
+        day = datetime.fromtimestamp(at, UTC).date()
+        asked = (provider, model, day)
+        if asked not in self._found:
+            if len(self._found) > 1000:
+                self._found.clear()
+            self._found[asked] = self._look_up(provider, model, base_url, day)
+        return self._found[asked]
+
+    def _look_up(self, provider: str, model: str, base_url: str, day: date) -> Price | None:
+        for pattern, given in self._own.items():
+            if fnmatchcase(f"{provider}/{model}", pattern):
+                if isinstance(given, str):
+                    return _of_table([given], model, day)
+                rates = {name: in_e12(dollars) // _per(name) for name, dollars in given.items()}
+                return Price(f"config:{pattern}", rates)
+        return _of_table(_providers_at(base_url), model, day)
+
+
+def table() -> Json:
+    """Read when it is first needed."""
+    return _table()
+
+
+@cache
+def _table() -> Json:
+    parsed: Json = orjson.loads(TABLE.read_bytes())
+    return parsed
+
+
+def age_in_days(today: date) -> int:
+    """Of the table."""
+    return (today - date.fromisoformat(table()["made"])).days
+
+
+def matches(text: str) -> Iterator[tuple[str, str, str, Mapping[str, Rate]]]:
+    """(provider, model, since, rates) of all in the table whose name has `text` in it."""
+    for name, provider in table()["providers"].items():
+        for model, _, prices in provider["models"]:
+            if text.lower() in f"{name}/{model}".lower():
+                for since, rates in prices:
+                    yield name, model, since, rates
+
+
+def _providers_at(base_url: str) -> list[str]:
+    found = [name for name, one in table()["providers"].items() if re.match(one["url"], base_url)] if base_url else []
+    return [*found, *(other for name in found for other in table()["providers"][name]["also"])]
+
+
+def _of_table(providers: list[str], model: str, day: date) -> Price | None:
+    model = model.lower().removeprefix("models/").rpartition("/models/")[2]
+    dashed = _COMPACT_DATE.sub(r"-\1-\2-\3", model)
+    for spelled in dict.fromkeys((model, dashed)):
+        for name in providers:
+            for id, match, prices in table()["providers"].get(name, {"models": ()})["models"]:
+                if _fits(match, spelled):
+                    return _dated(f"{name}/{id}", prices, day)
+    return None
+
+
+def _fits(match: list[Any], model: str) -> bool:
+    sign, *rest = match
+    if sign in "|&":
+        return (any if sign == "|" else all)(_fits(one, model) for one in rest)
+    return bool(_MATCHES[sign](rest[0], model))
+
+
+def _dated(name: str, prices: list[Any], day: date) -> Price | None:
+    """The newest that has begun."""
+    begun = [(since, rates) for since, rates in prices if since <= day.isoformat()]
+    if not begun:
+        return None
+    since, rates = begun[-1]
+    source = str(table()["source"]).partition(" (")[0].replace(" ", "-")
+    return Price(f"{source}:{name}" + (f"@{since}" if since else ""), rates)
+
+
+def _at(rate: Rate, prompt: int) -> int:
+    """The whole prompt decides which step holds for all of it."""
+    if isinstance(rate, int):
+        return rate
+    base, *steps = rate
+    reached = [price for above, price in steps if prompt > above]
+    return int(reached[-1] if reached else base)
+
+
+def _per(name: str) -> int:
+    return 1 if name in ("calls", "request") else _PER_MILLION
