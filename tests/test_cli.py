@@ -113,6 +113,32 @@ async def test_the_banner_says_what_was_found_and_why() -> None:
     await assembled.close()
 
 
+# Proxies
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1"])
+def test_commands_reach_this_machine_without_a_proxy(
+    gateway: Gateway, tmp_path: pathlib.Path, variable: str, proxy: str
+) -> None:
+    environ = {variable: proxy}
+    code, out, err = ran("models", "--base-url", gateway.url, folder=tmp_path, **environ)
+    assert (code, err) == (0, "")
+    assert "demo/hello" in out
+    code, out, err = ran("chat", "demo/hello", "--once", "hi", folder=tmp_path, LLMPROXY_URL=gateway.url, **environ)
+    assert (code, err) == (0, "")
+    assert out
+
+
+def test_a_socks_proxy_that_the_sdk_cannot_use_is_one_sentence(tmp_path: pathlib.Path) -> None:
+    code, _, err = ran(
+        "chat", "m", "--once", "hi", "--base-url", "http://192.0.2.1:1", folder=tmp_path, ALL_PROXY="socks5://x:1"
+    )
+    assert code == 1
+    assert "leads through a SOCKS proxy" in err
+    assert "Traceback" not in err
+
+
 # Local servers
 
 

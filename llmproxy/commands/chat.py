@@ -10,8 +10,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmproxy.config import reach
+from llmproxy.config.addresses import is_loopback
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -22,18 +24,34 @@ _GREY, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 def main(given: argparse.Namespace) -> int:
     try:
-        from openai import OpenAI
+        import openai  # noqa: F401
     except ImportError:
         print("llmproxy: chat needs the openai SDK: pip install 'llmproxy[chat]'", file=sys.stderr)
         return 1
     place = reach(given.base_url)
-    client = OpenAI(base_url=place.base_url, api_key=place.key or "none", max_retries=0)
+    try:
+        client = _client(place.base_url, place.key or "none")
+    except ImportError as error:  # httpx has an extra for SOCKS
+        print(f"llmproxy: the way to {place.base_url} leads through a SOCKS proxy: {error}", file=sys.stderr)
+        return 1
+    except ValueError as error:  # a proxy that httpx does not know
+        print(f"llmproxy: the proxy in the environment cannot be used: {str(error).partition(' ')[0]}", file=sys.stderr)
+        return 1
     with client:
         talk = Talk(client, given.model, _beginning(given.system))
         if given.once is not None:
             return 0 if talk.ask(given.once) else 1
         _converse(talk)
     return 0
+
+
+def _client(base_url: str, key: str) -> OpenAI:
+    """This machine itself is never asked through a proxy, whatever the environment says."""
+    from openai import DefaultHttpxClient, OpenAI
+
+    trusting = not is_loopback(urlsplit(base_url).hostname or "")
+    http = DefaultHttpxClient(trust_env=trusting, base_url=base_url)
+    return OpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=http)
 
 
 def _beginning(system: str) -> list[ChatCompletionMessageParam]:
@@ -120,7 +138,7 @@ class Talk:
         import openai
 
         # A client of its own: the other one may be holding its lock just where the signal came in.
-        own = openai.OpenAI(api_key=self.client.api_key, base_url=self.client.base_url, max_retries=0)
+        own = _client(str(self.client.base_url), self.client.api_key)
         try:
             with own:
                 said: Any = own.post(f"/requests/{request_id}/cancel", cast_to=object)

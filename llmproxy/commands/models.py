@@ -10,8 +10,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmproxy.config import Reach, reach
+from llmproxy.config.addresses import is_loopback
 
 from .table import table
 
@@ -37,11 +39,17 @@ def fetch(place: Reach) -> list[Mapping[str, Any]]:
     """The entries of GET /v1/models. Raises OSError, HTTPException, or ValueError for what is no list of models."""
     headers = {"Authorization": f"Bearer {place.key}"} if place.key else {}
     asking = urllib.request.Request(f"{place.base_url}/models", headers=headers)
-    with urllib.request.urlopen(asking, timeout=_PATIENCE) as answer:
+    with _opener(place.base_url).open(asking, timeout=_PATIENCE) as answer:
         said = json.load(answer)
     if not isinstance(said, dict) or not isinstance(said.get("data"), list):
         raise ValueError("not a list of models")
     return [entry for entry in said["data"] if isinstance(entry, dict)]
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """This machine itself is never asked through a proxy, whatever the environment says."""
+    straight = is_loopback(urlsplit(url).hostname or "")
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if straight else []))
 
 
 def _row(model: Mapping[str, Any]) -> tuple[str, ...]:

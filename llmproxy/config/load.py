@@ -14,6 +14,7 @@ from . import environ as env
 from .addresses import is_loopback
 from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
+from .proxies import from_environment
 from .values import Config, Key, Provider, Server, Storage
 
 FILE = "llmproxy.toml"
@@ -74,6 +75,7 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
         logs=replace(config.logs, **changes.get("logs", {})),
         storage=_placed(replace(config.storage, **changes.get("storage", {})), environ),
         providers=_demos_last((*config.providers, *found)),
+        proxies=from_environment(environ),
         notes=(*config.notes, *env.notes(environ), *doubles),
     )
 

@@ -13,6 +13,7 @@ from .addresses import completed, problem_with
 from .cleaned import cleaned, unsendable
 from .environ import Environ, base_url_from, environment_of, first, is_local, options_from
 from .errors import Path, Wrong, dotted, suggestion
+from .proxies import PROBLEM, is_proxy
 from .tables import Substituted, Table, expect_table, fields, listing, text
 from .values import Provider
 
@@ -114,16 +115,14 @@ def _found_key(name: str, path: Path, declared: Environment, base_url: str, envi
 
 
 def _proxy(table: Table, path: Path) -> str | None:
+    """None: as the environment says. Empty: none at all."""
     if "proxy" not in table:
         return None
     url = text(table["proxy"], (*path, "proxy")).strip()
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        sound = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:  # never repeated: it may hold a password
-        raise Wrong((*path, "proxy"), "must be an HTTP proxy, http://host:port")
+    if url in ("", "none"):
+        return ""
+    if not is_proxy(url):  # never repeated: it may hold a password
+        raise Wrong((*path, "proxy"), f'{PROBLEM}; or "none"')
     return url
 
 

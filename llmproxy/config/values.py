@@ -48,7 +48,7 @@ class Provider:
     max_queue: int = 100  # further ones are refused with 429
     queue_wait: float = 60.0  # seconds in the queue at most
     retries: int | None = None  # instead of `[limits] retries`
-    proxy: str | None = None
+    proxy: str | None = None  # None: as the environment says; empty: none
     verify_tls: bool = True
     ca_file: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
@@ -187,5 +187,6 @@ class Config:
     default_model: str = ""  # asked for where a client names none; empty: it must name one
     prices: Mapping[str, str | Mapping[str, float]] = field(default_factory=dict)  # patterns of provider/model
     source: str = ""  # the file this was read from
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the environment: http, https, all, no
     notes: tuple[str, ...] = ()  # sentences about what was given and does not count, for the operator
     switched_off: frozenset[str] = frozenset()  # providers with `enabled = false`

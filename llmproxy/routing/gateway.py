@@ -60,7 +60,7 @@ class Gateway:
     @classmethod
     def build(cls, config: Config, before: Gateway | None = None) -> Gateway:
         """`before`: the gateway that this one replaces, whose requests keep their places with their providers."""
-        clients = _Clients()
+        clients = _Clients(config.proxies)
         taken = before.places if before is not None else {}
         stacks = {one.name: _room(one, config, clients, taken.get(one.name)) for one in config.providers}
         for name, stack in stacks.items():  # only now that nothing can fail any more
@@ -150,13 +150,15 @@ def _room(provider: Provider, config: Config, clients: _Clients, places: Places 
 class _Clients:
     """One client, and so one pool of connections, for all providers that are reached in the same way."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxies: Mapping[str, str]) -> None:
+        self._proxies = proxies  # of the environment
         self._made: dict[tuple[object, ...], Client] = {}
 
     def fitting(self, provider: Provider) -> Client:
         way = (provider.verify_tls, provider.ca_file, provider.proxy)
         if way not in self._made:
-            self._made[way] = Client(ssl=_tls(provider), proxy=provider.proxy)
+            proxy = self._proxies if provider.proxy is None else provider.proxy
+            self._made[way] = Client(ssl=_tls(provider), proxy=proxy)
         return self._made[way]
 
 

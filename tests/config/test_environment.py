@@ -257,3 +257,46 @@ def test_a_relative_folder_without_a_working_directory_is_one_sentence(
         load(environ={"LLMPROXY_DATA_DIR": "data"})
     variables: Mapping[str, str] = {"LLMPROXY_DATA_DIR": "/data"}
     assert load(environ=variables).storage.dir == "/data"
+
+
+# Proxies
+
+
+def test_proxies_come_from_the_environment_lower_case_first() -> None:
+    environ = {
+        "HTTP_PROXY": "http://one:1",
+        "https_proxy": " 'http://two:2'\r",
+        "HTTPS_PROXY": "http://three:3",
+        "ALL_PROXY": "socks5://four:4",
+        "NO_PROXY": "corp.example,10.0.0.0/8\n",
+    }
+    assert load(environ=environ).proxies == {
+        "http": "http://one:1",
+        "https": "http://two:2",
+        "all": "socks5://four:4",
+        "no": "corp.example,10.0.0.0/8",
+    }
+
+
+def test_a_header_that_looks_like_a_proxy_under_cgi_does_not_count() -> None:
+    assert load(environ={"HTTP_PROXY": "http://evil:1", "REQUEST_METHOD": "GET"}).proxies == {}
+
+
+@pytest.mark.parametrize("value", ["ftp://me:hush@x:1", "http://", "http://me:hush@x:99999", "http://me:hush@:1"])
+def test_a_proxy_that_cannot_be_used_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigError, match="environment variable HTTPS_PROXY: must be an HTTP proxy") as caught:
+        load(environ={"HTTPS_PROXY": value})
+    assert "hush" not in str(caught.value)
+
+
+def test_secrets_of_proxies_do_not_show() -> None:
+    assert "hush" not in repr(load(environ={"HTTPS_PROXY": "http://me:hush@x:1"}))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("none", ""), ("", ""), ("socks5://x:1", "socks5://x:1"), ("x:3128", "x:3128")]
+)
+def test_a_provider_may_have_a_proxy_of_its_own_or_none(tmp_path: pathlib.Path, written: str, meant: str) -> None:
+    (tmp_path / "llmproxy.toml").write_text(f'[providers.ollama]\nbase_url = "http://gpu"\nproxy = "{written}"\n')
+    config = load(environ={"ALL_PROXY": "http://one:1"})
+    assert config.providers[0].proxy == meant

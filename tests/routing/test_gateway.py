@@ -349,3 +349,12 @@ async def test_what_the_parts_of_one_request_do_is_one_verdict() -> None:
             await taken(_Routed(gateway), question)
         assert gateway.stacks["perplexity"].breaker.left_alone == []
         await gateway.close()
+
+
+@pytest.mark.parametrize(("own", "used"), [(None, "env"), ("", None), ("http://own:1", "own")])
+async def test_a_providers_own_proxy_goes_before_the_environments(own: str | None, used: str | None) -> None:
+    provider = Provider("p", "compatible", "http://llm.example/v1", proxy=own)
+    gateway = Gateway.build(Config(providers=(provider,), proxies={"all": "http://env:1"}))
+    found = gateway.stacks["p"].client._proxies.find("http", "llm.example", 80)
+    assert (found.host if found is not None else None) == used
+    await gateway.close()

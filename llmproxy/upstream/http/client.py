@@ -27,7 +27,7 @@ class Client:
     """For one event loop. Redirects are not followed, cookies not kept, and no proxy is used that was not given here.
 
     ssl: the TLS context; without one a default is made when first needed, from `verify` and `ca_file`.
-    proxy: a proxy's URL for everything, or what urllib.request.getproxies() gives.
+    proxy: a proxy's URL for everything, or URLs by `http`, `https` and `all`, with `no`, as the environment has them.
     keepalive: seconds an idle connection is kept; should be less than the provider keeps it.
     limit_per_host: requests at once on one route; further ones wait for their turn, however long that takes.
     """

@@ -14,6 +14,7 @@ from aiohappyeyeballs import start_connection
 
 from llmproxy.core.errors import Unreachable, UpstreamError
 
+from . import socks
 from .connection import Connection
 from .proxy_route import Proxy, Route
 from .request_writer import Request
@@ -47,9 +48,9 @@ async def dial(route: Route, context: Context, patience: float, resolver: Resolv
     try:
         with _blaming("upstream_unreachable", patience):
             async with asyncio.timeout(patience) as timer:
-                connection = await _connect(addresses)
-                if route.tunnel is not None:
-                    await _tunnel(connection, route, route.tunnel)
+                connection = await _connect(addresses, route)
+                if route.tunnel is not None and not route.tunnel.is_socks:
+                    await _tunnel(connection, route, route.tunnel, context)
         if route.tls:
             with _blaming("upstream_tls", patience):
                 async with asyncio.timeout_at(timer.when()):
@@ -61,11 +62,13 @@ async def dial(route: Route, context: Context, patience: float, resolver: Resolv
     return connection
 
 
-async def _connect(addresses: list[AddrInfo]) -> Connection:
+async def _connect(addresses: list[AddrInfo], route: Route) -> Connection:
     loop = asyncio.get_running_loop()
     sock = await start_connection(addresses, happy_eyeballs_delay=SECOND_FAMILY, loop=loop)
     try:
         _tune(sock)
+        if route.tunnel is not None and route.tunnel.is_socks:
+            await socks.open_tunnel(sock, route.tunnel, route.host, route.port)
         _, connection = await loop.create_connection(Connection, sock=sock)
     except BaseException:
         sock.close()
@@ -81,7 +84,9 @@ def _tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def _tunnel(connection: Connection, route: Route, proxy: Proxy) -> None:
+async def _tunnel(connection: Connection, route: Route, proxy: Proxy, context: Context) -> None:
+    if proxy.kind == "https":
+        await connection.secure(context(), proxy.host)
     fields = (("host", route.authority), *proxy.fields)
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
     head = f"CONNECT {route.authority} HTTP/1.1\r\n{lines}\r\n"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed has not got it
 
+from llmproxy.config.addresses import address, is_loopback
+from llmproxy.config.proxies import KINDS, PROXY_PORTS
 from llmproxy.core.errors import BadRequest
 
 PORTS = {"http": 80, "https": 443}
@@ -17,11 +19,18 @@ PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Proxy(NamedTuple):
-    """An HTTP proxy. `fields` are the headers it wants."""
+    """A proxy: over http, over https (itself with TLS), or SOCKS. `fields` are the headers that an HTTP proxy wants."""
 
     host: str
     port: int
     fields: tuple[tuple[str, str], ...] = ()
+    kind: str = "http"
+    user: str = ""
+    password: str = ""
+
+    @property
+    def is_socks(self) -> bool:
+        return self.kind.startswith("socks")
 
     def __repr__(self) -> str:  # the fields hold a password
         return f"Proxy({self.host!r}, {self.port})"
@@ -52,23 +61,31 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxy for each URL: one for all, or by scheme as in HTTP_PROXY, HTTPS_PROXY and NO_PROXY (`no`)."""
+    """The proxy for each URL: one for all that was named for it, or those of the environment with NO_PROXY (`no`).
+
+    Those of the environment are for what is elsewhere: this machine itself is never asked through them.
+    """
 
     by_scheme: Mapping[str, Proxy] = field(default_factory=dict)
     no: str = ""
+    spares_loopback: bool = False
 
     @classmethod
     def parse(cls, given: str | Mapping[str, str] | None) -> Proxies:
-        """Takes a proxy's URL, or what urllib.request.getproxies() gives. Raises ValueError if it is not over http."""
+        """Takes a proxy's URL, or URLs by scheme with `all` and `no`. Raises ValueError for a kind that is not known."""
+        if not given:
+            return cls()
         if isinstance(given, str):
-            given = dict.fromkeys(PORTS, given)
-        by_scheme = {scheme: _proxy(given[scheme]) for scheme in PORTS if given and given.get(scheme)}
-        return cls(by_scheme, (given or {}).get("no", ""))
+            return cls(dict.fromkeys(PORTS, _proxy(given)))
+        urls = {scheme: given.get(scheme) or given.get("all") for scheme in PORTS}
+        by_scheme = {scheme: _proxy(url) for scheme, url in urls.items() if url}
+        return cls(by_scheme, given.get("no", ""), spares_loopback=True)
 
     def find(self, scheme: str, host: str, port: int) -> Proxy | None:
         proxy = self.by_scheme.get(scheme)
-        bypassed = proxy and self.no and proxy_bypass_environment(f"{host}:{port}", {"no": self.no})
-        return None if bypassed else proxy
+        if proxy is None or (self.spares_loopback and is_loopback(host)):
+            return None
+        return None if self.no and is_exempt(self.no, host, port) else proxy
 
     def target(self, url: str) -> Target:
         """Raises BadRequest for what is not an absolute http or https URL."""
@@ -78,8 +95,10 @@ class Proxies:
         host = bracketed(name) if port == PORTS[scheme] else f"{bracketed(name)}:{port}"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         proxy = self.find(scheme, name, port)
-        if proxy is not None and scheme == "http":
-            return Target(Route(proxy.host, proxy.port, False), host, f"http://{host}{path}", dict(proxy.fields))
+        if proxy is not None and scheme == "http" and not proxy.is_socks:
+            return Target(
+                Route(proxy.host, proxy.port, proxy.kind == "https"), host, f"http://{host}{path}", dict(proxy.fields)
+            )
         return Target(Route(name, port, scheme == "https", proxy), host, path)
 
 
@@ -100,11 +119,41 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
+def is_exempt(no: str, host: str, port: int) -> bool:
+    """Whether NO_PROXY names the host: itself, a domain it is in, its network (10.0.0.0/8), with or without the port."""
+    return any(_names(entry.strip().lower(), host.lower().rstrip("."), port) for entry in re.split(r"[,\s]+", no))
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    name, found, wanted = entry.rpartition(":")
+    if found and wanted.isdecimal() and (":" not in name or name.endswith("]")):
+        if int(wanted) != port:
+            return False
+        entry = name
+    name = entry.strip("[]").removeprefix("*").lstrip(".").rstrip(".")
+    literal = address(host)
+    if literal is not None:
+        return _network_holds(name, literal)
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _network_holds(name: str, literal: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    try:
+        return literal in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return False
+
+
 def _proxy(url: str) -> Proxy:
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError("a proxy must be given as http://host:port")
-    if parts.username is None:
-        return Proxy(parts.hostname, parts.port or 80)
-    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return Proxy(parts.hostname, parts.port or 80, (("proxy-authorization", f"Basic {b64encode(secret).decode()}"),))
+    if parts.scheme not in KINDS or not parts.hostname:
+        raise ValueError("a proxy must be given as http://host:port or socks5://host:port")
+    kind = KINDS[parts.scheme]
+    port = parts.port or PROXY_PORTS[kind]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if parts.username is None or kind.startswith("socks"):
+        return Proxy(parts.hostname, port, (), kind, user, password)
+    secret = b64encode(f"{user}:{password}".encode()).decode()
+    return Proxy(parts.hostname, port, (("proxy-authorization", f"Basic {secret}"),), kind)

@@ -11,6 +11,7 @@ import trustme
 from llmproxy.core.adapter import Outgoing
 from llmproxy.core.errors import Unreachable
 from llmproxy.upstream.http import Client
+from llmproxy.upstream.http.proxy_route import Proxies, Proxy
 from tests.upstream.http.conftest import Serve
 from tests.upstream.http.scripted import Peer, Provider, Talk, answer, saying
 
@@ -164,4 +165,58 @@ async def test_exceptions_from_the_environments_proxy_go_straight(serve: Serve) 
     client = Client(proxy={"http": at(proxy), "no": "localhost"})
     assert await read(client, provider) == b"straight"
     assert proxy.peers == []
+    await client.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]", "0x7f000001"])
+def test_this_machine_is_never_asked_through_the_environments_proxy(host: str) -> None:
+    proxies = Proxies.parse({"all": "http://proxy.corp:3128"})
+    assert proxies.target(f"http://{host}:8080/v1").path == "/v1"
+    assert proxies.target(f"https://{host}:8080/v1").route.tunnel is None
+
+
+def test_all_proxy_counts_where_no_other_is_named() -> None:
+    proxies = Proxies.parse({"all": "socks5://one:1", "https": "http://two:2"})
+    assert proxies.find("http", "llm.example", 80) == Proxy("one", 1, kind="socks5")
+    assert proxies.find("https", "llm.example", 443) == Proxy("two", 2)
+
+
+EXEMPT = [
+    ("*", "llm.example", True),
+    ("llm.example", "llm.example", True),
+    ("LLM.Example", "llm.example", True),
+    ("example", "llm.example", True),
+    (".example", "llm.example", True),
+    ("*.example", "llm.example", True),
+    ("ample", "llm.example", False),
+    ("other.org, llm.example", "llm.example", True),
+    ("other.org llm.example", "llm.example", True),
+    ("llm.example:443", "llm.example", True),
+    ("llm.example:80", "llm.example", False),
+    ("10.0.0.0/8", "10.1.2.3", True),
+    ("10.0.0.0/8", "11.1.2.3", False),
+    ("10.1.2.3", "10.1.2.3", True),
+    ("2.3", "10.1.2.3", False),
+    ("[2001:db8::1]:443", "2001:db8::1", True),
+    ("2001:db8::/32", "2001:db8::1", True),
+    ("", "llm.example", False),
+    (",", "llm.example", False),
+]
+
+
+@pytest.mark.parametrize(("no", "host", "exempt"), EXEMPT)
+def test_no_proxy_names_hosts_domains_networks_and_ports(no: str, host: str, exempt: bool) -> None:
+    proxies = Proxies.parse({"https": "http://proxy.corp:3128", "no": no})
+    assert (proxies.find("https", host, 443) is None) is exempt
+
+
+async def test_a_proxy_may_itself_be_spoken_to_with_tls(serve: Serve, secured: Provider, trust: ssl.SSLContext) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+    plain, tunnel = await serve(saying(answer(b"by proxy")), context), await serve(tunnelling(secured), context)
+    client = Client(ssl=trust, proxy=f"https://127.0.0.1:{plain.port}")
+    assert await read(client, Provider(8080)) == b"by proxy"
+    await client.close()
+    client = Client(ssl=trust, proxy=f"https://127.0.0.1:{tunnel.port}")
+    assert await read(client, secured) == b"secret"
     await client.close()
