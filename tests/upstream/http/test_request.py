@@ -138,7 +138,7 @@ def test_the_environments_proxies_and_their_exceptions(url: str) -> None:
     assert Proxies.parse(ENVIRONMENT).target(url).route == FOUND[url]
 
 
-@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "https://proxy:443", "http://"])
-def test_only_plain_http_proxies_are_known(proxy: str) -> None:
+@pytest.mark.parametrize("proxy", ["ftp://proxy:1080", "quic://proxy:443", "http://"])
+def test_what_is_no_proxy_is_refused(proxy: str) -> None:
     with pytest.raises(ValueError, match="proxy"):
         Proxies.parse(proxy)
