@@ -1,19 +1,17 @@
-"""Openers that do as they are told, and a loop whose clock jumps to the next timer instead of waiting for it."""
+"""Openers that do as they are told."""
 
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.opener import Reply
 from llmproxy.core.usage import Usage
 
-T = TypeVar("T")
 Act = Exception | asyncio.Event | Sequence[bytes | Exception | asyncio.Event]
 
 
@@ -81,30 +79,3 @@ async def settled() -> None:
     """Everything that can happen without time passing has happened."""
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-class _Jump(selectors.DefaultSelector):
-    """Waits for nothing: the time that would have been waited is added to `skipped`."""
-
-    skipped = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("everything waits, and no timer will wake it")
-        self.skipped += max(0.0, timeout)
-        return super().select(0)
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
-
-    def time(self) -> float:
-        return 1000.0 + self._jump.skipped
-
-
-def played(play: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns, at once, however long it sleeps. The loop's clock moves with its timers only."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(play)

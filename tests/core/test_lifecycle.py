@@ -25,7 +25,8 @@ from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.server.streaming.detached import DetachedAnswer
 from llmproxy.store.messages import STATES, Ended
 from llmproxy.testing import chunk, sse
-from tests.core.openers import Counted, played, settled
+from llmproxy.testing.jumping_clock import run
+from tests.core.openers import Counted, settled
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -253,7 +254,7 @@ def test_random_schedules_never_show_two_truths_two_ends_or_none(monkeypatch: py
     monkeypatch.setattr("llmproxy.requests.registry.log", _Quiet())
     states = set()
     for seed in range(SCHEDULES):
-        one = played(schedule(seed))
+        one = run(schedule(seed))
         try:
             check(one)
         except AssertionError as error:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Dropped, Saturated
 from llmproxy.resilience import ConcurrencyOpener, Places
+from llmproxy.testing.jumping_clock import run
 from tests.core.kit import chat, thorough
-from tests.core.openers import Scripted, played, settled, taken
+from tests.core.openers import Scripted, settled, taken
 
 
 @dataclass(eq=False)
@@ -110,7 +111,7 @@ def test_a_wait_that_is_too_long_ends() -> None:
         await settled()
         return second, bench.limited.places.queued, len(bench.running) == 1
 
-    second, queued, goes_on = played(play())
+    second, queued, goes_on = run(play())
     assert isinstance(second.error, Saturated)
     assert second.error.status == 503
     assert (queued, goes_on) == (0, True)

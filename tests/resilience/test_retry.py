@@ -12,8 +12,9 @@ import pytest
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, Dropped, Malformed, Saturated, Truncated, Unreachable, UpstreamError
 from llmproxy.resilience import FailoverOpener, RetryBudget, RetryOpener
+from llmproxy.testing.jumping_clock import run
 from tests.core.kit import chat
-from tests.core.openers import Act, Scripted, played, settled, taken
+from tests.core.openers import Act, Scripted, settled, taken
 
 OK = (b"frame",)
 
@@ -173,7 +174,7 @@ def under_load(inner: Scripted, count: int, *, share: float, a_second: float) ->
                 await asyncio.sleep(1 / a_second)
         return len(inner.opened)
 
-    return played(play())
+    return run(play())
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
@@ -202,7 +203,7 @@ def test_long_answers_earn_no_storm_of_retries_for_quick_failures() -> None:
         await asyncio.wait(streams)
         return len(failing.opened)
 
-    assert played(play()) < 50 * 2
+    assert run(play()) < 50 * 2
 
 
 # Whose wait
@@ -259,7 +260,7 @@ def told_before(first: UpstreamError, second: Chat, *, retries: int = 2) -> list
         await asyncio.wait({early})
         return asked
 
-    return played(play())
+    return run(play())
 
 
 def test_who_asks_for_the_same_model_waits_as_well() -> None:

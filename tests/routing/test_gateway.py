@@ -21,9 +21,10 @@ from llmproxy.core.errors import BadRequest, ModelNotFound, Unreachable, Upstrea
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.model_catalog import ModelCatalog, Source
 from llmproxy.testing import Behaviour, FakeProvider, chunk, completion, read_stream, sse
+from llmproxy.testing.jumping_clock import run
 from llmproxy.upstream.http import Client
 from tests.core.kit import chat
-from tests.core.openers import played, taken
+from tests.core.openers import taken
 
 # The model catalogue
 
@@ -89,7 +90,7 @@ def after(catalog: ModelCatalog, seconds: float = 1.0) -> list[str]:
         await asyncio.wait({task})
         assert task.cancelled(), "it must go on for ever"
 
-    played(play())
+    run(play())
     return [f"{provider}/{model.id}" for provider, model in catalog.models()]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmproxy.server.streaming.keepalive import KeepAlive
-from tests.core.openers import played
+from llmproxy.testing.jumping_clock import run
 
 SILENT, STUCK = 15.0, 30.0
 
@@ -44,7 +44,7 @@ async def watched(seconds: float, *, silent: float = SILENT, stuck: float = STUC
 
 
 def test_a_silent_stream_is_pinged_and_the_timer_sleeps_in_between() -> None:
-    pings, hung, looks = played(watched(61.0))
+    pings, hung, looks = run(watched(61.0))
     assert pings == pytest.approx([15.0, 30.0, 45.0, 60.0])
     assert hung == []
     assert looks <= 12
@@ -52,12 +52,12 @@ def test_a_silent_stream_is_pinged_and_the_timer_sleeps_in_between() -> None:
 
 @pytest.mark.parametrize(("silent", "stuck"), [(15.0, 0.0), (15.0, 300.0), (1.0, 30.0), (0.0, 30.0)])
 def test_it_never_looks_more_often_than_its_limits_ask(silent: float, stuck: float) -> None:
-    pings, _, looks = played(watched(60.5, silent=silent, stuck=stuck))
+    pings, _, looks = run(watched(60.5, silent=silent, stuck=stuck))
     assert len(pings) == (int(60.5 / silent) if silent else 0)
     assert looks <= 61 / min(one for one in (silent, stuck / 4) if one > 0) + len(pings) + 1
 
 
 def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
-    _, hung, _ = played(watched(100.0, hangs=True))
+    _, hung, _ = run(watched(100.0, hangs=True))
     assert len(hung) == 1
     assert STUCK <= hung[0] <= STUCK * 1.25 + 1

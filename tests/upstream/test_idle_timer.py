@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from llmproxy.testing.jumping_clock import run
 from llmproxy.upstream.idle_timer import IdleTimer
-from tests.core.openers import played
 
 LIMIT = 5.0
 
@@ -24,7 +24,7 @@ def test_without_progress_it_is_a_timeout_after_the_limit() -> None:
             await asyncio.sleep(100)
         return now() - begun
 
-    assert played(play()) == pytest.approx(LIMIT)
+    assert run(play()) == pytest.approx(LIMIT)
 
 
 def test_progress_puts_it_off() -> None:
@@ -37,7 +37,7 @@ def test_progress_puts_it_off() -> None:
             await asyncio.sleep(100)
         return now() - begun
 
-    assert played(play()) == pytest.approx(4 * 3 + LIMIT)
+    assert run(play()) == pytest.approx(4 * 3 + LIMIT)
 
 
 def test_while_somebody_else_is_waited_for_it_does_not_fire() -> None:
@@ -49,7 +49,7 @@ def test_while_somebody_else_is_waited_for_it_does_not_fire() -> None:
             idle_timer.moved()
             await asyncio.sleep(LIMIT - 1)
 
-    played(play())
+    run(play())
 
 
 @pytest.mark.parametrize("limit", [1.0, 50.0])
@@ -62,7 +62,7 @@ def test_another_limit_counts_from_then_on(limit: float) -> None:
             await asyncio.sleep(1000)
         return now() - begun
 
-    assert played(play()) == pytest.approx(3 + limit)
+    assert run(play()) == pytest.approx(3 + limit)
 
 
 def test_what_ends_in_time_is_left_alone_afterwards() -> None:
@@ -74,7 +74,7 @@ def test_what_ends_in_time_is_left_alone_afterwards() -> None:
         assert task is not None
         return task.cancelling()
 
-    assert played(play()) == 0
+    assert run(play()) == 0
 
 
 def test_other_failures_pass() -> None:
@@ -83,7 +83,7 @@ def test_other_failures_pass() -> None:
             raise ValueError("other")
 
     with pytest.raises(ValueError, match="other"):
-        played(play())
+        run(play())
 
 
 def at_the_limit(other: Callable[[asyncio.Task[None]], object], *, first: bool) -> asyncio.Task[None]:
@@ -105,7 +105,7 @@ def at_the_limit(other: Callable[[asyncio.Task[None]], object], *, first: bool) 
         await asyncio.wait({task})
         return task
 
-    return played(play())
+    return run(play())
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -138,7 +138,7 @@ def test_what_arrives_in_the_same_tick_leaves_no_cancel_behind(first: bool) -> N
         assert task is not None
         return task.cancelling()
 
-    assert played(play()) == 0
+    assert run(play()) == 0
 
 
 def test_inside_a_task_that_is_being_cancelled_it_still_is_a_timeout() -> None:
@@ -158,4 +158,4 @@ def test_inside_a_task_that_is_being_cancelled_it_still_is_a_timeout() -> None:
         await asyncio.wait({task})
         return task.cancelled()
 
-    assert played(play())
+    assert run(play())
