@@ -1,12 +1,11 @@
 """An event loop for tests whose clock jumps: when everything waits, it is the next timer's time at once.
 
-    def test_a_second_try_comes_after_a_minute() -> None:
-        async def story() -> float:
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            await something_that_waits()
-            return loop.time() - began
-        assert run(story()) == 60.0
+    @jumping
+    async def test_a_second_try_comes_after_a_minute() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await something_that_waits()
+        assert loop.time() - began == 60.0
 
 Connections within the process are pairs of sockets, into which a written byte is there at once, so that nothing is on its
 way while the clock jumps: `create_server` of this loop is reached by every client that dials its address in the same loop,
@@ -22,9 +21,11 @@ import errno
 import selectors
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Address = tuple[str, int]
 _FIRST_PORT = 20_000
 
@@ -44,6 +45,15 @@ class _Jump(selectors.DefaultSelector):
         return ready
 
 
+class _Place(NamedTuple):
+    """Fills a listening socket's place for whoever asks for its address."""
+
+    address: Address
+
+    def getsockname(self) -> Address:
+        return self.address
+
+
 class _Server(asyncio.AbstractServer):
     """A server within the loop, as `create_server` gives it."""
 
@@ -52,8 +62,8 @@ class _Server(asyncio.AbstractServer):
         self._address = address
 
     @property
-    def sockets(self) -> tuple[socket.socket, ...]:
-        return ()
+    def sockets(self) -> tuple[_Place, ...]:
+        return (_Place(self._address),)
 
     def close(self) -> None:
         self._loop.servers.pop(self._address, None)
@@ -89,7 +99,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Callable[[], asyncio.Protocol], host: str = "127.0.0.1", port: int = 0, **options: Any
     ) -> _Server:
-        """A server at `host:port`; a port of 0 is the next that is free, `port_of` the way to learn it."""
+        """A server at `host:port`; a port of 0 is the next that is free."""
         if options.get("ssl"):
             raise NotImplementedError("there is no TLS within the loop")
         address = (host, port or _FIRST_PORT + len(self.servers))
@@ -124,3 +134,13 @@ def run(story: Coroutine[Any, Any, T]) -> T:
     """What the coroutine returns, at once, however long it sleeps."""
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return runner.run(story)
+
+
+def jumping(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A test that is a coroutine, run on the loop; its fixtures are given as to any other."""
+
+    @wraps(test)
+    def run_it(*given: P.args, **named: P.kwargs) -> None:
+        run(test(*given, **named))
+
+    return run_it

@@ -97,9 +97,10 @@ async def streamed(gateway: Gateway, model: str) -> str:
         return "".join([one.choices[0].delta.content or "" async for one in stream if one.choices])
 
 
-def test_it_passes_the_contract_with_the_samples_of_the_page(source: Path, installed: Path) -> None:
+@pytest.mark.parametrize("file", ["test_acme.py", "test_acme_waits.py"])
+def test_the_tests_on_the_page_pass(source: Path, installed: Path, file: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(source / "test_acme.py")],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(source / file)],
         cwd=source,
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,

@@ -18,6 +18,7 @@ from llmproxy.core.trace import Trace
 from llmproxy.resilience.embedding_batches import BatchingOpener
 from llmproxy.routing.gateway import Gateway
 from llmproxy.testing import FakeProvider
+from llmproxy.testing.jumping_clock import jumping
 from tests.core.openers import Counted
 
 CHAIN = (("gemini", "v1beta"), ("openai", "v1"))
@@ -42,7 +43,7 @@ class Embedder:
         if self.now == 4:
             self.busy.set()
         try:
-            await asyncio.sleep(0.01 / len(self.asked))
+            await asyncio.sleep(10 / len(self.asked))
             if any(one in self.bad for one in given):
                 raise UpstreamError("bad text", status=400)
             yield Reply(_frames(given), Counted(), "application/json")
@@ -68,6 +69,7 @@ async def embedded(embedder: Embedder, chat: Chat, at_once: int = 10) -> Json:
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 95])
+@jumping
 async def test_the_vectors_are_in_the_order_of_the_texts(count: int) -> None:
     embedder, chat = Embedder(), asks([str(at) for at in range(count)])
     answer = await embedded(embedder, chat)
@@ -80,12 +82,14 @@ async def test_the_vectors_are_in_the_order_of_the_texts(count: int) -> None:
 
 
 @pytest.mark.parametrize("given", ["text", ["one", "two"], [1, 2, 3] * 10, [[1, 2], [3]]])
+@jumping
 async def test_what_fits_goes_as_it_is(given: Any) -> None:
     embedder, chat = Embedder(), asks(given)
     async with BatchingOpener(embedder, 10).open(chat):
         assert embedder.asked == [given]
 
 
+@jumping
 async def test_one_part_that_fails_fails_all_and_no_more_is_asked() -> None:
     embedder = Embedder("3")
     with pytest.raises(UpstreamError, match="bad text"):
@@ -94,6 +98,7 @@ async def test_one_part_that_fails_fails_all_and_no_more_is_asked() -> None:
     assert len(embedder.asked) < 20
 
 
+@jumping
 async def test_a_provider_that_fails_at_the_first_part_is_not_asked_for_the_others() -> None:
     embedder = Embedder("0")
     with pytest.raises(UpstreamError):
@@ -101,6 +106,7 @@ async def test_a_provider_that_fails_at_the_first_part_is_not_asked_for_the_othe
     assert embedder.asked == [["0"]]
 
 
+@jumping
 async def test_a_chain_goes_on_after_a_part_that_failed() -> None:
     vectors = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "m"}
     async with FakeProvider() as fake:
@@ -117,6 +123,7 @@ async def test_a_chain_goes_on_after_a_part_that_failed() -> None:
         await gateway.close()
 
 
+@jumping
 async def test_a_cancel_ends_every_part() -> None:
     embedder = Embedder()
     task = asyncio.ensure_future(embedded(embedder, asks([str(at) for at in range(30)]), at_once=1))

@@ -63,10 +63,16 @@ async def test_a_search_that_takes_too_long_is_ended(store: Store, monkeypatch: 
 
 async def test_a_search_ends_when_its_asker_leaves(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "SECONDS", 60.0)
-    monkeypatch.setattr("llmproxy.store.search.search", lambda db, owner, words: endless(db))
+    began = threading.Event()
+
+    def asked(db: Any, owner: str, words: str) -> Any:
+        began.set()
+        return endless(db)
+
+    monkeypatch.setattr("llmproxy.store.search.search", asked)
     async with Store(folder) as store:
         asking = asyncio.ensure_future(store.search("me", "word"))
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(began.wait, 5)
         await said(store, "other", "nobody waits for the search of another")
         assert (await store.read(threads.listed, "other", 5, None))["threads"]
         asking.cancel()

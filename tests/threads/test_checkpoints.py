@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from llmproxy.conversations import checkpoints
-from llmproxy.conversations.checkpoints import Checkpoints, Pieces
+from llmproxy.conversations.checkpoints import CHECKPOINT, Checkpoints, Pieces
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.testing.jumping_clock import jumping
 
 
 class Shelf:
@@ -36,15 +34,16 @@ class Growing:
             self.checkpoints.grown()
 
 
-async def test_a_little_waits_for_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+@jumping
+async def test_a_little_waits_for_its_second() -> None:
     growing = Growing()
     growing.grow(3)
     assert growing.kept == []
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * CHECKPOINT)
     assert growing.kept == [(1, 3)]
 
 
+@jumping
 async def test_much_is_handed_over_before_memory_lets_it_go() -> None:
     growing = Growing(max_bytes=1000)
     growing.grow(26)
@@ -52,6 +51,7 @@ async def test_much_is_handed_over_before_memory_lets_it_go() -> None:
     growing.checkpoints.end()
 
 
+@jumping
 async def test_while_the_disk_is_slow_nothing_more_is_piled_up() -> None:
     growing = Growing(max_bytes=1000)
     growing.grow(80)
@@ -62,36 +62,32 @@ async def test_while_the_disk_is_slow_nothing_more_is_piled_up() -> None:
     growing.checkpoints.end()
 
 
-async def test_what_came_while_the_disk_was_slow_is_handed_over_without_a_further_event(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+@jumping
+async def test_what_came_while_the_disk_was_slow_is_handed_over_without_a_further_event() -> None:
     growing = Growing()
     growing.grow(1)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * CHECKPOINT)
     growing.grow(1)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * CHECKPOINT)
     assert growing.kept == [(1, 1)]
     growing.writing[0].set_result(None)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * CHECKPOINT)
     assert growing.kept == [(1, 1), (2, 2)]
 
 
-async def test_the_end_gives_what_was_not_handed_over_and_then_there_is_no_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+@jumping
+async def test_the_end_gives_what_was_not_handed_over_and_then_there_is_no_more() -> None:
     growing = Growing(max_bytes=1000)
     growing.grow(30)
     assert [(piece.first, piece.last) for piece in growing.checkpoints.end()] == [(27, 30)]
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * CHECKPOINT)
     assert growing.kept == [(1, 26)]
 
 
-async def test_without_a_shelf_there_are_no_events_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "CHECKPOINT", 0.0)
+@jumping
+async def test_without_a_shelf_there_are_no_events_to_keep() -> None:
     growing = Growing(max_bytes=1000)
     growing.buffer.shelf = None
     growing.grow(3)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * CHECKPOINT)
     assert (growing.kept, len(growing.writing), growing.checkpoints.end()) == ([], 1, ())
