@@ -13,11 +13,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from llmproxy.conversations.native_answer import Begun, NativeAnswer, Tell
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Cancelled, LifecycleError, StoreError, UpstreamError
-from llmproxy.core.lifecycle import COMPLETED, LOST, PROGRESS, RANK, STOPPED, Event, Phase, after, failed
+from llmproxy.core.lifecycle import COMPLETED, LOST, PROGRESS, RANK, STOPPED, Event, Outcome, Phase, after, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.requests.registry import RequestRegistry, Running, ended
@@ -25,7 +26,7 @@ from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.server.streaming.detached import DetachedAnswer
 from llmproxy.store.messages import STATES, Ended
 from llmproxy.testing import chunk, sse
-from llmproxy.testing.jumping_clock import run
+from llmproxy.testing.jumping_clock import JumpingLoop, run
 from tests.core.openers import Counted, settled
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -250,8 +251,7 @@ def told(end: bytes) -> str:
     return "cancelled" if by else "failed"
 
 
-def test_random_schedules_never_show_two_truths_two_ends_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmproxy.requests.registry.log", _Quiet())
+def test_random_schedules_never_show_two_truths_two_ends_or_none() -> None:
     states = set()
     for seed in range(SCHEDULES):
         one = run(schedule(seed))
@@ -261,6 +261,84 @@ def test_random_schedules_never_show_two_truths_two_ends_or_none(monkeypatch: py
             raise AssertionError(f"seed {seed}") from error
         states.add(one.running.state)
     assert states == {"completed", "cancelled", "failed"}
+
+
+class Life(RuleBasedStateMachine):
+    """One request on the real registry, driven event by event: each step is in the table, and the outcome is decided once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner(loop_factory=JumpingLoop)
+        self.runner.run(self._begin())
+
+    async def _begin(self) -> None:
+        self.provider, self.buffer = Provider(), ReplayBuffer()
+        chat = Chat({"model": "m", "stream": True, "messages": []}, "m", trace=Trace("id"))
+        self.phase: Phase = "received"
+        self.outcome: Outcome | None = None
+        self.asked: list[asyncio.Future[None]] = []
+        self.seen: list[tuple[str, str | None]] = []
+        work = DetachedAnswer(self.provider.open(chat), self.buffer).work
+        self.running = RequestRegistry().start("id", "me", chat, work)
+        chat.trace.listener = self._met
+
+    def _met(self, event: Event) -> None:
+        """Each event that the request meets is the table's step from where it was."""
+        assert after(self.phase, event) == self.running.trace.phase
+        self.phase = self.running.trace.phase
+
+    def _step(self) -> None:
+        self.runner.run(settled())
+
+    @rule(act=st.sampled_from(["frame", "end", "break", "crash"]))
+    def provider_does(self, act: str) -> None:
+        acts = {"frame": FRAME, "end": None, "break": UpstreamError("broke"), "crash": ZeroDivisionError()}
+        self.provider.gate.put_nowait(acts[act])
+
+    @rule()
+    def time_passes(self) -> None:
+        self._step()
+
+    @rule(by=st.sampled_from(STOPS), times=st.integers(1, 5))
+    def somebody_stops_it(self, by: str, times: int) -> None:
+        async def stop() -> None:
+            before = self.running.outcome
+            did = self.running.stop(by)
+            assert did == (before is None), "the first stop before the end is the one that counts"
+            await ended(self.running)
+            self.seen.append((self.running.state, self.running.by))
+
+        async def at_once() -> None:
+            self.asked += [asyncio.ensure_future(stop()) for _ in range(times)]
+            await asyncio.sleep(0)
+
+        self.runner.run(at_once())
+
+    @invariant()
+    def the_outcome_stands(self) -> None:
+        if self.outcome is not None:
+            assert self.running.outcome is self.outcome
+        self.outcome = self.running.outcome
+        assert (self.running.phase in ("finishing", "ended")) == (self.outcome is not None)
+
+    def teardown(self) -> None:
+        async def end() -> None:
+            self.provider.gate.put_nowait(None)
+            events = [event async for _, event in self.buffer.read()]
+            await ended(self.running)
+            await asyncio.gather(*self.asked)
+            check(Played(self.running, self.buffer, self.seen, events, None))
+
+        self.runner.run(end())
+        self.runner.close()
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmproxy.requests.registry.log", _Quiet())
+
+
+TestLife = Life.TestCase
 
 
 class _Quiet:
