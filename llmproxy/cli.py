@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from llmproxy import __version__
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _check(commands.add_parser("check", help="validate the configuration"))
     _backup(commands.add_parser("backup", help="copy the database while the gateway may be running"))
     _prices(commands.add_parser("prices", help="show what models cost"))
+    _usage(commands.add_parser("usage", help="show what was used and what it cost"))
     _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
     return parser
 
@@ -80,6 +82,22 @@ def _prices(command: argparse.ArgumentParser) -> None:
     _config(command)
 
 
+def _usage(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "action", nargs="?", choices=("show", "reconcile"), default="show", help="show, or compare with a bill"
+    )
+    command.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the provider's export, for reconcile")
+    command.add_argument("--by", choices=("key", "group", "model", "provider", "day"), default="key")
+    command.add_argument(
+        "--since", type=_time, default=0.0, metavar="DATE", help="from this day on, as 2026-01-31 (UTC)"
+    )
+    command.add_argument("--until", type=_time, default=float("inf"), metavar="DATE", help="until before this day")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true")
+    form.add_argument("--csv", action="store_true")
+    _config(command)
+
+
 def _conformance(command: argparse.ArgumentParser) -> None:
     command.add_argument("url", metavar="URL", help="of the gateway, as http://127.0.0.1:8811")
     command.add_argument("options", nargs=argparse.REMAINDER, help="see python -m llmproxy.testing.conformance --help")
@@ -105,3 +123,12 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) >= 1:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+
+
+def _time(text: str) -> float:
+    """A date or a time, in UTC unless it says otherwise, as Unix seconds."""
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date or a time, as 2026-01-31") from None
+    return (given if given.tzinfo is not None else given.replace(tzinfo=UTC)).timestamp()

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from .lifecycle import State
+from .usage import Tokens, UsageSource
 
-UsageSource = Literal["provider", "estimated", "none"]
 AttemptState = Literal["opening", "open", "answered", "failed", "stopped", "lost_race", "unknown"]
 
 
 class AttemptRecord(NamedTuple):
-    """One call of one provider. sent: the request has gone out whole, and may be billed. Times are milliseconds."""
+    """One call of one provider. sent: the request has gone out whole, and may be billed. Times are milliseconds.
+
+    said_cost: dollars, as the provider says. cost_e12: in 1e-12 dollars, None where it is not known; price_id: by which price.
+    provider_id: what the provider calls it.
+    """
 
     number: int
     provider: str
@@ -19,18 +23,22 @@ class AttemptRecord(NamedTuple):
     state: AttemptState
     code: str | None
     sent: bool
-    tokens_in: int | None
-    tokens_out: int | None
-    cost: float | None
+    tokens: Tokens | None
+    usage_source: UsageSource
+    said_cost: float | None
     ttft_ms: float | None
     duration_ms: float | None
+    provider_id: str | None = None
+    cost_e12: int | None = None
+    price_id: str | None = None
 
 
 class RequestRecord(NamedTuple):
     """One request. Times are Unix seconds, or milliseconds as their names say.
 
     state: `open` while it runs. status: what the client saw. closed_ms: from the stop until the provider's connection
-    was closed. usage_source: who counted the tokens. The members up to tokens_per_second are the columns of the ledger.
+    was closed. usage_source: who counted the tokens. cost_e12: of all attempts, in 1e-12 dollars; None where that is not
+    known. group: of the key. The members up to group are the columns of the ledger.
     """
 
     opened_at: float
@@ -51,11 +59,12 @@ class RequestRecord(NamedTuple):
     tokens_reasoning: int | None
     tokens_cached: int | None
     usage_source: UsageSource
-    cost: float | None
+    cost_e12: int | None
     ttft_ms: float | None
     duration_ms: float | None
     closed_ms: float | None
     tokens_per_second: float | None
+    group: str = ""
     stream: bool = False
     failures: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .errors import LifecycleError
 from .lifecycle import RANK, Event, Phase, after
 from .record import AttemptRecord, AttemptState
+from .usage import Tokens, UsageSource
 
 
 @dataclass(slots=True)
@@ -24,9 +25,10 @@ class Attempt:
     sent: bool = False
     first_frame: float | None = None
     ended: float | None = None
-    tokens_in: int | None = None
-    tokens_out: int | None = None
-    cost: float | None = None
+    tokens: Tokens | None = None
+    usage_source: UsageSource = "none"
+    cost: float | None = None  # as the provider says
+    provider_id: str | None = None  # what the provider calls it
 
     def end(self, state: AttemptState, code: str | None = None) -> None:
         """It ends once; later ends change nothing."""
@@ -41,11 +43,12 @@ class Attempt:
             self.state,
             self.code,
             self.sent,
-            self.tokens_in,
-            self.tokens_out,
+            self.tokens,
+            self.usage_source,
             self.cost,
             _ms(self.started, self.first_frame),
             _ms(self.started, self.ended),
+            self.provider_id,
         )
 
 
@@ -75,6 +78,7 @@ class Trace:
     parent: Trace | None = None
     lost: bool = False
     together: bool = False
+    group: str = ""  # of the key that asks
 
     def step(self, event: Event) -> None:
         """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from .chat import Json
+Json = dict[str, Any]
 
 DOLLAR = 10**12  # money is a whole number of these parts of a dollar
 _TICKS = 100  # xAI counts money in parts of 1e-10 dollars

@@ -19,6 +19,7 @@ from .middleware.gate import gate
 from .middleware.headers import set_server_header
 from .middleware.load_shedding import LoadShedding
 from .observers import Observer
+from .pricing import pricing_of
 from .routes import API, PAGE
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
     observer.registry = registry
+    observer.pricing = pricing_of(gateway)
     app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
     app[REGISTRY] = registry

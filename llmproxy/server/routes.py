@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .endpoints import api, health, metrics, models, native, page, requests, threads
+from .endpoints import api, health, metrics, models, native, page, requests, threads, usage
 from .endpoints.chat_completions import chat_completions
 from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
@@ -36,6 +36,7 @@ API = (
     Route("GET", "/threads/{id}/export", threads.export_file),
     Route("GET", "/api/info", api.info),
     Route("GET", "/api/metrics/performance", api.performance),
+    Route("GET", "/api/usage", usage.usage),
     Route("GET", "/metrics", metrics.metrics),
     Route("GET", "/livez", health.livez, access="open", always=True),
     Route("GET", "/readyz", health.readyz, access="open", always=True),

@@ -98,7 +98,7 @@ class Store:
 
     def note(self, record: RequestRecord) -> None:
         """Puts a request's record into the ledger."""
-        self.ledger.put(Entry.of(record, self.process))
+        self.ledger.put(Entry.of(record, self.process), ledger.attempt_rows(record))
 
     def adopt(self, heirs: Mapping[str, str]) -> None:
         """Moves what the owners in `heirs` had to those who they are now, as it is done when the database is opened."""

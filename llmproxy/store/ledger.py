@@ -1,14 +1,15 @@
-"""The ledger: one row for every admitted request, written beside the requests and never in their way."""
+"""The ledger: one row for every admitted request and one for each attempt, written beside the requests and never in their way."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from llmproxy.core.record import RequestRecord
+from llmproxy.core.usage import Tokens
 from llmproxy.observe.periodic import attempt
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ class Entry(NamedTuple):
     tokens_reasoning: int | None = None
     tokens_cached: int | None = None
     usage_source: Literal["provider", "estimated", "none"] = "none"
-    cost: float | None = None
+    cost_e12: int | None = None
     ttft_ms: float | None = None
     duration_ms: float | None = None
     closed_ms: float | None = None
     tokens_per_second: float | None = None
+    group: str = ""
 
     @classmethod
     def of(cls, record: RequestRecord, process: str) -> Entry:
@@ -59,20 +61,80 @@ class Entry(NamedTuple):
         return cls._make((*record[:2], process, *record[2 : len(cls._fields) - 1]))
 
 
-_NAMES = Entry._fields
-_ROW = f"({', '.join('?' * len(_NAMES))})"
+class AttemptRow(NamedTuple):
+    """One attempt, beside the row of its request; the members of its record, its tokens by class."""
+
+    opened_at: float
+    id: str
+    number: int
+    owner: str
+    group: str
+    provider: str
+    model: str
+    state: str
+    code: str | None
+    sent: bool
+    provider_id: str | None
+    input: int | None
+    cache_read: int | None
+    cache_write_5m: int | None
+    cache_write_1h: int | None
+    output: int | None
+    reasoning: int | None
+    audio_in: int | None
+    audio_out: int | None
+    image_in: int | None
+    image_out: int | None
+    calls: int | None
+    usage_source: str
+    cost_e12: int | None
+    price_id: str | None
+    ttft_ms: float | None
+    duration_ms: float | None
+
+
+_UNCOUNTED = (None,) * len(Tokens._fields)
+
+
+def attempt_rows(record: RequestRecord) -> list[AttemptRow]:
+    """The attempts of a request."""
+    head = (record.opened_at, record.id)
+    return [
+        AttemptRow._make(
+            (
+                *head, one.number, record.owner, record.group, one.provider, one.model, one.state, one.code, one.sent,
+                one.provider_id, *(one.tokens or _UNCOUNTED), one.usage_source, one.cost_e12, one.price_id, one.ttft_ms,
+                one.duration_ms,
+            )
+        )
+        for one in record.tries
+    ]  # fmt: skip
+
+
 # Rows of one statement: each statement hands the interpreter to the requests' thread and back, which costs both of them.
 _TOGETHER = (256, 64, 16, 4, 1)
-_WRITE = f"INSERT OR REPLACE INTO ledger ({', '.join(_NAMES)}) VALUES {_ROW}"
-_STATEMENTS = {size: _WRITE + f", {_ROW}" * (size - 1) for size in _TOGETHER}
+
+
+def _statements(table: str, names: tuple[str, ...]) -> dict[int, str]:
+    names = tuple("grp" if name == "group" else name for name in names)  # a word that SQL keeps for itself
+    row = f"({', '.join('?' * len(names))})"
+    return {
+        size: f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES {row}" + f", {row}" * (size - 1)
+        for size in _TOGETHER
+    }
+
+
+_REQUESTS = _statements("ledger", Entry._fields)
+_ATTEMPTS = _statements("attempts", AttemptRow._fields)
 
 
 class Submit(Protocol):
     """How the ledger reaches the database: the store's `write`."""
 
-    def __call__(
-        self, job: Callable[[Connection, list[Entry]], None], entries: list[Entry], /
-    ) -> asyncio.Future[None]: ...
+    def __call__(self, job: Callable[[Connection, list[Put]], None], entries: list[Put], /) -> asyncio.Future[None]: ...
+
+
+Put = tuple[Entry, Sequence[AttemptRow]]
 
 
 class Ledger:
@@ -81,12 +143,12 @@ class Ledger:
     def __init__(self, submit: Submit) -> None:
         self.dropped = 0  # entries given up because the disk took none for too long
         self._submit = submit
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Put] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: Entry, attempts: Sequence[AttemptRow] = ()) -> None:
         """Takes note and returns at once; on disk within LINGER and one commit."""
-        self._waiting.append(entry)
+        self._waiting.append((entry, attempts))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LINGER, attempt, self.flush, "ledger")
 
@@ -97,7 +159,7 @@ class Ledger:
             self._timer = None
         if not self._waiting:
             return
-        entries = list({(entry.opened_at, entry.id): entry for entry in self._waiting}.values())
+        entries = list({(one[0].opened_at, one[0].id): one for one in self._waiting}.values())
         self._waiting.clear()
         try:
             writing = self._submit(write, entries)
@@ -106,7 +168,7 @@ class Ledger:
             return
         writing.add_done_callback(lambda done: self._keep(entries) if _failed(done) else None)
 
-    def _keep(self, entries: list[Entry]) -> None:
+    def _keep(self, entries: list[Put]) -> None:
         """Entries that could not be written go to the front again, to be written with the next ones."""
         room = max(KEPT_BACK - len(self._waiting), 0)
         kept = entries[-room:] if room else []
@@ -114,21 +176,36 @@ class Ledger:
         self._waiting.extendleft(reversed(kept))
 
 
-def write(db: Connection, entries: list[Entry]) -> None:
+def write(db: Connection, entries: list[Put]) -> None:
+    _insert(db, _REQUESTS, [entry for entry, _ in entries])
+    _insert(db, _ATTEMPTS, [row for _, rows in entries for row in rows])
+
+
+def _insert(db: Connection, statements: dict[int, str], rows: Sequence[tuple[Any, ...]]) -> None:
     at = 0
-    for size, statement in _STATEMENTS.items():
-        while len(entries) - at >= size:
-            db.execute(statement, list(chain.from_iterable(entries[at : at + size])))
+    for size, statement in statements.items():
+        while len(rows) - at >= size:
+            db.execute(statement, list(chain.from_iterable(rows[at : at + size])))
             at += size
 
 
 def lose(db: Connection, process: str, now: float) -> None:
-    """Closes what a process left open when it ended."""
+    """Closes what a process left open when it ended. What its providers billed for that, nobody knows here."""
+    db.execute(
+        "UPDATE attempts SET state = 'unknown' WHERE state IN ('opening', 'open') AND (opened_at, id) IN "
+        "(SELECT opened_at, id FROM ledger WHERE state = 'open' AND process = ?)",
+        (process,),
+    )
     db.execute("UPDATE ledger SET state = 'lost', closed_at = ? WHERE state = 'open' AND process = ?", (now, process))
 
 
 def forget(db: Connection, before: float) -> None:
     """Removes the requests of long ago."""
+    db.execute(
+        "DELETE FROM attempts WHERE opened_at < ? AND (opened_at, id) NOT IN "
+        "(SELECT opened_at, id FROM ledger WHERE state = 'open')",
+        (before,),
+    )
     db.execute("DELETE FROM ledger WHERE opened_at < ? AND state <> 'open'", (before,))
 
 

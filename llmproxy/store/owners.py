@@ -51,4 +51,5 @@ def _moved(db: Connection, owner: str, to: str | None) -> Adopted:
     if to is not None:
         for table in _TABLES:
             db.execute(f"UPDATE {table} SET owner = ? WHERE owner = ?", (to, owner))
+        db.execute("UPDATE attempts SET owner = ? WHERE owner = ?", (to, owner))
     return Adopted(owner, to, *counts)

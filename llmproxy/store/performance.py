@@ -20,7 +20,7 @@ WINDOWS: dict[Window, tuple[int, int]] = {  # seconds, and seconds of one point 
 _SUMS = """
 SELECT {key} AS key, count(*) AS requests, sum(state IN ('failed', 'lost')) AS errors,
   sum(state = 'cancelled') AS cancelled, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
-  sum(cost) AS cost, sum(code IS 'upstream_truncated') AS truncated
+  sum(cost_e12) / 1e12 AS cost, sum(code IS 'upstream_truncated') AS truncated
 FROM ended GROUP BY 1"""
 # The nearest rank: the smallest value that is not below the given share of all.
 _RANKED = """

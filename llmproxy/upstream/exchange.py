@@ -14,6 +14,7 @@ from llmproxy.config import Timeouts
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
 from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
+from llmproxy.core.measure import estimated
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
@@ -32,6 +33,7 @@ _USUAL = Pace()
 _ASK_ANEW = (
     600.0  # seconds after which a dialect that a provider did not speak is tried again: it may have been updated
 )
+_IDS = ("x-generation-id", "x-request-id", "request-id")  # headers in which providers name what they were asked
 _PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
 
 Pieces = AsyncIterator[bytes]
@@ -126,9 +128,11 @@ class _Exchange(Opening):
 
     def _over(self, error: BaseException | None) -> None:
         """Writes down how the attempt ended, and what it counted."""
-        attempt, usage = self._attempt, self._translator.usage
+        attempt, usage, produced = self._attempt, self._translator.usage, self._translator.produced
         if usage is not None:
-            attempt.tokens_in, attempt.tokens_out, attempt.cost = usage.prompt, usage.completion, usage.cost
+            attempt.tokens, attempt.cost, attempt.usage_source = usage.tokens, usage.cost, "provider"
+        if attempt.sent and produced and (attempt.tokens is None or not attempt.tokens.completion):
+            attempt.tokens, attempt.usage_source = estimated(self._chat, attempt.tokens, produced), "estimated"
         if isinstance(error, GatewayError):
             attempt.end("failed", error.code)
         elif error is not None and not isinstance(error, Exception):  # cancelled, or its reader has left
@@ -168,6 +172,7 @@ class _Exchange(Opening):
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
         incoming = await sending.__aenter__()
         self._source = sending
+        attempt.provider_id = next((incoming.headers[one] for one in _IDS if one in incoming.headers), None)
         if 200 <= incoming.status < 300:
             return aiter(incoming), passed_on(incoming.headers, of.adapter.account.api_key)
         self._refused = incoming.status

@@ -36,7 +36,7 @@ async def test_opening_and_ending_in_one_moment_is_written_once(folder: Path) ->
     async with Store(folder) as store:
         written: list[int] = []
 
-        def counting(job: Any, entries: list[Entry]) -> Any:
+        def counting(job: Any, entries: list[ledger.Put]) -> Any:
             written.append(len(entries))
             return store.write(job, entries)
 
@@ -58,7 +58,7 @@ async def test_closing_the_store_writes_what_waits(folder: Path) -> None:
 async def test_entries_wait_while_the_disk_takes_none(store: Store) -> None:
     full = True
 
-    def moody(job: Any, entries: list[Entry]) -> Any:
+    def moody(job: Any, entries: list[ledger.Put]) -> Any:
         if full:
             raise StoreError("full")
         return store.write(job, entries)
@@ -73,7 +73,7 @@ async def test_entries_wait_while_the_disk_takes_none(store: Store) -> None:
 
 
 async def test_entries_are_given_up_beyond_a_bound_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(job: Any, entries: list[Entry]) -> Any:
+    def never(job: Any, entries: list[ledger.Put]) -> Any:
         raise StoreError("full")
 
     monkeypatch.setattr(ledger, "KEPT_BACK", 3)
@@ -120,7 +120,7 @@ async def test_nothing_measured_is_said_as_nothing(store: Store) -> None:
 async def test_numbers_are_those_of_the_rows(store: Store) -> None:
     for number in range(1, 101):
         done = {"state": "completed", "ttft_ms": float(number), "duration_ms": number * 10.0, "tokens_out": 2}
-        store.ledger.put(entry(f"r{number}", NOW - number, tokens_per_second=50.0, cost=0.5, **done))
+        store.ledger.put(entry(f"r{number}", NOW - number, tokens_per_second=50.0, cost_e12=500_000_000_000, **done))
     store.ledger.put(entry("c", NOW - 1, state="cancelled", closed_ms=4.0, duration_ms=1e6))
     store.ledger.put(entry("f", NOW - 2, state="failed", code="upstream_truncated", provider="far"))
     store.ledger.put(entry("o", NOW - 3))

@@ -13,7 +13,7 @@ from llmproxy.store import Store, messages, replay, threads
 from llmproxy.store.sqlite.database import FILE, MIGRATIONS, connect
 
 FIXTURES = Path(__file__).with_name("fixtures")
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 FOR_EVER = 1_000_000  # the fixtures grow old
 
 
@@ -42,7 +42,8 @@ def test_it_is_brought_up_to_the_newest_schema(old: int, folder: Path) -> None:
 
 @pytest.mark.parametrize("table", ["threads", "messages", "ledger", "tapes"])
 def test_every_value_of_every_row_is_still_there(old: int, table: str, folder: Path) -> None:
-    columns = ", ".join(name for [name] in rows(folder, f"SELECT name FROM pragma_table_info('{table}')"))
+    names = [name for [name] in rows(folder, f"SELECT name FROM pragma_table_info('{table}')")]
+    columns = ", ".join(name for name in names if name != "cost")  # which is kept as cost_e12 now
     if not columns:
         pytest.skip(f"schema {old} has no {table}")
     before = rows(folder, f"SELECT {columns} FROM {table}")
@@ -90,9 +91,9 @@ async def test_the_events_of_an_answer_can_be_read_on(old: int, folder: Path) ->
 async def test_the_ledger_has_every_row(old: int, folder: Path) -> None:
     async with Store(folder, ledger_days=FOR_EVER) as store:
         await store.read(threads.listed, "", 10, None)
-    found = rows(folder, "SELECT id, state, code, attempts, cost FROM ledger ORDER BY opened_at")
+    found = rows(folder, "SELECT id, state, code, attempts, cost_e12 FROM ledger ORDER BY opened_at")
     assert found == [
-        (f"request-{old}-1", "completed", None, 1, 0.000123),
+        (f"request-{old}-1", "completed", None, 1, 123_000_000),
         (f"request-{old}-2", "cancelled", "request_cancelled", 2, None),
         (f"request-{old}-3", "lost", None, 0, None),
         (f"request-{old}-4", "failed", "upstream_error", 3, None),
@@ -103,3 +104,15 @@ async def test_a_deleted_thread_stays_deleted(old: int, folder: Path) -> None:
     async with Store(folder) as store:
         assert (await store.read(threads.listed, "environment", 10, None))["threads"] == []
     assert rows(folder, "SELECT title FROM threads WHERE deleted_at IS NOT NULL") == [("Deleted",)]
+
+
+async def test_each_old_request_is_one_attempt_of_unknown_fate(old: int, folder: Path) -> None:
+    async with Store(folder, ledger_days=FOR_EVER) as store:
+        await store.read(threads.listed, "", 10, None)
+    found = rows(folder, "SELECT id, state, sent, cost_e12 FROM attempts ORDER BY opened_at")
+    assert found == [
+        (f"request-{old}-1", "unknown", 1, 123_000_000),
+        (f"request-{old}-2", "unknown", 1, None),
+        (f"request-{old}-3", "unknown", 0, None),
+        (f"request-{old}-4", "unknown", 1, None),
+    ]

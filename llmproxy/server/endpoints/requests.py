@@ -12,6 +12,8 @@ from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.core.lifecycle import SHOWN
+from llmproxy.core.record import AttemptRecord
+from llmproxy.core.usage import DOLLAR
 from llmproxy.requests.registry import Running, ended
 from llmproxy.wire.json_body import parse_body
 
@@ -114,11 +116,38 @@ def shown(running: Running) -> Json:
         "status": running.status if running.outcome is not None else None,
         "code": running.error.code if running.error else None,
         "usage": usage.raw if usage else None,
-        "cost": usage.cost if usage else None,
+        "cost": _cost(running),
         "queue_position": trace.position,
         "started_at": running.started_at,
-        "tries": [one.record()._asdict() for one in trace.tries],
+        "tries": [_tried(one.record()) for one in trace.tries],
     }
+
+
+def _tried(attempt: AttemptRecord) -> Json:
+    tokens = attempt.tokens
+    return {
+        "number": attempt.number,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "state": attempt.state,
+        "code": attempt.code,
+        "sent": attempt.sent,
+        "tokens_in": tokens.prompt if tokens else None,
+        "tokens_out": tokens.completion if tokens else None,
+        "tokens": tokens._asdict() if tokens else None,
+        "usage_source": attempt.usage_source,
+        "cost": attempt.said_cost,
+        "ttft_ms": attempt.ttft_ms,
+        "duration_ms": attempt.duration_ms,
+        "provider_id": attempt.provider_id,
+    }
+
+
+def _cost(running: Running) -> float | None:
+    """Dollars: what was computed when it ended, until then what the provider says."""
+    if running.cost_e12 is not None:
+        return running.cost_e12 / DOLLAR
+    return running.usage.cost if running.usage else None
 
 
 def _ms(until: float | None, since: float) -> float | None:

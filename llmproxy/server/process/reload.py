@@ -15,8 +15,9 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
-from ..context import CURRENT, REGISTRY, STORE
+from ..context import CURRENT, OBSERVER, REGISTRY, STORE
 from ..opened_store import is_open
+from ..pricing import pricing_of
 
 _LOOK = 2.0  # seconds between two looks at the config's file
 
@@ -55,6 +56,7 @@ class Reload:
             log.error("config_rejected", reason=str(error) if known else type(error).__name__)
             return
         app[CURRENT].gateway = gateway
+        app[OBSERVER].pricing = pricing_of(gateway)
         names = {key.name for key in config.server.keys}
         app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in names)
         if is_open(app[STORE]):

@@ -74,7 +74,58 @@ _ADOPTIONS = """
 CREATE TABLE adoptions (done INTEGER NOT NULL);
 """
 
-MIGRATIONS = (_FIRST, _TAPES, _ADOPTIONS)  # the n-th brings version n to n + 1; what was released is never edited
+_ACCOUNTS = """
+-- Money is a whole number of 1e-12 dollars.
+ALTER TABLE ledger ADD COLUMN cost_e12 INTEGER;
+ALTER TABLE ledger ADD COLUMN grp TEXT NOT NULL DEFAULT '';
+UPDATE ledger SET cost_e12 = CAST(round(cost * 1e12) AS INTEGER);
+ALTER TABLE ledger DROP COLUMN cost;
+
+CREATE TABLE attempts (
+  opened_at REAL NOT NULL, id TEXT NOT NULL, number INTEGER NOT NULL, owner TEXT NOT NULL, grp TEXT NOT NULL,
+  provider TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, code TEXT, sent INTEGER NOT NULL, provider_id TEXT,
+  input INTEGER, cache_read INTEGER, cache_write_5m INTEGER, cache_write_1h INTEGER, output INTEGER, reasoning INTEGER,
+  audio_in INTEGER, audio_out INTEGER, image_in INTEGER, image_out INTEGER, calls INTEGER,
+  usage_source TEXT NOT NULL, cost_e12 INTEGER, price_id TEXT, ttft_ms REAL, duration_ms REAL,
+  PRIMARY KEY (opened_at, id, number)) WITHOUT ROWID;
+-- What was asked before attempts had rows is one attempt of unknown fate.
+INSERT INTO attempts (opened_at, id, number, owner, grp, provider, model, state, code, sent, input, cache_read, output,
+    reasoning, usage_source, cost_e12, ttft_ms, duration_ms)
+  SELECT opened_at, id, max(attempts, 1), owner, '', coalesce(provider, ''), coalesce(provider_model, model, ''), 'unknown', code,
+    attempts > 0, tokens_in - coalesce(tokens_cached, 0), tokens_cached, tokens_out, tokens_reasoning, usage_source, cost_e12,
+    ttft_ms, duration_ms
+  FROM ledger;
+
+-- Keys and groups made while the gateway runs. limits: JSON.
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL UNIQUE, grp TEXT NOT NULL DEFAULT '',
+  admin INTEGER NOT NULL DEFAULT 0, models TEXT NOT NULL DEFAULT '["*"]', limits TEXT NOT NULL DEFAULT '{}',
+  created_at REAL NOT NULL, expires_at REAL, revoked_at REAL);
+-- Two while a key is rotated.
+CREATE TABLE secrets (
+  hash BLOB PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE, created_at REAL NOT NULL,
+  expires_at REAL);
+CREATE INDEX secrets_of_account ON secrets (account_id);
+-- Counts up with each change of accounts and secrets: who has read them sees by it that they changed.
+CREATE TABLE account_changes (number INTEGER NOT NULL);
+INSERT INTO account_changes VALUES (0);
+
+-- What an account (key:NAME or group:NAME) has spent in a window that began then, and what processes have leased of it.
+CREATE TABLE spend (
+  account TEXT NOT NULL, win TEXT NOT NULL, win_start REAL NOT NULL, spent_e12 INTEGER NOT NULL DEFAULT 0,
+  leased_e12 INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, win, win_start)) WITHOUT ROWID;
+CREATE TABLE leases (
+  id TEXT PRIMARY KEY, account TEXT NOT NULL, win TEXT NOT NULL, win_start REAL NOT NULL, process TEXT NOT NULL,
+  granted_e12 INTEGER NOT NULL, used_e12 INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX leases_of_process ON leases (process);
+"""
+
+MIGRATIONS = (
+    _FIRST,
+    _TAPES,
+    _ADOPTIONS,
+    _ACCOUNTS,
+)  # the n-th brings version n to n + 1; what was released is never edited
 
 
 def connect(folder: Path | None, *, reading: bool = False) -> Connection:
