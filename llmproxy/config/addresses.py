@@ -6,6 +6,8 @@ import ipaddress
 import socket
 from urllib.parse import SplitResult, urlsplit
 
+_LOCALHOST = ("localhost", "ip6-localhost", "localhost.localdomain")
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Where clouds answer with credentials to whoever asks from inside. 169.254.0.0/16 and fe80::/10 are link-local anyhow.
@@ -27,7 +29,8 @@ def address(host: str) -> Address | None:
 
 def is_loopback(host: str) -> bool:
     found = address(host)
-    return found.is_loopback if found else host.lower().rstrip(".") in ("localhost", "ip6-localhost")
+    name = host.lower().rstrip(".")
+    return found.is_loopback if found else name in _LOCALHOST or name.endswith(".localhost")
 
 
 def is_private(host: str) -> bool:
@@ -42,6 +45,49 @@ def is_private(host: str) -> bool:
 def is_metadata(host: str) -> bool:
     found = address(host)
     return (found is not None and found.is_link_local) or str(found or host.lower().rstrip(".")) in _METADATA
+
+
+def is_own(url: str, host: str, port: int) -> bool:
+    """Whether `url` leads to who listens on `host` and `port`. No name is looked up: one that needs it is told later,
+    by its requests (see core/hops.py)."""
+    parts = urlsplit(url)
+    usual = 443 if parts.scheme == "https" else 80
+    name = (parts.hostname or "").rstrip(".")
+    if not port or (parts.port or usual) != port:
+        return False
+    return (
+        name == host.lower()
+        or (_is_everywhere(host) and _is_here(name))
+        or (is_loopback(host) and _is_same(name, host))
+    )
+
+
+def _is_everywhere(host: str) -> bool:
+    found = address(host)
+    return not host or (found is not None and found.is_unspecified)
+
+
+def _is_here(name: str) -> bool:
+    """Loopback, this machine's name, or one of its addresses: those that can be bound to."""
+    if is_loopback(name) or name in (socket.gethostname().lower(), "0.0.0.0", "::"):
+        return True
+    found = address(name)
+    if found is None:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6 if found.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(found), 0))
+    except OSError:
+        return False
+    return True
+
+
+def _is_same(name: str, host: str) -> bool:
+    """Whether two spellings of loopback are one address. `localhost` may be any of them."""
+    if not is_loopback(name):
+        return False
+    one, other = address(name), address(host)
+    return one is None or other is None or one == other
 
 
 def problem_with(url: str) -> str:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import environ as env
-from .addresses import is_loopback
+from .addresses import is_loopback, is_own
 from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
 from .proxies import from_environment
@@ -42,6 +43,7 @@ def load(
     config = replace(config, server=replace(config.server, **overrides or {}))
     _refuse_open_door(config.server)
     _refuse_idle_patterns(config)
+    _refuse_loop(config)
     return config
 
 
@@ -156,3 +158,15 @@ def _refuse_idle_patterns(config: Config) -> None:
     for key, pattern in ((one, pattern) for one in limited for pattern in one.models):
         if meant := named_like(pattern, providers, names):
             raise ConfigError(f'the models of the key {key.name}: "{pattern}" can match no name: write "{meant}"')
+
+
+def _refuse_loop(config: Config) -> None:
+    """A provider at this gateway's own address would send every request round in circles."""
+    server = config.server
+    for provider in config.providers:
+        if provider.base_url and is_own(provider.base_url, server.host, server.port):
+            raise ConfigError(
+                f"provider {provider.name}: {urlsplit(provider.base_url).netloc} is this gateway's own address, so that "
+                "its requests would go round in circles. Variables such as OPENAI_BASE_URL are read as providers' addresses: "
+                "set them for the clients only"
+            )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from llmproxy.config import Provider
+from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, KnowsModels, ListsModels, Model
 from llmproxy.core.errors import UpstreamError
 from llmproxy.observe.log import log
@@ -107,7 +108,7 @@ async def fetch(source: Source) -> list[Model]:
         try:
             async with (
                 asyncio.timeout(15),
-                source.client.send(asking, connect=source.provider.timeouts.connect) as incoming,
+                source.client.send(hops.told(asking), connect=source.provider.timeouts.connect) as incoming,
             ):
                 body = await incoming.read(_LIMIT)
                 if incoming.status != 200:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from llmproxy.config import Timeouts
+from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
 from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
@@ -168,7 +169,7 @@ class _Exchange(Opening):
             self._source = aclosing(pieces)
             return pieces, {}
 
-        asked, connect = _called(of.adapter.request, self._chat), of.timeouts.connect
+        asked, connect = hops.told(_called(of.adapter.request, self._chat)), of.timeouts.connect
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
         incoming = await sending.__aenter__()
         self._source = sending
@@ -193,6 +194,8 @@ class _Exchange(Opening):
             return UpstreamError(f"{self._of.name} answered with a redirect ({status}).", code="upstream_redirect")
         error = _called(self._of.adapter.error, status, headers, body)
         error.headers = {**passed_on(headers, self._of.adapter.account.api_key), **error.headers}
+        if status == hops.LOOP:  # every further try would go round, too
+            error.retry_here, error.headers["x-should-retry"] = False, "false"
         return error
 
     async def _first(self, pieces: Pieces) -> _Frames:

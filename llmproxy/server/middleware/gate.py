@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from llmproxy.core import hops
 from llmproxy.core.errors import GatewayError, forget_traceback
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
@@ -28,6 +29,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
         key = request[CALLER] = admit(request, current.config)
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
+        hops.arrive(request.headers.get(hops.HEADER))
         response = cors.preflight(request) if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:
         response = await _elsewhere(request, error) or _failed(request, error)
