@@ -49,9 +49,7 @@ def test_the_gateways_own_address_is_no_provider(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, host: str, url: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"provider openai: .* is this gateway's own address"
-    ) as e:
+    with pytest.raises(ConfigError, match=r"provider openai: .* is this gateway's own address") as e:
         load(
             environ={"OPENAI_BASE_URL": url, "LLMPROXY_KEY": "k", "OPENAI_API_KEY": "unused"}, overrides={"host": host}
         )
