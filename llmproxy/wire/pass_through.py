@@ -7,15 +7,15 @@ say: a subclass looks at it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import orjson
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.dialect import Judge
-from llmproxy.core.errors import GatewayError, Malformed, Truncated
+from llmproxy.core.errors import GatewayError, Malformed, Truncated, UpstreamError
 from llmproxy.core.usage import Usage
 
+from .event_pattern import EventPattern
 from .json_body import parse_lenient
 from .sse import MAX_EVENT, Events
 
@@ -24,6 +24,7 @@ class PassThrough:
     """A Translator. Subclasses say in `look` what a parsed event means, and in `whole` what a JSON answer does.
 
     Set there: `started`, `done`, `usage`, `produced`. Raise what `self.judge(event)` gives for an event that is an error.
+    `last` is the last block of whole events that was given.
     """
 
     def __init__(self, chat: Chat, judge: Judge) -> None:
@@ -33,8 +34,11 @@ class PassThrough:
         self.started = False
         self.done = False
         self.produced = 0
+        self.last = b""
+        self._pattern: EventPattern | None = None
         self._stream = chat.stream
-        self._held = b""  # bytes of an event that is not complete
+        self._held: list[bytes] = []  # pieces of an event that is not complete
+        self._cr = b""
         self._whole: list[bytes] = []
         self._size = 0
 
@@ -46,6 +50,11 @@ class PassThrough:
         """What an answer that is one JSON text says. Raises UpstreamError for an error under a good status."""
         raise NotImplementedError
 
+    def plain(self, event: Json, name: bytes) -> str:
+        """The member whose text is all that an event says; empty for an event that says more. Such events are not parsed
+        again as long as they look the same."""
+        return ""
+
     def failed(self, error: GatewayError) -> bytes | None:
         """The last events of a stream that fails after it began; None: the dialect's own `error_event`."""
         return None
@@ -53,7 +62,12 @@ class PassThrough:
     def feed(self, data: bytes) -> Iterable[bytes]:
         if self.done:
             return ()
-        return self._events(data) if self._stream else self._collect(data)
+        if not self._stream:
+            return self._collect(data)
+        if self._pattern is not None and not self._held and data.endswith(b"\n\n") and self._is_plain(data):
+            self.last = data
+            return (data,)
+        return self._events(data)
 
     def finish(self) -> Iterable[bytes]:
         if self.done:
@@ -61,57 +75,81 @@ class PassThrough:
         if not self._stream:
             yield from self._finish_whole()
             return
-        if self._held.strip():
-            yield from self._events(b"\n\n")  # a last event that lacks its blank line
+        if b"".join(self._held).strip():
+            yield from self._last_event()
         if not self.done:
             raise Truncated("The provider's answer ended before it was complete.")
 
+    def _last_event(self) -> Iterator[bytes]:
+        """One that lacks its blank line: whole, or cut."""
+        try:
+            yield from self._events(b"\n\n")
+        except Malformed as error:
+            raise Truncated("The provider's answer is cut off inside an event.") from error
+
     def _events(self, data: bytes) -> Iterator[bytes]:
-        data = self._held + data
-        if b"\r" in data:
-            data, rest = _line_feeds(data)
-        else:
-            rest = b""
-        cut = data.rfind(b"\n\n") + 2
-        if cut < 2:
-            self._hold(data + rest)
+        if self._cr or b"\r" in data:
+            data = self._line_feeds(data)
+        if b"\n\n" not in self._held[-1][-1:] + data if self._held else b"\n\n" not in data:
+            self._hold(data)
             return
-        block = data[:cut]
-        self._hold(data[cut:] + rest)
-        yield from self._pass(block)
+        data = b"".join((*self._held, data))
+        cut = data.rfind(b"\n\n") + 2
+        self._held, self._size = [], 0
+        if cut < len(data):
+            self._hold(data[cut:])
+        yield from self._pass(data[:cut])
+
+    def _line_feeds(self, data: bytes) -> bytes:
+        """With LF as the end of each line. A CR at the end is kept back: its LF may come next."""
+        data = self._cr + data
+        self._cr = b"\r" if data.endswith(b"\r") else b""
+        return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _pass(self, block: bytes) -> Iterator[bytes]:
         """Whole events. What comes before an error is still good, and goes out."""
-        begun = at = 0
-        while at < len(block):
-            stop = block.find(b"\n\n", at) + 2
-            if stop < 2:
-                stop = len(block)
-            for event in Events().feed(block[at:stop]):
-                try:
-                    self._event(event.data, event.name)
-                except GatewayError:
-                    if begun < at:
-                        yield block[begun:at]
-                    raise
-            at = stop
-            if self.done:
-                break
-        if begun < at:
-            yield block[begun:at]
-
-    def _event(self, data: bytes, name: bytes) -> None:
-        if not data.strip() or data.strip() == b"[DONE]":
+        if self._is_plain(block):
+            self.last = block
+            yield block
             return
-        parsed: Any = parse_lenient(data)[0]
-        if not isinstance(parsed, dict):
-            raise Malformed("The provider sent an event that is not a JSON object.")
-        self.look(parsed, name)
+        at, failure = 0, None
+        while at < len(block) and not self.done and failure is None:
+            stop = block.find(b"\n\n", at) + 2
+            stop = len(block) if stop < 2 else stop
+            try:
+                self._one(block[at:stop])
+                at = stop
+            except UpstreamError as error:
+                failure = error
+        if at:
+            self.last = block[:at]
+            yield self.last
+        if failure is not None:
+            raise failure
+
+    def _is_plain(self, block: bytes) -> bool:
+        text = self._pattern.text_in(block) if self._pattern is not None else -1
+        self.produced += max(text, 0)
+        return text >= 0
+
+    def _one(self, event: bytes) -> None:
+        if self._is_plain(event):
+            return
+        for data, name in Events().feed(event):
+            if not data.strip() or data.strip() == b"[DONE]":
+                continue
+            parsed, exact = parse_lenient(data)
+            if not isinstance(parsed, dict):
+                raise Malformed("The provider sent an event that is not a JSON object.")
+            self.look(parsed, name)
+            if exact and (member := self.plain(parsed, name)):
+                self._pattern = EventPattern.learn(event, member)
 
     def _hold(self, rest: bytes) -> None:
-        if len(rest) > MAX_EVENT:
+        self._size += len(rest)
+        if self._size > MAX_EVENT:
             raise Malformed(f"The provider sent an event larger than {MAX_EVENT} bytes.", retry_here=False)
-        self._held = rest
+        self._held.append(rest)
 
     def _collect(self, data: bytes) -> Iterable[bytes]:
         self._size += len(data)
@@ -131,9 +169,3 @@ class PassThrough:
         self.whole(answer)
         self.started = self.done = True
         yield body
-
-
-def _line_feeds(data: bytes) -> tuple[bytes, bytes]:
-    """With LF as the end of each line. A CR at the end is kept back: its LF may come next."""
-    rest = b"\r" if data.endswith(b"\r") else b""
-    return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n"), rest

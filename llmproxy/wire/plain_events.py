@@ -9,12 +9,12 @@ from operator import itemgetter
 # Between the quotes of a JSON string. Surrogates come in pairs: half of one is nothing that could be written as UTF-8.
 _PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = rb'["\\/bfnrt]|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|' + _PAIR
-_TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:%b)[^"\\\x00-\x1f]*)*' % _ESCAPED
-_BEGIN = re.compile(_TEXT)
-_STRING = re.compile(_TEXT).fullmatch
+TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:%b)[^"\\\x00-\x1f]*)*' % _ESCAPED
+_BEGIN = re.compile(TEXT)
+_STRING = re.compile(TEXT).fullmatch
 # The texts of a block, one NUL between two; with padding, a \x01 between a text and its padding. JSON has neither in a string.
-_TEXTS = re.compile(rb"%b(?:\x00%b)*" % (_TEXT, _TEXT)).fullmatch
-_PADDED = re.compile(rb"%b\x01%b(?:\x00%b\x01%b)*" % (_TEXT, _TEXT, _TEXT, _TEXT)).fullmatch
+_TEXTS = re.compile(rb"%b(?:\x00%b)*" % (TEXT, TEXT)).fullmatch
+_PADDED = re.compile(rb"%b\x01%b(?:\x00%b\x01%b)*" % (TEXT, TEXT, TEXT, TEXT)).fullmatch
 _PADDING = re.compile(rb"\x01[^\x00]*")
 _HARMLESS = bytes(set(range(32, 256)) - set(b'"\\'))  # what may stand anywhere in a string
 _SIGN = b'"obfuscation":"'  # OpenAI's random padding, the one other thing that differs from event to event
