@@ -56,7 +56,7 @@ def _row(model: Mapping[str, Any]) -> tuple[str, ...]:
     known = model.get("llmproxy") or {}
     takes = [*(known.get("input") or []), *(name for name in ("tools", "reasoning") if known.get(name))]
     context = known.get("context_length")
-    targets = (known.get("targets") or []) if known.get("kind") == "alias" else []
+    targets = (known.get("targets") or []) if known.get("kind") in ("alias", "pattern") else []
     return str(model.get("id")), f"{context:,}" if context else "", " ".join(takes), " ".join(map(str, targets))
 
 

@@ -66,6 +66,7 @@ class Router:
         self._aliases = config.aliases
         self._catalog = catalog
         self._dice = dice or random.Random()
+        self._patterns = sorted((name for name in config.aliases if "*" in name), key=lambda name: (-len(name), name))
         self._rules = {name: tuple(_rules(alias)) for name, alias in config.aliases.items() if alias.rules}
 
     def route(self, chat: Chat) -> Route:
@@ -77,43 +78,54 @@ class Router:
 
     def targets_behind(self, name: str) -> tuple[Target, ...]:
         """All that a name may lead to, whatever the question: the likeliest first."""
-        alias = self._aliases.get(name)
+        return self._behind(name, frozenset())
+
+    def _behind(self, name: str, used: frozenset[str]) -> tuple[Target, ...]:
+        alias = self._alias(name, used)
         if alias is None:
             provider, _, model = name.partition("/")
             return (Target(provider, model),) if provider in self._providers and model else self._bare(name).targets
         weighted = sorted(alias.weights, key=lambda one: -alias.weights[one])
         names = (*alias.chain, *weighted, *alias.default, *(one for rule in alias.rules for one in rule.use))
-        return tuple(dict.fromkeys(target for one in names for target in self.targets_behind(one)))
+        return tuple(dict.fromkeys(target for one in names for target in self._behind(one, used | {alias.name})))
 
-    def _resolve(self, name: str, question: Question) -> Route:
+    def _alias(self, name: str, used: frozenset[str]) -> Alias | None:
+        """The alias of this name, or the longest pattern that fits it. `used`: those that led here, which are not met again."""
+        exact = self._aliases.get(name)
+        if exact is not None:
+            return exact
+        fitting = (one for one in self._patterns if one not in used and _fits(name, one))
+        return next((self._aliases[one] for one in fitting), None)
+
+    def _resolve(self, name: str, question: Question, used: frozenset[str] = frozenset()) -> Route:
         """A route without targets if nobody serves it."""
         provider, slash, model = name.partition("/")
         if slash and model and provider in self._providers:
             return Route((Target(provider, model),), name)
-        if alias := self._aliases.get(name):
-            return self._through(alias, question)
+        if alias := self._alias(name, used):
+            return self._through(alias, question, used | {alias.name})
         return self._bare(name)
 
-    def _through(self, alias: Alias, question: Question) -> Route:
+    def _through(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
         if alias.rules:
-            return self._ruled(alias, question)
+            return self._ruled(alias, question, used)
         names = self._drawn(alias.weights) if alias.weights else alias.chain
-        return self._chained(alias.name, names, question)
+        return self._chained(alias.name, names, question, used)
 
-    def _chained(self, said: str, names: Sequence[str], question: Question) -> Route:
+    def _chained(self, said: str, names: Sequence[str], question: Question, used: frozenset[str]) -> Route:
         """All that the names lead to, each target once, those that lead nowhere left out."""
-        routes = [route for name in names if (route := self._resolve(name, question)).targets]
+        routes = [route for name in names if (route := self._resolve(name, question, used)).targets]
         targets = tuple(dict.fromkeys(target for route in routes for target in route.targets))
         return Route(targets, f"{said} -> {routes[0].why}" if routes else said)
 
-    def _ruled(self, alias: Alias, question: Question) -> Route:
+    def _ruled(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
         """By the first rule that holds and has somebody to answer, else by the default."""
         for rule in self._rules[alias.name]:
             if rule.condition.holds(question):
-                route = self._chained(f"{alias.name}: {rule.why}", rule.use, question)
+                route = self._chained(f"{alias.name}: {rule.why}", rule.use, question, used)
                 if route.targets:
                     return route
-        return self._chained(f"{alias.name}: default", alias.default, question)
+        return self._chained(f"{alias.name}: default", alias.default, question, used)
 
     def _drawn(self, weights: Mapping[str, float]) -> list[str]:
         """One by lot, then the others, the heaviest first."""
@@ -133,12 +145,18 @@ class Router:
         near = get_close_matches(asked[:100], known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
         form = f"Models are named provider/model; providers here: {', '.join(sorted(self._providers)) or 'none'}."
+        form += f" A name that a client has built in needs an alias: [aliases] {asked[:60]!r} = 'provider/model'."
         return ModelNotFound(f"The model {asked[:200]!r} does not exist here. {hint} {form}", param="model")
 
 
 def _rules(alias: Alias) -> Iterator[_Rule]:
     for rule in alias.rules:
         yield _Rule(Condition.of(rule.when), rule.use, rule.why or f"rule {alias.rules.index(rule) + 1}")
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a pattern, in which `*` alone means anything, is a name's."""
+    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _names(offered: tuple[str, Model]) -> tuple[str, str]:

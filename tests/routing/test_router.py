@@ -89,6 +89,49 @@ def test_aliases_lead_through_aliases_and_each_target_is_asked_once() -> None:
     assert names(route) == ["perplexity/sonar", "openai/gpt-mini"]
 
 
+def test_a_pattern_stands_for_every_name_that_fits_and_says_so() -> None:
+    route = router(Alias("claude-*", chain=("gpt-mini",))).route(chat("claude-opus-5-5"))
+    assert (names(route), route.why) == (["openai/gpt-mini"], "claude-* -> openai/gpt-mini")
+
+
+def test_the_longest_pattern_counts_and_an_alias_of_the_very_name_before_all() -> None:
+    aliases = (
+        Alias("claude-*", chain=("openai/gpt-mini",)),
+        Alias("claude-haiku-*", chain=("perplexity/sonar",)),
+        Alias("claude-haiku-1", chain=("openai/shared",)),
+    )
+    asked = ("claude-opus-1", "claude-haiku-2", "claude-haiku-1")
+    assert [names(router(*aliases).route(chat(name)))[0] for name in asked] == [
+        "openai/gpt-mini",
+        "perplexity/sonar",
+        "openai/shared",
+    ]
+
+
+def test_a_pattern_comes_after_the_provider_that_a_name_says() -> None:
+    assert names(router(Alias("*", chain=("perplexity/sonar",))).route(chat("openai/gpt-mini"))) == ["openai/gpt-mini"]
+
+
+@pytest.mark.parametrize("target", ["gpt-mini", "gpt-other"])
+def test_a_pattern_is_not_met_again_on_the_way_that_it_begins(target: str) -> None:
+    ways = router(Alias("gpt-*", chain=(target, "fast")), Alias("fast", chain=("gpt-shared", "shared")))
+    found = ["openai/gpt-mini", "openai/shared"] if target == "gpt-mini" else ["openai/shared"]
+    assert names(ways.route(chat("gpt-1"))) == found
+    assert [str(one) for one in ways.targets_behind("gpt-1")] == found
+
+
+def test_only_the_star_is_special_in_a_pattern() -> None:
+    ways = router(Alias("[x]?-*", chain=("gpt-mini",)))
+    assert names(ways.route(chat("[x]?-1"))) == ["openai/gpt-mini"]
+    with pytest.raises(ModelNotFound):
+        ways.route(chat("xy-1"))
+
+
+def test_a_name_that_nothing_fits_is_told_with_the_alias_it_needs() -> None:
+    with pytest.raises(ModelNotFound, match=r"\[aliases\] 'claude-opus-5-5' = 'provider/model'"):
+        router().route(chat("claude-opus-5-5"))
+
+
 def test_a_link_of_a_chain_that_nobody_serves_is_left_out() -> None:
     assert names(router(Alias("deep", chain=("azure/gone", "gpt-mini"))).route(chat("deep"))) == ["openai/gpt-mini"]
 

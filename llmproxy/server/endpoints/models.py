@@ -93,7 +93,7 @@ def _of_alias(gateway: Gateway, alias: str) -> Json:
     return {
         **blank,
         **first,
-        "kind": "alias",
+        "kind": "pattern" if "*" in alias else "alias",
         "provider": targets[0].partition("/")[0] if targets else None,
         "targets": targets,
     }

@@ -9,7 +9,8 @@ type Change = Partial<Pick<Thread, 'title' | 'pinned' | 'model' | 'head' | 'dele
 
 export const api = {
   info: () => json<Info>('/api/info'),
-  models: async () => (await json<{ data: Model[] }>('/v1/models')).data,
+  /** A pattern of names is no name that one could choose. */
+  models: async () => (await json<{ data: Model[] }>('/v1/models')).data.filter(({ llmproxy }) => llmproxy?.kind !== 'pattern'),
   requests: () => json<Requests>('/v1/requests'),
   performance: (window: Window) => json<Performance>(`/api/metrics/performance?window=${window}`),
   stop: (request: string) => ask(`/v1/requests/${encodeURIComponent(request)}/cancel`, { method: 'POST' }),

@@ -116,7 +116,7 @@ export type Input = 'text' | 'image' | 'audio' | 'file';
 export interface Model {
   id: string;
   llmproxy?: {
-    kind: 'alias' | 'model';
+    kind: 'alias' | 'pattern' | 'model';
     provider: string | null;
     targets: string[] | null;
     context_length: number | null;
