@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+from pathlib import Path
 
 from llmproxy.config import Config, load
 
@@ -18,7 +19,9 @@ def main(given: argparse.Namespace) -> int:
     overrides = {name: value for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None}
 
     def read() -> Config:
-        return search.added_to(load(given.config, overrides=overrides))
+        """The file that was read at the start: where it is gone, the configuration is not an empty one."""
+        source = Path(config.source) if config.source else given.config
+        return search.added_to(load(source, overrides=overrides))
 
     gc.disable()  # what the start makes stays: looking for garbage in it takes a tenth of the start's time
     config = load(given.config, overrides=overrides)

@@ -41,7 +41,7 @@ def load(
         config = read(path, environ)
     config = _with_environment(config, environ)
     config = replace(config, server=replace(config.server, **overrides or {}))
-    _refuse_open_door(config.server)
+    refuse_open_door(config.server)
     _refuse_idle_patterns(config)
     _refuse_loop(config)
     return config
@@ -137,7 +137,8 @@ def _data_dir(environ: Mapping[str, str]) -> str:
     return os.path.join(home, ".local", "share", "llmproxy")
 
 
-def _refuse_open_door(server: Server) -> None:
+def refuse_open_door(server: Server) -> None:
+    """Beyond loopback only with a key. Raises ConfigError."""
     if server.keys or is_loopback(server.host):
         return
     where = server.host or "every address"

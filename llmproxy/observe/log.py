@@ -31,8 +31,13 @@ class Log:
         self._sink: LogWriter | None = None
 
     def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
-        """Once, at the start. Lines of other libraries are logged in the same form, from `warning` on."""
-        self._settings, self._stream = settings, stream or sys.stderr
+        """At the start, and when the configuration changes. Other libraries are logged in the same form, from `warning` on."""
+        stream = stream or sys.stderr
+        if (settings, stream) != (self._settings, self._stream):
+            self.send()
+            for level in _LEVELS:  # made anew at the next line
+                self.__dict__.pop(level, None)
+        self._settings, self._stream = settings, stream
         logging.basicConfig(handlers=[_FromStandardLibrary()], level=logging.WARNING, force=True)
 
     def __getattr__(self, name: str) -> Any:

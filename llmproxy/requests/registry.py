@@ -298,6 +298,15 @@ class RequestRegistry:
         past = self._past.get(name)
         return past is not None and past.buffer is not None
 
+    def remember(self, count: int) -> None:
+        """How many of those that ended are known from now on."""
+        self._remembered = count
+        self._forget()
+
+    def _forget(self) -> None:
+        while len(self._past) > self._remembered:
+            self._past.popitem(last=False)
+
     def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""
         running.settle()
@@ -305,8 +314,7 @@ class RequestRegistry:
         self._running.pop(name, None)
         self._past[name] = running
         self._past.move_to_end(name)
-        while len(self._past) > self._remembered:
-            self._past.popitem(last=False)
+        self._forget()
         if not self._running:
             self._idle.set()
         running.forget()

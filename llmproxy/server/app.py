@@ -25,10 +25,12 @@ from .routes import API, PAGE
 if TYPE_CHECKING:
     from llmproxy.store import Store
 
+_SMALL = 1024 * 1024  # of a body that is passed on to another worker; all others are read by middleware/body.py
+
 
 def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: Peers | None = None) -> web.Application:
     """Everything but the sockets."""
-    app = web.Application(middlewares=[gate], client_max_size=config.server.max_body)
+    app = web.Application(middlewares=[gate], client_max_size=_SMALL)
     app.on_response_prepare.append(set_server_header)
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)

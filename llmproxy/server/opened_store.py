@@ -1,39 +1,69 @@
-"""The process's one store, opened when it is first needed."""
+"""The process's store, opened when it is first needed; a new configuration may ask for another one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmproxy.config import Config
+from llmproxy.config import Config, Storage
 from llmproxy.config.key_names import heirs
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
 
 
-def is_open(store: Callable[[], Store]) -> bool:
-    """Whether it was needed already."""
-    return bool(store.cache_info().currsize)  # type: ignore[attr-defined]  # functools.cache
+class OpenedStores:
+    """Called, it gives the store of the configuration that holds now: a gateway that keeps no threads never opens a database.
+
+    A store that a new configuration has put aside stays open until the process ends: answers that were running write to it.
+    """
+
+    def __init__(self, current: Callable[[], Config]) -> None:
+        self._current = current
+        self._opened: dict[str, Store] = {}  # by folder; an empty name is memory
+        self._settings: Storage | None = None
+
+    def __call__(self) -> Store:
+        config = self._current()
+        kept = config.storage
+        name = _folder(kept)
+        store = self._opened.get(name)
+        if store is None:
+            store = self._opened[name] = _open(config)
+            self._settings = kept
+        elif kept is not self._settings:
+            store.settle(kept.ledger_days, kept.tape_bytes, kept.tape_hours)
+            self._settings = kept
+        return store
+
+    @property
+    def opened(self) -> Store | None:
+        """The store of now, if it was needed already."""
+        return self._opened.get(_folder(self._current().storage))
+
+    async def close(self) -> None:
+        for store in self._opened.values():
+            await store.close()
 
 
-def opened_store(current: Callable[[], Config]) -> Callable[[], Store]:
-    """The store, made at the first call: a gateway that keeps no threads never opens a database."""
+def opened(store: Callable[[], Store]) -> Store | None:
+    """The store, if it was needed already."""
+    return store.opened if isinstance(store, OpenedStores) else store()
 
-    @cache
-    def opened() -> Store:
-        from llmproxy.store import Store
 
-        kept = current().storage
-        folder = Path(kept.dir) if kept.enabled else None
-        return Store(
-            folder,
-            kept.ledger_days,
-            tape_bytes=kept.tape_bytes,
-            tape_hours=kept.tape_hours,
-            heirs=heirs(current().server.keys),
-        )
+def _folder(kept: Storage) -> str:
+    return kept.dir if kept.enabled else ""
 
-    return opened
+
+def _open(config: Config) -> Store:
+    from llmproxy.store import Store
+
+    kept, name = config.storage, _folder(config.storage)
+    return Store(
+        Path(name) if name else None,
+        kept.ledger_days,
+        tape_bytes=kept.tape_bytes,
+        tape_hours=kept.tape_hours,
+        heirs=heirs(config.server.keys),
+    )

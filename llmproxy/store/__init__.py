@@ -100,6 +100,11 @@ class Store:
         """Puts a request's record into the ledger."""
         self.ledger.put(Entry.of(record, self.process), ledger.attempt_rows(record))
 
+    def settle(self, ledger_days: int, tape_bytes: int, tape_hours: float) -> None:
+        """How long what is kept is kept, from now on."""
+        self._ledger_days, self._tape_seconds = ledger_days, tape_hours * 3600
+        self.tape_bytes = tape_bytes if self._folder is not None else 0
+
     def adopt(self, heirs: Mapping[str, str]) -> None:
         """Moves what the owners in `heirs` had to those who they are now, as it is done when the database is opened."""
         self._heirs = heirs

@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from ..context import CURRENT, STORE
-from ..opened_store import is_open
+from ..opened_store import opened
 
 
 async def livez(request: web.Request) -> web.Response:
@@ -26,4 +26,5 @@ def _storage(app: web.Application) -> str:
     """ok, off, or failing: the log says why."""
     if not app[CURRENT].config.storage.enabled:
         return "off"
-    return "failing" if is_open(app[STORE]) and app[STORE]().fault else "ok"
+    store = opened(app[STORE])
+    return "failing" if store is not None and store.fault else "ok"

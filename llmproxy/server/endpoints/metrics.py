@@ -15,7 +15,7 @@ from llmproxy.observe.periodic import failures
 
 from ..context import CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE
 from ..middleware.forwarding import TOKEN, others
-from ..opened_store import is_open
+from ..opened_store import opened
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -63,7 +63,7 @@ def _own(app: web.Application) -> Json:
         "open": {name: int(stack.breaker.state == "open") for name, stack in stacks.items()},
         "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
         "job_failures": dict(failures),
-        "storage_failures": app[STORE]().failures if is_open(app[STORE]) else 0,
+        "storage_failures": store.failures if (store := opened(app[STORE])) is not None else 0,
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
     }

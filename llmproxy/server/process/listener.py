@@ -118,10 +118,8 @@ class Listener:
 
     def __init__(self, server: web.Server, limits: Server, slow_reader: float, **options: Any) -> None:
         self._server = server
-        self._slow_reader = slow_reader
         self._options = options
-        self._header_timeout = limits.header_timeout
-        self._most = min(limits.max_connections, affordable_connections(limits.max_connections))
+        self.set_limits(limits, slow_reader)
         self.inside: set[Connection] = set()
         self._sock: socket.socket | None = None
         self._complained = -math.inf  # when it was said last that there is no file descriptor left
@@ -134,6 +132,12 @@ class Listener:
             return make(message, payload, protocol, *rest)
 
         server.request_factory = made
+
+    def set_limits(self, limits: Server, slow_reader: float) -> None:
+        """From now on, for those who are inside as well."""
+        self._slow_reader = slow_reader
+        self._header_timeout = limits.header_timeout
+        self._most = min(limits.max_connections, affordable_connections(limits.max_connections))
 
     def open(self, sock: socket.socket) -> None:
         """Begins to accept. All that wait are accepted in a turn: uvloop's own server takes one, so that beside busy

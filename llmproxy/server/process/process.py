@@ -20,8 +20,8 @@ from llmproxy.observe.log import log
 from llmproxy.routing.gateway import Gateway
 
 from ..app import build
-from ..context import CURRENT, STORE
-from ..opened_store import is_open, opened_store
+from ..context import CURRENT
+from ..opened_store import OpenedStores
 from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
 from .listener import Listener
@@ -98,8 +98,8 @@ class Process:
     async def serve(self) -> int:
         config = self.config
         gateway = Gateway.build(config)
-        store = opened_store(lambda: app[CURRENT].config)
-        app = build(config, gateway, store, Peers(self._place) if self._place is not None else None)
+        stores = OpenedStores(lambda: app[CURRENT].config)
+        app = build(config, gateway, stores, Peers(self._place) if self._place is not None else None)
         reload = Reload(app, self._load, config.source)
         self._signals(reload)
         # Cancellation is off by default: a client that left would never be noticed.
@@ -107,6 +107,7 @@ class Process:
         await runner.setup()
         assert runner.server is not None
         listener = Listener(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
+        reload.listener = listener
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
             listener.open(listening)
@@ -127,7 +128,7 @@ class Process:
                 return await drain(app, listener, self._hurry)
         finally:
             reload.stop()
-            await _close(app, runner)
+            await _close(app, runner, stores)
 
     async def _join(self, runner: web.AppRunner) -> None:
         """Becomes one of several, if it is."""
@@ -148,11 +149,10 @@ class Process:
         self._stop.set()
 
 
-async def _close(app: web.Application, runner: web.AppRunner) -> None:
+async def _close(app: web.Application, runner: web.AppRunner, stores: OpenedStores) -> None:
     await runner.cleanup()
     await app[CURRENT].gateway.close()
-    if is_open(app[STORE]):
-        await app[STORE]().close()
+    await stores.close()
 
 
 def _address(listening: socket.socket) -> str:

@@ -6,24 +6,30 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from aiohttp import web
 
 from llmproxy.config import Config, ConfigError
 from llmproxy.config.key_names import heirs
+from llmproxy.config.load import refuse_open_door
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
 from ..context import CURRENT, OBSERVER, REGISTRY, STORE
-from ..opened_store import is_open
+from ..opened_store import opened
 from ..pricing import pricing_of
+from .listener import Listener
 
+Written = tuple[int, int, int]
 _LOOK = 2.0  # seconds between two looks at the config's file
 
 
 class Reload:
     """Replaces the gateway, and keeps the lists of models of the current one fresh. `source`: the config's file, or none."""
+
+    listener: Listener | None = None
 
     def __init__(self, app: web.Application, load: Callable[[], Config], source: str) -> None:
         self._app = app
@@ -31,6 +37,7 @@ class Reload:
         self._source = source
         self._seen = _changed(source)  # when the file was last written, as far as is known
         self._fresh: asyncio.Task[None] | None = None
+        self._began: Config | None = None  # what the process was started with
 
     def keep_fresh(self) -> None:
         """Asks the providers of the current gateway for their models, now and then."""
@@ -48,27 +55,52 @@ class Reload:
     def reload(self) -> None:
         """A new config, whole or not at all; requests in flight keep the old gateway."""
         app = self._app
+        self._seen = _changed(self._source)
         try:
             config = self._load()
+            began = self._began or app[CURRENT].config
+            refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
             gateway = Gateway.build(config, app[CURRENT].gateway)
         except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
             known = isinstance(error, (ConfigError, LookupError))
             log.error("config_rejected", reason=str(error) if known else type(error).__name__)
             return
+        self._began = began
         app[CURRENT].gateway = gateway
+        self._apply(config)
         app[OBSERVER].pricing = pricing_of(gateway)
         names = {key.name for key in config.server.keys}
         app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in names)
-        if is_open(app[STORE]):
-            app[STORE]().adopt(heirs(config.server.keys))
+        if (store := opened(app[STORE])) is not None:
+            store.adopt(heirs(config.server.keys))
         self.keep_fresh()
         tell_notes(config)
+        if waiting := waiting_settings(began, config):
+            log.warning("config_needs_restart", settings=waiting)
         log.info("config_reloaded", providers=list(gateway.stacks))
 
+    def _apply(self, config: Config) -> None:
+        """What is not read anew from the current configuration at each use."""
+        app = self._app
+        log.configure(config.logs)
+        app[REGISTRY].remember(config.limits.remembered)
+        app[OBSERVER].store = app[STORE] if config.storage.enabled else None
+        if self.listener is not None:
+            self.listener.set_limits(config.server, config.limits.slow_reader)
+
     def _look(self) -> None:
-        before, self._seen = self._seen, _changed(self._source)
-        if self._seen != before:
+        if _changed(self._source) != self._seen:
             self.reload()
+
+
+# Settings of [server] that a running process keeps. Every other setting holds as soon as the file is taken up.
+NEEDS_RESTART = ("host", "port", "workers", "loop", "page", "discover")
+
+
+def waiting_settings(began: Config, now: Config) -> list[str]:
+    """The settings that are not as the process was started, and wait for the next start."""
+    changed = [name for name in NEEDS_RESTART if getattr(now.server, name) != getattr(began.server, name)]
+    return [f"server.{name}" for name in changed if name != "port" or now.server.port]  # port 0 is any
 
 
 def tell_notes(config: Config) -> None:
@@ -77,9 +109,10 @@ def tell_notes(config: Config) -> None:
         log.warning("config_note", note=note)
 
 
-def _changed(file: str) -> float:
-    """When the config's file was last written; 0 if there is none."""
+def _changed(file: str) -> Written:
+    """Something that is another one when the file was written or replaced; zeros if there is none."""
     try:
-        return os.stat(file).st_mtime if file else 0.0
+        found = os.stat(file) if file else None
     except OSError:
-        return 0.0
+        found = None
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else (0, 0, 0)
