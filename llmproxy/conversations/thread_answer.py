@@ -52,7 +52,9 @@ class ThreadRecord:
 
     async def begin(self, tell: Tell) -> Begun:
         place = self.place
-        asked = await place.store.write(messages.ask, place.owner, place.thread_id, self.what, time.time())
+        asked = await place.store.write_for(
+            place.owner, messages.ask, place.owner, place.thread_id, self.what, time.time()
+        )
         system = self.chat.messages[:-1]
         chat = self.chat.saying(messages=[*system, *model_messages(asked.conversation, asked.before)])
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
@@ -63,9 +65,11 @@ class ThreadRecord:
 
     def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None:
         # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
-        store, id = self.place.store, self.what.answer_id
+        store, owner, id = self.place.store, self.place.owner, self.what.answer_id
         with suppress(StoreError):
-            growing = store.write(replay.checkpoint, id, text, reasoning, pieces, store.tape_bytes, time.time())
+            growing = store.write_for(
+                owner, replay.checkpoint, id, text, reasoning, pieces, store.tape_bytes, time.time()
+            )
             growing.add_done_callback(asyncio.Future.exception)
             if self.shelf is not None:
                 self.shelf.writing = growing
@@ -74,7 +78,9 @@ class ThreadRecord:
 
     async def end(self, ended: Ended, pieces: Pieces) -> None:
         store = self.place.store
-        await store.write(replay.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time())
+        await store.write_for(
+            self.place.owner, replay.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,8 @@ class Titles:
             body = b"".join([block async for block in reply.frames])
         running.complete()
         title = _title(body)
-        taken = await self.place.store.write(threads.entitle, self.place.thread_id, title) if title else False
+        place = self.place
+        taken = await place.store.write_for(place.owner, threads.entitle, place.thread_id, title) if title else False
         if taken:
             tell("title", {"thread_id": self.place.thread_id, "title": title})
 

@@ -33,6 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 TIDY_SECONDS = 3600.0
 DAY = 86_400.0
+_READS = 1  # of one transaction: nobody's look waits for more than the one before it
 
 
 class Store:
@@ -68,8 +69,10 @@ class Store:
         self._writer = Worker("store", self._open, "BEGIN IMMEDIATE", heard=self._heard)
         # A database in memory is seen by its own connection only.
         reading = partial(connect, folder, reading=True)
-        self._reader = self._writer if folder is None else Worker("reads", reading, "BEGIN")
-        self._searcher = self._writer if folder is None else Worker("search", reading, "BEGIN")
+        self._reader, self._searcher, self._analyst = (
+            self._writer if folder is None else Worker(name, reading, "BEGIN", batch=_READS)
+            for name in ("reads", "search", "sums")
+        )
 
     def write(
         self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -77,22 +80,42 @@ class Store:
         """Queues a change at once; the future is done when it is on disk."""
         if time.monotonic() > self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_SECONDS
-            self._writer.submit(self._tidy).add_done_callback(_done("store_tidy"))
-        return self._writer.submit(job, *args, **kwargs)
+            self._writer.submit("", self._tidy).add_done_callback(_done("store_tidy"))
+        return self._writer.submit("", job, *args, **kwargs)
+
+    def write_for(
+        self, owner: str, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """As `write`, in the owner's turn. Changes that must keep their order are all of one owner."""
+        return self._writer.submit(owner, job, *args, **kwargs)
 
     async def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Looks something up, beside the writer. Sees everything that `write` had acknowledged."""
+        """Looks something up, beside the writer. Sees everything that `write` had acknowledged.
+
+        It is done in the turn of its first argument, where that is an owner.
+        """
+        await self._made()
+        return await self._reader.submit(_owner(args), job, *args, **kwargs)
+
+    async def read_slowly(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read`, beside all other reads: for what looks at much, as exports and sums do."""
+        await self._made()
+        return await self._analyst.submit(_owner(args), job, *args, **kwargs)
+
+    async def _made(self) -> None:
+        """The schema is in the file."""
         if not self._there:
-            await self._writer.submit(_nothing)
+            await self._writer.submit("", _nothing)
             self._there = True
-        return await self._reader.submit(job, *args, **kwargs)
 
     async def search(self, owner: str, words: str) -> list[Json]:
         """Searches beside all other reads. It ends when nobody waits for it. Raises StoreError if it takes too long."""
-        await self.read(_nothing)  # the schema is there
+        await self._made()
         left = threading.Event()
         try:
-            return await self._searcher.submit(search.bounded, left, partial(search.search, owner=owner, words=words))
+            return await self._searcher.submit(
+                owner, search.bounded, left, partial(search.search, owner=owner, words=words)
+            )
         finally:
             left.set()
 
@@ -108,7 +131,7 @@ class Store:
     def adopt(self, heirs: Mapping[str, str]) -> None:
         """Moves what the owners in `heirs` had to those who they are now, as it is done when the database is opened."""
         self._heirs = heirs
-        self._writer.submit(adopt, heirs).add_done_callback(_done("owners"))
+        self._writer.submit("", adopt, heirs).add_done_callback(_done("owners"))
 
     async def close(self) -> None:
         """Writes what waits, then closes the file."""
@@ -116,6 +139,7 @@ class Store:
         await self._writer.close()
         await self._reader.close()
         await self._searcher.close()
+        await self._analyst.close()
         if self._folder is not None and self._held is not None:
             processes.release(self._folder, self.process, self._held)
             self._held = None
@@ -178,6 +202,10 @@ def adopt(db: Connection, heirs: Mapping[str, str]) -> None:
     for one in owners.adopt(db, heirs):
         event = "owner_adopted" if one.to is not None else "owner_unknown"
         log.warning(event, owner=one.owner, to=one.to, threads=one.threads, requests=one.requests)
+
+
+def _owner(args: tuple[object, ...]) -> str:
+    return args[0] if args and isinstance(args[0], str) else ""
 
 
 def _nothing(db: Connection) -> None:

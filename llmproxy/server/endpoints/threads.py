@@ -47,7 +47,7 @@ async def listed(request: web.Request) -> web.Response:
 
 async def create(request: web.Request) -> web.Response:
     given = _members(await read_body(request), _NEW)
-    made = await _store(request).write(threads.create, owner(request), time.time(), **given)
+    made = await _store(request).write_for(owner(request), threads.create, owner(request), time.time(), **given)
     return _json(made, status=201)
 
 
@@ -58,7 +58,9 @@ async def one(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     changes = _members(await read_body(request), _MEMBERS.keys())
     id = request.match_info["id"]
-    return _json(await _store(request).write(threads.change, owner(request), id, changes, time.time()))
+    return _json(
+        await _store(request).write_for(owner(request), threads.change, owner(request), id, changes, time.time())
+    )
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -67,7 +69,7 @@ async def delete(request: web.Request) -> web.Response:
         await _let_go(request, id)
         if is_from_peer(request):
             return web.Response(status=204)
-    await store.write(threads.delete, owner(request), id, time.time(), purge)
+    await store.write_for(owner(request), threads.delete, owner(request), id, time.time(), purge)
     return web.Response(status=204)
 
 
@@ -75,7 +77,7 @@ async def delete_all(request: web.Request) -> web.Response:
     await _let_go(request)
     if is_from_peer(request):
         return web.Response(status=204)
-    await _store(request).write(threads.delete_all, owner(request))
+    await _store(request).write_for(owner(request), threads.delete_all, owner(request))
     return web.Response(status=204)
 
 
@@ -104,7 +106,7 @@ async def export_file(request: web.Request) -> web.Response:
     ending, type, render = _FILES[kind]
     store, whose = _store(request), owner(request)
     title = "threads" if id is None else (await store.read(threads.thread, whose, id))["title"]
-    body = await store.read(render, whose, id)
+    body = await store.read_slowly(render, whose, id)
     name = export.file_name(title, ending)
     headers = {"Content-Type": type, "Content-Disposition": f'attachment; filename="{name}"'}
     return web.Response(body=body, headers=headers)
@@ -112,7 +114,9 @@ async def export_file(request: web.Request) -> web.Response:
 
 async def import_file(request: web.Request) -> web.Response:
     file = await read_body(request)
-    return _json({"threads": await _store(request).write(export.take, owner(request), file, time.time())})
+    return _json(
+        {"threads": await _store(request).write_for(owner(request), export.take, owner(request), file, time.time())}
+    )
 
 
 # Rendered in the reader's thread: an export may be large, and the loop must not stand still.

@@ -24,7 +24,7 @@ async def usage(request: web.Request) -> web.Response:
     span = used.Span(_time(query.get("since"), "since", 0.0), _time(query.get("until"), "until", math.inf))
     store = request.app[STORE]()
     store.ledger.flush()
-    rows = await store.read(used.usage, by, span, None if caller(request).admin else owner(request))
+    rows = await store.read_slowly(used.usage, by, span, None if caller(request).admin else owner(request))
     body = orjson.dumps({"object": "list", "by": by, "data": rows})
     return web.Response(body=body, content_type="application/json")
 

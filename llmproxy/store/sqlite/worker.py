@@ -6,12 +6,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from llmproxy.core.errors import StoreError
 
 from .database import translated
+from .fair_queue import FairQueue
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -23,7 +23,7 @@ BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    run: Callable[[Connection], Any]
+    run: Callable[[Connection], Any] | None  # None: the last one, after which the thread ends
     future: asyncio.Future[Any]
 
 
@@ -36,7 +36,8 @@ class Outcome:
 class Worker:
     """Starts with its first job. A job's future is done when its transaction is on disk.
 
-    connect: opens the connection, in the thread. begin: how a transaction begins. limit: jobs that may wait.
+    connect: opens the connection, in the thread. begin: how a transaction begins. batch: jobs of one transaction; between
+    two, the owners' turns are taken. limit: jobs that may wait.
     heard: told of each batch, in the event loop: the failure of the database, or None.
     """
 
@@ -46,6 +47,7 @@ class Worker:
         connect: Callable[[], Connection],
         begin: str,
         limit: int = 10_000,
+        batch: int = BATCH,
         heard: Callable[[Exception | None], None] = lambda _: None,
     ) -> None:
         self._name = name
@@ -53,32 +55,33 @@ class Worker:
         self._connect = connect
         self._begin = begin
         self._limit = limit
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._batch = batch
+        self._jobs: FairQueue[Job] = FairQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._failure: Exception | None = None  # of opening, which the next batch tries again
 
     def submit(
-        self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, owner: str, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[T]:
-        """Queues `job(connection, ...)`. It runs even if nobody waits for its future any more.
+        """Queues `job(connection, ...)`, behind those of the same owner and in turns with those of others.
 
-        Raises StoreError where too many wait already, or after close.
+        It runs even if nobody waits for its future any more. Raises StoreError where too many wait already, or after close.
         """
         if self._closed:
             raise StoreError("The store is closed.")
-        if self._jobs.qsize() >= self._limit:
+        if len(self._jobs) >= self._limit:
             raise StoreError("The database does not keep up: too many changes wait for the disk.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._start()
-        self._jobs.put(Job(lambda connection: job(connection, *args, **kwargs), future))
+        self._jobs.put(owner, Job(lambda connection: job(connection, *args, **kwargs), future))
         return future
 
     async def close(self) -> None:
         """Does what was queued, then closes the connection."""
         self._closed = True
         if self._thread is not None and self._thread.is_alive():
-            self._jobs.put(None)
+            self._jobs.put("", Job(None, asyncio.get_running_loop().create_future()))
             await asyncio.to_thread(self._thread.join)
 
     def _start(self) -> None:
@@ -90,23 +93,15 @@ class Worker:
         connection: Connection | None = None
         ended = False
         while not ended:
-            batch = self._next()
-            ended = batch[-1] is None
-            if jobs := [job for job in batch if job is not None]:
+            batch = self._jobs.take(self._batch)
+            ended = any(job.run is None for job in batch)
+            if ended:
+                batch += self._jobs.take(len(self._jobs)) if len(self._jobs) else []
+            if jobs := [job for job in batch if job.run is not None]:
                 connection = connection or self._opened()
                 _deliver(jobs, self._transact(connection, jobs) if connection else self._failed(jobs), self._heard)
         if connection is not None:
             connection.close()
-
-    def _next(self) -> list[Job | None]:
-        """What waits, at least one job; the last is None once the worker was closed."""
-        batch = [self._jobs.get()]
-        while batch[-1] is not None and len(batch) < BATCH:
-            try:
-                batch.append(self._jobs.get_nowait())
-            except Empty:
-                break
-        return batch
 
     def _failed(self, jobs: list[Job]) -> list[Outcome]:
         return [Outcome(error=self._failure)] * len(jobs)
@@ -134,7 +129,7 @@ def _outcome(connection: Connection, job: Job) -> Outcome:
     """One job of a batch: if it fails, what it changed is undone and the others stand."""
     connection.execute("SAVEPOINT job")
     try:
-        value = job.run(connection)
+        value = job.run(connection) if job.run is not None else None
     except Exception as error:
         if not connection.in_transaction:  # SQLite itself gave the whole transaction up
             raise
