@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .endpoints import api, health, metrics, models, native, page, requests, threads, usage
+from .endpoints import api, health, metrics, models, native, page, requests, responses, threads, usage
 from .endpoints.chat_completions import chat_completions
 from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
@@ -12,6 +12,7 @@ API = (
     Route("POST", "/v1/chat/completions", chat_completions, counts=True),
     Route("POST", "/v1/completions", completions, counts=True),
     Route("POST", "/v1/embeddings", embeddings, counts=True),
+    Route("POST", "/v1/responses", responses.create, counts=True, dialect="responses"),
     Route("GET", "/v1/models", models.models),
     Route("GET", "/v1/models/{id:.+}", models.model),
     Route("GET", "/v1/requests", requests.listed),

@@ -1,0 +1,62 @@
+"""OpenAI's Responses as a Dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llmproxy.core.adapter import Translator
+from llmproxy.core.chat import Chat
+from llmproxy.core.dialect import Judge
+from llmproxy.core.errors import GatewayError
+from llmproxy.wire.sse import PING
+
+from . import as_chat as translating
+from .encode_reply import frame
+from .errors import failure, status_of
+from .ids import fresh
+from .known import Known
+from .response_object import echo
+from .watch import Watched, last_number
+
+
+@dataclass(slots=True)
+class Responses:
+    """known: what the server knows of earlier responses, for the one request that this object was made for."""
+
+    known: Known = field(default_factory=Known)
+    name: str = "responses"
+
+    def as_chat(self, chat: Chat) -> Chat:
+        return translating.as_chat(chat, self.known)
+
+    def watch(self, chat: Chat, judge: Judge) -> Translator:
+        return Watched(chat, judge, self.known)
+
+    def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
+        return error.as_bytes(), {}
+
+    def status(self, error: GatewayError) -> int:
+        return status_of(error)
+
+    def error_event(self, error: GatewayError) -> bytes:
+        """SDKs want a response to be created before it fails."""
+        response = {
+            "id": self.known.id or fresh("resp"), "object": "response", "created_at": 0, "status": "in_progress",
+            "error": None, "incomplete_details": None, "model": "", "output": [], **echo({}, stored=False), "usage": None,
+        }  # fmt: skip
+        failed = {**response, "status": "failed", "error": failure(error)}
+        return frame("response.created", 0, {"response": response}) + frame("response.failed", 1, {"response": failed})
+
+    def ping(self, last: bytes) -> bytes:
+        """Codex counts typed events only. It repeats the number of the last event, so that the others stay dense."""
+        number = last_number(last) if last else None
+        if number is None:
+            return PING
+        return b'event: keepalive\ndata: {"type":"keepalive","sequence_number":%d}\n\n' % number
+
+    def headers(self, request_id: str) -> Mapping[str, str]:
+        return {}
+
+
+DIALECT = Responses()

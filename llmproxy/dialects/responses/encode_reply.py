@@ -1,0 +1,275 @@
+"""Renders a chat's answer as a response: one JSON object, or OpenAI's events in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import GatewayError
+from llmproxy.wire.blocks import BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.foreign_reasoning import seal
+
+from .errors import failure
+from .ids import fresh
+from .items import Call, Event, Item, Message, Picture, Reasoning
+from .known import Known
+from .response_object import echo, usage_of
+from .tools import ToolTable
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_ENCRYPTED = "reasoning.encrypted_content"
+
+
+def frame(kind: str, number: int, members: Json) -> bytes:
+    """One event."""
+    data = orjson.dumps({"type": kind, "sequence_number": number, **members})
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+class Encoder:
+    """One answer. At most one item is open; it ends where another begins, or with the answer."""
+
+    def __init__(self, chat: Chat, table: ToolTable, known: Known) -> None:
+        self._chat = chat
+        self._table = table
+        self._known = known
+        self._stream = chat.stream
+        self._blocks = Blocks()
+        self._number = 0
+        self._items: list[Item] = []
+        self._open: Item | None = None
+        self._block: Opened | None = None
+        self._usage: Json | None = None
+        self._produced = 0
+        self._reason = ""
+        body = chat.body
+        include = body.get("include") or ()
+        self._shows_state = _ENCRYPTED in include
+        self._keeps_state = self._shows_state or known.stored
+        self._head: Json = {"id": known.id or fresh("resp"), "object": "response", "created_at": _created(chat)}
+        self._echo = echo(body, stored=known.stored)
+        self._model = str(body.get("model") or chat.model)
+
+    # The contract
+
+    def feed(self, chunk: Json) -> Iterable[bytes]:
+        for choice in chunk.get("choices") or ():
+            if isinstance(choice, dict) and choice.get("index", 0) == 0 and choice.get("finish_reason"):
+                self._reason = choice["finish_reason"]
+        return self._sent(self._read(self._blocks.feed(chunk)))
+
+    def finish(self) -> Iterable[bytes]:
+        yield from self._sent(self._read(self._blocks.finish()))
+        yield from self._sent(self._end_item())
+        reason = _INCOMPLETE.get(self._reason)
+        status = "completed" if reason is None else "incomplete"
+        response = self._response(status, incomplete=reason)
+        if self._known.keep is not None:
+            self._known.keep(response, self._chat.trace.provider or "")
+        if self._stream:
+            yield from self._sent(iter([(f"response.{status}", {"response": self._shown(response)})]))
+        else:
+            yield orjson.dumps(self._shown(response))
+
+    def failed(self, error: GatewayError) -> bytes:
+        if self._open is not None:
+            self._open.value.update({"status": "incomplete"} if "status" in self._open.value else {})
+        response = self._response("failed", error=failure(error))
+        if self._known.keep is not None:
+            self._known.keep(response, self._chat.trace.provider or "")
+        events = [*self._begin(), ("response.failed", {"response": self._shown(response)})]
+        return b"".join(self._sent(iter(events)))
+
+    # From blocks to items
+
+    def _read(self, events: Iterable[BlockEvent]) -> Iterator[Event]:
+        yield from self._begin()
+        for event in events:
+            if isinstance(event, Grew):
+                self._produced += len(event.piece)
+                yield from self._grew(event)
+            elif isinstance(event, Opened):
+                self._block = event
+                yield from self._opened(event)
+            elif isinstance(event, Closed):
+                yield from self._closed(event)
+            elif isinstance(event, Noted):
+                yield from self._noted(event.note)
+            elif isinstance(event, Counted):
+                self._usage = event.usage
+            elif isinstance(event, Finished):
+                yield from self._finished(event)
+
+    def _begin(self) -> Iterator[Event]:
+        if self._number == 0 and self._stream:
+            response = self._response("in_progress")
+            yield "response.created", {"response": response}
+            yield "response.in_progress", {"response": response}
+
+    def _opened(self, block: Opened) -> Iterator[Event]:
+        if block.kind in ("tool_call", "custom_tool_call"):
+            tool = self._table.known(block.name)
+            shim = tool.kind == "custom" and block.kind == "tool_call"
+            yield from self._new(Call(len(self._items), tool, block.id, shim=shim))
+        elif block.kind == "opaque" and block.meta.get("dialect") == "responses":
+            yield from self._whole(block.meta.get("block"))
+
+    def _grew(self, event: Grew) -> Iterator[Event]:
+        kind = self._block.kind if self._block is not None else "text"
+        if kind == "reasoning":
+            if not isinstance(self._open, Reasoning) or self._open.index != len(self._items) - 1:
+                yield from self._new(Reasoning(len(self._items)))
+            assert isinstance(self._open, Reasoning)
+            yield from self._open.grow(event.piece)
+        elif isinstance(self._open, Call) and kind in ("tool_call", "custom_tool_call"):
+            yield from self._open.grow(event.piece)
+        elif kind == "refusal":
+            message = yield from self._message()
+            yield from message.refusal(event.piece)
+        elif kind == "text" or (kind == "audio" and event.field == "transcript"):
+            message = yield from self._message()
+            yield from message.text(event.piece)
+
+    def _closed(self, event: Closed) -> Iterator[Event]:
+        block, self._block = self._block, None
+        if block is None:
+            return
+        if block.kind == "reasoning":
+            yield from self._seal_reasoning({**block.meta, **event.seal})
+        elif block.kind == "image":
+            yield from self._picture(event.seal.get("image"))
+        elif isinstance(self._open, Call):
+            yield from self._end_item()
+
+    def _noted(self, note: Json) -> Iterator[Event]:
+        if annotations := [flat for one in note.get("annotations") or () if (flat := _annotation(one))]:
+            message = yield from self._message()
+            yield from message.annotate(annotations)
+        logprobs = note.get("logprobs")
+        if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list) and isinstance(self._open, Message):
+            self._open.add_logprobs(logprobs["content"])
+
+    def _finished(self, event: Finished) -> Iterator[Event]:
+        self._reason = event.reason
+        if event.message.get("annotations") and isinstance(self._open, Message):
+            yield from self._noted({"annotations": event.message["annotations"]})
+
+    def _seal_reasoning(self, sealed: Json) -> Iterator[Event]:
+        encrypted = seal(sealed) if self._keeps_state else ""
+        if not isinstance(self._open, Reasoning):
+            if not encrypted:
+                return
+            yield from self._new(Reasoning(len(self._items)))
+        assert isinstance(self._open, Reasoning)
+        self._open.seal(encrypted)
+        yield from self._end_item()
+
+    def _picture(self, image: object) -> Iterator[Event]:
+        url = image.get("image_url") if isinstance(image, dict) else None
+        url = url.get("url") if isinstance(url, dict) else url
+        if isinstance(url, str) and url.startswith("data:"):
+            yield from self._new(Picture(len(self._items), url.partition(",")[2]))
+            yield from self._end_item()
+        elif isinstance(url, str):
+            message = yield from self._message()
+            yield from message.text(f"![image]({url})")
+
+    # Items
+
+    def _message(self) -> Any:
+        """The open message, or a new one."""
+        if not isinstance(self._open, Message):
+            yield from self._new(Message(len(self._items)))
+        return self._open
+
+    def _new(self, item: Message | Reasoning | Call | Picture) -> Iterator[Event]:
+        yield from self._end_item()
+        item.index = len(self._items)
+        self._items.append(item)
+        self._open = item
+        yield from item.begin()
+
+    def _whole(self, item: object) -> Iterator[Event]:
+        """An item of a provider's own tools, as it came."""
+        if isinstance(item, dict):
+            yield from self._end_item()
+            index = len(self._items)
+            self._items.append(_Fixed(item))
+            yield "response.output_item.added", {"output_index": index, "item": item}
+            yield "response.output_item.done", {"output_index": index, "item": item}
+
+    def _end_item(self) -> Iterator[Event]:
+        open, self._open = self._open, None
+        if open is not None:
+            yield from open.close("incomplete" if self._reason in _INCOMPLETE else "completed")
+
+    # The response
+
+    def _sent(self, events: Iterator[Event]) -> Iterator[bytes]:
+        for kind, members in events:
+            if self._stream:
+                hidden = not self._shows_state and kind == "response.output_item.done"
+                shown = {**members, "item": _without_state(members["item"])} if hidden else members
+                yield frame(kind, self._number, shown)
+                self._number += 1
+
+    def _response(self, status: str, *, incomplete: str | None = None, error: Json | None = None) -> Json:
+        ended = status != "in_progress"
+        return {
+            **self._head,
+            "status": status,
+            "completed_at": int(time.time()) if status == "completed" else None,
+            "error": error,
+            "incomplete_details": {"reason": incomplete} if incomplete else None,
+            "model": self._model,
+            "output": [one.value for one in self._items],
+            **self._echo,
+            "usage": usage_of(self._usage or self._estimate()) if ended and status != "failed" else None,
+        }
+
+    def _shown(self, response: Json) -> Json:
+        return response if self._shows_state else {**response, "output": list(map(_without_state, response["output"]))}
+
+    def _estimate(self) -> Json:
+        """Where the provider counted nothing: four characters a token, as the gateway's own estimates are."""
+        asked = len(self._chat.raw or b"") or len(orjson.dumps(self._chat.body))
+        return {"prompt_tokens": (asked + 3) // 4, "completion_tokens": (self._produced + 3) // 4}
+
+
+class _Fixed:
+    """An item that came whole."""
+
+    def __init__(self, value: Json) -> None:
+        self.value = value
+
+    def close(self, status: str) -> Iterator[Event]:
+        del status
+        return iter(())
+
+
+def _without_state(item: Json) -> Json:
+    return {k: v for k, v in item.items() if k != "encrypted_content"} if "encrypted_content" in item else item
+
+
+def _annotation(one: object) -> Json | None:
+    """Chat nests what Responses has flat."""
+    if not isinstance(one, dict):
+        return None
+    cited = one.get("url_citation")
+    if not isinstance(cited, dict):
+        return one if isinstance(one.get("type"), str) and one.get("type") != "url_citation" else None
+    return {
+        "type": "url_citation",
+        "url": str(cited.get("url") or ""),
+        "title": str(cited.get("title") or ""),
+        "start_index": cited.get("start_index") or 0,
+        "end_index": cited.get("end_index") or 0,
+    }
+
+
+def _created(chat: Chat) -> int:
+    return chat.trace.created or int(time.time())

@@ -1,0 +1,197 @@
+"""The items of one answer as they grow: each gives its own events, in the order that OpenAI's streams have.
+
+An event is its type and its members; whoever sends it adds the number. An item begins with its first piece, so that what
+stays empty takes no place in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import orjson
+
+from llmproxy.core.chat import Json
+
+from .ids import fresh
+from .tools import Tool
+
+Event = tuple[str, Json]
+
+
+class Item(Protocol):
+    """One item of the answer."""
+
+    @property
+    def value(self) -> Json:
+        """As it is now."""
+        ...
+
+    def close(self, status: str) -> Iterator[Event]:
+        """What is owed at its end."""
+        ...
+
+
+class Message:
+    """A message of the assistant: texts and refusals as parts, one after the other."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.value: Json = {"id": fresh("msg"), "type": "message", "status": "in_progress", "role": "assistant"}
+        self._parts: list[Json] = []
+        self._said: list[str] = []
+        self._logprobs: list[Any] = []
+        self.value["content"] = self._parts
+
+    def begin(self) -> Iterator[Event]:
+        yield "response.output_item.added", {"output_index": self.index, "item": {**self.value, "content": []}}
+
+    def text(self, piece: str) -> Iterator[Event]:
+        yield from self._part("output_text")
+        self._said.append(piece)
+        yield "response.output_text.delta", {**self._place, "delta": piece, "logprobs": []}
+
+    def refusal(self, piece: str) -> Iterator[Event]:
+        yield from self._part("refusal")
+        self._said.append(piece)
+        yield "response.refusal.delta", {**self._place, "delta": piece}
+
+    def annotate(self, annotations: list[Json]) -> Iterator[Event]:
+        yield from self._part("output_text")
+        for one in annotations:
+            kept = self._parts[-1]["annotations"]
+            kept.append(one)
+            members = {**self._place, "annotation_index": len(kept) - 1, "annotation": one}
+            yield "response.output_text.annotation.added", members
+
+    def add_logprobs(self, logprobs: list[Any]) -> None:
+        self._logprobs += logprobs
+
+    def close(self, status: str) -> Iterator[Event]:
+        yield from self._end_part()
+        self.value["status"] = status
+        yield "response.output_item.done", {"output_index": self.index, "item": self.value}
+
+    def _part(self, kind: str) -> Iterator[Event]:
+        if self._parts and self._parts[-1]["type"] == kind:
+            return
+        yield from self._end_part()
+        empty: Json = {"type": kind, "refusal": ""}
+        if kind == "output_text":
+            empty = {"type": kind, "text": "", "annotations": [], "logprobs": []}
+        self._parts.append(empty)
+        self._place = {
+            "item_id": self.value["id"], "output_index": self.index, "content_index": len(self._parts) - 1,
+        }  # fmt: skip
+        yield "response.content_part.added", {**self._place, "part": empty}
+
+    def _end_part(self) -> Iterator[Event]:
+        if not self._parts:
+            return
+        part, whole = self._parts[-1], "".join(self._said)
+        self._said = []
+        if part["type"] == "refusal":
+            part["refusal"] = whole
+            yield "response.refusal.done", {**self._place, "refusal": whole}
+        else:
+            part["text"], part["logprobs"], self._logprobs = whole, self._logprobs, []
+            yield "response.output_text.done", {**self._place, "text": whole, "logprobs": part["logprobs"]}
+        yield "response.content_part.done", {**self._place, "part": part}
+
+
+class Reasoning:
+    """A reasoning item, whose text is its summary: that is what clients show."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.value: Json = {"id": fresh("rs"), "type": "reasoning", "summary": []}
+        self._said: list[str] = []
+        self._place = {"item_id": self.value["id"], "output_index": index, "summary_index": 0}
+
+    def begin(self) -> Iterator[Event]:
+        yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
+
+    def grow(self, piece: str) -> Iterator[Event]:
+        if not self._said:
+            yield "response.reasoning_summary_part.added", {**self._place, "part": {"type": "summary_text", "text": ""}}
+        self._said.append(piece)
+        yield "response.reasoning_summary_text.delta", {**self._place, "delta": piece}
+
+    def seal(self, encrypted: str) -> None:
+        if encrypted:
+            self.value["encrypted_content"] = encrypted
+
+    def close(self, status: str) -> Iterator[Event]:
+        del status  # OpenAI's reasoning items have none
+        if self._said:
+            part = {"type": "summary_text", "text": "".join(self._said)}
+            self.value["summary"] = [part]
+            yield "response.reasoning_summary_text.done", {**self._place, "text": part["text"]}
+            yield "response.reasoning_summary_part.done", {**self._place, "part": part}
+        yield "response.output_item.done", {"output_index": self.index, "item": self.value}
+
+
+class Call:
+    """A call of one of the client's tools, a function or a custom one."""
+
+    def __init__(self, index: int, tool: Tool, call_id: str, *, shim: bool) -> None:
+        """`shim`: a custom tool that the model knows as a function."""
+        self.index = index
+        self._custom = tool.kind == "custom"
+        self._shim = shim
+        self._member = "input" if self._custom else "arguments"
+        self._kind = "response.custom_tool_call_input" if self._custom else "response.function_call_arguments"
+        self._said: list[str] = []
+        id, kind = (fresh("ctc"), "custom_tool_call") if self._custom else (fresh("fc"), "function_call")
+        self.value: Json = {"id": id, "type": kind, "status": "in_progress", self._member: ""}
+        self.value |= {"call_id": call_id or fresh("call"), "name": tool.name}
+        if tool.namespace:
+            self.value["namespace"] = tool.namespace
+        self._place = {"item_id": id, "output_index": index}
+
+    def begin(self) -> Iterator[Event]:
+        yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
+
+    def grow(self, piece: str) -> Iterator[Event]:
+        self._said.append(piece)
+        if not self._shim:
+            yield f"{self._kind}.delta", {**self._place, "delta": piece}
+
+    def close(self, status: str) -> Iterator[Event]:
+        whole = "".join(self._said)
+        if self._shim:
+            whole = _raw_input(whole)
+            yield f"{self._kind}.delta", {**self._place, "delta": whole}
+        self.value |= {self._member: whole, "status": status}
+        yield f"{self._kind}.done", {**self._place, self._member: whole}
+        yield "response.output_item.done", {"output_index": self.index, "item": self.value}
+
+
+class Picture:
+    """An image that the model made, as OpenAI's own tool for images gives it."""
+
+    def __init__(self, index: int, data: str) -> None:
+        self.index = index
+        self.value: Json = {"id": fresh("ig"), "type": "image_generation_call", "status": "in_progress", "result": None}
+        self._data = data
+
+    def begin(self) -> Iterator[Event]:
+        yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
+
+    def close(self, status: str) -> Iterator[Event]:
+        del status  # it came whole
+        self.value |= {"status": "completed", "result": self._data}
+        place = {"item_id": self.value["id"], "output_index": self.index}
+        yield "response.image_generation_call.completed", place
+        yield "response.output_item.done", {"output_index": self.index, "item": self.value}
+
+
+def _raw_input(arguments: str) -> str:
+    """What a model wrote for a custom tool: the member `input`, or all of it where it did not keep to that."""
+    try:
+        parsed = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return arguments
+    if isinstance(parsed, dict) and isinstance(parsed.get("input"), str):
+        return str(parsed["input"])
+    return parsed if isinstance(parsed, str) else arguments

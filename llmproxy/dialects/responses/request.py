@@ -1,0 +1,62 @@
+"""Reads the body of POST /v1/responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.dialect import Dialect
+from llmproxy.core.errors import BadRequest
+from llmproxy.core.trace import Trace
+from llmproxy.wire.openai_request import parse_request
+
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "input": ((str, list), "a string or a list of items"),
+    "instructions": ((str, list), "a string"),
+    "previous_response_id": ((str,), "a string"),
+    "store": ((bool,), "true or false"),
+    "background": ((bool,), "true or false"),
+    "include": ((list,), "a list"),
+    "reasoning": ((dict,), "an object"),
+    "text": ((dict,), "an object"),
+    "max_output_tokens": ((int,), "a whole number"),
+    "metadata": ((dict,), "an object"),
+}
+
+
+def parse_response(
+    raw: bytes, trace: Trace, *, dialect: Dialect, default_model: str = "", headers: Mapping[str, str] | None = None
+) -> Chat:
+    """The Chat in the body. Raises BadRequest, with the member at fault in `param`."""
+    chat = parse_request(raw, "responses", trace, _check, default_model=default_model, headers=headers)
+    return replace(chat, dialect=dialect)
+
+
+def input_items(body: Json) -> list[Json]:
+    """The input as items; a text is the one message of a user."""
+    given = body.get("input")
+    if isinstance(given, str):
+        return (
+            [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}] if given else []
+        )
+    return list(given or ())
+
+
+def _check(body: Json) -> None:
+    for name, (kinds, wanted) in _KINDS.items():
+        value = body.get(name)
+        if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+            raise BadRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
+    if all(body.get(name) is None for name in ("input", "previous_response_id", "prompt", "conversation")):
+        raise BadRequest("`input` is missing.", param="input", code="missing_required_parameter")
+    for number, item in enumerate(body["input"] if isinstance(body.get("input"), list) else ()):
+        if not isinstance(item, dict):
+            raise BadRequest(f"`input[{number}]` must be an object.", param=f"input[{number}]", code="invalid_type")
+    most = body.get("max_output_tokens")
+    if most is not None and most < 1:
+        text = "`max_output_tokens` must be at least 1."
+        raise BadRequest(text, param="max_output_tokens", code="integer_below_min_value")
+    if body.get("conversation") is not None and body.get("previous_response_id") is not None:
+        text = "`previous_response_id` and `conversation` exclude each other."
+        raise BadRequest(text, param="conversation", code="invalid_value")

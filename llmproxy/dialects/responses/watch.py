@@ -1,0 +1,142 @@
+"""Watches the answer of a provider that speaks Responses: it is passed on byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import orjson
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.dialect import Judge
+from llmproxy.core.errors import GatewayError, Truncated
+from llmproxy.core.usage import Usage
+from llmproxy.wire.pass_through import PassThrough
+
+from .encode_reply import frame
+from .errors import failure
+from .known import Known
+from .response_object import chat_usage
+
+_ENDS = frozenset(("response.completed", "response.incomplete", "response.cancelled"))
+_QUIET = frozenset(
+    (
+        "response.created", "response.queued", "response.in_progress", "keepalive", "response.content_part.added",
+        "response.reasoning_summary_part.added",
+    )
+)  # fmt: skip
+# What is no answer yet: an empty message or empty reasoning. A call of a tool is work that was done, and paid for.
+_EMPTY_ITEMS = frozenset(("message", "reasoning"))
+
+
+class Watched(PassThrough):
+    """Finds usage, start, end and errors in the events. Keeps the response where its client asked for that."""
+
+    def __init__(self, chat: Chat, judge: Judge, known: Known) -> None:
+        super().__init__(chat, judge)
+        self._known = known
+        self._number = -1  # of the last event
+        self._response: Json = {}  # as it was said last
+        self._items: dict[int, Json] = {}
+        self._error: Json | None = None  # told by an event that is not the last
+        self._last = (b"", b"")  # the event that is being looked at: its data and its name
+        self._failed = b""
+
+    def finish(self) -> Iterable[bytes]:
+        try:
+            yield from super().finish()
+        except Truncated:
+            if self._error is not None:
+                raise self.judge({"error": self._error}) from None
+            raise
+
+    def _event(self, data: bytes, name: bytes) -> None:
+        self._last = data, name
+        super()._event(data, name)
+
+    def look(self, event: Json, name: bytes) -> None:
+        kind = str(event.get("type") or name.decode("utf-8", "replace"))
+        if isinstance(event.get("sequence_number"), int):
+            self._number = event["sequence_number"]
+        response = event.get("response")
+        if isinstance(response, dict):
+            self._response = response
+            self._count(response)
+        if kind in _ENDS:
+            self._end()
+        elif kind == "response.failed":
+            data, name = self._last
+            self._failed = (b"event: %b\n" % name if name else b"") + b"data: %b\n\n" % data
+            raise self.judge({"error": _error(event)})
+        elif kind == "error" or (event.get("error") and not kind.startswith("response.")):
+            self._error = _error(event)
+            if not self.started:  # else OpenAI itself says response.failed next, which clients go by
+                raise self.judge({"error": self._error})
+        elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
+            self._items[_index(event)] = event["item"]
+            self.started = True
+        elif kind == "response.output_item.added":
+            item = event.get("item")
+            self.started |= isinstance(item, dict) and item.get("type") not in _EMPTY_ITEMS
+        elif kind not in _QUIET:
+            self.started = True
+            delta = event.get("delta")
+            self.produced += len(delta) if isinstance(delta, str) else 0
+
+    def whole(self, answer: Json) -> None:
+        if answer.get("error") and answer.get("status") in (None, "failed"):
+            raise self.judge({"error": _error({"response": answer} if answer.get("status") else answer)})
+        self._response = answer
+        self._count(answer)
+        self._keep()
+
+    def failed(self, error: GatewayError) -> bytes:
+        if self._failed:  # in the provider's own words
+            return self._failed
+        said = {**self._response, "status": "failed", "error": failure(error), "output": self._output()}
+        return frame("response.failed", self._number + 1, {"response": said})
+
+    def _end(self) -> None:
+        self.started = self.done = True
+        self._keep()
+
+    def _count(self, response: Json) -> None:
+        if isinstance(response.get("usage"), dict) and response["usage"]:
+            self.usage = Usage.parse(chat_usage(response["usage"]))
+
+    def _output(self) -> list[Json]:
+        """ChatGPT's own backend leaves the last event's output empty: the items that ended count."""
+        return self._response.get("output") or [self._items[index] for index in sorted(self._items)]
+
+    def _keep(self) -> None:
+        if self._known.keep is not None and isinstance(self._response.get("id"), str):
+            self._known.keep({**self._response, "output": self._output()}, self.chat.trace.provider or "")
+
+
+def _index(event: Json) -> int:
+    index = event.get("output_index")
+    return index if isinstance(index, int) else 0
+
+
+def _error(event: Json) -> Json:
+    """The error object, however it is dressed: in the response, nested, flat, or xAI's way."""
+    response = event.get("response")
+    inside = response.get("error") if isinstance(response, dict) else event.get("error")
+    if isinstance(inside, dict):
+        return inside
+    if isinstance(inside, str):
+        return {"message": inside, "code": event.get("code")}
+    members = {name: event[name] for name in ("code", "message", "param") if event.get(name) is not None}
+    return members or {"message": "The provider's response failed."}
+
+
+def last_number(sent: bytes) -> int | None:
+    """The sequence_number of the last event in some bytes."""
+    for block in reversed(sent.rstrip().split(b"\n\n")):
+        data = b"".join(line[5:] for line in block.split(b"\n") if line.startswith(b"data:"))
+        try:
+            parsed = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(parsed, dict) and isinstance(parsed.get("sequence_number"), int):
+            return int(parsed["sequence_number"])
+    return None
