@@ -24,6 +24,13 @@ _QUIET = frozenset(
         "response.reasoning_summary_part.added",
     )
 )  # fmt: skip
+_TEXTS = frozenset(
+    (
+        "response.output_text.delta", "response.refusal.delta", "response.reasoning_summary_text.delta",
+        "response.reasoning_text.delta", "response.function_call_arguments.delta",
+        "response.custom_tool_call_input.delta",
+    )
+)  # fmt: skip
 # What is no answer yet: an empty message or empty reasoning. A call of a tool is work that was done, and paid for.
 _EMPTY_ITEMS = frozenset(("message", "reasoning"))
 
@@ -34,11 +41,10 @@ class Watched(PassThrough):
     def __init__(self, chat: Chat, judge: Judge, known: Known) -> None:
         super().__init__(chat, judge)
         self._known = known
-        self._number = -1  # of the last event
         self._response: Json = {}  # as it was said last
         self._items: dict[int, Json] = {}
         self._error: Json | None = None  # told by an event that is not the last
-        self._last = (b"", b"")  # the event that is being looked at: its data and its name
+        self._event = b""  # that is being looked at
         self._failed = b""
 
     def finish(self) -> Iterable[bytes]:
@@ -49,14 +55,15 @@ class Watched(PassThrough):
                 raise self.judge({"error": self._error}) from None
             raise
 
-    def _event(self, data: bytes, name: bytes) -> None:
-        self._last = data, name
-        super()._event(data, name)
+    def plain(self, event: Json, name: bytes) -> str:
+        return "delta" if self.started and event.get("type") in _TEXTS and not event.get("logprobs") else ""
+
+    def _one(self, event: bytes) -> None:
+        self._event = event
+        super()._one(event)
 
     def look(self, event: Json, name: bytes) -> None:
         kind = str(event.get("type") or name.decode("utf-8", "replace"))
-        if isinstance(event.get("sequence_number"), int):
-            self._number = event["sequence_number"]
         response = event.get("response")
         if isinstance(response, dict):
             self._response = response
@@ -64,8 +71,7 @@ class Watched(PassThrough):
         if kind in _ENDS:
             self._end()
         elif kind == "response.failed":
-            data, name = self._last
-            self._failed = (b"event: %b\n" % name if name else b"") + b"data: %b\n\n" % data
+            self._failed = self._event
             raise self.judge({"error": _error(event)})
         elif kind == "error" or (event.get("error") and not kind.startswith("response.")):
             self._error = _error(event)
@@ -93,7 +99,7 @@ class Watched(PassThrough):
         if self._failed:  # in the provider's own words
             return self._failed
         said = {**self._response, "status": "failed", "error": failure(error), "output": self._output()}
-        return frame("response.failed", self._number + 1, {"response": said})
+        return frame("response.failed", (last_number(self.last) or 0) + 1, {"response": said})
 
     def _end(self) -> None:
         self.started = self.done = True
