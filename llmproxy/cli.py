@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _check(commands.add_parser("check", help="validate the configuration"))
     _backup(commands.add_parser("backup", help="copy the database while the gateway may be running"))
     _prices(commands.add_parser("prices", help="show what models cost"))
+    _keys(commands.add_parser("keys", help="make, show and revoke clients' keys"))
     _usage(commands.add_parser("usage", help="show what was used and what it cost"))
     _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
     return parser
@@ -79,6 +80,26 @@ def _backup(command: argparse.ArgumentParser) -> None:
 
 def _prices(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", nargs="?", default="", help="a part of the model's name")
+    _config(command)
+
+
+def _keys(command: argparse.ArgumentParser) -> None:
+    command.add_argument("action", choices=("create", "list", "show", "set", "rotate", "revoke"))
+    command.add_argument("name", nargs="?", default="", metavar="NAME")
+    command.add_argument("--models", metavar="GLOB,...", help="patterns of what it may ask for")
+    command.add_argument("--rpm", metavar="N", help="requests a minute; none takes it away")
+    command.add_argument("--tpm", metavar="N", help="tokens a minute")
+    command.add_argument("--max-parallel", metavar="N", help="requests at once")
+    command.add_argument("--budget", metavar="DOLLARS/WINDOW", help="as 20/month or 2/day,50/total")
+    command.add_argument("--group", metavar="NAME", help="of the config, whose limits hold too")
+    command.add_argument("--expires", metavar="END", help="as 30d or 2026-12-31")
+    command.add_argument(
+        "--admin", action=argparse.BooleanOptionalAction, default=None, help="may see and stop everything"
+    )
+    command.add_argument(
+        "--overlap", default="1d", metavar="SPAN", help="how long the older secret of a rotated key counts"
+    )
+    command.add_argument("--json", action="store_true")
     _config(command)
 
 

@@ -17,6 +17,7 @@ from llmproxy.config import Config, Key, load
 from llmproxy.config.aliases import targets, unknown_providers
 from llmproxy.store.sqlite.database import FILE
 
+from .serve import has_keys
 from .table import table
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Call:
 
 
 def main(given: argparse.Namespace) -> int:
-    config = load(given.config)
+    config = load(given.config, has_keys=has_keys)
     source = config.source or "the environment"
     names = ", ".join(provider.name for provider in config.providers) or "none"
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")

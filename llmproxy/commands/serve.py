@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from llmproxy.config import Config, load
+from llmproxy.config.values import Storage
 
 from .banner import banner
 from .discover import Search
@@ -21,10 +22,10 @@ def main(given: argparse.Namespace) -> int:
     def read() -> Config:
         """The file that was read at the start: where it is gone, the configuration is not an empty one."""
         source = Path(config.source) if config.source else given.config
-        return search.added_to(load(source, overrides=overrides))
+        return search.added_to(load(source, overrides=overrides, has_keys=has_keys))
 
     gc.disable()  # what the start makes stays: looking for garbage in it takes a tenth of the start's time
-    config = load(given.config, overrides=overrides)
+    config = load(given.config, overrides=overrides, has_keys=has_keys)
     search = Search(config)
     # This import takes longer than the search, which runs beside it: nothing waits for either.
     from llmproxy.server import run
@@ -39,3 +40,10 @@ def main(given: argparse.Namespace) -> int:
     except NoFolder as error:
         print(f"llmproxy: {error}", file=sys.stderr)
         return WRONG_START
+
+
+def has_keys(storage: Storage) -> bool:
+    """Whether keys were made at run time."""
+    from llmproxy.store.accounts import known_at
+
+    return storage.enabled and bool(known_at(Path(storage.dir)).accounts)

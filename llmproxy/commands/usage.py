@@ -16,6 +16,7 @@ from llmproxy.config import ConfigError, load
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.usage import in_e12
+from llmproxy.server.opened_store import OpenedStores
 from llmproxy.store import Store
 from llmproxy.store.usage import Billed, Span, reconcile, usage
 
@@ -39,10 +40,10 @@ def main(given: argparse.Namespace) -> int:
 
 def opened(config_file: Path | None) -> Store:
     """The database of a gateway that may be running. Raises ConfigError where nothing is kept."""
-    config = load(config_file)
+    config = load(config_file, has_keys=lambda _: True)
     if not config.storage.enabled:
         raise ConfigError("[storage] enabled = false: nothing is kept on disk")
-    return Store(Path(config.storage.dir), config.storage.ledger_days)
+    return OpenedStores(lambda: config)()
 
 
 async def _used(given: argparse.Namespace) -> int:

@@ -6,7 +6,10 @@ from .reach import Reach, reach
 from .values import (
     Alias,
     Breaker,
+    Budget,
+    Budgets,
     Config,
+    Group,
     Key,
     Limits,
     Logs,
@@ -23,8 +26,11 @@ from .values import (
 __all__ = [
     "Alias",
     "Breaker",
+    "Budget",
+    "Budgets",
     "Config",
     "ConfigError",
+    "Group",
     "Key",
     "Limits",
     "Logs",

@@ -17,10 +17,23 @@ from .lines import line_of
 from .matching import check_hosts, check_origins, check_patterns
 from .prices import parse_prices
 from .providers import is_enabled, parse_provider
+from .quotas import parse_budgets, parse_groups, parse_key
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
-from .values import Config, Key, Limits, Logs, Mode, Provider, Server, Storage
+from .values import Config, Group, Key, Limits, Logs, Mode, Provider, Server, Storage
 
-_TOP = ("server", "limits", "logs", "storage", "providers", "aliases", "modes", "prices", "default_model")
+_TOP = (
+    "server",
+    "limits",
+    "logs",
+    "storage",
+    "providers",
+    "aliases",
+    "modes",
+    "groups",
+    "budgets",
+    "prices",
+    "default_model",
+)
 
 
 def read(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
@@ -60,14 +73,17 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
     wanted = {name: table for name, table in tables.items() if is_enabled(table, ("providers", name))}
     document = substitute({**document, "providers": wanted}, environ)
     providers = _providers(document["providers"], environ, path.parent)
+    groups = parse_groups(document.get("groups", {}))
     return Config(
-        server=_server(document.get("server", {})),
+        server=_server(document.get("server", {}), groups),
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
         storage=_storage(document.get("storage", {}), path.parent),
         providers=tuple(providers.values()),
         aliases=parse_aliases(document.get("aliases", {}), providers),
         modes=_modes(document.get("modes", {})),
+        groups=groups,
+        budgets=parse_budgets(document.get("budgets", {})),
         prices=parse_prices(document.get("prices", {})),
         default_model=text(document.get("default_model", ""), ("default_model",)),
         source=str(path),
@@ -84,10 +100,15 @@ def _storage(value: object, folder: pathlib.Path) -> Storage:
     return replace(storage, dir=str(folder / pathlib.Path(storage.dir).expanduser())) if storage.dir else storage
 
 
-def _server(value: object) -> Server:
+def _server(value: object, groups: Mapping[str, Group]) -> Server:
     table = expect_table(value, ("server",))
     others = {key: inner for key, inner in table.items() if key != "keys"}
     server = Server(keys=_keys(table.get("keys", [])), **fields(Server, others, ("server",)))
+    for index, key in enumerate(server.keys):
+        if key.group and key.group not in groups:
+            raise Wrong(
+                ("server", "keys", index, "group"), f"there is no [groups.{key.group}]{suggestion(key.group, groups)}"
+            )
     check_hosts(server.allowed_hosts, ("server", "allowed_hosts"))
     check_origins(server.allowed_origins, ("server", "allowed_origins"))
     return server
@@ -108,7 +129,7 @@ def _key(value: Any, index: int, path: Path) -> Key:
     table = {"secret": value} if isinstance(value, str) else expect_table(value, path)
     if "secret" not in table:
         raise Wrong(path, "needs `secret`")
-    key = parse(Key, {"name": "", **table}, path, aside=("formerly",))
+    key = parse_key({"name": "", **table}, path)
     check_patterns(key.models, (*path, "models"))
     key = replace(key, secret=cleaned(key.secret))
     if not key.secret:

@@ -6,7 +6,7 @@ import os
 import pathlib
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,12 +25,15 @@ def load(
     path: pathlib.Path | None = None,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    *,
+    has_keys: Callable[[Storage], bool] | None = None,
 ) -> Config:
     """The configuration that holds now. Raises ConfigError.
 
     path: the file; None takes LLMPROXY_CONFIG, else ./llmproxy.toml if it is there, else no file at all.
     environ: os.environ if not given.
     overrides: members of Server that the command line sets.
+    has_keys: whether there are keys in the store; asked only where it matters.
     """
     environ = Cleaned(os.environ if environ is None else environ)
     path = path or _file(environ)
@@ -41,7 +44,8 @@ def load(
         config = read(path, environ)
     config = _with_environment(config, environ)
     config = replace(config, server=replace(config.server, **overrides or {}))
-    refuse_open_door(config.server)
+    if not (has_keys is not None and _is_open(config.server) and has_keys(config.storage)):
+        refuse_open_door(config.server)
     _refuse_idle_patterns(config)
     _refuse_loop(config)
     return config
@@ -137,14 +141,19 @@ def _data_dir(environ: Mapping[str, str]) -> str:
     return os.path.join(home, ".local", "share", "llmproxy")
 
 
+def _is_open(server: Server) -> bool:
+    return not server.keys and not is_loopback(server.host)
+
+
 def refuse_open_door(server: Server) -> None:
     """Beyond loopback only with a key. Raises ConfigError."""
-    if server.keys or is_loopback(server.host):
+    if not _is_open(server):
         return
     where = server.host or "every address"
     raise ConfigError(
         f"refusing to listen on {where} without a key: whoever can reach it could spend your providers' money.\n"
-        "Either listen on 127.0.0.1, or set LLMPROXY_KEY (or `keys` under [server]) to a secret of your choice."
+        "Either listen on 127.0.0.1, or set LLMPROXY_KEY (or `keys` under [server]) to a secret of your choice,\n"
+        "or make one with `llmproxy keys create NAME`."
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 OnDisconnect = Literal["cancel", "drain", "detach"]
+Window = Literal["day", "week", "month", "total"]
+WINDOWS: tuple[Window, ...] = ("day", "week", "month", "total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,14 @@ class Mode:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent in a window, in 1e-12 dollars."""
+
+    window: Window
+    limit_e12: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A client's key. `admin` may see and stop everybody's requests; `models` are patterns (fnmatch) it may use."""
 
@@ -114,7 +124,34 @@ class Key:
     admin: bool = False
     models: tuple[str, ...] = ("*",)
     detach: bool = True
+    group: str = ""  # whose limits hold too
+    rpm: int | None = None  # requests a minute
+    tpm: int | None = None  # tokens a minute
+    max_parallel: int | None = None  # requests at once
+    budget: tuple[Budget, ...] = ()
+    expires: float | None = None  # Unix seconds
     formerly: str = ""  # what earlier versions called it: by its position
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Keys that share limits and a budget: a key of it may do what both allow."""
+
+    name: str
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel: int | None = None
+    budget: tuple[Budget, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """How budgets are kept. timezone: in which days, weeks and months begin. slice_tokens: of one hold, at most."""
+
+    timezone: str = "UTC"
+    mode: Literal["hard", "soft", "pause"] = "hard"  # refuse; only warn; wait until there is money again
+    slice_tokens: int = 256
+    webhook: str = ""  # where warnings are posted
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +222,8 @@ class Config:
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)
     default_model: str = ""  # asked for where a client names none; empty: it must name one
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    budgets: Budgets = Budgets()
     prices: Mapping[str, str | Mapping[str, float]] = field(default_factory=dict)  # patterns of provider/model
     source: str = ""  # the file this was read from
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the environment: http, https, all, no

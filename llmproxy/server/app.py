@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from llmproxy.accounts.accounts import Accounts
+from llmproxy.accounts.keys import Keyring
 from llmproxy.cluster.peers import Peers
 from llmproxy.config import Config
 from llmproxy.requests.registry import RequestRegistry
 from llmproxy.routing.gateway import Gateway
 
-from .context import AUTH_THROTTLE, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, Current
+from .account_watch import keys_of
+from .context import ACCOUNTS, AUTH_THROTTLE, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, Current
 from .middleware import cors, routes
 from .middleware.auth_throttle import AuthThrottle
 from .middleware.gate import gate
@@ -35,7 +38,8 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
     observer.registry = registry
-    observer.pricing = pricing_of(gateway)
+    app[ACCOUNTS] = Accounts(Keyring(config.server.keys, keys_of(config.storage)), pricing_of(gateway))
+    observer.accounts = app[ACCOUNTS]
     app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
     app[REGISTRY] = registry

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from llmproxy.accounts.accounts import Accounts
 from llmproxy.config import Config, Key
 from llmproxy.core.trace import Trace
 from llmproxy.requests.registry import RequestRegistry
@@ -40,6 +41,7 @@ REGISTRY = web.AppKey("registry", RequestRegistry)
 OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
 
+ACCOUNTS = web.AppKey("accounts", Accounts)
 AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
 LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any

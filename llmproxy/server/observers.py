@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmproxy.accounts.pricing import Pricing
+from llmproxy.accounts.accounts import Accounts
 from llmproxy.observe.log import log
 from llmproxy.observe.metrics import Metrics
 from llmproxy.observe.periodic import attempt
@@ -28,7 +28,7 @@ class Observer:
 
     store: Callable[[], Store] | None = None
     metrics: Metrics = field(default_factory=Metrics)
-    pricing: Pricing | None = None
+    accounts: Accounts | None = None
     registry: RequestRegistry | None = None
     _sweep: asyncio.TimerHandle | None = None
     _noted: set[str] = field(default_factory=set)
@@ -41,8 +41,8 @@ class Observer:
     def ended(self, running: Running) -> None:
         """Writes the request's record once, for all who read it."""
         written = record(running)
-        if self.pricing is not None:
-            written = self.pricing.priced(written)
+        if self.accounts is not None:
+            written = self.accounts.pricing.priced(written)
             running.cost_e12 = written.cost_e12
         log.info("request", **facts(written))
         self.metrics.add(written)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .endpoints import api, health, metrics, models, native, page, requests, responses, threads, usage
+from .endpoints import api, health, keys, metrics, models, native, page, requests, responses, threads, usage
 from .endpoints.chat_completions import chat_completions
 from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
@@ -37,6 +37,12 @@ API = (
     Route("GET", "/threads/{id}/export", threads.export_file),
     Route("GET", "/api/info", api.info),
     Route("GET", "/api/metrics/performance", api.performance),
+    Route("GET", "/api/keys", keys.listed),
+    Route("POST", "/api/keys", keys.create),
+    Route("GET", "/api/keys/{name}", keys.one),
+    Route("PATCH", "/api/keys/{name}", keys.change),
+    Route("DELETE", "/api/keys/{name}", keys.revoke),
+    Route("POST", "/api/keys/{name}/rotate", keys.rotate),
     Route("GET", "/api/usage", usage.usage),
     Route("GET", "/metrics", metrics.metrics),
     Route("GET", "/livez", health.livez, access="open", always=True),

@@ -14,7 +14,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.routing.gateway import ProviderStack
 
-from ..context import CURRENT, STORE
+from ..context import ACCOUNTS, CURRENT, STORE
 
 
 async def info(request: web.Request) -> web.Response:
@@ -35,7 +35,7 @@ async def info(request: web.Request) -> web.Response:
                 {"name": mode.name, "model": mode.model or config.default_model} for mode in config.modes.values()
             ],
             "default_model": config.default_model or None,
-            "needs_key": bool(config.server.keys),
+            "needs_key": request.app[ACCOUNTS].keys.required,
             "data_dir": config.storage.dir if config.storage.enabled else None,
         }
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from hmac import compare_digest
 
 from aiohttp import web
 
 from llmproxy.config import Config, Key
-from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.core.errors import GatewayError
 
-from ..context import ANYBODY, AUTH_THROTTLE
+from ..context import ACCOUNTS, ANYBODY, AUTH_THROTTLE
 from . import cors
+from .credentials import shown_key
 from .forwarding import peer_caller
 from .origin import check_form, check_host, check_origin
 from .routes import route_of
@@ -24,17 +24,15 @@ def admit(request: web.Request, config: Config) -> Key:
     if (key := peer_caller(request)) is not None:
         return key
     check_form(request)
-    check_host(request, config)
+    ring = request.app[ACCOUNTS].keys
+    check_host(request, config, has_keys=ring.required)
     check_origin(request, config)
-    if not config.server.keys:
+    if not ring.required:
         return ANYBODY
     if route_of(request).access == "open" or cors.is_preflight(request):
         return NOBODY
-    given = _given(request)
-    found = None
-    for key in config.server.keys:  # all of them, always: the time tells nothing
-        if compare_digest(key.secret.encode(), given.encode("utf-8", "surrogateescape")):
-            found = key
+    given = shown_key(request)
+    found = ring.find(given)
     if found is None:
         raise _unknown(request, given)
     return found
@@ -52,12 +50,3 @@ def _unknown(request: web.Request, given: str) -> GatewayError:
         code="invalid_api_key",
         headers={"WWW-Authenticate": "Bearer"},
     )
-
-
-def _given(request: web.Request) -> str:
-    bearer = request.headers.get("Authorization", "")
-    other = request.headers.get("X-Api-Key") or request.headers.get("Api-Key") or ""
-    kind, _, token = bearer.partition(" ")
-    if bearer and other and other != token.strip():
-        raise BadRequest("Two different keys were sent.", code="invalid_api_key")
-    return token.strip() if kind.lower() == "bearer" else other

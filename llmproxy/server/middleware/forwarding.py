@@ -13,6 +13,7 @@ from llmproxy.wire.sse import event
 
 from ..context import CALLER, PEERS, SMALL_BODY
 from . import errors
+from .credentials import without_key
 
 TOKEN = "X-LLMProxy-Peer"
 _LOST = GatewayError("The process that answered has ended.", code="answer_lost")
@@ -60,7 +61,7 @@ async def _question(request: web.Request, peers: Peers) -> Question:
     passed = {name: request.headers[name] for name in _PASSED if name in request.headers}
     ours = {TOKEN: peers.token, _NAME: key.name, _ADMIN: "1" if key.admin else "0", "Host": "localhost"}
     body = request[SMALL_BODY] if SMALL_BODY in request else await request.read()
-    return Question(request.method, request.path_qs, {**passed, **ours}, body)
+    return Question(request.method, without_key(request.path_qs), {**passed, **ours}, body)
 
 
 async def _relayed(request: web.Request, found: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -27,7 +27,7 @@ def check_form(request: web.Request) -> None:
         raise BadRequest("The request's target must be a path.", code="invalid_http", headers={"Connection": "close"})
 
 
-def check_host(request: web.Request, config: Config) -> None:
+def check_host(request: web.Request, config: Config, *, has_keys: bool) -> None:
     """A name that is not ours is a page that had its own name point here (DNS rebinding)."""
     hosts = request.headers.getall("Host", [])
     name = _named(hosts[0]) if len(hosts) == 1 else None
@@ -36,7 +36,7 @@ def check_host(request: web.Request, config: Config) -> None:
     server = config.server
     if name in _LOOPBACK or name == server.host or name in server.allowed_hosts or "*" in server.allowed_hosts:
         return
-    if server.keys and not server.allowed_hosts:  # a key is asked for: a page that does not know it gains nothing
+    if has_keys and not server.allowed_hosts:  # a key is asked for: a page that does not know it gains nothing
         return
     raise GatewayError(
         f"This gateway does not answer to the name {name!r}. `[server] allowed_hosts` can name it.",

@@ -19,6 +19,7 @@ from llmproxy.config import Config
 from llmproxy.observe.log import log
 from llmproxy.routing.gateway import Gateway
 
+from ..account_watch import followed
 from ..app import build
 from ..context import CURRENT
 from ..opened_store import OpenedStores
@@ -124,8 +125,9 @@ class Process:
                 load_monitor.watching(app),
                 reload.watched(),
             ):
-                await self._stop.wait()
-                return await drain(app, listener, self._hurry)
+                async with followed(app):
+                    await self._stop.wait()
+                    return await drain(app, listener, self._hurry)
         finally:
             reload.stop()
             await _close(app, runner, stores)

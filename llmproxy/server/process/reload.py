@@ -17,7 +17,8 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
-from ..context import CURRENT, OBSERVER, REGISTRY, STORE
+from ..account_watch import keys_of, stop_gone
+from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, STORE
 from ..opened_store import opened
 from ..pricing import pricing_of
 from .listener import Listener
@@ -59,7 +60,9 @@ class Reload:
         try:
             config = self._load()
             began = self._began or app[CURRENT].config
-            refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
+            known = keys_of(config.storage)
+            if not known.accounts:
+                refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
             gateway = Gateway.build(config, app[CURRENT].gateway)
         except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
             known = isinstance(error, (ConfigError, LookupError))
@@ -68,9 +71,10 @@ class Reload:
         self._began = began
         app[CURRENT].gateway = gateway
         self._apply(config)
-        app[OBSERVER].pricing = pricing_of(gateway)
-        names = {key.name for key in config.server.keys}
-        app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in names)
+        app[ACCOUNTS].pricing = pricing_of(gateway)
+        app[ACCOUNTS].keys.configure(config.server.keys)
+        app[ACCOUNTS].keys.learn(known)
+        stop_gone(app)
         if (store := opened(app[STORE])) is not None:
             store.adopt(heirs(config.server.keys))
         self.keep_fresh()

@@ -1,0 +1,203 @@
+"""Which key a client shows: those of the config and those made at run time, each found in one step."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+import time
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Any, NamedTuple
+
+from llmproxy.config import Key
+from llmproxy.config.key_names import OPERATOR
+from llmproxy.config.quotas import budgets, end, shown
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
+from llmproxy.store.accounts import NOTHING, Account, Known, Secret
+
+PREFIX = "llmp_"
+_LETTERS = string.ascii_letters + string.digits
+_FORM = re.compile(r"llmp_([A-Za-z0-9]{12})_[A-Za-z0-9]{40}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+_COUNTS = ("rpm", "tpm", "max_parallel")
+MEMBERS = ("name", "models", "group", "admin", "expires", "budget", *_COUNTS)
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a secret. It is long and random, so that one round is enough."""
+    return sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+class Keyring:
+    """All keys of now. `Known` is what the store had; a new one replaces it, whole."""
+
+    def __init__(self, static: Iterable[Key] = (), known: Known = NOTHING) -> None:
+        self.static: tuple[Key, ...] = ()
+        self.known = known
+        self._by_hash: dict[bytes, Key] = {}
+        self._by_id: dict[str, tuple[Account, Key]] = {}
+        self.configure(static)
+        self.learn(known)
+
+    def configure(self, static: Iterable[Key]) -> None:
+        """The keys of the config."""
+        self.static = tuple(static)
+        self._by_hash = {digest(key.secret): key for key in self.static}
+
+    def learn(self, known: Known) -> None:
+        """The keys of the store."""
+        self.known = known
+        self._by_id = {one.id: (one, key_of(one)) for one in known.accounts}
+
+    @property
+    def required(self) -> bool:
+        """Whether a client must show one: as soon as there ever was one, for who revokes the last opens no door by it."""
+        return bool(self.static or self.known.accounts)
+
+    def find(self, given: str, now: float | None = None) -> Key | None:
+        """The key of this secret, if it counts now."""
+        hash = digest(given)
+        key = self._by_hash.get(hash)
+        if key is not None:
+            return key if _counts(key.expires, now) else None
+        form = _FORM.fullmatch(given) if given.startswith(PREFIX) else None
+        account, key = self._by_id.get(form[1], (None, None)) if form else (None, None)
+        if account is None or key is None or account.revoked_at is not None:
+            return None
+        fits = [one for one in account.secrets if compare_digest(one.hash, hash)]
+        valid = fits and _counts(fits[0].expires_at, now) and _counts(account.expires_at, now)
+        return key if valid else None
+
+    def named(self, name: str) -> Key | None:
+        """A key by its name, however it is now."""
+        stored = (key for _, key in self._by_id.values())
+        return next((key for key in (*self.static, *stored) if key.name == name), None)
+
+    def account(self, name: str) -> Account | None:
+        """Of a key that the store has."""
+        return next((one for one in self.known.accounts if one.name == name), None)
+
+    def living(self, now: float) -> set[str]:
+        """The names of all keys that count now."""
+        static = {key.name for key in self.static if _counts(key.expires, now)}
+        stored = (one for one in self.known.accounts if one.revoked_at is None and _counts(one.expires_at, now))
+        return static | {one.name for one in stored}
+
+
+def _counts(expires: float | None, now: float | None) -> bool:
+    return expires is None or expires > (time.time() if now is None else now)
+
+
+def key_of(account: Account) -> Key:
+    """What the gateway goes by."""
+    limits = account.limits
+    return Key(
+        account.name,
+        "",
+        admin=account.admin,
+        models=account.models,
+        group=account.group,
+        rpm=limits.get("rpm"),
+        tpm=limits.get("tpm"),
+        max_parallel=limits.get("max_parallel"),
+        budget=budgets(limits.get("budget", ())),
+        expires=account.expires_at,
+    )
+
+
+class Fresh(NamedTuple):
+    """A secret that was just made. It is shown once."""
+
+    id: str
+    secret: str
+    hash: bytes
+
+    @classmethod
+    def of(cls, id: str) -> Fresh:
+        """Another one of an account."""
+        secret = f"{PREFIX}{id}_{_random(40)}"
+        return cls(id, secret, digest(secret))
+
+
+def _random(count: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(count))
+
+
+def created(body: Json, now: float, taken: Iterable[str], groups: Iterable[str]) -> tuple[Account, str]:
+    """A new account from what was asked, and its secret. Raises BadRequest."""
+    changes = checked(body, now, groups)
+    name = body.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _wrong("name", "letters, digits and . _ @ + -, at most 64, with a letter or digit first")
+    if name in taken or name == OPERATOR:
+        raise BadRequest(f"{name!r} is the name of a key in the config.", param="name", code="key_exists")
+    fresh = Fresh.of(_random(12))
+    limits = {key: one for key, one in changes.get("limits", {}).items() if one is not None}
+    account = Account(
+        fresh.id,
+        name,
+        changes.get("group", ""),
+        changes.get("admin", False),
+        changes.get("models", ("*",)),
+        limits,
+        now,
+        changes.get("expires_at"),
+        secrets=(Secret(fresh.hash, None),),
+    )
+    return account, fresh.secret
+
+
+def checked(body: Mapping[str, Any], now: float, groups: Iterable[str]) -> Json:
+    """What is to be set, as the store takes it. Raises BadRequest with the member at fault."""
+    for name in body:
+        if name not in MEMBERS:
+            raise BadRequest(f"A key has {', '.join(MEMBERS)}.", param=name, code="unknown_parameter")
+    changes: Json = {"limits": {name: _count(body[name], name) for name in _COUNTS if name in body}}
+    if "budget" in body:
+        changes["limits"]["budget"] = _budget(body["budget"])
+    if "models" in body:
+        changes["models"] = _models(body["models"])
+    if "group" in body:
+        if body["group"] not in ("", *groups):
+            raise _wrong("group", "the name of a group in the config")
+        changes["group"] = body["group"]
+    if "admin" in body:
+        if not isinstance(body["admin"], bool):
+            raise _wrong("admin", "true or false")
+        changes["admin"] = body["admin"]
+    if "expires" in body:
+        changes["expires_at"] = None if body["expires"] is None else _end(body["expires"], now)
+    return changes
+
+
+def _count(value: Any, name: str) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**9):
+        raise _wrong(name, "a whole number from 1, or null for none")
+    return value
+
+
+def _budget(value: Any) -> list[str] | None:
+    try:
+        return [shown(one) for one in budgets(value)] or None if value is not None else None
+    except ValueError as error:
+        raise BadRequest(f"`budget`: {error}.", param="budget", code="invalid_value") from None
+
+
+def _models(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(one, str) and one for one in value):
+        raise _wrong("models", "a list of patterns, as fast or openai/*")
+    return tuple(value)
+
+
+def _end(value: Any, now: float) -> float:
+    try:
+        return end(value, now)
+    except ValueError as error:
+        raise BadRequest(f"`expires`: {error}.", param="expires", code="invalid_value") from None
+
+
+def _wrong(name: str, allowed: str) -> BadRequest:
+    return BadRequest(f"`{name}` must be {allowed}.", param=name, code="invalid_value")

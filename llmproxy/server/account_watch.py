@@ -1,0 +1,88 @@
+"""Takes up the keys that were made, changed or revoked in the store, by whatever process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from llmproxy.config import Storage
+from llmproxy.core.errors import GatewayError
+from llmproxy.observe.log import log
+from llmproxy.store import accounts as stored
+from llmproxy.store.accounts import NOTHING, Known
+from llmproxy.store.sqlite.database import FILE
+
+from .context import ACCOUNTS, CURRENT, REGISTRY, STORE
+from .opened_store import opened
+
+_LOOK = 1.0  # seconds
+
+
+@asynccontextmanager
+async def followed(app: web.Application) -> AsyncIterator[None]:
+    """Looks every second for as long as the block lasts."""
+    task = asyncio.get_running_loop().create_task(_follow(app))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow(app: web.Application) -> None:
+    seen = 0.0
+    while True:
+        await asyncio.sleep(_LOOK)
+        try:
+            if opened(app[STORE]) is not None:
+                await refresh(app)
+            elif (written := _written(app)) != seen:
+                seen = written
+                learn(app, await asyncio.to_thread(keys_of, app[CURRENT].config.storage))
+        except GatewayError:  # the store says so itself, once
+            continue
+        except Exception as error:  # noqa: BLE001  # whatever it is, the next look comes all the same
+            log.error("keys_not_read", failure=type(error).__name__)
+        stop_gone(app)
+
+
+def keys_of(storage: Storage) -> Known:
+    """Those in the database of a configuration, whether it is open or not."""
+    return stored.known_at(Path(storage.dir)) if storage.enabled else NOTHING
+
+
+async def refresh(app: web.Application) -> None:
+    """Takes up what is in the store now."""
+    store = app[STORE]()
+    if await store.read(stored.number) != app[ACCOUNTS].keys.known.number:
+        learn(app, await store.read(stored.known))
+
+
+def learn(app: web.Application, known: Known) -> None:
+    if known is not NOTHING and known.number != app[ACCOUNTS].keys.known.number:
+        app[ACCOUNTS].keys.learn(known)
+        stop_gone(app)
+
+
+def stop_gone(app: web.Application) -> None:
+    """Stops the requests of keys that count no more."""
+    if len(app[REGISTRY]):
+        living = app[ACCOUNTS].keys.living(time.time())
+        app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in living)
+
+
+def _written(app: web.Application) -> float:
+    """When a database that this process has not opened was last written; 0 if there is none, or none is kept."""
+    storage = app[CURRENT].config.storage
+    times = []
+    for name in (FILE, f"{FILE}-wal"):
+        with suppress(OSError):
+            times.append(os.stat(os.path.join(storage.dir, name)).st_mtime)
+    return max(times, default=0.0) if storage.enabled else 0.0

@@ -1,0 +1,150 @@
+"""/api/keys: an administrator makes, changes and revokes keys; everybody sees their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import orjson
+from aiohttp import web
+
+from llmproxy.accounts import keys
+from llmproxy.config import Key
+from llmproxy.config.quotas import end, shown
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.store import accounts as stored
+from llmproxy.wire.json_body import parse_body
+
+from ..account_watch import refresh
+from ..context import ACCOUNTS, CURRENT, STORE, caller
+from ..middleware.body import read_json
+
+_OVERLAP = "1d"  # how long the older secret of a rotated key counts
+
+
+async def listed(request: web.Request) -> web.Response:
+    """All for an administrator, else the caller's own."""
+    if is_kept(request):
+        await refresh(request.app)
+    ring, key = request.app[ACCOUNTS].keys, caller(request)
+    names = [*(one.name for one in ring.static), *(one.name for one in ring.known.accounts)]
+    return _json({"object": "list", "data": [_shown(request, name) for name in names if key.admin or name == key.name]})
+
+
+async def one(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    key = caller(request)
+    if not key.admin and key.name != name:  # somebody else's is as unknown as none
+        raise stored.not_found(name)
+    return _json(_shown(request, name))
+
+
+async def create(request: web.Request) -> web.Response:
+    """Gives the secret, this once."""
+    _check_admin(request)
+    static = [key.name for key in request.app[ACCOUNTS].keys.static]
+    account, secret = keys.created(await _body(request), time.time(), static, _groups(request))
+    await request.app[STORE]().write(stored.create, account)
+    await refresh(request.app)
+    return _json({**_shown(request, account.name), "secret": secret}, status=201)
+
+
+async def change(request: web.Request) -> web.Response:
+    _check_admin(request)
+    name = _stored(request)
+    body = await _body(request)
+    if "name" in body:
+        raise BadRequest("A key keeps its name: its requests and threads are under it.", param="name")
+    await request.app[STORE]().write(stored.change, name, keys.checked(body, time.time(), _groups(request)))
+    await refresh(request.app)
+    return _json(_shown(request, name))
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """Its running requests are stopped."""
+    _check_admin(request)
+    name = _stored(request)
+    await request.app[STORE]().write(stored.revoke, name, time.time())
+    await refresh(request.app)
+    return _json(_shown(request, name))
+
+
+async def rotate(request: web.Request) -> web.Response:
+    """`{"overlap": "1d"}`: how long the older secret counts beside the new one."""
+    _check_admin(request)
+    name = _stored(request)
+    body = await _body(request)
+    now = time.time()
+    try:
+        until = end(body.get("overlap", _OVERLAP), now)
+    except ValueError as error:
+        raise BadRequest(f"`overlap`: {error}.", param="overlap", code="invalid_value") from None
+    account = request.app[ACCOUNTS].keys.account(name)
+    if account is None:
+        raise stored.not_found(name)
+    fresh = keys.Fresh.of(account.id)
+    await request.app[STORE]().write(stored.rotate, name, fresh.hash, now, until)
+    await refresh(request.app)
+    return _json({**_shown(request, name), "secret": fresh.secret})
+
+
+def is_kept(request: web.Request) -> bool:
+    """Whether the store may have keys that this process does not know yet."""
+    return bool(request.app[ACCOUNTS].keys.known.accounts)
+
+
+def _stored(request: web.Request) -> str:
+    """The name of a key that can be changed here. Raises GatewayError."""
+    name = request.match_info["name"]
+    if any(key.name == name for key in request.app[ACCOUNTS].keys.static):
+        text = f"The key {name!r} stands in the configuration: it is changed there."
+        raise GatewayError(text, status=409, code="key_in_config", param="name")
+    return name
+
+
+def _check_admin(request: web.Request) -> None:
+    if not caller(request).admin:
+        raise GatewayError("Only an administrator's key may do that.", status=403, code="forbidden")
+
+
+def _groups(request: web.Request) -> Iterable[str]:
+    return request.app[CURRENT].config.groups
+
+
+async def _body(request: web.Request) -> Json:
+    raw = await read_json(request, request.app[CURRENT].config.server)
+    return parse_body(raw) if raw else {}
+
+
+def _shown(request: web.Request, name: str) -> Json:
+    ring = request.app[ACCOUNTS].keys
+    key = ring.named(name)
+    if key is None:
+        raise stored.not_found(name)
+    return described(key, ring.account(name))
+
+
+def described(key: Key, account: stored.Account | None) -> Json:
+    """A key as the API shows it: never its secret."""
+    return {
+        "object": "key",
+        "name": key.name,
+        "id": account.id if account is not None else None,
+        "kind": "config" if account is None else "store",
+        "admin": key.admin,
+        "models": list(key.models),
+        "group": key.group or None,
+        "rpm": key.rpm,
+        "tpm": key.tpm,
+        "max_parallel": key.max_parallel,
+        "budget": [shown(one) for one in key.budget],
+        "created_at": account.created_at if account is not None else None,
+        "expires_at": key.expires,
+        "revoked_at": account.revoked_at if account is not None else None,
+        "secrets": len(account.secrets) if account is not None else 1,
+    }
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")

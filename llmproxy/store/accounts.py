@@ -1,0 +1,165 @@
+"""Keys that are made while the gateway runs: the rows of `accounts`, and the hashes of their secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import GatewayError, NotFound
+
+from .sqlite.database import FILE
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+
+class Secret(NamedTuple):
+    """SHA-256 of what the client shows, and until when it counts."""
+
+    hash: bytes
+    expires_at: float | None
+
+
+class Account(NamedTuple):
+    """One key. limits: rpm, tpm, max_parallel, budget. Times are Unix seconds."""
+
+    id: str
+    name: str
+    group: str
+    admin: bool
+    models: tuple[str, ...]
+    limits: Json
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    secrets: tuple[Secret, ...] = ()
+
+
+class Known(NamedTuple):
+    """All keys, and how often they had been changed by then."""
+
+    number: int
+    accounts: tuple[Account, ...]
+
+
+NOTHING = Known(-1, ())
+_CHANGES = {"group": "grp", "admin": "admin", "models": "models", "limits": "limits", "expires_at": "expires_at"}
+
+
+def number(db: Connection) -> int:
+    """How often anything was changed."""
+    [count] = db.execute("SELECT number FROM account_changes").fetchone()
+    return int(count)
+
+
+def known(db: Connection) -> Known:
+    secrets: dict[str, list[Secret]] = {}
+    for hash, account_id, expires_at in db.execute("SELECT hash, account_id, expires_at FROM secrets"):
+        secrets.setdefault(account_id, []).append(Secret(bytes(hash), expires_at))
+    rows = db.execute(
+        "SELECT id, name, grp, admin, models, limits, created_at, expires_at, revoked_at FROM accounts "
+        "WHERE kind = 'key' ORDER BY created_at, id"
+    )
+    return Known(number(db), tuple([_account(row, tuple(secrets.get(row[0], ()))) for row in rows]))
+
+
+def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
+    id, name, group, admin, models, limits, created_at, expires_at, revoked_at = row
+    return Account(
+        id, name, group, bool(admin), tuple(json.loads(models)), json.loads(limits), created_at, expires_at, revoked_at, secrets
+    )  # fmt: skip
+
+
+def known_at(folder: Path) -> Known:
+    """The same of a database that is not opened otherwise; nothing where there is none, or an older one."""
+    import sqlite3
+
+    if not (folder / FILE).exists():
+        return NOTHING
+    try:
+        db = sqlite3.connect(
+            f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None
+        )
+    except sqlite3.Error:
+        return NOTHING
+    try:
+        return known(db)
+    except sqlite3.Error:  # an older schema: there were no such keys; a damaged file is told by who opens it to write
+        return NOTHING
+    finally:
+        db.close()
+
+
+def create(db: Connection, account: Account) -> None:
+    """Raises GatewayError (409) if the name is taken, also by a key that was revoked: what it spent is under its name."""
+    if db.execute("SELECT 1 FROM accounts WHERE name = ?", (account.name,)).fetchone():
+        raise GatewayError(f"There is a key {account.name!r} already.", status=409, code="key_exists", param="name")
+    db.execute(
+        "INSERT INTO accounts (id, kind, name, grp, admin, models, limits, created_at, expires_at) "
+        "VALUES (?, 'key', ?, ?, ?, ?, ?, ?, ?)",
+        (
+            account.id, account.name, account.group, account.admin, json.dumps(account.models), json.dumps(account.limits),
+            account.created_at, account.expires_at,
+        ),
+    )  # fmt: skip
+    _add(db, account.id, account.secrets[0].hash, account.created_at)
+    _changed(db)
+
+
+def change(db: Connection, name: str, changes: Json) -> None:
+    """Sets members of an account. `limits` are merged: None takes one away."""
+    row = _row(db, name)
+    for member, column in _CHANGES.items():
+        if member in changes:
+            value = changes[member]
+            if member == "limits":
+                merged = {**json.loads(row["limits"]), **value}
+                value = json.dumps({key: one for key, one in merged.items() if one is not None})
+            elif member == "models":
+                value = json.dumps(value)
+            db.execute(f"UPDATE accounts SET {column} = ? WHERE id = ?", (value, row["id"]))
+    _changed(db)
+
+
+def revoke(db: Connection, name: str, now: float) -> None:
+    """It never opens anything again. Its row stays, for what it spent."""
+    row = _row(db, name)
+    db.execute("UPDATE accounts SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now, row["id"]))
+    db.execute("DELETE FROM secrets WHERE account_id = ?", (row["id"],))
+    _changed(db)
+
+
+def rotate(db: Connection, name: str, hash: bytes, now: float, until: float) -> str:
+    """A further secret; the older ones count until then. Gives the account's id. Raises GatewayError where it is revoked."""
+    row = _row(db, name)
+    if row["revoked_at"] is not None:
+        raise GatewayError(f"The key {name!r} is revoked.", status=409, code="key_revoked")
+    db.execute("DELETE FROM secrets WHERE account_id = ? AND expires_at <= ?", (row["id"], now))
+    db.execute(
+        "UPDATE secrets SET expires_at = min(coalesce(expires_at, ?), ?) WHERE account_id = ?",
+        (until, until, row["id"]),
+    )
+    _add(db, row["id"], hash, now)
+    _changed(db)
+    return str(row["id"])
+
+
+def _add(db: Connection, account_id: str, hash: bytes, now: float) -> None:
+    db.execute("INSERT INTO secrets (hash, account_id, created_at) VALUES (?, ?, ?)", (hash, account_id, now))
+
+
+def _changed(db: Connection) -> None:
+    db.execute("UPDATE account_changes SET number = number + 1")
+
+
+def _row(db: Connection, name: str) -> Any:
+    row = db.execute("SELECT * FROM accounts WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise not_found(name)
+    return row
+
+
+def not_found(name: str) -> NotFound:
+    return NotFound(f"There is no key {name!r}.", code="key_not_found")
