@@ -60,8 +60,8 @@ class Reload:
         try:
             config = self._load()
             began = self._began or app[CURRENT].config
-            known = keys_of(config.storage)
-            if not known.accounts:
+            stored = keys_of(config.storage) if config.storage.enabled else app[ACCOUNTS].keys.known
+            if not stored.accounts:
                 refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
             gateway = Gateway.build(config, app[CURRENT].gateway)
         except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
@@ -73,7 +73,7 @@ class Reload:
         self._apply(config)
         app[ACCOUNTS].pricing = pricing_of(gateway)
         app[ACCOUNTS].keys.configure(config.server.keys)
-        app[ACCOUNTS].keys.learn(known)
+        app[ACCOUNTS].keys.learn(stored)
         stop_gone(app)
         if (store := opened(app[STORE])) is not None:
             store.adopt(heirs(config.server.keys))
