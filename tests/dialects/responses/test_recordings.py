@@ -1,0 +1,125 @@
+"""Recorded answers of everybody who speaks Responses: passed on to the byte, however they are cut, and never taken as whole
+where they are not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import Truncated, UpstreamError
+from llmproxy.core.trace import Trace
+from llmproxy.dialects.responses.dialect import DIALECT
+from llmproxy.dialects.responses.watch import Watched
+from llmproxy.wire.provider_errors import in_band
+from tests.recordings.recording import FOLDER
+
+FILES = sorted((FOLDER / "openai-responses").glob("responses-*.json"))
+SIZES = (1, 2, 3, 7, 64, 1000, 4096, 1 << 20)
+
+pytestmark = pytest.mark.skipif(not FILES, reason="there are no recordings here")
+
+
+@dataclass(frozen=True)
+class Recording:
+    name: str
+    stream: bool
+    body: bytes
+    failed: bool  # its last event says so
+
+
+@cache
+def recording(path: Path) -> Recording | None:
+    """A good answer to POST /v1/responses; None for other calls and for errors by status."""
+    case = json.loads(path.read_text())
+    response = case["response"]
+    if response["status"] != 200 or case["api"] != "responses":
+        return None
+    body = base64.b64decode(response["body_b64"])
+    return Recording(path.stem, case["stream"], body, b"response.failed" in body)
+
+
+def recordings(*, stream: bool) -> list[Recording]:
+    return [one for path in FILES if (one := recording(path)) is not None and one.stream == stream]
+
+
+def watching(*, stream: bool) -> Watched:
+    asked: Json = {"model": "m", "input": "Hi", "stream": stream}
+    chat = Chat(asked, "m", "responses", trace=Trace("req", 1700000000), dialect=DIALECT)
+    watched = DIALECT.watch(chat, in_band)
+    assert isinstance(watched, Watched)
+    return watched
+
+
+def run(watched: Watched, pieces: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
+    """What the client gets, and the failure at the end."""
+    out: list[bytes] = []
+    try:
+        for piece in pieces:
+            for given in watched.feed(piece):
+                out.append(given)
+        for given in watched.finish():
+            out.append(given)
+    except UpstreamError as error:
+        out.append(watched.failed(error) or b"")
+        return b"".join(out), error
+    return b"".join(out), None
+
+
+def cut(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def as_clients_read(body: bytes) -> bytes:
+    """Line ends are LF, and what follows the last event is of no interest."""
+    text = body.replace(b"\r\n", b"\n")
+    return text.removesuffix(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("one", recordings(stream=True), ids=lambda one: one.name)
+def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
+    wanted = as_clients_read(one.body)
+    for size in SIZES:
+        watched = watching(stream=True)
+        out, error = run(watched, cut(one.body, size))
+        assert (error is not None) == one.failed
+        if not watched.started:  # it failed before it began: that is told by status, or another provider is asked
+            assert one.failed
+            continue
+        assert out == wanted
+        assert one.failed or (watched.done and watched.usage is not None)
+
+
+@pytest.mark.parametrize("one", recordings(stream=True), ids=lambda one: one.name)
+def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
+    events = as_clients_read(one.body).split(b"\n\n")[:-1]
+    for number in range(0, len(events) - 1, max(1, len(events) // 40)):
+        out, error = run(watching(stream=True), [b"".join(event + b"\n\n" for event in events[:number])])
+        assert isinstance(error, UpstreamError)
+        assert one.failed or isinstance(error, Truncated)
+        assert b"response.failed" in out.rpartition(b"\n\n")[0].rpartition(b"\n\n")[2]
+        pieces = [event + b"\n\n" for event in events[:number]]
+        broken, error = run(watching(stream=True), [*pieces, events[number][:-1]])
+        assert error is not None
+        assert told_before(broken) == told_before(out)
+
+
+def told_before(stream: bytes) -> bytes:
+    """All but the last event."""
+    return stream.removesuffix(b"\n\n").rpartition(b"\n\n")[0]
+
+
+@pytest.mark.parametrize("one", recordings(stream=False), ids=lambda one: one.name)
+def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
+    watched = watching(stream=False)
+    out, error = run(watched, cut(one.body, 100))
+    assert (out, error) == (one.body, None)
+    assert watched.done
+    _, error = run(watching(stream=False), [one.body[: len(one.body) // 2]])
+    assert isinstance(error, Truncated)
