@@ -12,13 +12,20 @@ _TARGET = re.compile(r"(?P<root>.*)/openai/deployments/(?P<deployment>[^/]+)(?:/
 
 
 class Azure(OpenAICompatible):
+    speaks = OpenAICompatible.speaks | {"responses"}
+    keeps_responses = True
     inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("AZURE_OPENAI_API_KEY",),
         base_urls=("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"),
         options={"api_version": ("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION")},
     )
-    _faces: Mapping[str, str] = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings"}
+    _faces: Mapping[str, str] = {
+        "chat": "chat/completions",
+        "completions": "completions",
+        "embeddings": "embeddings",
+        "responses": "responses",
+    }
 
     def __init__(self, account: Account) -> None:
         """The address may be the target URI as Azure's portal shows it: then it is that deployment's, and its version counts."""
@@ -36,7 +43,9 @@ class Azure(OpenAICompatible):
 
     def url(self, chat: Chat) -> str:
         face = self._faces[chat.face]
-        return self._at(face if self._is_v1 else f"deployments/{_segment(self._deployment or chat.model)}/{face}")
+        if self._is_v1 or chat.face == "responses":  # its deployment is the body's `model`
+            return self._at(face)
+        return self._at(f"deployments/{_segment(self._deployment or chat.model)}/{face}")
 
     def models_request(self, page: str | None = None) -> Outgoing:
         return Outgoing(self._at("models"), headers=self._headers, method="GET")

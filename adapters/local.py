@@ -8,7 +8,9 @@ from .compatible import Compatible
 
 
 class _Local(Compatible):
-    """People write the server's address; its OpenAI face is under /v1."""
+    """People write the server's address; its OpenAI face is under /v1. All of them speak Responses, without state."""
+
+    speaks = Compatible.speaks | {"responses"}
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)

@@ -8,6 +8,8 @@ from llmproxy.adapter_kit import Environment, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):
+    speaks = OpenAICompatible.speaks | {"responses"}
+    keeps_responses = True
     inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("OPENAI_API_KEY",),

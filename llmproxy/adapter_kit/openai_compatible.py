@@ -9,6 +9,7 @@ import orjson
 
 from llmproxy.core.adapter import Account, Environment, Model, Outgoing, Step, Translator
 from llmproxy.core.chat import Body, Chat, Face, Json
+from llmproxy.core.dialect import Adapts
 from llmproxy.core.errors import Malformed, UpstreamError
 from llmproxy.wire.embeddings import Vectors
 from llmproxy.wire.provider_errors import in_band, parse_error
@@ -30,6 +31,7 @@ class OpenAICompatible:
 
     always_stream: ask for a stream even if the client did not, because only then does a cancel reach the model.
     asks_usage: the provider understands `stream_options.include_usage`.
+    keeps_responses: of Responses the provider knows everything that OpenAI does, earlier responses by their ids among it.
     checked_hooks: the methods that are called here, with the number of their arguments; checked when an adapter is loaded.
     """
 
@@ -39,6 +41,7 @@ class OpenAICompatible:
     first_frame = 120.0
     always_stream = False
     asks_usage = True
+    keeps_responses = False
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
     checked_hooks: ClassVar[Mapping[str, int]] = {
@@ -83,6 +86,7 @@ class OpenAICompatible:
 
     def request(self, chat: Chat) -> Outgoing:
         if chat.dialect is not None:  # the provider speaks it: what the client wrote goes out
+            chat = chat.dialect.passed(chat, self) if isinstance(chat.dialect, Adapts) else chat
             return Outgoing(self.url(chat), chat.render(), {**self._headers, **chat.headers})
         chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
         return Outgoing(self.url(chat), self._body(chat), self._headers)

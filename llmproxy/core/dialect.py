@@ -7,10 +7,10 @@ one the request is translated to a chat, and the chat's chunks are encoded in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from .adapter import Translator
+    from .adapter import Adapter, Translator
     from .chat import Chat, Json
     from .errors import GatewayError, UpstreamError
 
@@ -64,4 +64,17 @@ class Dialect(Protocol):
 
     def headers(self, request_id: str) -> Mapping[str, str]:
         """Further headers of a good answer."""
+        ...
+
+
+@runtime_checkable
+class Adapts(Protocol):
+    """A dialect whose requests are not for every provider that speaks it, or not quite as they came."""
+
+    def suits(self, chat: Chat, adapter: Adapter) -> bool:
+        """Whether the provider understands all of this request in the client's dialect; else it is asked for a chat."""
+        ...
+
+    def passed(self, chat: Chat, adapter: Adapter) -> Chat:
+        """The request as it goes out to the provider: without what is the gateway's own."""
         ...

@@ -14,6 +14,7 @@ from llmproxy.config import Timeouts
 from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
+from llmproxy.core.dialect import Adapts
 from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
 from llmproxy.core.measure import estimated
 from llmproxy.core.opener import Opening, Reply
@@ -61,6 +62,8 @@ class Upstream:
             return False
         if chat.dialect is not None and not chat.stream and self._streams_only:
             return False  # a stop would not reach the model
+        if isinstance(chat.dialect, Adapts) and not chat.dialect.suits(chat, self.adapter):
+            return False
         since = self._unspoken.get(chat.face) if self._unspoken else None
         return since is None or time.monotonic() - since > _ASK_ANEW
 

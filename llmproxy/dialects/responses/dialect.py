@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from llmproxy.core.adapter import Translator
+from llmproxy.core.adapter import Adapter, Translator
 from llmproxy.core.chat import Chat
 from llmproxy.core.dialect import Judge
 from llmproxy.core.errors import GatewayError
 from llmproxy.wire.sse import PING
 
 from . import as_chat as translating
+from . import pass_on
 from .encode_reply import frame
 from .errors import failure, status_of
 from .ids import fresh
@@ -32,6 +33,12 @@ class Responses:
 
     def watch(self, chat: Chat, judge: Judge) -> Translator:
         return Watched(chat, judge, self.known)
+
+    def suits(self, chat: Chat, adapter: Adapter) -> bool:
+        return pass_on.suits(chat, adapter, self.known)
+
+    def passed(self, chat: Chat, adapter: Adapter) -> Chat:
+        return pass_on.passed(chat, adapter, self.known)
 
     def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
         return error.as_bytes(), {}

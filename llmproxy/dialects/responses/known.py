@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
 Keep = Callable[[Json, str], None]  # a finished response, and the provider that gave it
+
+
+class KnownItem(NamedTuple):
+    """An item of an earlier response, and the provider that gave it; none for what a client sent."""
+
+    item: Json
+    answered_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class Known:
     stored: bool = False
     earlier: Sequence[Json] | None = None
     answered_by: str = ""
-    items: Mapping[str, Json] = field(default_factory=dict)
+    items: Mapping[str, KnownItem] = field(default_factory=dict)
     keep: Keep | None = None
 
     def whole_input(self, items: list[Json], previous: object) -> list[Json]:
@@ -40,7 +48,7 @@ class Known:
             return item
         id = str(item.get("id") or "")
         if id in self.items:
-            return self.items[id]
+            return self.items[id].item
         if id.startswith("rs_"):
             return None
         text = f"Item with id '{id}' not found. Items are not persisted when `store` is set to false."

@@ -11,6 +11,15 @@ from llmproxy.dialects.responses.request import parse_response
 
 from .answer import answer
 
+# What clients tell OpenAI by header. Everything else is between us and the client.
+_PASSED = ("openai-", "x-openai-", "x-codex-")
+_NAMED = frozenset(("originator", "session-id", "session_id", "thread-id", "x-client-request-id"))
+
 
 async def create(request: web.Request) -> web.StreamResponse:
-    return await answer(request, partial(parse_response, dialect=DIALECT))
+    return await answer(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
+
+
+def _passed_on(request: web.Request) -> dict[str, str]:
+    named = {name.lower(): value for name, value in request.headers.items()}
+    return {name: value for name, value in named.items() if name.startswith(_PASSED) or name in _NAMED}
