@@ -21,10 +21,13 @@ class Breakers:
 
     The provider's counts failures that concern every model (no connection, a refused key), and each model that fails
     once: it opens when it cannot be reached, or when model after model fails and none answers. What the breaker hears
-    is one verdict per request, after all retries; a client's mistake, a full quota and a cancel are none.
+    is one verdict per request, after all retries; a client's mistake, a full quota and a cancel are none. name: the
+    provider's, for those who are refused.
     """
 
-    def __init__(self, settings: Breaker, *, clock: Clock = loop_time) -> None:
+    def __init__(self, settings: Breaker, *, name: str = "The provider", clock: Clock = loop_time) -> None:
+        self._name = name
+        self._last = ""  # what failed last, in our words: a provider's own may repeat somebody's question
         self._settings = settings
         self._clock = clock
         self._whole = Circuit(settings)
@@ -49,9 +52,9 @@ class Breakers:
     def admit(self, model: str) -> Permit:
         """Lets a request pass. Raises BreakerOpen."""
         circuit = self._models.get(model)
-        self._check(self._whole, "This provider")
+        self._check(self._whole, self._name)
         if circuit is not None:
-            self._check(circuit, "This model of the provider")
+            self._check(circuit, f"{self._name}/{model}")
         return Permit(model, self._whole.enter(), circuit is not None and circuit.enter())
 
     def answered(self, permit: Permit) -> None:
@@ -70,6 +73,7 @@ class Breakers:
         if not error.blames:
             return
         now = self._clock()
+        self._last = f"{error.code or 'an error'}, status {error.status}"
         if error.provider_wide:
             self._whole.failed(now, probe=permit.probes_provider)
             return
@@ -90,7 +94,7 @@ class Breakers:
         left = circuit.refuses(self._clock())
         if left is not None:
             raise BreakerOpen(
-                f"{who} failed repeatedly and is left alone for a moment.",
+                f"{who} failed repeatedly (last: {self._last}) and is left alone for {max(1, round(left + 0.5))} s.",
                 headers={"Retry-After": str(max(1, round(left + 0.5)))},
             )
 

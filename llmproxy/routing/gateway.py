@@ -133,7 +133,7 @@ def _room(provider: Provider, config: Config, clients: _Clients, places: Places 
     limited = None
     if provider.max_concurrent is not None:
         opener = limited = ConcurrencyOpener(opener, places or Places(**_places(provider)))
-    breaker = Breakers(provider.breaker)
+    breaker = Breakers(provider.breaker, name=provider.name)
     limits = config.limits
     budget = RetryBudget(limits.retry_budget)
     retries = limits.retries if provider.retries is None else provider.retries

@@ -25,7 +25,7 @@ class Provider:
     def __init__(self, settings: Breaker = SETTINGS) -> None:
         self.inner = Scripted()
         self.now = 100.0
-        self.breakers = Breakers(settings, clock=lambda: self.now)
+        self.breakers = Breakers(settings, name="p", clock=lambda: self.now)
         self.guarded = BreakerOpener(self.inner, self.breakers)
 
     def does(self, act: Act) -> None:
@@ -82,6 +82,15 @@ async def test_the_refusal_says_when_and_leads_elsewhere() -> None:
     error = caught.value
     assert (error.status, error.try_elsewhere, error.retry_here, error.blames) == (503, True, False, False)
     assert 3 <= int(error.headers["Retry-After"]) <= 5
+
+
+async def test_the_refusal_names_provider_model_and_what_failed_last() -> None:
+    provider = Provider()
+    await provider.ask(*[UpstreamError("the prompt was: secret", status=500)] * 3, model="big")
+    provider.does(OK)
+    with pytest.raises(BreakerOpen, match=r"^p/big failed repeatedly \(last: an error, status 500\)") as caught:
+        await taken(provider.guarded, chat().asking("big"))
+    assert "secret" not in caught.value.message
 
 
 async def test_an_answer_in_between_begins_the_row_anew() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.trace import Trace
 
 from ..context import CURRENT, REQUEST_ID, TRACE, caller
-from ..middleware.body import read_json
+from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
 from ..streaming.request_task import ask
 
@@ -33,6 +34,6 @@ async def answer(request: web.Request, parse: Parse) -> web.StreamResponse:
     raw = await read_json(request, config.server)
     trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
-    chat = parse(raw, trace, default_model=config.default_model)
+    chat = await parsed(raw, partial(parse, trace=trace, default_model=config.default_model))
     route = current.gateway.route(chat, caller(request))
     return await ask(request, chat, current.gateway, route)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from aiohttp import StreamReader, web
 
@@ -11,6 +13,8 @@ from llmproxy.core.errors import BadRequest, GatewayError
 
 from ..context import LOAD_SHEDDING, SMALL_BODY
 
+T = TypeVar("T")
+_LARGE = 1024 * 1024  # bytes of a body that is parsed in a thread
 _SMALL = 4096  # bytes: what is asked of other workers is an id or a filter
 
 
@@ -28,6 +32,11 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
                 return _noted(request, await _all(request.content, limits.max_body))
     except TimeoutError as error:
         raise GatewayError("The request's body did not come in time.", status=408, code="request_timeout") from error
+
+
+async def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
+    """What `parse` makes of a body. A large one is read in a thread, so that other requests go on in the meantime."""
+    return parse(raw) if len(raw) < _LARGE else await asyncio.to_thread(parse, raw)
 
 
 def _noted(request: web.Request, body: bytes) -> bytes:

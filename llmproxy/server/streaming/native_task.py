@@ -18,13 +18,13 @@ from llmproxy.requests.retention import keep_tapes
 from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, REGISTRY, REQUEST_ID, owner
-from ..middleware.body import read_json
+from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
 from .replay import follow
 
 
 async def read_body(request: web.Request) -> Json:
-    return parse_body(await read_json(request, request.app[CURRENT].config.server))
+    return await parsed(await read_json(request, request.app[CURRENT].config.server), parse_body)
 
 
 def checked_chat(request: web.Request, body: Json) -> Chat:

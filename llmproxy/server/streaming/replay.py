@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -12,12 +13,18 @@ from llmproxy.core.replay import Gone
 from llmproxy.dialects import find
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
-from llmproxy.wire.sse import PING
+from llmproxy.wire.sse import PING, event
 
 from ..context import CURRENT
+from ..middleware import errors
 from .client_socket import unsent
 from .keepalive import KeepAlive
 
+_LOST = GatewayError(
+    "Events of this stream are no longer kept: the reader was too slow, or an event was larger than `limits.tape_bytes`.",
+    status=409,
+    code="stream_gone",
+)
 _NONE: Mapping[str, str] = {}
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -100,11 +107,25 @@ async def replay(
     ) as keepalive:
         try:
             await _pump(response, buffer, after, keepalive, remember)
-        except GatewayError:  # Gone, or the shelf cannot be read
+        except Gone:
+            await _tell_lost(response, keepalive, dialect, last)
+        except GatewayError:  # the shelf cannot be read now: the reader comes back
             hang_up()
         except ConnectionError:  # the reader left
             return response
     return response
+
+
+async def _tell_lost(response: web.StreamResponse, keepalive: KeepAlive, dialect: Dialect | None, last: bytes) -> None:
+    """Ends the stream of a reader whose next event is no longer kept: it was too slow, or one event was too large."""
+    if dialect is not None:
+        said = dialect.error_event(_LOST)
+    elif b"event: " in last:  # the gateway's own dialect
+        said = event("done", {"ok": False, **_LOST.as_json()}, None)
+    else:
+        said = errors.event(_LOST)
+    with suppress(ConnectionError):
+        await keepalive.write(response.write(said))
 
 
 async def _pump(
