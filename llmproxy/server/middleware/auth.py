@@ -44,9 +44,9 @@ def _unknown(request: web.Request, given: str) -> GatewayError:
         text = "Too many wrong API keys came from your address."
         return GatewayError(text, status=429, code="too_many_wrong_keys", headers=headers)
     return GatewayError(
-        "Incorrect API key." if given else "You must send an API key: `Authorization: Bearer KEY`.",
+        "Incorrect API key provided." if given else "You must send an API key: `Authorization: Bearer KEY`.",
         status=401,
         type="invalid_request_error",
         code="invalid_api_key",
-        headers={"WWW-Authenticate": "Bearer"},
+        headers={"WWW-Authenticate": "Bearer", "x-should-retry": "false"},
     )
