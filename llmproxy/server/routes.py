@@ -13,6 +13,7 @@ API = (
     Route("POST", "/v1/completions", completions, counts=True),
     Route("POST", "/v1/embeddings", embeddings, counts=True),
     Route("POST", "/v1/responses", responses.create, counts=True, dialect="responses"),
+    Route("GET", "/v1/responses", responses.websocket, dialect="responses"),
     Route("GET", "/v1/models", models.models),
     Route("GET", "/v1/models/{id:.+}", models.model),
     Route("GET", "/v1/requests", requests.listed),
