@@ -14,7 +14,7 @@ from .cleaned import cleaned, unsendable
 from .errors import ConfigError, Path, Wrong, dotted, suggestion
 from .key_names import OPERATOR, derived
 from .lines import line_of
-from .matching import check_hosts, check_origins, check_patterns
+from .matching import check_hosts, check_networks, check_origins, check_patterns
 from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
@@ -111,6 +111,7 @@ def _server(value: object, groups: Mapping[str, Group]) -> Server:
             )
     check_hosts(server.allowed_hosts, ("server", "allowed_hosts"))
     check_origins(server.allowed_origins, ("server", "allowed_origins"))
+    check_networks(server.trusted_proxies, ("server", "trusted_proxies"))
     return server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
@@ -27,6 +28,15 @@ def check_origins(origins: Collection[str], path: Path) -> None:
         form = _origin(origin)
         if origin not in ("*", "null") and (not origin or form != origin):
             raise Wrong((*path, index), _told(origin, "Origin header", form, "https://app.example"))
+
+
+def check_networks(networks: Collection[str], path: Path) -> None:
+    """Addresses and networks of proxies. Raises Wrong for what is none."""
+    for index, network in enumerate(networks):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise Wrong((*path, index), 'is no address or network, such as "127.0.0.1" or "10.0.0.0/8"') from None
 
 
 def check_patterns(patterns: Collection[str], path: Path) -> None:

@@ -161,6 +161,7 @@ class Server:
     keys: tuple[Key, ...] = ()
     allowed_hosts: tuple[str, ...] = ()  # beyond loopback names and the address bound to
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-* and Forwarded headers count
     max_body: int = 64 * 1024 * 1024
     max_connections: int = 2000
     max_in_flight: int = 1000

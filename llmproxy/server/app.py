@@ -23,7 +23,7 @@ from .middleware.headers import set_server_header
 from .middleware.load_shedding import LoadShedding
 from .observers import Observer
 from .pricing import pricing_of
-from .routes import API, PAGE
+from .routes import API, PAGE, PROBES
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -48,5 +48,5 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[PEERS] = peers
     app[AUTH_THROTTLE] = AuthThrottle()
     app[LOAD_SHEDDING] = LoadShedding()
-    routes.add(app, API + PAGE if config.server.page else API)
+    routes.add(app, API + PROBES + (PAGE if config.server.page else ()))
     return app

@@ -49,6 +49,7 @@ PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if t
 CALLER = web.RequestKey("caller", Key)
 SMALL_BODY = web.RequestKey("small_body", bytes)  # that was read, for whoever passes the request on
 REQUEST_ID = web.RequestKey("request_id", str)
+STARTED = web.RequestKey("started", bool)  # it has a task of its own, which tells its end
 TRACE = web.RequestKey("trace", Trace)
 
 ANYBODY = Key(name="", secret="", admin=True)  # the caller where no keys are configured

@@ -12,6 +12,7 @@ from llmproxy.accounts.accounts import Accounts
 from llmproxy.observe.log import log
 from llmproxy.observe.metrics import Metrics
 from llmproxy.observe.periodic import attempt
+from llmproxy.observe.refusals import Refusals
 from llmproxy.observe.request_log import facts
 from llmproxy.requests.record import record
 from llmproxy.requests.registry import RequestRegistry, Running
@@ -30,6 +31,7 @@ class Observer:
     metrics: Metrics = field(default_factory=Metrics)
     accounts: Accounts | None = None
     registry: RequestRegistry | None = None
+    refusals: Refusals = field(default_factory=Refusals)
     _sweep: asyncio.TimerHandle | None = None
     _noted: set[str] = field(default_factory=set)
 

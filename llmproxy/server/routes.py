@@ -50,6 +50,7 @@ API = (
     Route("GET", "/readyz", health.readyz, access="open", always=True),
     Route("GET", "/healthz", health.readyz, access="open", always=True),
 )
+PROBES = tuple(Route("HEAD", one.path, one.handler, access="open", always=True) for one in API if one.always)
 PAGE = tuple(
     Route(method, path, handler, access="open")
     for path, handler in (("/", page.index), (r"/{path:(?:assets/)?[\w.-]+\.[a-z0-9]+}", page.file))

@@ -21,7 +21,8 @@ QUICK = "[providers.demo]\noptions = { tokens_per_second = 4000 }\n"
 HELLO = {"model": "demo/hello", "messages": [{"role": "user", "content": "hi"}]}
 # What holds at once: read from the current configuration at each use, or set in Reload.
 SERVER = {
-    "keys", "allowed_hosts", "allowed_origins", "max_body", "max_connections", "max_in_flight", "max_lag", "max_memory",
+    "keys", "allowed_hosts", "allowed_origins", "trusted_proxies",
+    "max_body", "max_connections", "max_in_flight", "max_lag", "max_memory",
     "header_timeout", "body_timeout", "drain_delay", "drain_timeout",
 }  # fmt: skip
 

@@ -59,6 +59,7 @@ def _own(app: web.Application) -> Json:
     worker = str(peers.number if peers is not None else 0)
     return {
         "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].metrics.totals.items()},
+        "refused": {"\n".join(label): count for label, count in app[OBSERVER].refusals.counts.items()},
         "in_flight": len(app[REGISTRY]),
         "open": {name: int(stack.breaker.state == "open") for name, stack in stacks.items()},
         "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
@@ -81,6 +82,10 @@ class _Collector:
             for labels, totals in self._told["totals"].items():
                 family.add_metric(labels.split("\n"), totals[name])
             yield family
+        refused = CounterMetricFamily("llmproxy_refused", "Requests that were refused.", labels=("status", "code"))
+        for labels, count in self._told["refused"].items():
+            refused.add_metric(labels.split("\n"), count)
+        yield refused
         broken = CounterMetricFamily("llmproxy_job_failures", "Failed runs of periodic jobs.", labels=("job",))
         for job, count in self._told["job_failures"].items():
             broken.add_metric((job,), count)

@@ -14,10 +14,11 @@ from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.core.lifecycle import SHOWN
 from llmproxy.core.record import AttemptRecord
 from llmproxy.core.usage import DOLLAR
+from llmproxy.observe.refusals import Refusal
 from llmproxy.requests.registry import Running, ended
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, REGISTRY, caller, owner
+from ..context import CURRENT, OBSERVER, REGISTRY, caller, owner
 from ..middleware.body import read_json
 from ..middleware.forwarding import others
 
@@ -30,10 +31,43 @@ async def listed(request: web.Request) -> web.Response:
     registry, key = request.app[REGISTRY], caller(request)
     running = [shown(one) for one in registry if sees(key, one)]
     recent = [shown(one) for one in islice((one for one in registry.recent() if sees(key, one)), _RECENT)]
+    if key.admin:
+        recent = _latest([*recent, *(refused(one) for one in request.app[OBSERVER].refusals.recent)])
     for other in await others(request):
         running.extend(other["data"])
         recent.extend(other["recent"])
     return _json({"object": "list", "data": running, "recent": recent})
+
+
+def _latest(shown: list[Json]) -> list[Json]:
+    return sorted(shown, key=lambda one: one["started_at"] + (one["duration_ms"] or 0) / 1000, reverse=True)[:_RECENT]
+
+
+def refused(one: Refusal) -> Json:
+    """A request that was refused before it had a task, in the form of the others, with what is known of it beside."""
+    return {
+        **dict.fromkeys(_MEMBERS),
+        "id": one.id,
+        "object": "request",
+        "state": "failed",
+        "model": "",
+        "attempts": 0,
+        "owner": one.owner or None,
+        "age_s": 0.0,
+        "tokens": 0,
+        "tokens_estimated": False,
+        "stream": False,
+        "status": one.status,
+        "code": one.code,
+        "started_at": one.at,
+        "tries": [],
+        "refused": {"address": one.address, "method": one.method, "path": one.path, "message": one.message},
+    }
+
+
+_MEMBERS = (
+    "phase", "by", "provider", "provider_model", "ttft_ms", "duration_ms", "closed_ms", "usage", "cost", "queue_position",
+)  # fmt: skip
 
 
 async def one(request: web.Request) -> web.Response:

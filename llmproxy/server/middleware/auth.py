@@ -9,11 +9,12 @@ from aiohttp import web
 from llmproxy.config import Config, Key
 from llmproxy.core.errors import GatewayError
 
-from ..context import ACCOUNTS, ANYBODY, AUTH_THROTTLE
+from ..context import ACCOUNTS, ANYBODY, AUTH_THROTTLE, CURRENT
 from . import cors
 from .credentials import shown_key
 from .forwarding import peer_caller
 from .origin import check_form, check_host, check_origin
+from .proxied import client_address
 from .routes import route_of
 
 NOBODY = Key(name="", secret="", models=())  # the caller of what is open, where keys are configured
@@ -24,9 +25,11 @@ def admit(request: web.Request, config: Config) -> Key:
     if (key := peer_caller(request)) is not None:
         return key
     check_form(request)
+    if route_of(request).always:  # a probe asks by address, and is told nothing that names would protect
+        return NOBODY
     ring = request.app[ACCOUNTS].keys
     check_host(request, config, has_keys=ring.required)
-    check_origin(request, config)
+    check_origin(request, config, has_keys=ring.required)
     if not ring.required:
         return ANYBODY
     if route_of(request).access == "open" or cors.is_preflight(request):
@@ -39,7 +42,8 @@ def admit(request: web.Request, config: Config) -> Key:
 
 
 def _unknown(request: web.Request, given: str) -> GatewayError:
-    if given and (wait := request.app[AUTH_THROTTLE].wrong(request.remote or "")) > 0:
+    address = client_address(request, request.app[CURRENT].config.server.trusted_proxies)
+    if given and (wait := request.app[AUTH_THROTTLE].wrong(address)) > 0:
         headers = {"Retry-After": str(math.ceil(wait)), "x-should-retry": "false", "Connection": "close"}
         text = "Too many wrong API keys came from your address."
         return GatewayError(text, status=429, code="too_many_wrong_keys", headers=headers)

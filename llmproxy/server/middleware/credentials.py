@@ -7,6 +7,7 @@ from aiohttp import web
 from llmproxy.core.errors import BadRequest
 
 _HEADERS = ("X-Api-Key", "Api-Key", "X-Goog-Api-Key")
+_OTHERS = ("basic", "digest", "negotiate", "ntlm")  # a password of a proxy in front, which is none of our keys
 _QUERY = "key"  # as Google's clients may send it; it goes no further than here
 
 
@@ -15,7 +16,7 @@ def shown_key(request: web.Request) -> str:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     bearer = token.strip() if kind.lower() == "bearer" else ""
     found = {bearer} if bearer else set()
-    if kind and not bearer:
+    if kind and not bearer and kind.lower() not in _OTHERS:
         found.add("")
     found.update(value for name in _HEADERS if (value := request.headers.get(name)))
     if "?" in request.raw_path and (asked := request.query.getall(_QUERY, [])):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from llmproxy.core import hops
 from llmproxy.core.errors import GatewayError, forget_traceback
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
+from llmproxy.observe.refusals import Refusal
 from llmproxy.wire.headers import header_safe
 
-from ..context import CALLER, CURRENT, REGISTRY, REQUEST_ID, TRACE
+from ..context import CALLER, CURRENT, OBSERVER, REGISTRY, REQUEST_ID, STARTED, TRACE
 from . import cors, errors
 from .auth import admit
-from .forwarding import forward
+from .forwarding import forward, is_from_peer
 from .load_shedding import refuse_overload
+from .proxied import client_address
 from .request_id import request_id
 from .routes import Handler, dialect_of
 
@@ -54,7 +58,27 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _failed(request: web.Request, error: GatewayError) -> web.Response:
-    return errors.response(error, request.get(TRACE), dialect_of(request), request[REQUEST_ID])
+    response = errors.response(error, request.get(TRACE), dialect_of(request), request[REQUEST_ID])
+    if STARTED not in request and not is_from_peer(request):
+        _note(request, error, response.status)
+    return response
+
+
+def _note(request: web.Request, error: GatewayError, status: int) -> None:
+    """A request without a task of its own would leave no trace: for the log, the metrics and /v1/requests."""
+    app, key = request.app, request.get(CALLER)
+    refusal = Refusal(
+        id=request[REQUEST_ID],
+        at=time.time(),
+        address=client_address(request, app[CURRENT].config.server.trusted_proxies),
+        method=request.method[:20],
+        path=request.path[:200],
+        status=status,
+        code=error.code,
+        owner=key.name if key is not None else "",
+        message=error.message[:300],
+    )
+    app[OBSERVER].refusals.add(refusal)
 
 
 async def _elsewhere(request: web.Request, error: GatewayError) -> web.StreamResponse | None:

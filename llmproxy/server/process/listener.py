@@ -17,6 +17,7 @@ from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import attempt, every
+from llmproxy.observe.refusals import Refusal, Refusals
 
 from ..middleware.headers import NAME
 from .socket_options import VANISHED, affordable_connections
@@ -103,8 +104,10 @@ class Connection(web.RequestHandler):
         """What was not HTTP, in OpenAI's form. Nothing of what was sent is repeated, in the answer or in the log."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
+        error = _refusal(status, exc)
+        self._listener.tell(error, str(request.remote or ""))
         response = web.Response(
-            status=(error := _refusal(status, exc)).status,
+            status=error.status,
             body=error.as_bytes(),
             content_type="application/json",
             headers={"Server": NAME},
@@ -115,6 +118,8 @@ class Connection(web.RequestHandler):
 
 class Listener:
     """Accepts connections for a server of aiohttp's, within the limits of the config."""
+
+    refusals: Refusals | None = None  # told of what was no request
 
     def __init__(self, server: web.Server, limits: Server, slow_reader: float, **options: Any) -> None:
         self._server = server
@@ -138,6 +143,11 @@ class Listener:
         self._slow_reader = slow_reader
         self._header_timeout = limits.header_timeout
         self._most = min(limits.max_connections, affordable_connections(limits.max_connections))
+
+    def tell(self, error: GatewayError, address: str) -> None:
+        """For the log, the metrics and /v1/requests."""
+        if self.refusals is not None:
+            self.refusals.add(Refusal("", time.time(), address, "", "", error.status, error.code, "", error.message))
 
     def open(self, sock: socket.socket) -> None:
         """Begins to accept. All that wait are accepted in a turn: uvloop's own server takes one, so that beside busy

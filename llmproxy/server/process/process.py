@@ -21,7 +21,7 @@ from llmproxy.routing.gateway import Gateway
 
 from ..account_watch import followed
 from ..app import build
-from ..context import CURRENT
+from ..context import CURRENT, OBSERVER
 from ..opened_store import OpenedStores
 from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
@@ -109,6 +109,7 @@ class Process:
         assert runner.server is not None
         listener = Listener(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
         reload.listener = listener
+        listener.refusals = app[OBSERVER].refusals
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
             listener.open(listening)

@@ -15,7 +15,7 @@ from llmproxy.requests.retention import keep_tapes
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
-from ..context import CURRENT, OBSERVER, REGISTRY, owner
+from ..context import CURRENT, OBSERVER, REGISTRY, STARTED, owner
 from ..middleware.routes import dialect_of
 from .detached import DetachedAnswer
 from .direct import DirectAnswer
@@ -69,5 +69,6 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
 
 def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
     running = request.app[REGISTRY].start(chat.trace.id, owner(request), chat, work)
+    request[STARTED] = True
     request.app[OBSERVER].started()
     return running
