@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llmproxy.core.chat import Chat as Chat
     from llmproxy.core.chat import Face as Face
     from llmproxy.core.chat import Json as Json
+    from llmproxy.core.chat import whole as whole
     from llmproxy.core.errors import BadRequest as BadRequest
     from llmproxy.core.errors import Dropped as Dropped
     from llmproxy.core.errors import GatewayError as GatewayError
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     from llmproxy.core.errors import UpstreamError as UpstreamError
     from llmproxy.core.trace import Trace as Trace
     from llmproxy.core.usage import Usage as Usage
+    from llmproxy.dialects.messages.decode_reply import MessagesReply as MessagesReply
+    from llmproxy.dialects.messages.encode_request import encode_messages as encode_messages
+    from llmproxy.dialects.messages.own_reasoning import COUNTED as COUNTED
+    from llmproxy.dialects.messages.own_reasoning import own_reasoning_only as own_reasoning_only
+    from llmproxy.dialects.messages.tables import MESSAGES_EFFORTS as MESSAGES_EFFORTS
+    from llmproxy.dialects.messages.tables import MessagesAbilities as MessagesAbilities
     from llmproxy.wire.embeddings import Vectors as Vectors
     from llmproxy.wire.embeddings import encoded as encoded
     from llmproxy.wire.provider_errors import blame as blame
@@ -78,6 +85,7 @@ _WHERE = {
         "Chat",
         "Face",
         "Json",
+        "whole",
     ),
     "core.errors": (
         "BadRequest",
@@ -91,6 +99,16 @@ _WHERE = {
     ),
     "core.trace": ("Trace",),
     "core.usage": ("Usage",),
+    "dialects.messages.decode_reply": ("MessagesReply",),
+    "dialects.messages.encode_request": ("encode_messages",),
+    "dialects.messages.own_reasoning": (
+        "COUNTED",
+        "own_reasoning_only",
+    ),
+    "dialects.messages.tables": (
+        "MESSAGES_EFFORTS",
+        "MessagesAbilities",
+    ),
     "wire.embeddings": (
         "Vectors",
         "encoded",

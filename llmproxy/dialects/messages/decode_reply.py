@@ -1,0 +1,178 @@
+"""A Messages provider's answer as chat chunks with marks: one Step for streamed events and for whole answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.marks import marked
+from llmproxy.core.usage import Usage
+
+from .decode_blocks import KINDS, Block, Other, Turn
+from .tables import NAME, PLAIN_FINISHES, VENDOR, finish_of, usage_of
+from .tool_names import ToolNames, customs, declared
+
+_OF_MESSAGE = ("stop_sequence", "stop_details", "container")
+_ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
+
+
+class MessagesReply:
+    """The Step of one answer. The finish is given with `message_stop`: an answer that ends before it was cut."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._turn = Turn(ToolNames(declared(chat.body)), customs(chat.body))
+        self._head: Json = {}
+        self._open: dict[int, Block] = {}
+        self._blocks: list[Json] = []  # the turn as the provider said it
+        self._usage: Json = {}
+        self._message: Json = {}
+        self._reason = ""
+        self._ended = False
+
+    def feed(self, event: Json) -> Iterable[Json]:
+        read = _READERS.get(event.get("type") or "")
+        if read is None or self._ended:  # a ping, or what nobody knows yet
+            return ()
+        return [{**self._head, **chunk} for chunk in read(self, event)]
+
+    def finish(self) -> Iterable[Json]:
+        return ()
+
+    def counted(self) -> Json:
+        """OpenAI's usage object of what was counted so far."""
+        return usage_of(self._usage) if self._usage else {}
+
+    def accounted(self) -> Usage | None:
+        """The same in the classes that are billed, with what compactions and advisors took."""
+        return Usage.of_messages(self._usage) if self._usage else None
+
+    def _start(self, event: Json) -> Iterator[Json]:
+        message = _object(event.get("message"))
+        yield from self._begin(message)
+        for index, block in enumerate(
+            _objects(message.get("content"))
+        ):  # programmatic calls: all of it is here (recorded)
+            yield from self._whole_block(index, block)
+
+    def _whole(self, event: Json) -> Iterator[Json]:
+        yield from self._start({"message": event})
+        yield from self._stop({})
+
+    def _begin(self, message: Json) -> Iterator[Json]:
+        id, model = message.get("id"), message.get("model")
+        head = {"id": f"chatcmpl-{id}" if id else None, "model": model}
+        self._head = {name: value for name, value in head.items() if isinstance(value, str) and value}
+        self._count(message.get("usage"))
+        self._note_end(message)
+        yield marked({}, {"begin": {"id": id or "", "model": model or "", "usage": self.counted()}})
+
+    def _whole_block(self, index: int, block: Json) -> Iterator[Json]:
+        yield from self._block_start({"index": index, "content_block": block})
+        yield from self._block_stop({"index": index})
+
+    def _block_start(self, event: Json) -> Iterator[Json]:
+        said = _object(event.get("content_block"))
+        kind: Any = KINDS.get(str(said.get("type")), Other)
+        block: Block = kind(said, self._turn)
+        self._open[_index(event)] = block
+        yield from block.start()
+
+    def _block_delta(self, event: Json) -> Iterable[Json]:
+        block = self._open.get(_index(event))
+        delta = event.get("delta")
+        return block.grow(delta) if block is not None and isinstance(delta, dict) else ()
+
+    def _block_stop(self, event: Json) -> Iterator[Json]:
+        block = self._open.pop(_index(event), None)
+        if block is not None:
+            yield from block.stop()
+            self._blocks.append(block.raw())
+
+    def _delta(self, event: Json) -> Iterable[Json]:
+        self._count(event.get("usage"))
+        self._note_end(_object(event.get("delta")))
+        return ()
+
+    def _note_end(self, said: Json) -> None:
+        if isinstance(said.get("stop_reason"), str):
+            self._reason = said["stop_reason"]
+        self._message |= {name: said[name] for name in _OF_MESSAGE if said.get(name) is not None}
+
+    def _count(self, usage: object) -> None:
+        """Counts are cumulative, and not every event has all of them."""
+        for name, value in _object(usage).items():
+            known = self._usage.get(name)
+            if value is not None and not (_is_count(known) and _is_count(value) and known > value):
+                self._usage[name] = value
+
+    def _stop(self, event: Json) -> Iterator[Json]:
+        for index in list(self._open):  # a server that does not close its blocks
+            yield from self._block_stop({"index": index})
+        if not self._reason:
+            return
+        self._ended = True
+        details = _object(self._message.get("stop_details"))
+        if self._reason == "refusal" and isinstance(details.get("explanation"), str) and details["explanation"]:
+            yield {"choices": [{"index": 0, "delta": {"refusal": details["explanation"]}, "finish_reason": None}]}
+        if extra := self._extra():
+            delta = {"extra_content": {VENDOR: extra}}
+            yield {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        yield self._finished()
+        if self._usage:
+            tier = self._usage.get("service_tier")
+            yield {"choices": [], "usage": self.counted(), **({"service_tier": tier} if isinstance(tier, str) else {})}
+
+    def _finished(self) -> Json:
+        native = {} if self._reason in PLAIN_FINISHES else {"native_finish_reason": self._reason}
+        tier = self._usage.get("service_tier")
+        message = {**self._message, "native_finish_reason": self._reason, **({"service_tier": tier} if tier else {})}
+        return marked({}, {"message": message}, **{**native, "finish_reason": finish_of(self._reason)})
+
+    def _extra(self) -> Json:
+        """What a chat message has no place for, in the member that clients give back."""
+        extra = {name: value for name, value in self._message.items() if value}
+        return extra if _fits_a_chat(self._blocks) else {"content": self._blocks, **extra}
+
+
+def _fits_a_chat(blocks: list[Json]) -> bool:
+    """Whether thoughts, one text and calls, in this order, are all there is."""
+    kinds = [str(block.get("type")) for block in blocks]
+    ranks = [_ORDER.get(kind, -1) for kind in kinds]
+    plain = all(_is_plain(block) for block in blocks)
+    return plain and -1 not in ranks and ranks == sorted(ranks) and kinds.count("text") <= 1
+
+
+def _is_plain(block: Json) -> bool:
+    caller = block.get("caller")
+    return not block.get("citations") and (caller is None or caller == {"type": "direct"})
+
+
+def _index(event: Json) -> int:
+    index = event.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[Json]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+_READERS: Mapping[str, Callable[[MessagesReply, Json], Iterable[Json]]] = {
+    "message": MessagesReply._whole,
+    "message_start": MessagesReply._start,
+    "content_block_start": MessagesReply._block_start,
+    "content_block_delta": MessagesReply._block_delta,
+    "content_block_stop": MessagesReply._block_stop,
+    "message_delta": MessagesReply._delta,
+    "message_stop": MessagesReply._stop,
+}
+
+__all__ = ["NAME", "MessagesReply"]

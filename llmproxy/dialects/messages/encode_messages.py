@@ -1,0 +1,270 @@
+"""A chat's messages as those of Messages: turns that alternate, with the results of tools first in the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
+from llmproxy.wire.foreign_reasoning import is_ours
+
+from .encode_parts import encode_content, text_block
+from .tables import FORMAT, VENDOR, MessagesAbilities
+from .tool_names import ToolNames, plain
+
+UNANSWERED = "No result was given."
+GO_ON = "Continue."
+NOTHING = "."
+THOUGHTS = frozenset(("thinking", "redacted_thinking"))
+# An assistant's turn that ends with one of these was given up by its author; any other was paused by the provider.
+_GIVEN_UP = THOUGHTS | {"text", "tool_use"}
+
+
+class Conversation:
+    """Takes the messages in order; afterwards `messages` and `system` are what is sent.
+
+    dropped: gets `messages` where something was moved or filled in.
+    """
+
+    def __init__(self, can: MessagesAbilities, names: ToolNames, dropped: list[str]) -> None:
+        self._can = can
+        self._names = names
+        self._dropped = dropped
+        self._ids: set[str] = set()  # of all calls: each may be used once
+        self._calls: list[tuple[str, str]] = []  # of the last turn: the client's id and the one that is sent
+        self._results: dict[str, Json] = {}
+        self._user: list[Json] = []
+        self._later: list[Json] = []  # instructions that came after the first message
+        self.system: list[Json] = []
+        self.messages: list[Json] = []
+        self.container: Any = None
+
+    def add_all(self, messages: Any) -> None:
+        if not isinstance(messages, list) or not messages:
+            raise BadRequest("'messages' must be a list with at least one message.", param="messages")
+        for at, message in enumerate(messages):
+            self._add(f"messages[{at}]", message)
+        self._settle()
+        if not self.messages:
+            self._speak_as_user()
+        if self.messages[0]["role"] != "user":
+            self.messages.insert(0, {"role": "user", "content": [text_block(NOTHING)]})
+            self._tell()
+
+    def end(self, prefill: bool) -> None:
+        """The last message may be the assistant's where the model goes on with it; elsewhere it is asked to go on."""
+        last = self.messages[-1]
+        if last["role"] != "assistant" or last["content"][-1].get("type") not in _GIVEN_UP:
+            return
+        if not prefill:
+            self.messages.append({"role": "user", "content": [text_block(GO_ON)]})
+            self._tell()
+        elif last["content"][-1]["type"] == "text":
+            block = last["content"][-1]
+            last["content"][-1] = {**block, "text": block["text"].rstrip()}
+
+    @property
+    def thinks_unsigned(self) -> bool:
+        """Whether the last turn that called a tool, and is not over, has no thoughts: with a budget that is refused."""
+        for message in reversed(self.messages):
+            kinds = [block.get("type") for block in message["content"]]
+            if message["role"] == "assistant":
+                return "tool_use" in kinds and kinds[0] not in THOUGHTS
+            if message["role"] == "user" and "tool_result" not in kinds:
+                return False
+        return False
+
+    def _add(self, where: str, message: Any) -> None:
+        role = message.get("role") if isinstance(message, dict) else None
+        match role:
+            case "system" | "developer":
+                self._instruct(_blocks(where, message))
+            case "user":
+                self._user.extend(_blocks(where, message))
+            case "assistant":
+                self._assistant(where, message)
+            case "tool":
+                self._result(where, message)
+            case _:
+                raise BadRequest(f"{where} has no role that Claude knows: {role!r}.", param=f"{where}.role")
+
+    def _instruct(self, blocks: list[Json]) -> None:
+        if not self.messages and not self._user:
+            self.system.extend(blocks)
+        elif self._can.system_inside:
+            self._later.extend(blocks)
+        else:
+            wrapped = ({**one, "text": f"<system-reminder>\n{one.get('text')}\n</system-reminder>"} for one in blocks)
+            self._user.extend(wrapped)
+
+    def _assistant(self, where: str, message: Json) -> None:
+        if message.get("function_call"):
+            raise BadRequest("Claude takes 'tool_calls', not 'function_call'.", param=f"{where}.function_call")
+        goes_on = self._calls and not self._results and not self._user and not self._later
+        if not goes_on:
+            self._settle()
+        blocks = self._said(where, message)
+        if not blocks:
+            return
+        last = self.messages[-1] if self.messages else None
+        if last is not None and last["role"] == "assistant":
+            last["content"] = [*last["content"], *blocks]
+        else:
+            self.messages.append({"role": "assistant", "content": blocks})
+
+    def _said(self, where: str, message: Json) -> list[Json]:
+        extra = _object(_object(message.get("extra_content")).get(VENDOR))
+        if extra.get("container"):
+            self.container = _object(extra["container"]).get("id") or extra["container"]
+        if (raw := _raw(extra.get("content"), message)) is not None:
+            for block in raw:
+                if block.get("type") == "tool_use":
+                    self._call_id(str(block.get("id")), keep=True)
+            return raw
+        text = encode_content(f"{where}.content", message.get("content"))
+        if isinstance(message.get("refusal"), str) and message["refusal"].strip():
+            text.append(text_block(message["refusal"]))
+        calls = message.get("tool_calls") or ()
+        encoded = [self._call(f"{where}.tool_calls[{at}]", call) for at, call in enumerate(calls)]
+        return _cached([*thoughts(message), *text, *encoded], message)
+
+    def _call(self, where: str, call: Any) -> Json:
+        custom = _object(call.get("custom")) if isinstance(call, dict) else {}
+        body = custom or (_object(call.get("function")) if isinstance(call, dict) else {})
+        if not isinstance(body.get("name"), str) or not body["name"]:
+            raise BadRequest(f"{where} is not a call of a tool with a name.", param=where)
+        given = {"input": str(body.get("input") or "")} if custom else _arguments(body.get("arguments"))
+        id = self._call_id(str(call.get("id") or ""))
+        cached = {"cache_control": call["cache_control"]} if call.get("cache_control") else {}
+        return {"type": "tool_use", "id": id, "name": self._names.theirs(body["name"]), "input": given, **cached}
+
+    def _call_id(self, given: str, *, keep: bool = False) -> str:
+        told = given if keep else _free(plain(given) or "call", self._ids)
+        self._ids.add(told)
+        self._calls.append((given, told))
+        return told
+
+    def _result(self, where: str, message: Json) -> None:
+        given = message.get("tool_call_id")
+        told = next((told for id, told in self._calls if id == given and told not in self._results), None)
+        if told is None:
+            told = next((told for id, told in self._calls if id == given), None)
+        if told is None:
+            raise BadRequest(f"{where} answers no tool call of the message before it.", param=f"{where}.tool_call_id")
+        content = message.get("content")
+        blocks = encode_content(f"{where}.content", content)
+        result: Json = {"type": "tool_result", "tool_use_id": told}
+        if blocks:
+            result["content"] = content if isinstance(content, str) else blocks
+        if message.get("is_error") is True:
+            result["is_error"] = True
+        self._results[told] = result | (
+            {"cache_control": message["cache_control"]} if message.get("cache_control") else {}
+        )
+
+    def _settle(self) -> None:
+        """The user's turn is over: the results in the order of the calls, then what the user says, then instructions."""
+        results = [self._results.get(told) or self._unanswered(told) for _, told in self._calls]
+        if content := [*results, *self._user]:
+            self._push("user", content)
+        if self._later:
+            self._push("system" if self.messages else "user", self._later)
+        self._calls, self._results, self._user, self._later = [], {}, [], []
+
+    def _push(self, role: str, blocks: list[Json]) -> None:
+        if self.messages and self.messages[-1]["role"] == role:
+            self.messages[-1]["content"] = [*self.messages[-1]["content"], *blocks]
+        else:
+            self.messages.append({"role": role, "content": blocks})
+
+    def _unanswered(self, told: str) -> Json:
+        self._tell()
+        return {"type": "tool_result", "tool_use_id": told, "content": UNANSWERED}
+
+    def _speak_as_user(self) -> None:
+        """A question of instructions only."""
+        if not self.system:
+            raise BadRequest("The messages hold no content.", param="messages")
+        self.messages.append({"role": "user", "content": self.system})
+        self.system = []
+        self._tell()
+
+    def _tell(self) -> None:
+        if "messages" not in self._dropped:
+            self._dropped.append("messages")
+
+
+def thoughts(message: Json) -> list[Json]:
+    """The signed thoughts of an assistant's message that are Claude's own; of others, and unsigned ones, nothing is sent."""
+    blocks = message.get("thinking_blocks")  # as LiteLLM's clients have them
+    if isinstance(blocks, list) and blocks:
+        return [one for one in blocks if isinstance(one, dict) and is_own_thought(one)]
+    details = message.get("reasoning_details")
+    return list(_detailed([one for one in details if isinstance(one, dict)])) if isinstance(details, list) else []
+
+
+def is_own_thought(block: Json) -> bool:
+    """Whether a block of thoughts has what the provider gave with it."""
+    sealed = block.get("signature") if block.get("type") == "thinking" else block.get("data")
+    return block.get("type") in THOUGHTS and isinstance(sealed, str) and bool(sealed) and not is_ours(sealed)
+
+
+def _detailed(details: list[Json]) -> Iterator[Json]:
+    for one in details:
+        if one.get("format") != FORMAT:
+            continue
+        if one.get("type") == "reasoning.encrypted":
+            block = {"type": "redacted_thinking", "data": one.get("data")}
+        else:
+            block = {"type": "thinking", "thinking": one.get("text") or "", "signature": one.get("signature")}
+        if is_own_thought(block):
+            yield block
+
+
+def _raw(content: Any, message: Json) -> list[Json] | None:
+    """The turn as the provider said it, if it still says what the message says."""
+    if not isinstance(content, list) or not content or not all(isinstance(one, dict) for one in content):
+        return None
+    blocks = [one for one in content if one.get("type") not in THOUGHTS or is_own_thought(one)]
+    text = "".join(one["text"] for one in blocks if one.get("type") == "text" and isinstance(one.get("text"), str))
+    ids = [one.get("id") for one in blocks if one.get("type") == "tool_use"]
+    calls = message.get("tool_calls") or ()
+    if text != (message.get("content") or "") or ids != [call.get("id") for call in calls if isinstance(call, dict)]:
+        return None
+    return [one for one in blocks if one.get("type") != "text" or str(one.get("text")).strip()]
+
+
+def _blocks(where: str, message: Json) -> list[Json]:
+    return _cached(encode_content(f"{where}.content", message.get("content")), message)
+
+
+def _cached(blocks: list[Json], message: Json) -> list[Json]:
+    """A mark for the cache that stands at the message belongs to its last block that may have one."""
+    if not message.get("cache_control") or not blocks or blocks[-1].get("type") in THOUGHTS:
+        return blocks
+    return [*blocks[:-1], {**blocks[-1], "cache_control": message["cache_control"]}]
+
+
+def _arguments(given: object) -> Json:
+    """Arguments as an object; what is none is kept in a member."""
+    if isinstance(given, dict):
+        return given
+    text = given if isinstance(given, str) else ""
+    try:
+        parsed = orjson.loads(text) if text.strip() else {}
+    except orjson.JSONDecodeError:
+        return {"arguments": text}
+    return parsed if isinstance(parsed, dict) else {"arguments": parsed}
+
+
+def _free(id: str, taken: set[str]) -> str:
+    if id not in taken:
+        return id
+    return next(other for number in range(2, len(taken) + 3) if (other := f"{id}_{number}") not in taken)
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,188 @@
+"""A chat request as a Messages request for one model: what it refuses is put differently, or left out and told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from llmproxy.core.chat import Chat, Json
+
+from .encode_messages import Conversation
+from .encode_parts import text_block
+from .encode_thinking import Thinking, encode_thinking
+from .encode_tools import encode_choice, encode_tools
+from .schema import strict_schema
+from .tables import TIERS, MessagesAbilities
+from .tool_names import ToolNames, declared
+
+# Members that Messages has under the same name.
+_PASSED = ("cache_control", "container", "context_management", "inference_geo", "mcp_servers", "speed", "output_config")
+_READ = frozenset(
+    (
+        *_PASSED,
+        "model",
+        "messages",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "stop_sequences",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "web_search_options",
+        "reasoning_effort",
+        "reasoning",
+        "thinking",
+        "response_format",
+        "output_format",
+        "temperature",
+        "top_p",
+        "top_k",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "service_tier",
+    )
+)
+# Values that ask for nothing, so that leaving them out loses nothing.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "store": (False,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "functions": ([],),
+}
+_AS_JSON = "Answer with one JSON object and nothing else."
+_MOST_USER = 512
+
+
+def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = None, shows: bool = True) -> Json:
+    """The request's body. cache: the mark for an automatic breakpoint. shows: thoughts that were asked for are shown.
+
+    Raises BadRequest for what could never be said.
+    """
+    body, dropped = chat.body, list[str]()
+    names = ToolNames(declared(body))
+    talk = Conversation(can, names, dropped)
+    talk.add_all(body.get("messages"))
+    max_tokens = _max_tokens(body) or can.output()
+    thinking = encode_thinking(body, can, max_tokens, shows=shows)
+    if thinking.thinking.get("type") == "enabled" and talk.thinks_unsigned:
+        dropped.append(next(name for name in ("thinking", "reasoning_effort", "reasoning") if body.get(name)))
+        thinking = Thinking()
+    talk.end(can.prefill and not thinking.on)
+    told: Json = {"model": chat.model, "max_tokens": max_tokens, "messages": talk.messages}
+    told |= {name: body[name] for name in _PASSED if body.get(name) is not None}
+    if talk.container and "container" not in told:
+        told["container"] = talk.container
+    if chat.stream:
+        told["stream"] = True
+    told |= _tools(body, can, names, thinking, dropped)
+    system = [*talk.system, *_output(body, can, thinking, told)]
+    told |= {"system": system} if system else {}
+    told |= {"thinking": thinking.thinking} if thinking.thinking else {}
+    told |= _sampling(body, can, thinking, dropped) | _rest(body, dropped)
+    if cache is not None and "cache_control" not in told and not _has_mark(told):
+        told["cache_control"] = cache
+    dropped += [name for name, value in body.items() if name not in _READ and not _asks_nothing(name, value)]
+    chat.trace.dropped.extend(name for name in dict.fromkeys(dropped) if name not in chat.trace.dropped)
+    return told
+
+
+def _tools(body: Json, can: MessagesAbilities, names: ToolNames, thinking: Thinking, dropped: list[str]) -> Json:
+    tools = encode_tools(body, can, names)
+    forced = can.forced and thinking.thinking.get("type") not in ("enabled", "adaptive")
+    choice = encode_choice(body, bool(tools), forced, names, dropped)
+    return {**({"tools": tools} if tools else {}), **({"tool_choice": choice} if choice else {})}
+
+
+def _output(body: Json, can: MessagesAbilities, thinking: Thinking, told: Json) -> list[Json]:
+    """Effort and form of the answer go to `output_config`; what cannot stand there is an instruction, which is given."""
+    config: Json = dict(told["output_config"]) if isinstance(told.get("output_config"), dict) else {}
+    if thinking.effort is not None:
+        config.setdefault("effort", thinking.effort)
+    instructions = []
+    form, schema = body.get("response_format"), _schema(body)
+    if schema is not None and can.structured:
+        config.setdefault("format", {"type": "json_schema", "schema": strict_schema(schema)})
+    elif schema is not None:
+        instructions.append(text_block(f"{_AS_JSON} It must follow this JSON schema:\n{_dumped(schema)}"))
+    elif isinstance(form, dict) and form.get("type") == "json_object":
+        instructions.append(text_block(_AS_JSON))
+    if config:
+        told["output_config"] = config
+    return instructions
+
+
+def _schema(body: Json) -> Json | None:
+    form = body.get("response_format")
+    wanted = form.get("json_schema") if isinstance(form, dict) else None
+    schema = wanted.get("schema") if isinstance(wanted, dict) else None
+    own = body.get("output_format")  # what Messages called it at first
+    if schema is None and isinstance(own, dict):
+        schema = own.get("schema")
+    return schema if isinstance(schema, dict) else None
+
+
+def _sampling(body: Json, can: MessagesAbilities, thinking: Thinking, dropped: list[str]) -> Json:
+    sampling: Json = {}
+    for name, least in (("temperature", 1.0), ("top_p", 0.95)):
+        value = body.get(name)
+        if not isinstance(value, (int, float)):
+            continue
+        full = (can.samplers == 0 or (thinking.on and value < least)) or len(sampling) >= can.samplers
+        if not full:
+            sampling[name] = max(0, min(value, 1))
+        elif value != 1:
+            dropped.append(name)
+    if body.get("top_k") is not None:
+        if can.samplers == 0 or thinking.on:
+            dropped.append("top_k")
+        else:
+            sampling["top_k"] = body["top_k"]
+    return sampling
+
+
+def _rest(body: Json, dropped: list[str]) -> Json:
+    rest: Json = {}
+    stops = body.get("stop", body.get("stop_sequences"))
+    if stops := [one for one in ([stops] if isinstance(stops, str) else stops or ()) if str(one).strip()]:
+        rest["stop_sequences"] = stops
+    metadata = body.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if isinstance(metadata, dict) and metadata.keys() - {"user_id"}:
+        dropped.append("metadata")
+    user = user or body.get("safety_identifier") or body.get("user")
+    if isinstance(user, str) and user:
+        rest["metadata"] = {"user_id": user[:_MOST_USER]}
+    tier = body.get("service_tier")
+    if tier is not None and tier not in TIERS:
+        dropped.append("service_tier")
+    elif tier is not None:
+        rest["service_tier"] = TIERS[tier]
+    return rest
+
+
+def _max_tokens(body: Json) -> int:
+    asked = body.get("max_completion_tokens") or body.get("max_tokens")
+    return int(asked) if isinstance(asked, (int, float)) else 0
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    return value is None or any(value == neutral for neutral in _NEUTRAL.get(name, ()))
+
+
+def _has_mark(told: Json) -> bool:
+    """Whether the client set marks for the cache itself."""
+    messages = (block for message in told["messages"] for block in message["content"])
+    return any("cache_control" in one for one in (*told.get("system", ()), *told.get("tools", ()), *messages))
+
+
+def _dumped(schema: Json) -> str:
+    return orjson.dumps(schema).decode()

@@ -1,0 +1,70 @@
+"""A Messages request for Anthropic itself: without thoughts of other models, which it refuses."""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from llmproxy.core.chat import Body, Chat, Json, whole
+
+from .encode_messages import THOUGHTS, is_own_thought
+
+# What a request for a count of tokens may hold.
+COUNTED = frozenset(
+    (
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "thinking",
+        "output_config",
+        "cache_control",
+        "context_management",
+        "mcp_servers",
+    )
+)
+_FOREIGN = re.compile(rb'llmproxy\.1\.|"signature"\s*:\s*(?:""|null)')
+
+
+def own_reasoning_only(chat: Chat) -> Body:
+    """The request as the client wrote it. Only where other models' thoughts are in it, it is written anew without them."""
+    raw = chat.raw if chat.raw is not None else orjson.dumps(chat.body)
+    if not _FOREIGN.search(raw):
+        return chat.render()
+    messages = chat.body.get("messages")
+    kept = [said for one in messages if (said := _own(one)) is not None] if isinstance(messages, list) else messages
+    if kept == messages:
+        return chat.render()
+    stripped = chat.saying(messages=kept)
+    return whole((stripped.saying(thinking=None) if _needs_thoughts(stripped) else stripped).render())
+
+
+def _own(message: object) -> object | None:
+    """The message without foreign thoughts; None where nothing else was in it."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or message.get("role") != "assistant" or not isinstance(content, list):
+        return message
+    kept = [one for one in content if not (_is_thought(one) and not is_own_thought(one))]
+    return {**message, "content": kept} if kept else None
+
+
+def _is_thought(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") in THOUGHTS
+
+
+def _needs_thoughts(chat: Chat) -> bool:
+    """Whether thinking has a budget, and the turn that goes on lacks the thoughts that must then be in it."""
+    thinking = chat.body.get("thinking")
+    if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
+        return False
+    turns: list[Json] = [one for one in chat.body.get("messages") or () if isinstance(one, dict)]
+    for message in reversed(turns):
+        blocks = message.get("content")
+        kinds = [one.get("type") for one in blocks if isinstance(one, dict)] if isinstance(blocks, list) else ["text"]
+        if message.get("role") == "assistant":
+            return "tool_use" in kinds and kinds[0] not in THOUGHTS
+        if message.get("role") == "user" and "tool_result" not in kinds:
+            return False
+    return False
