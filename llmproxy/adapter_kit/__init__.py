@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmproxy.core.adapter import Account as Account
+    from llmproxy.core.adapter import Accounting as Accounting
     from llmproxy.core.adapter import Adapter as Adapter
     from llmproxy.core.adapter import Counting as Counting
     from llmproxy.core.adapter import Environment as Environment
@@ -65,6 +66,7 @@ API = 2  # of the contract between the gateway and its adapters; an adapter may 
 _WHERE = {
     "core.adapter": (
         "Account",
+        "Accounting",
         "Adapter",
         "Counting",
         "Environment",

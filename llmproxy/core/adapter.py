@@ -207,3 +207,11 @@ class Counting(Step, Protocol):
     def counted(self) -> Json:
         """OpenAI's usage object of what was counted so far, empty if that is nothing: for who stops in between."""
         ...
+
+
+class Accounting(Step, Protocol):
+    """A step that knows what is billed better than OpenAI's usage object can say it."""
+
+    def accounted(self) -> Usage | None:
+        """What was counted so far; None if nothing was."""
+        ...

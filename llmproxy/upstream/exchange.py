@@ -29,7 +29,9 @@ from .idle_timer import IdleTimer
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
 _DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
 _KINDS = {True: "text/event-stream", False: "application/json"}
-_PASSED_ON = re.compile(r"x-ratelimit-[a-z-]+|openai-processing-ms|openai-version|x-generation-id")
+_PASSED_ON = re.compile(
+    r"x-ratelimit-[a-z-]+|anthropic-ratelimit-[a-z0-9-]+|openai-processing-ms|openai-version|x-generation-id"
+)
 _ASK_AGAIN = frozenset((429, 503))  # it was refused before it began
 _USUAL = Pace()
 _ASK_ANEW = (

@@ -51,6 +51,9 @@ class Relay:
         self._counted: Callable[[], Json] | None = next(
             filter(None, (getattr(one, "counted", None) for one in steps)), None
         )
+        self._accounted: Callable[[], Usage | None] | None = next(
+            filter(None, (getattr(one, "accounted", None) for one in steps)), None
+        )
         self._plain = self._stream and not steps and not text and self._encoder is None
         self._show: Callable[[Json], Json | None] | None = as_text if text else None
         self._fold = None if self._stream or self._encoder is not None else Fold()
@@ -62,6 +65,8 @@ class Relay:
 
     @property
     def usage(self) -> Usage | None:
+        if self._accounted is not None:
+            return self._accounted()
         usage = self._envelope.usage
         if usage is None and self._counted is not None and (counted := self._counted()):
             return Usage.parse(counted)
