@@ -16,6 +16,7 @@ class Compatible(OpenAICompatible):
         super().__init__(account)
         self.asks_usage = account.options.get("stream_options") is not False
         self.always_stream = account.options.get("always_stream") is True
+        self.streams_metered = self.asks_usage  # without it a stream says nothing of its tokens
 
 
 class AIRefinery(OpenAICompatible):

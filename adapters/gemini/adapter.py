@@ -53,6 +53,7 @@ class Gemini:
     speaks: frozenset[Face] = frozenset(("chat", "embeddings"))
     # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
     many = False
+    streams_metered = True
     inputs_at_once = 100  # "at most 100 requests can be in one batch" (helix-py#43, lancedb#3618)
     first_frame = 180.0  # a model that thinks hard is silent for minutes if its thoughts are hidden
 
@@ -70,7 +71,7 @@ class Gemini:
             return self._post(f"{name}:batchEmbedContents", embeddings.render(chat, name))
         can = abilities(chat.model, self._rows)
         body = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
-        if chat.stream:
+        if chat.stream or chat.trace.purse is not None:  # a budget is watched while the answer grows
             return self._post(f"{name}:streamGenerateContent", body, alt="sse")
         return self._post(f"{name}:generateContent", body)
 

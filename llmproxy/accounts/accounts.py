@@ -2,14 +2,125 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from llmproxy.config import Budget, Config, Group, Key
+from llmproxy.core.chat import Chat
+from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
+from llmproxy.core.record import RequestRecord
+from llmproxy.store.spend import Spent
+
 from .keys import Keyring
-from .prices import Prices
+from .limits import Live, Quota, shown
+from .pot import Pot
 from .pricing import Pricing
+from .spending import Bank, Wallet
+
+_FIRST_TOKENS = 256  # of an answer, as long as nobody has counted it
+
+
+@dataclass(slots=True)
+class Charge:
+    """What one admitted request takes of its account's limits and budgets."""
+
+    lives: tuple[Live, ...]
+    tokens: int  # as was thought at the beginning
+    wallet: Wallet | None = None
+    _open: bool = True
+
+    def end(self, now: float, tokens: int | None) -> tuple[Spent, ...]:
+        """The request has ended: gives back its place, and corrects what was thought. Once; again changes nothing."""
+        if self._open:
+            self._open = False
+            for one in self.lives:
+                one.parallel -= 1
+                one.correct(now, (tokens or 0) - self.tokens)
+        return tuple(self.wallet.spent) if self.wallet is not None else ()
 
 
 @dataclass(slots=True)
 class Accounts:
-    keys: Keyring = field(default_factory=Keyring)
-    pricing: Pricing = field(default_factory=lambda: Pricing(Prices(), {}))
+    """now: the clock of limits. warned: told of a budget that is used up."""
+
+    keys: Keyring
+    pricing: Pricing
+    bank: Bank
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    now: Callable[[], float] = time.monotonic
+    warned: Callable[[Pot], None] = lambda pot: None
+    rate_refusals: int = 0
+    _lives: dict[str, Live] = field(default_factory=dict)
+    _shares: int = 1
+
+    def configure(self, config: Config, pricing: Pricing) -> None:
+        """What a new configuration says; what was counted stays."""
+        self.keys.configure(config.server.keys)
+        self.pricing = pricing
+        self.groups = config.groups
+        self.bank.settings = config.budgets
+        self._shares = self.bank.shares = config.server.workers
+
+    def admit(self, key: Key, chat: Chat) -> Charge | None:
+        """Takes the request's place. None where its key has no limits. Raises GatewayError (429)."""
+        group = self.groups.get(key.group) if key.group else None
+        if _is_free(key) and (group is None or _is_free(group)):
+            return None
+        lives = tuple([one for one in self._live(key, group) if one.limited])
+        now, tokens = self.now(), self._thought(chat) if any(one.quota.tpm for one in lives) else 0
+        try:
+            for one in lives:
+                one.check(now, tokens)
+        except Exception:
+            self.rate_refusals += 1
+            raise
+        for one in lives:
+            one.take(now, tokens)
+        chat.trace.headers.update(shown(lives, now))
+        return Charge(lives, tokens, self.wallet(key, chat))
+
+    def wallet(self, key: Key, chat: Chat) -> Wallet | None:
+        """What its requests may spend; None where that has no limit."""
+        group = self.groups.get(key.group) if key.group else None
+        if not key.budget and (group is None or not group.budget):
+            return None
+
+        def asked() -> Iterator[tuple[str, Budget]]:
+            return self.budgets(self.keys.named(key.name) or key)
+
+        return Wallet(self.bank, self.pricing, asked, chat.trace, self.warned)
+
+    def budgets(self, key: Key) -> Iterator[tuple[str, Budget]]:
+        """Of the key and of its group, each with its account."""
+        group = self.groups.get(key.group) if key.group else None
+        yield from ((f"key:{key.name}", one) for one in key.budget)
+        yield from ((f"group:{key.group}", one) for one in group.budget) if group is not None else ()
+
+    def ended(self, charge: Charge | None, record: RequestRecord) -> tuple[Spent, ...]:
+        """What the request cost the budgets."""
+        if charge is None:
+            return ()
+        counted = [one.tokens for one in record.tries if one.tokens is not None]
+        return charge.end(self.now(), sum(one.prompt + one.completion for one in counted))
+
+    def _live(self, key: Key, group: Group | None) -> Iterator[Live]:
+        yield self._one("key", key)
+        if group is not None:
+            yield self._one("group", group)
+
+    def _one(self, kind: str, quota: Quota) -> Live:
+        name = f"{kind}:{quota.name}"
+        live = self._lives.get(name)
+        if live is None:
+            live = self._lives[name] = Live(quota, kind, self._shares)
+        live.quota, live.share = quota, self._shares
+        return live
+
+    def _thought(self, chat: Chat) -> int:
+        there = measured(chat.body)
+        return there.text_bytes // BYTES_PER_TOKEN + there.images * IMAGE_TOKENS + _FIRST_TOKENS
+
+
+def _is_free(one: Key | Group) -> bool:
+    return one.rpm is None and one.tpm is None and one.max_parallel is None and not one.budget

@@ -39,6 +39,8 @@ class Pricing:
         return record._replace(tries=tries, cost_e12=total)
 
     def _attempt(self, one: AttemptRecord, at: float) -> AttemptRecord:
+        if one.cost_e12 is not None:  # a budget was asked
+            return one
         if one.said_cost is not None:
             return one._replace(cost_e12=in_e12(one.said_cost), price_id="provider")
         price = self.price(one.provider, one.model, at) if one.tokens else None

@@ -42,6 +42,7 @@ class OpenAICompatible:
     always_stream = False
     asks_usage = True
     keeps_responses = False
+    streams_metered = True  # a stream is also asked for where a budget must be watched while the answer grows
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
     checked_hooks: ClassVar[Mapping[str, int]] = {
@@ -121,7 +122,8 @@ class OpenAICompatible:
     def _body(self, chat: Chat) -> Body:
         if chat.face == "embeddings":
             return chat.render()
-        if not (chat.stream or self.always_stream):
+        metered = self.streams_metered and chat.trace.purse is not None and chat.face in ("chat", "completions")
+        if not (chat.stream or self.always_stream or metered):
             return chat.render()
         if not self.asks_usage:
             return chat.render() if chat.stream else chat.saying(stream=True).render()

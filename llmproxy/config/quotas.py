@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ def budget(text: str) -> Budget:
         raise ValueError(
             f"{text!r} is no budget: write dollars and a window, as 20/month; windows are {', '.join(WINDOWS)}"
         )
-    return Budget(window, round(float(found[1]) * _E12))
+    return Budget(window, int(Decimal(found[1]) * _E12))
 
 
 def budgets(value: object) -> tuple[Budget, ...]:
@@ -43,7 +44,8 @@ def budgets(value: object) -> tuple[Budget, ...]:
 
 def shown(one: Budget) -> str:
     """As it is written."""
-    return f"{one.limit_e12 / _E12:g}/{one.window}"
+    whole, part = divmod(one.limit_e12, _E12)
+    return f"{whole}.{part:012d}".rstrip("0").rstrip(".") + f"/{one.window}"
 
 
 def end(value: object, now: float) -> float:

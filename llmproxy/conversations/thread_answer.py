@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import orjson
 
 from llmproxy.config import Key
 from llmproxy.core.chat import Chat
+from llmproxy.core.errors import GatewayError
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.request import model_messages
 from llmproxy.requests.registry import RequestRegistry, Running
@@ -91,6 +93,7 @@ class Titles:
     registry: RequestRegistry
     gateway: Gateway
     key: Key
+    admit: Callable[[Chat], object] = lambda chat: None  # takes its place under the key's limits; raises GatewayError
 
     def think(self, text: str, tell: Tell) -> None:
         """Begins to. Until there is one, and where no model is configured for it, the first words stay."""
@@ -100,7 +103,12 @@ class Titles:
         trace = Trace(self.registry.free_id(), int(time.time()))
         trace.deadline = asyncio.get_running_loop().time() + TITLE_SECONDS
         chat = Chat({"model": TITLE_MODEL, "messages": asked}, TITLE_MODEL, trace=trace)
-        self.registry.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
+        try:
+            charge = self.admit(chat)
+        except GatewayError:  # the key has no room for more than its answers: the first words stay
+            return
+        running = self.registry.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
+        running.charge = charge
 
     async def _work(self, running: Running, chat: Chat, tell: Tell) -> None:
         running.begin()

@@ -93,7 +93,9 @@ class Cancelled(GatewayError):
     def because(cls, by: str) -> Cancelled:
         """What its client is told; nobody is to send it again by itself."""
         row = STOPPED.get(by, STOPPED["api"])
-        return cls(row.say, status=row.status, code=row.code, headers={"x-should-retry": "false"}, extra={"by": by})
+        kind = "insufficient_quota" if row.code == "insufficient_quota" else None
+        headers = {"x-should-retry": "false"}
+        return cls(row.say, status=row.status, type=kind, code=row.code, headers=headers, extra={"by": by})
 
 
 class LifecycleError(GatewayError):

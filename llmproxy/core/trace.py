@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .errors import LifecycleError
 from .lifecycle import RANK, Event, Phase, after
 from .record import AttemptRecord, AttemptState
 from .usage import Tokens, UsageSource
+
+if TYPE_CHECKING:
+    from .metering import Purse
 
 
 @dataclass(slots=True)
@@ -29,6 +33,9 @@ class Attempt:
     usage_source: UsageSource = "none"
     cost: float | None = None  # as the provider says
     provider_id: str | None = None  # what the provider calls it
+    produced: int = 0  # bytes of what was said
+    cost_e12: int | None = None  # in 1e-12 dollars, where a budget was asked; until it ends what is held for it
+    price_id: str | None = None
 
     def end(self, state: AttemptState, code: str | None = None) -> None:
         """It ends once; later ends change nothing."""
@@ -49,6 +56,8 @@ class Attempt:
             _ms(self.started, self.first_frame),
             _ms(self.started, self.ended),
             self.provider_id,
+            self.cost_e12,
+            self.price_id,
         )
 
 
@@ -79,6 +88,8 @@ class Trace:
     lost: bool = False
     together: bool = False
     group: str = ""  # of the key that asks
+    purse: Purse | None = None  # what it may spend, where that is limited
+    headers: dict[str, str] = field(default_factory=dict)  # what its client is told of limits and budgets
 
     def step(self, event: Event) -> None:
         """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""
@@ -126,6 +137,9 @@ class Trace:
             tries=self.tries,
             parent=self,
             together=together,
+            group=self.group,
+            purse=self.purse,
+            headers=self.headers,
         )
 
 

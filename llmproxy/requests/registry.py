@@ -57,6 +57,7 @@ class Running:
     headers: Mapping[str, str] = field(default_factory=dict)  # what its readers are told beside the stream
     thread_id: str | None = None  # the thread that it answers in
     transport: BaseTransport | None = None  # the client's connection, while it is answered directly
+    charge: Any = None  # what it takes of its key's limits, for who ends that
     cost_e12: int | None = None  # of all attempts, once it has ended
     _begun: bool = False  # its task has made its first step
     _late_stop: asyncio.Handle | None = None  # carries out a stop that came before

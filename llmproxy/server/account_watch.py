@@ -51,6 +51,7 @@ async def _follow(app: web.Application) -> None:
         except Exception as error:  # noqa: BLE001  # whatever it is, the next look comes all the same
             log.error("keys_not_read", failure=type(error).__name__)
         stop_gone(app)
+        await app[ACCOUNTS].bank.tidy()
 
 
 def keys_of(storage: Storage) -> Known:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from llmproxy.accounts.accounts import Accounts
 from llmproxy.accounts.keys import Keyring
+from llmproxy.accounts.spending import Bank
 from llmproxy.cluster.peers import Peers
 from llmproxy.config import Config
 from llmproxy.requests.registry import RequestRegistry
@@ -24,6 +25,7 @@ from .middleware.load_shedding import LoadShedding
 from .observers import Observer
 from .pricing import pricing_of
 from .routes import API, PAGE, PROBES
+from .webhook import post
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -38,8 +40,10 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
     observer.registry = registry
-    app[ACCOUNTS] = Accounts(Keyring(config.server.keys, keys_of(config.storage)), pricing_of(gateway))
-    observer.accounts = app[ACCOUNTS]
+    pricing, ring = pricing_of(gateway), Keyring(config.server.keys, keys_of(config.storage))
+    accounts = app[ACCOUNTS] = Accounts(ring, pricing, Bank(store), warned=lambda pot: post(app, pot))
+    accounts.configure(config, pricing)
+    observer.accounts = accounts
     app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
     app[REGISTRY] = registry

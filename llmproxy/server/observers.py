@@ -16,6 +16,7 @@ from llmproxy.observe.refusals import Refusals
 from llmproxy.observe.request_log import facts
 from llmproxy.requests.record import record
 from llmproxy.requests.registry import RequestRegistry, Running
+from llmproxy.store.spend import Spent, settle
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -43,14 +44,19 @@ class Observer:
     def ended(self, running: Running) -> None:
         """Writes the request's record once, for all who read it."""
         written = record(running)
+        spent: tuple[Spent, ...] = ()
         if self.accounts is not None:
             written = self.accounts.pricing.priced(written)
             running.cost_e12 = written.cost_e12
+            spent = self.accounts.ended(running.charge, written)
+            running.charge = None
         log.info("request", **facts(written))
         self.metrics.add(written)
         if self.store is not None:
             self._noted.discard(running.id)
-            self.store().note(written)
+            self.store().note(written, spent)
+        elif spent and self.accounts is not None:
+            self.accounts.bank.store().write(settle, spent)
 
     def _note_open(self) -> None:
         self._sweep = None

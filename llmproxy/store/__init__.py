@@ -7,7 +7,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -18,8 +18,9 @@ from llmproxy.core.record import RequestRecord
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 
-from . import ledger, messages, owners, replay, search, threads
+from . import ledger, messages, owners, replay, search, spend, threads
 from .ledger import Entry, Ledger
+from .spend import Spent
 from .sqlite import processes
 from .sqlite.database import connect
 from .sqlite.worker import Worker
@@ -119,9 +120,9 @@ class Store:
         finally:
             left.set()
 
-    def note(self, record: RequestRecord) -> None:
-        """Puts a request's record into the ledger."""
-        self.ledger.put(Entry.of(record, self.process), ledger.attempt_rows(record))
+    def note(self, record: RequestRecord, spent: Sequence[Spent] = ()) -> None:
+        """Puts a request's record into the ledger, with what it cost budgets."""
+        self.ledger.put(Entry.of(record, self.process), ledger.attempt_rows(record), spent)
 
     def settle(self, ledger_days: int, tape_bytes: int, tape_hours: float) -> None:
         """How long what is kept is kept, from now on."""
@@ -180,6 +181,7 @@ class Store:
         now = time.time()
         for process in _left_open(db) - processes.living(self._folder) - {self.process}:
             messages.lose(db, process)
+            spend.settle_dead(db, process)
             ledger.lose(db, process, now)
         threads.purge_deleted(db, now)
         ledger.forget(db, now - self._ledger_days * DAY)
@@ -215,6 +217,7 @@ def _nothing(db: Connection) -> None:
 def _left_open(db: Connection) -> set[str]:
     """The processes that have something unfinished."""
     rows = db.execute(
-        "SELECT process FROM messages WHERE state = 'streaming' UNION SELECT process FROM ledger WHERE state = 'open'"
+        "SELECT process FROM messages WHERE state = 'streaming' UNION SELECT process FROM ledger WHERE state = 'open' "
+        "UNION SELECT process FROM leases"
     )
     return {process for (process,) in rows}

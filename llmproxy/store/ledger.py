@@ -12,6 +12,8 @@ from llmproxy.core.record import RequestRecord
 from llmproxy.core.usage import Tokens
 from llmproxy.observe.periodic import attempt
 
+from .spend import Spent, settle
+
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
@@ -134,7 +136,7 @@ class Submit(Protocol):
     def __call__(self, job: Callable[[Connection, list[Put]], None], entries: list[Put], /) -> asyncio.Future[None]: ...
 
 
-Put = tuple[Entry, Sequence[AttemptRow]]
+Put = tuple[Entry, Sequence[AttemptRow], Sequence[Spent]]
 
 
 class Ledger:
@@ -146,9 +148,9 @@ class Ledger:
         self._waiting: deque[Put] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def put(self, entry: Entry, attempts: Sequence[AttemptRow] = ()) -> None:
+    def put(self, entry: Entry, attempts: Sequence[AttemptRow] = (), spent: Sequence[Spent] = ()) -> None:
         """Takes note and returns at once; on disk within LINGER and one commit."""
-        self._waiting.append((entry, attempts))
+        self._waiting.append((entry, attempts, spent))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LINGER, attempt, self.flush, "ledger")
 
@@ -177,8 +179,9 @@ class Ledger:
 
 
 def write(db: Connection, entries: list[Put]) -> None:
-    _insert(db, _REQUESTS, [entry for entry, _ in entries])
-    _insert(db, _ATTEMPTS, [row for _, rows in entries for row in rows])
+    _insert(db, _REQUESTS, [entry for entry, _, _ in entries])
+    _insert(db, _ATTEMPTS, [row for _, rows, _ in entries for row in rows])
+    settle(db, [one for _, _, spent in entries for one in spent])
 
 
 def _insert(db: Connection, statements: dict[int, str], rows: Sequence[tuple[Any, ...]]) -> None:

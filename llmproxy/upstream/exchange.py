@@ -17,6 +17,7 @@ from llmproxy.core.chat import Chat, Face
 from llmproxy.core.dialect import Adapts
 from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
 from llmproxy.core.measure import estimated
+from llmproxy.core.metering import UNMETERED, Meter, Purse
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
@@ -55,14 +56,15 @@ class Upstream:
         self.in_process = adapter if isinstance(adapter, InProcess) else None
         self.name = adapter.account.name
         self._speaks = speaks(adapter)
-        self._streams_only = getattr(adapter, "always_stream", False) is True
+        self.streams_only = getattr(adapter, "always_stream", False) is True
+        self.streams_metered = getattr(adapter, "streams_metered", False) is True
         self._unspoken: dict[Face, float] = {}  # what it was said to speak and answered with 404 or 405, and when
 
     def passes(self, chat: Chat) -> bool:
         """Whether the provider is asked in the client's own dialect."""
         if chat.face not in self._speaks:
             return False
-        if chat.dialect is not None and not chat.stream and self._streams_only:
+        if chat.dialect is not None and not chat.stream and self.streams_only:
             return False  # a stop would not reach the model
         if isinstance(chat.dialect, Adapts) and not chat.dialect.suits(chat, self.adapter):
             return False
@@ -85,13 +87,25 @@ class Upstream:
 class _Exchange(Opening):
     """One attempt. A class, as are those that wrap it: a generator for each would cost the loop more than what they do."""
 
-    __slots__ = ("_attempt", "_chat", "_idle_timer", "_of", "_pace", "_passes", "_refused", "_source", "_translator")
+    __slots__ = (
+        "_attempt",
+        "_chat",
+        "_idle_timer",
+        "_meter",
+        "_of",
+        "_pace",
+        "_passes",
+        "_refused",
+        "_source",
+        "_translator",
+    )
 
     def __init__(self, of: Upstream, chat: Chat) -> None:
         self._of = of
         self._chat = chat
         self._source: AbstractAsyncContextManager[Any] | None = None  # what was entered and is to be left
         self._refused = 0  # the provider's status, where that is an error
+        self._meter: Meter = UNMETERED
 
     async def __aenter__(self) -> Reply:
         of, chat, trace = self._of, self._chat, self._chat.trace
@@ -102,6 +116,8 @@ class _Exchange(Opening):
         self._translator = _translator(of.adapter, chat)
         self._pace = of.pace(chat)
         self._idle_timer = IdleTimer(of.first_frame(self._pace) if chat.stream else of.timeouts.answer)
+        if trace.purse is not None:
+            await self._pay(trace.purse)
         self._idle_timer.__enter__()
         try:
             pieces, headers = await self._ask_either()
@@ -132,13 +148,29 @@ class _Exchange(Opening):
             raise failure from late
         self._over(error)
 
+    async def _pay(self, purse: Purse) -> None:
+        """Has the money held that the attempt begins with."""
+        of, chat = self._of, self._chat
+        streams = chat.stream or of.streams_only or (of.streams_metered and chat.face in ("chat", "completions"))
+        try:
+            self._meter, self._chat = await purse.begin(chat, of.name, self._attempt, streams=streams)
+        except BaseException as error:
+            self._over(error)
+            raise
+
     def _over(self, error: BaseException | None) -> None:
         """Writes down how the attempt ended, and what it counted."""
         attempt, usage, produced = self._attempt, self._translator.usage, self._translator.produced
+        attempt.produced = produced
         if usage is not None:
             attempt.tokens, attempt.cost, attempt.usage_source = usage.tokens, usage.cost, "provider"
-        if attempt.sent and produced and (attempt.tokens is None or not attempt.tokens.completion):
+        if (
+            attempt.sent
+            and not self._refused
+            and (attempt.tokens is None or (produced and not attempt.tokens.completion))
+        ):
             attempt.tokens, attempt.usage_source = estimated(self._chat, attempt.tokens, produced), "estimated"
+        self._meter.settle(attempt)
         if isinstance(error, GatewayError):
             attempt.end("failed", error.code)
         elif error is not None and not isinstance(error, Exception):  # cancelled, or its reader has left
@@ -180,7 +212,8 @@ class _Exchange(Opening):
         self._source = sending
         attempt.provider_id = next((incoming.headers[one] for one in _IDS if one in incoming.headers), None)
         if 200 <= incoming.status < 300:
-            return aiter(incoming), passed_on(incoming.headers, of.adapter.account.api_key)
+            shown = passed_on(incoming.headers, of.adapter.account.api_key)
+            return aiter(incoming), _with_ours(shown) if trace.headers else shown
         self._refused = incoming.status
         raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
 
@@ -212,7 +245,7 @@ class _Exchange(Opening):
         async for data in pieces:
             failure = _collect(frames, translator.feed, data)
             if translator.started or (shows_early and frames):
-                return _Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count)
+                return _Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count, self._meter)
             if failure is not None:
                 raise failure
             if comments_count:
@@ -220,10 +253,15 @@ class _Exchange(Opening):
             if translator.produced > produced:
                 produced = translator.produced
                 idle_timer.limit(idle)
+                if produced > self._meter.ceiling:
+                    idle_timer.watching = False
+                    await self._meter.grow(translator)
+                    idle_timer.watching = True
+                    idle_timer.moved()
         failure = _collect(frames, translator.finish)
         if failure is not None and not translator.started:
             raise failure
-        return _Frames(frames, failure, None, translator, idle_timer, idle, comments_count)
+        return _Frames(frames, failure, None, translator, idle_timer, idle, comments_count, self._meter)
 
     def _late(self) -> TimedOut:
         name, idle = self._of.name, self._of.timeouts.idle
@@ -238,20 +276,32 @@ class _Frames:
     A failure is told after the frames that came before it. `pieces` is None when the answer is there to its end.
     """
 
-    __slots__ = ("_begun", "_comments_count", "_failure", "_held", "_idle", "_idle_timer", "_pieces", "_translator")
+    __slots__ = (
+        "_begun",
+        "_comments_count",
+        "_failure",
+        "_held",
+        "_idle",
+        "_idle_timer",
+        "_meter",
+        "_pieces",
+        "_translator",
+    )
 
     def __init__(
         self,
         held: list[bytes],
-        failure: UpstreamError | None,
+        failure: GatewayError | None,
         pieces: Pieces | None,
         translator: Translator,
         idle_timer: IdleTimer,
         idle: float,
         comments_count: bool,
+        meter: Meter,
     ) -> None:
         self._held: bytes | None = held[0] if len(held) == 1 else b"".join(held)
         self._failure = failure
+        self._meter = meter
         self._pieces = pieces
         self._translator = translator
         self._idle_timer = idle_timer
@@ -288,6 +338,11 @@ class _Frames:
                 idle_timer.limit(self._idle)
             if self._comments_count:
                 idle_timer.moved()
+            if translator.produced > self._meter.ceiling:
+                idle_timer.watching = False
+                await self._grow()
+                idle_timer.watching = True
+                idle_timer.moved()
             if got:
                 idle_timer.watching = False
                 return got[0] if len(got) == 1 else b"".join(got)
@@ -296,6 +351,19 @@ class _Frames:
         self._pieces = None
         await _drain(pieces)
         raise StopAsyncIteration
+
+    async def _grow(self) -> None:
+        """Has more money held. Where there is none, what came is still handed on, and then the failure."""
+        try:
+            await self._meter.grow(self._translator)
+        except GatewayError as error:
+            self._failure = error
+
+
+def _with_ours(headers: Mapping[str, str]) -> dict[str, str]:
+    """The provider's own limits under another name, where the client has limits of ours."""
+    limits = "x-ratelimit-"
+    return {f"X-LLMProxy-Upstream-{k.removeprefix('x-')}" if k.startswith(limits) else k: v for k, v in headers.items()}
 
 
 def translated(chat: Chat) -> Chat:

@@ -338,7 +338,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 async def observed(work: Any, **trace: Any) -> tuple[Observer, list[Any]]:
     """A request that has ended, and the ledger's rows."""
     rows: list[Any] = []
-    store = SimpleNamespace(note=lambda record: rows.append(Entry.of(record, "p")))
+    store = SimpleNamespace(note=lambda record, spent: rows.append(Entry.of(record, "p")))
     observer = Observer(lambda: cast(Store, store))
     registry = observer.registry = RequestRegistry(ended=observer.ended)
     question = chat()

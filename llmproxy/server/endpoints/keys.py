@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
@@ -13,7 +14,9 @@ from llmproxy.config import Key
 from llmproxy.config.quotas import end, shown
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.core.usage import DOLLAR
 from llmproxy.store import accounts as stored
+from llmproxy.store import spend
 from llmproxy.wire.json_body import parse_body
 
 from ..account_watch import refresh
@@ -29,7 +32,8 @@ async def listed(request: web.Request) -> web.Response:
         await refresh(request.app)
     ring, key = request.app[ACCOUNTS].keys, caller(request)
     names = [*(one.name for one in ring.static), *(one.name for one in ring.known.accounts)]
-    return _json({"object": "list", "data": [_shown(request, name) for name in names if key.admin or name == key.name]})
+    data = [await _shown(request, name) for name in names if key.admin or name == key.name]
+    return _json({"object": "list", "data": data})
 
 
 async def one(request: web.Request) -> web.Response:
@@ -37,7 +41,7 @@ async def one(request: web.Request) -> web.Response:
     key = caller(request)
     if not key.admin and key.name != name:  # somebody else's is as unknown as none
         raise stored.not_found(name)
-    return _json(_shown(request, name))
+    return _json(await _shown(request, name))
 
 
 async def create(request: web.Request) -> web.Response:
@@ -47,7 +51,7 @@ async def create(request: web.Request) -> web.Response:
     account, secret = keys.created(await _body(request), time.time(), static, _groups(request))
     await request.app[STORE]().write(stored.create, account)
     await refresh(request.app)
-    return _json({**_shown(request, account.name), "secret": secret}, status=201)
+    return _json({**await _shown(request, account.name), "secret": secret}, status=201)
 
 
 async def change(request: web.Request) -> web.Response:
@@ -58,7 +62,7 @@ async def change(request: web.Request) -> web.Response:
         raise BadRequest("A key keeps its name: its requests and threads are under it.", param="name")
     await request.app[STORE]().write(stored.change, name, keys.checked(body, time.time(), _groups(request)))
     await refresh(request.app)
-    return _json(_shown(request, name))
+    return _json(await _shown(request, name))
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -67,7 +71,7 @@ async def revoke(request: web.Request) -> web.Response:
     name = _stored(request)
     await request.app[STORE]().write(stored.revoke, name, time.time())
     await refresh(request.app)
-    return _json(_shown(request, name))
+    return _json(await _shown(request, name))
 
 
 async def rotate(request: web.Request) -> web.Response:
@@ -86,7 +90,7 @@ async def rotate(request: web.Request) -> web.Response:
     fresh = keys.Fresh.of(account.id)
     await request.app[STORE]().write(stored.rotate, name, fresh.hash, now, until)
     await refresh(request.app)
-    return _json({**_shown(request, name), "secret": fresh.secret})
+    return _json({**await _shown(request, name), "secret": fresh.secret})
 
 
 def is_kept(request: web.Request) -> bool:
@@ -117,12 +121,32 @@ async def _body(request: web.Request) -> Json:
     return parse_body(raw) if raw else {}
 
 
-def _shown(request: web.Request, name: str) -> Json:
+async def _shown(request: web.Request, name: str) -> Json:
     ring = request.app[ACCOUNTS].keys
     key = ring.named(name)
     if key is None:
         raise stored.not_found(name)
-    return described(key, ring.account(name))
+    return {**described(key, ring.account(name)), "budgets": await _budgets(request, key)}
+
+
+async def _budgets(request: web.Request, key: Key) -> list[Json]:
+    """Each budget that counts for the key, as it stands in its window of now."""
+    accounts = request.app[ACCOUNTS]
+    standing = [(account, budget, accounts.bank.key(account, budget)) for account, budget in accounts.budgets(key)]
+    if not standing:
+        return []
+    found = await request.app[STORE]().read(spend.spent, [pot for _, _, (pot, _) in standing])
+    return [
+        {
+            "account": account,
+            "window": budget.window,
+            "limit": budget.limit_e12 / DOLLAR,
+            "spent": found[pot][0] / DOLLAR,
+            "left": max(0, budget.limit_e12 - found[pot][0]) / DOLLAR,
+            "resets_at": ends if ends != math.inf else None,
+        }
+        for account, budget, (pot, ends) in standing
+    ]
 
 
 def described(key: Key, account: stored.Account | None) -> Json:

@@ -46,4 +46,6 @@ def trace_headers(trace: Trace) -> dict[str, str]:
         headers["X-LLMProxy-Route"] = header_safe(trace.route)
     if trace.dropped:
         headers["X-LLMProxy-Dropped-Params"] = header_safe(", ".join(trace.dropped))
+    if trace.headers:
+        headers.update(trace.headers)
     return headers

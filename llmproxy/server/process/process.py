@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,13 @@ from aiohttp import web
 from llmproxy.cluster.peers import Peers
 from llmproxy.cluster.place import Place
 from llmproxy.config import Config
+from llmproxy.core.errors import StoreError
 from llmproxy.observe.log import log
 from llmproxy.routing.gateway import Gateway
 
 from ..account_watch import followed
 from ..app import build
-from ..context import CURRENT, OBSERVER
+from ..context import ACCOUNTS, CURRENT, OBSERVER
 from ..opened_store import OpenedStores
 from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
@@ -155,6 +157,8 @@ class Process:
 async def _close(app: web.Application, runner: web.AppRunner, stores: OpenedStores) -> None:
     await runner.cleanup()
     await app[CURRENT].gateway.close()
+    with suppress(StoreError):
+        await app[ACCOUNTS].bank.close()
     await stores.close()
 
 

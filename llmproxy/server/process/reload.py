@@ -71,8 +71,7 @@ class Reload:
         self._began = began
         app[CURRENT].gateway = gateway
         self._apply(config)
-        app[ACCOUNTS].pricing = pricing_of(gateway)
-        app[ACCOUNTS].keys.configure(config.server.keys)
+        app[ACCOUNTS].configure(config, pricing_of(gateway))
         app[ACCOUNTS].keys.learn(stored)
         stop_gone(app)
         if (store := opened(app[STORE])) is not None:

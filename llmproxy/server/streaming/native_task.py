@@ -17,10 +17,11 @@ from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, REGISTRY, REQUEST_ID, STARTED, owner
+from ..context import CURRENT, REGISTRY, REQUEST_ID
 from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
 from .replay import follow
+from .request_task import started
 
 
 async def read_body(request: web.Request) -> Json:
@@ -45,8 +46,7 @@ async def answer(
     """Starts a detached request, and gives its first reader what it says."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf))
-    running = registry.start(chat.trace.id, owner(request), chat, detached.work)
-    request[STARTED] = True
+    running = started(request, chat, detached.work)
     running.buffer = detached.buffer
     running.leaving, running.thread_id = leaving, thread_id
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))

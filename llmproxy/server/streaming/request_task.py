@@ -9,13 +9,15 @@ from typing import Any
 from aiohttp import web
 
 from llmproxy.core.chat import Chat
+from llmproxy.core.errors import GatewayError
 from llmproxy.requests.registry import Running, ended
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
-from ..context import CURRENT, OBSERVER, REGISTRY, STARTED, owner
+from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, STARTED, owner
+from ..middleware.charge import admit
 from ..middleware.routes import dialect_of
 from .detached import DetachedAnswer
 from .direct import DirectAnswer
@@ -34,7 +36,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     async def work(running: Running) -> None:
         given.append(await answer.give(running, gateway.open(chat, route)))
 
-    running = _started(request, chat, work)
+    running = started(request, chat, work)
     running.leaving = policy
     if policy == "cancel":
         running.transport = request.transport
@@ -44,10 +46,10 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
         if policy == "cancel":
             running.stop("client_disconnect")
         raise
-    if running.by is not None and running.error is not None:
-        return await answer.fail(running.error)
     if given:
         return given.pop()
+    if running.by is not None and running.error is not None:
+        return await answer.fail(running.error)
     assert running.error is not None
     raise running.error
 
@@ -56,7 +58,7 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
     """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes), dialect_of(request))
-    running = _started(request, chat, taped.work)
+    running = started(request, chat, taped.work)
     running.buffer, running.leaving = taped.buffer, "detach"
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
     if chat.stream:
@@ -67,8 +69,15 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
     return web.Response(body=taped.body, content_type="application/json", headers=running.headers)
 
 
-def _started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
-    running = request.app[REGISTRY].start(chat.trace.id, owner(request), chat, work)
+def started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
+    charge = admit(request, chat)
+    try:
+        running = request.app[REGISTRY].start(chat.trace.id, owner(request), chat, work)
+    except GatewayError:
+        if charge is not None:
+            charge.end(request.app[ACCOUNTS].now(), None)
+        raise
+    running.charge = charge
     request[STARTED] = True
     request.app[OBSERVER].started()
     return running

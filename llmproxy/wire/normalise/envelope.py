@@ -154,8 +154,10 @@ class Envelope:
         for key in _TEXT:
             text = delta.get(key)
             if text and isinstance(text, str):
-                self.produced += len(text)
+                self.produced += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
                 self.started = True
+        if "tool_calls" in delta:
+            self.produced += _bytes_of_calls(delta["tool_calls"])
         if not self.started and any(delta.get(key) for key in _REAL):
             self.started = True
 
@@ -168,3 +170,17 @@ def _begins_work(mark: Json) -> bool:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _bytes_of_calls(calls: object) -> int:
+    """Of the names and arguments of tool calls, which are tokens as any text is."""
+    said = 0
+    for call in calls if isinstance(calls, list) else ():
+        for kind in ("function", "custom"):
+            inner = call.get(kind) if isinstance(call, dict) else None
+            if not isinstance(inner, dict):
+                continue
+            for name in ("name", "arguments", "input"):
+                text = inner.get(name)
+                said += len(text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else 0
+    return said

@@ -1,0 +1,373 @@
+"""Budgets while requests run: leases bought from the store, held by attempts slice by slice, settled by what was billed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmproxy.config import Budget, Budgets
+from llmproxy.core.adapter import Translator
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
+from llmproxy.core.measure import IMAGE_TOKENS, measured
+from llmproxy.core.metering import Meter
+from llmproxy.core.trace import Attempt, Trace
+from llmproxy.core.usage import DOLLAR, Tokens, in_e12
+from llmproxy.observe.log import log
+from llmproxy.store import spend
+from llmproxy.store.spend import PotKey, Spent
+
+from .pot import Pot, slice_of
+from .prices import Price
+from .pricing import Pricing
+from .ratios import Ratios
+from .windows import span
+
+if TYPE_CHECKING:
+    from llmproxy.store import Store
+
+ADMISSION_WAIT = 2.0  # seconds for money that others only hold
+GROW_WAIT = 1.0
+LOOK = 0.25  # seconds between two looks for money that another process may have given back
+PAUSE_LOOK = 1.0  # seconds between two looks at whether a limit was raised
+_MOST = {  # the member that limits an answer, by dialect
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "completions": ("max_tokens",),
+    "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+}
+
+Asked = Callable[[], Iterable[tuple[str, Budget]]]  # (account, budget) as they are now
+
+
+@dataclass(slots=True)
+class Bank:
+    """All budgets of this process. shares: how many processes draw on them. warned: told of each budget that is used up."""
+
+    store: Callable[[], Store]
+    settings: Budgets = field(default_factory=Budgets)
+    shares: int = 1
+    pots: dict[PotKey, Pot] = field(default_factory=dict)
+    ratios: Ratios = field(default_factory=Ratios)
+    refused: int = 0
+    ended: int = 0
+    clock: Callable[[], float] = time.time
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _buying: dict[PotKey, asyncio.Lock] = field(default_factory=dict)
+    _warned: set[PotKey] = field(default_factory=set)
+    _looked: dict[PotKey, float] = field(default_factory=dict)
+
+    def pot(self, account: str, budget: Budget) -> Pot:
+        """Of the window of now, with the limit of now."""
+        key, ends = self.key(account, budget)
+        pot = self.pots.get(key)
+        if pot is None:
+            pot = self.pots[key] = Pot(key, ends, budget.limit_e12)
+        pot.limit = budget.limit_e12
+        return pot
+
+    def key(self, account: str, budget: Budget) -> tuple[PotKey, float]:
+        """Of the window of now, and when that ends."""
+        window = span(budget.window, self.clock(), self.settings.timezone)
+        return PotKey(account, budget.window, window.start), window.end
+
+    async def buy(self, pot: Pot, need: int) -> None:
+        """Leases what the pot lacks for `need`: the whole remainder where this is the only process."""
+        lock = self._buying.setdefault(pot.key, asyncio.Lock())
+        async with lock:
+            now = self.clock()
+            if pot.free >= need or (pot.to_lease == 0 and now - self._looked.get(pot.key, 0.0) < LOOK):
+                return
+            self._looked[pot.key] = now
+            lacking = need - pot.free
+            want = 2**62 if self.shares == 1 else max(lacking, pot.limit // (8 * self.shares))
+            store = self.store()
+            pot.learn(await store.write(spend.buy, pot.key, store.process, want, pot.limit))
+
+    async def shrink(self, pot: Pot) -> None:
+        """Gives back what a limit that was lowered no longer covers."""
+        excess = min(pot.free, pot.spent + pot.leased - pot.limit)
+        if excess > 0:
+            pot.granted -= excess
+            pot.leased -= excess
+            await self._back(pot, excess)
+
+    async def tidy(self) -> None:
+        """Gives back what windows that are over, or pots that nobody uses while others may, still have leased."""
+        now = self.clock()
+        for pot in list(self.pots.values()):
+            over = pot.ends <= now
+            if pot.open == 0 and (over or self.shares > 1) and (amount := pot.give_back()):
+                await self._back(pot, amount)
+            if over and pot.open == 0:
+                self.pots.pop(pot.key, None)
+                self._buying.pop(pot.key, None)
+                self._looked.pop(pot.key, None)
+                self._warned.discard(pot.key)
+
+    async def close(self) -> None:
+        """All that is free, at a proper end."""
+        for pot in self.pots.values():
+            if amount := pot.give_back():
+                await self._back(pot, amount)
+
+    async def _back(self, pot: Pot, amount: int) -> None:
+        store = self.store()
+        store.ledger.flush()
+        await store.write(spend.give_back, pot.key, store.process, amount)
+
+    def moved(self) -> None:
+        """Something was settled or given back: those who wait look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self, seconds: float) -> None:
+        """Until something moved, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def warn(self, pot: Pot) -> bool:
+        """Says that a budget is used up, once for each window. Whether this was the first time."""
+        if pot.key in self._warned:
+            return False
+        self._warned.add(pot.key)
+        log.warning("budget_used_up", account=pot.key.account, window=pot.key.window, limit=pot.limit / DOLLAR)
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class Wallet:
+    """What one request may spend: a Purse. spent: what its attempts have cost its budgets."""
+
+    bank: Bank
+    pricing: Pricing
+    asked: Asked
+    trace: Trace
+    warned: Callable[[Pot], None] = lambda pot: None
+    spent: list[Spent] = field(default_factory=list)
+
+    async def begin(self, chat: Chat, provider: str, attempt: Attempt, *, streams: bool) -> tuple[Meter, Chat]:
+        price = self.pricing.price(provider, chat.model, self.bank.clock())
+        if price is None:
+            raise BadRequest(
+                f"No price is known for {provider}/{chat.model}, so a key with a budget cannot use it. "
+                "[prices] in the configuration can say one.",
+                status=403,
+                param="model",
+                code="unpriced_model",
+            )
+        pots = [self.bank.pot(account, budget) for account, budget in self.asked()]
+        meter = AttemptMeter(self, chat, provider, attempt, price, pots)
+        wanted = _wanted(chat)
+        try:
+            await meter.admit(wanted if streams else None)
+            return meter, chat if streams else await meter.clamped(chat, wanted)
+        except BaseException:
+            meter.settle(attempt)
+            raise
+
+    async def hold(self, pots: list[Pot], amount: int, seconds: float, *, first: bool) -> bool:
+        """Holds so much in all of them, waiting for what only other holds keep away. False: there is no money.
+
+        first: nothing is held yet, so that the pots may be those of another window than before.
+        """
+        ends = self.bank.clock() + seconds
+        while True:
+            for pot in pots:
+                if pot.free < amount:
+                    await self.bank.buy(pot, amount)
+            lacking = [pot for pot in pots if pot.free < amount]
+            if not lacking or self.bank.settings.mode == "soft":
+                for pot in pots:
+                    pot.hold(amount)
+                for pot in lacking:
+                    self._over(pot)
+                return True
+            if self.bank.settings.mode == "pause":
+                if not await self._paused():
+                    return False
+                now = [self.bank.pot(account, budget) for account, budget in self.asked()]
+                if first:
+                    pots[:] = now
+                continue
+            left = ends - self.bank.clock()
+            if left <= 0 or any(pot.limit - pot.spent < amount for pot in lacking):
+                return False
+            await self.bank.change(min(left, LOOK))
+
+    def _over(self, pot: Pot) -> None:
+        self.trace.headers["X-LLMProxy-Budget"] = f"used up: {pot.limit / DOLLAR:g}/{pot.key.window}"
+        if self.bank.warn(pot):
+            self.warned(pot)
+
+    async def _paused(self) -> bool:
+        """A moment's wait for a raised limit or a new window. False: the request's own time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = self.trace.deadline
+        if deadline is not None and loop.time() >= deadline:
+            return False
+        await asyncio.sleep(PAUSE_LOOK)
+        return True
+
+    def refusal(self, pots: list[Pot]) -> GatewayError:
+        """429 with the time at which there is money again."""
+        short = min(pots, key=lambda pot: pot.left)
+        self.bank.refused += 1
+        if self.bank.warn(short):
+            self.warned(short)
+        name, of = short.key.account.partition(":")[2], short.key.account.partition(":")[0]
+        headers = {"x-should-retry": "false"}
+        if short.ends != math.inf:
+            headers["Retry-After"] = str(max(1, math.ceil(short.ends - self.bank.clock())))
+        window = "in total" if short.key.window == "total" else f"a {short.key.window}"
+        return GatewayError(
+            f"The budget of the {of} {name!r} ({short.limit / DOLLAR:g} dollars {window}) is used up.",
+            status=429,
+            type="insufficient_quota",
+            code="insufficient_quota",
+            headers=headers,
+        )
+
+
+class AttemptMeter:
+    """The hold of one attempt, in every budget that it counts for."""
+
+    __slots__ = (
+        "_attempt", "_bytes", "_chat", "_held", "_input", "_model", "_open", "_pots", "_price", "_rate", "_ratio", "_settled",
+        "_wallet", "ceiling",
+    )  # fmt: skip
+
+    def __init__(
+        self, wallet: Wallet, chat: Chat, provider: str, attempt: Attempt, price: Price, pots: list[Pot]
+    ) -> None:
+        self._wallet = wallet
+        self._chat = chat
+        self._model = f"{provider}/{chat.model}"
+        self._price = price
+        self._pots = pots
+        there = measured(chat.body)
+        ratios = wallet.bank.ratios
+        self._bytes = 0 if there.images else there.text_bytes
+        tokens_in = (
+            math.ceil(there.text_bytes / ratios.bytes_per_token("in", self._model)) + there.images * IMAGE_TOKENS
+        )
+        self._input = price.cost(Tokens(input=tokens_in)) or 0
+        self._rate = price.rate("output", tokens_in) or 0
+        self._ratio = ratios.bytes_per_token("out", self._model)
+        self._held = 0
+        self._open = False
+        self._settled = False
+        self._attempt = attempt
+        self.ceiling = 0
+
+    async def admit(self, wanted: int | None) -> None:
+        """Holds the input and a first slice of output. Raises GatewayError."""
+        for pot in self._pots:
+            if pot.spent + pot.leased > pot.limit:
+                await self._wallet.bank.shrink(pot)
+        for pot in self._pots:
+            if pot.free < self._input:
+                await self._wallet.bank.buy(pot, self._input)
+        tokens = 0 if self._chat.face == "embeddings" else min(self._slice(), wanted or self._slice())
+        if not await self._take(self._input + tokens * self._rate, ADMISSION_WAIT):
+            raise self._wallet.refusal(self._pots)
+        for pot in self._pots:
+            pot.open += 1
+        self._open = True
+        self.ceiling = int(tokens * self._ratio)
+        self._note()
+
+    async def clamped(self, chat: Chat, wanted: int | None) -> Chat:
+        """A question whose answer cannot be watched: for no more than there is money for, all of which is held."""
+        names = _MOST.get(chat.face)
+        if names is None or self._rate <= 0 or not self._pots:
+            return chat
+        fair = min(pot.free // max(1, pot.open) + self._held for pot in self._pots) - self._input
+        fits = max(16, fair // self._rate)
+        most = min(fits, wanted if wanted is not None else fits)
+        await self._take(self._input + most * self._rate, 0.0)
+        self._note()
+        if wanted is not None and wanted <= fits:
+            return chat
+        name = next((one for one in names if chat.body.get(one) is not None), names[-1])
+        self._wallet.trace.headers["X-LLMProxy-Clamped"] = f"{name}={most}"
+        return chat.saying(**{name: most})
+
+    async def grow(self, translator: Translator) -> None:
+        usage = translator.usage
+        counted = usage.tokens.completion if usage is not None else 0
+        tokens = max(math.ceil(translator.produced / self._ratio), counted) + self._slice()
+        if not await self._take(self._input + tokens * self._rate, GROW_WAIT):
+            self._wallet.bank.ended += 1
+            raise Cancelled.because("budget")
+        self.ceiling = max(translator.produced, int(tokens * self._ratio))
+        self._note()
+
+    def _note(self) -> None:
+        """Until it is settled an attempt is written down with what it holds."""
+        self._attempt.cost_e12, self._attempt.price_id = self._held, "held"
+
+    def settle(self, attempt: Attempt) -> None:
+        if self._settled:
+            return
+        self._settled = True
+        cost = self._cost(attempt)
+        attempt.cost_e12, attempt.price_id = cost, "provider" if attempt.cost is not None else self._price.id
+        process = self._wallet.bank.store().process if self._pots else ""
+        for pot in self._pots:
+            pot.settle(self._held, cost)
+            pot.open -= self._open
+            if cost:
+                self._wallet.spent.append(Spent(pot.key, process, cost))
+        self._held = 0
+        self._learn(attempt)
+        self._wallet.bank.moved()
+
+    def _cost(self, attempt: Attempt) -> int:
+        if attempt.cost is not None:
+            return in_e12(attempt.cost)
+        cost = self._price.cost(attempt.tokens) if attempt.tokens is not None else 0
+        if (
+            cost is None
+        ):  # something that has no price was counted, such as searches: all that is known of it is what was held
+            return self._held
+        return cost
+
+    def _learn(self, attempt: Attempt) -> None:
+        tokens = attempt.tokens
+        if tokens is None or attempt.usage_source != "provider":
+            return
+        ratios = self._wallet.bank.ratios
+        if self._bytes:
+            ratios.learn("in", self._model, self._bytes, tokens.prompt)
+        if attempt.state == "open":
+            ratios.learn("out", self._model, attempt.produced, tokens.completion)
+
+    def _slice(self) -> int:
+        most = self._wallet.bank.settings.slice_tokens
+        return min((slice_of(pot.left, pot.open, self._rate, most) for pot in self._pots), default=most)
+
+    async def _take(self, amount: int, seconds: float) -> bool:
+        """Raises the hold to `amount`."""
+        more = amount - self._held
+        if more <= 0:
+            return True
+        if not await self._wallet.hold(self._pots, more, seconds, first=self._held == 0):
+            return False
+        self._held = amount
+        return True
+
+
+def _wanted(chat: Chat) -> int | None:
+    """The most tokens that the client asked for."""
+    for name in _MOST.get(chat.face, ()):
+        if isinstance(value := chat.body.get(name), int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None

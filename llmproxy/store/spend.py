@@ -1,0 +1,109 @@
+"""What accounts have spent, and what processes have leased of their budgets. Money is a whole number of 1e-12 dollars."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+
+class PotKey(NamedTuple):
+    """account: key:NAME or group:NAME. start: when the window began, in Unix seconds."""
+
+    account: str
+    window: str
+    start: float
+
+
+class Spent(NamedTuple):
+    """What one request cost one budget."""
+
+    pot: PotKey
+    process: str
+    cost_e12: int
+
+
+class Grant(NamedTuple):
+    """granted: what was leased just now. spent, leased: of all processes, with that."""
+
+    granted: int
+    spent: int
+    leased: int
+
+
+def buy(db: Connection, key: PotKey, process: str, want: int, limit: int) -> Grant:
+    """Leases up to `want`, never more than the limit leaves. What is acknowledged is on disk before it is spent."""
+    db.execute("INSERT OR IGNORE INTO spend (account, win, win_start) VALUES (?, ?, ?)", key)
+    row = db.execute(
+        "SELECT spent_e12, leased_e12 FROM spend WHERE account = ? AND win = ? AND win_start = ?", key
+    ).fetchone()
+    spent, leased = int(row[0]), int(row[1])
+    granted = max(0, min(want, limit - spent - leased))
+    if granted:
+        _lease(db, key, process, granted)
+    return Grant(granted, spent, leased + granted)
+
+
+def give_back(db: Connection, key: PotKey, process: str, amount: int) -> None:
+    """Ends a part of a lease that nothing was spent of."""
+    _lease(db, key, process, -amount)
+    db.execute("DELETE FROM leases WHERE id = ? AND granted_e12 = 0", (_id(key, process),))
+
+
+def settle(db: Connection, spent: Iterable[Spent]) -> None:
+    """Moves what was spent out of the leases. Called in the transaction that writes the rows that it is the sum of."""
+    sums: dict[tuple[PotKey, str], int] = defaultdict(int)
+    for one in spent:
+        sums[one.pot, one.process] += one.cost_e12
+    for (key, process), cost in sums.items():
+        db.execute("INSERT OR IGNORE INTO spend (account, win, win_start) VALUES (?, ?, ?)", key)
+        db.execute(
+            "UPDATE spend SET spent_e12 = spent_e12 + ? WHERE account = ? AND win = ? AND win_start = ?", (cost, *key)
+        )
+        _lease(db, key, process, -cost)
+
+
+def settle_dead(db: Connection, process: str) -> None:
+    """Ends the leases of a process that died. What its open attempts held counts as spent: they may have been billed."""
+    leases = db.execute(
+        "SELECT account, win, win_start, granted_e12 FROM leases WHERE process = ?", (process,)
+    ).fetchall()
+    for account, window, start, granted in leases:
+        key = PotKey(account, window, start)
+        kind, _, name = account.partition(":")
+        [held] = db.execute(
+            f"SELECT coalesce(sum(a.cost_e12), 0) FROM attempts a JOIN ledger l USING (opened_at, id) "
+            f"WHERE l.process = ? AND l.state = 'open' AND a.{'owner' if kind == 'key' else 'grp'} = ? AND a.opened_at >= ?",
+            (process, name, start),
+        ).fetchone()
+        settle(db, [Spent(key, process, int(held))])
+        give_back(db, key, process, int(granted) - int(held))
+
+
+def spent(db: Connection, keys: Iterable[PotKey]) -> dict[PotKey, tuple[int, int]]:
+    """(spent, leased) of each."""
+    found = {}
+    for key in keys:
+        row = db.execute(
+            "SELECT spent_e12, leased_e12 FROM spend WHERE account = ? AND win = ? AND win_start = ?", key
+        ).fetchone()
+        found[key] = (int(row[0]), int(row[1])) if row else (0, 0)
+    return found
+
+
+def _lease(db: Connection, key: PotKey, process: str, amount: int) -> None:
+    db.execute(
+        "INSERT INTO leases (id, account, win, win_start, process, granted_e12) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET granted_e12 = granted_e12 + excluded.granted_e12",
+        (_id(key, process), *key, process, amount),
+    )
+    db.execute(
+        "UPDATE spend SET leased_e12 = leased_e12 + ? WHERE account = ? AND win = ? AND win_start = ?", (amount, *key)
+    )
+
+
+def _id(key: PotKey, process: str) -> str:
+    return f"{process}:{key.account}:{key.window}:{key.start:.0f}"
