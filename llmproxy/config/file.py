@@ -19,7 +19,7 @@ from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
-from .values import Config, Group, Key, Limits, Logs, Mode, Provider, Server, Storage
+from .values import Config, Group, Key, Limits, Logs, Mode, Provider, Responses, Server, Storage
 
 _TOP = (
     "server",
@@ -32,6 +32,7 @@ _TOP = (
     "groups",
     "budgets",
     "prices",
+    "responses",
     "default_model",
 )
 
@@ -78,6 +79,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
         server=_server(document.get("server", {}), groups),
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
+        responses=parse(Responses, document.get("responses", {}), ("responses",)),
         storage=_storage(document.get("storage", {}), path.parent),
         providers=tuple(providers.values()),
         aliases=parse_aliases(document.get("aliases", {}), providers),

@@ -214,11 +214,21 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Responses:
+    """What is kept of /v1/responses for `previous_response_id` and the like, where the client does not say `store: false`."""
+
+    store: Literal["memory", "disk", "off"] = "memory"
+    bytes: int = 64 * 1024 * 1024  # of all of them; the oldest go first
+    hours: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     server: Server = Server()
     limits: Limits = Limits()
     logs: Logs = Logs()
     storage: Storage = Storage()
+    responses: Responses = Responses()
     providers: tuple[Provider, ...] = ()
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)

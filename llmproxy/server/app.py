@@ -12,11 +12,23 @@ from llmproxy.accounts.keys import Keyring
 from llmproxy.accounts.spending import Bank
 from llmproxy.cluster.peers import Peers
 from llmproxy.config import Config
+from llmproxy.dialects.responses.state import ResponseStore
 from llmproxy.requests.registry import RequestRegistry
 from llmproxy.routing.gateway import Gateway
 
 from .account_watch import keys_of
-from .context import ACCOUNTS, AUTH_THROTTLE, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, Current
+from .context import (
+    ACCOUNTS,
+    AUTH_THROTTLE,
+    CURRENT,
+    LOAD_SHEDDING,
+    OBSERVER,
+    PEERS,
+    REGISTRY,
+    RESPONSES,
+    STORE,
+    Current,
+)
 from .middleware import cors, routes
 from .middleware.auth_throttle import AuthThrottle
 from .middleware.gate import gate
@@ -49,6 +61,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[REGISTRY] = registry
     app[OBSERVER] = observer
     app[STORE] = store
+    app[RESPONSES] = ResponseStore()
     app[PEERS] = peers
     app[AUTH_THROTTLE] = AuthThrottle()
     app[LOAD_SHEDDING] = LoadShedding()

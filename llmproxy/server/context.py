@@ -18,6 +18,7 @@ from .observers import Observer
 
 if TYPE_CHECKING:
     from llmproxy.cluster.peers import Peers
+    from llmproxy.dialects.responses.state import ResponseStore
     from llmproxy.store import Store
 
     from .middleware.auth_throttle import AuthThrottle
@@ -42,6 +43,7 @@ OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
 
 ACCOUNTS = web.AppKey("accounts", Accounts)
+RESPONSES: web.AppKey[ResponseStore] = web.AppKey("responses")
 AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
 LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from .endpoints import api, health, keys, metrics, models, native, page, requests, responses, threads, usage
+from .endpoints import (
+    api,
+    health,
+    kept_responses,
+    keys,
+    metrics,
+    models,
+    native,
+    page,
+    requests,
+    responses,
+    threads,
+    usage,
+)
 from .endpoints.chat_completions import chat_completions
 from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
@@ -14,6 +27,11 @@ API = (
     Route("POST", "/v1/embeddings", embeddings, counts=True),
     Route("POST", "/v1/responses", responses.create, counts=True, dialect="responses"),
     Route("GET", "/v1/responses", responses.websocket, dialect="responses"),
+    Route("POST", "/v1/responses/input_tokens", kept_responses.input_tokens, dialect="responses"),
+    Route("GET", "/v1/responses/{id}", kept_responses.one, dialect="responses"),
+    Route("DELETE", "/v1/responses/{id}", kept_responses.delete, dialect="responses"),
+    Route("POST", "/v1/responses/{id}/cancel", kept_responses.cancel, dialect="responses"),
+    Route("GET", "/v1/responses/{id}/input_items", kept_responses.input_items, dialect="responses"),
     Route("GET", "/v1/models", models.models),
     Route("GET", "/v1/models/{id:.+}", models.model),
     Route("GET", "/v1/requests", requests.listed),

@@ -24,6 +24,7 @@ TABLES = {
     "[server]": values.Server,
     "[limits]": values.Limits,
     "[logs]": values.Logs,
+    "[responses]": values.Responses,
     "[storage]": values.Storage,
     "[providers.NAME]": values.Provider,
 }

@@ -107,6 +107,8 @@ class Encoder:
     def _begin(self) -> Iterator[Event]:
         if self._number == 0 and self._stream:
             response = self._response("in_progress")
+            if self._known.begun is not None:
+                self._known.begun(response, "")
             yield "response.created", {"response": response}
             yield "response.in_progress", {"response": response}
 

@@ -21,7 +21,8 @@ class KnownItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """id: of the response that is being made. stored: whether it is kept, as its client asked.
+    """id: of the response that is being made. stored: whether it is kept, as its client asked. keep, begun: told of the
+    response at its end, and of a stream's response when it is there.
 
     earlier: the items of `previous_response_id`, its input and its output; None if it is not known here. answered_by: the
     provider of that earlier response, which may know it too. items: those that are referred to, by their ids.
@@ -33,6 +34,7 @@ class Known:
     answered_by: str = ""
     items: Mapping[str, KnownItem] = field(default_factory=dict)
     keep: Keep | None = None
+    begun: Keep | None = None
 
     def whole_input(self, items: list[Json], previous: object) -> list[Json]:
         """The input with everything that it only refers to. Raises BadRequest for what is not known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.core.chat import Json
+from llmproxy.core.chat import Chat, Json
 
 # Each member of a request that a response repeats, and what it is where the request did not say it.
 _ECHOED: Mapping[str, object] = {
@@ -78,3 +78,15 @@ def _object(value: object) -> Json:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and value > 0 else 0
+
+
+def queued(chat: Chat, id: str) -> Json:
+    """A response that is being made in the background."""
+    head = {"id": id, "object": "response", "created_at": chat.trace.created, "status": "queued", "completed_at": None}
+    rest: Json = {
+        "error": None,
+        "incomplete_details": None,
+        "model": chat.body.get("model") or chat.model,
+        "output": [],
+    }
+    return {**head, **rest, **echo(chat.body, stored=True), "usage": None}

@@ -66,6 +66,8 @@ class Watched(PassThrough):
         kind = str(event.get("type") or name.decode("utf-8", "replace"))
         response = event.get("response")
         if isinstance(response, dict):
+            if not self._response and self._known.begun is not None:
+                self._known.begun(response, self.chat.trace.provider or "")
             self._response = response
             self._count(response)
         if kind in _ENDS:

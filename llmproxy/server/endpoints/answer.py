@@ -29,11 +29,15 @@ async def answer(request: web.Request, parse: Parse) -> web.StreamResponse:
 
     The client's headers that its dialect passes on are in the chat that `parse` gives: `functools.partial` binds them.
     """
-    current = request.app[CURRENT]
-    config = current.config
+    chat = await asked(request, parse)
+    gateway = request.app[CURRENT].gateway
+    return await ask(request, chat, gateway, gateway.route(chat, caller(request)))
+
+
+async def asked(request: web.Request, parse: Parse) -> Chat:
+    """What the client asks. Raises GatewayError."""
+    config = request.app[CURRENT].config
     raw = await read_json(request, config.server)
     trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
-    chat = await parsed(raw, partial(parse, trace=trace, default_model=config.default_model))
-    route = current.gateway.route(chat, caller(request))
-    return await ask(request, chat, current.gateway, route)
+    return await parsed(raw, partial(parse, trace=trace, default_model=config.default_model))

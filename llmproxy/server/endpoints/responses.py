@@ -1,16 +1,30 @@
-"""POST /v1/responses, and what is asked of responses that are kept."""
+"""POST /v1/responses: what it refers to is found, and what is to be kept of the answer is kept."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+import orjson
 from aiohttp import web
 
-from llmproxy.core.errors import GatewayError
-from llmproxy.dialects.responses.dialect import DIALECT
-from llmproxy.dialects.responses.request import parse_response
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.dialects.responses.dialect import DIALECT, Responses
+from llmproxy.dialects.responses.errors import failure
+from llmproxy.dialects.responses.ids import fresh
+from llmproxy.dialects.responses.known import Known, KnownItem
+from llmproxy.dialects.responses.request import input_items, parse_response
+from llmproxy.dialects.responses.response_object import queued
+from llmproxy.dialects.responses.state import Kept, with_ids
+from llmproxy.requests.registry import Running
 
-from .answer import answer
+from ..context import CURRENT, RESPONSES, caller, owner
+from ..streaming.on_disconnect import in_background
+from ..streaming.replay import follow
+from ..streaming.request_task import ask, detach
+from .answer import asked
+from .kept_responses import UNFINISHED, find, find_item, keeps, put
 
 # What clients tell OpenAI by header. Everything else is between us and the client.
 _PASSED = ("openai-", "x-openai-", "x-codex-")
@@ -18,7 +32,26 @@ _NAMED = frozenset(("originator", "session-id", "session_id", "thread-id", "x-cl
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    return await answer(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
+    chat = await asked(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
+    earlier = await _earlier(request, chat)
+    items = await _items(request, chat)
+    known = _known(request, chat, earlier, items)
+    gateway = request.app[CURRENT].gateway
+    route = gateway.route(chat, caller(request))
+    if not chat.body.get("background"):
+        return await ask(request, _knowing(chat, known), gateway, route)
+    if not known.stored:
+        raise BadRequest(
+            "`background` needs `store`, and this is not stored.", param="background", code="invalid_value"
+        )
+    in_background(request)
+    if not chat.stream:
+        put(request, Kept(known.id, owner(request), orjson.dumps(queued(chat, known.id)), request_id=chat.trace.id))
+    running, _ = detach(request, _knowing(chat, known), gateway, route)
+    running.task.add_done_callback(lambda _: _settle(request, running))
+    if chat.stream:
+        return await follow(request, running, 0)
+    return web.Response(body=orjson.dumps(queued(chat, known.id)), content_type="application/json")
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
@@ -32,3 +65,55 @@ async def websocket(request: web.Request) -> web.StreamResponse:
 def _passed_on(request: web.Request) -> dict[str, str]:
     named = {name.lower(): value for name, value in request.headers.items()}
     return {name: value for name, value in named.items() if name.startswith(_PASSED) or name in _NAMED}
+
+
+def _knowing(chat: Chat, known: Known) -> Chat:
+    return replace(chat, dialect=Responses(known))
+
+
+async def _earlier(request: web.Request, chat: Chat) -> Kept | None:
+    """The response that this one follows on; None if it follows on none, or on one that only its provider may know."""
+    id = chat.body.get("previous_response_id")
+    kept = await find(request, id) if isinstance(id, str) else None
+    if kept is not None and kept.value.get("status") in UNFINISHED:
+        text = f"Previous response with id '{id}' is not finished."
+        raise BadRequest(text, param="previous_response_id", code="invalid_value")
+    return kept
+
+
+async def _items(request: web.Request, chat: Chat) -> dict[str, KnownItem]:
+    wanted = [str(one.get("id")) for one in input_items(chat.body) if one.get("type") == "item_reference"]
+    found = {id: await find_item(request, id) for id in wanted}
+    return {id: item for id, item in found.items() if item is not None}
+
+
+def _known(request: web.Request, chat: Chat, earlier: Kept | None, items: dict[str, KnownItem]) -> Known:
+    stored = chat.body.get("store") is not False and keeps(request)
+    known = Known(fresh("resp"), stored, items=items)
+    if earlier is not None:
+        known = replace(known, earlier=[*earlier.input, *earlier.output], answered_by=earlier.answered_by)
+    if not stored:
+        return known
+    in_background = bool(chat.body.get("background"))
+    renamed = known.id if in_background and not chat.stream else ""
+    before = earlier.followed() if earlier is not None else ()
+
+    def keep(response: Json, provider: str) -> None:
+        own = [items[one["id"]].item if one.get("id") in items else one for one in input_items(chat.body)]
+        parts = (*before, orjson.dumps(with_ids([one for one in own if one.get("type") != "item_reference"])))
+        said = {**response, "id": renamed} if renamed else response
+        theirs = "" if renamed or response["id"] == known.id else provider
+        put(request, Kept(said["id"], owner(request), orjson.dumps(said), parts, theirs, chat.trace.id))
+
+    return replace(known, keep=keep, begun=keep if in_background and chat.stream else None)
+
+
+def _settle(request: web.Request, running: Running) -> None:
+    """What a request in the background has come to, where its encoder was not asked to say it."""
+    for kept in request.app[RESPONSES].of_request(running.owner, running.id):
+        response = kept.value
+        if running.state == "cancelled":
+            response |= {"status": "cancelled", "error": None}
+        elif running.error is not None and response["status"] in UNFINISHED:
+            response |= {"status": "failed", "error": failure(running.error)}
+        put(request, replace(kept, response=orjson.dumps(response)))

@@ -31,6 +31,14 @@ def leaving(request: web.Request) -> OnDisconnect:
     return cast("OnDisconnect", wanted)
 
 
+def in_background(request: web.Request) -> None:
+    """Raises GatewayError if a request may not go on without its client: 403, or 429 if too many do."""
+    if not caller(request).detach:
+        raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden", param="background")
+    limits = request.app[CURRENT].config.limits
+    _refuse_too_many(sum(running.leaving != "cancel" for running in request.app[REGISTRY]), limits)
+
+
 def in_thread(request: web.Request) -> OnDisconnect:
     """An answer in a thread goes on without its client, if the key may detach requests.
 

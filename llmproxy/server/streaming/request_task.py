@@ -56,17 +56,23 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
     """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
-    registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
-    taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes), dialect_of(request))
-    running = started(request, chat, taped.work)
-    running.buffer, running.leaving = taped.buffer, "detach"
-    running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
+    running, taped = detach(request, chat, gateway, route)
     if chat.stream:
         return await follow(request, running, 0)
     await ended(running)
     if running.refused is not None:
         raise running.refused
     return web.Response(body=taped.body, content_type="application/json", headers=running.headers)
+
+
+def detach(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> tuple[Running, DetachedAnswer]:
+    """Starts a task that nobody waits for."""
+    registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
+    taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes), dialect_of(request))
+    running = started(request, chat, taped.work)
+    running.buffer, running.leaving = taped.buffer, "detach"
+    running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
+    return running, taped
 
 
 def started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:

@@ -1,0 +1,134 @@
+"""Responses that are kept for those who refer to them: within a number of bytes, for a while, each for its owner alone.
+
+A response is kept with everything that led to it, so that `previous_response_id` gives a whole conversation. What follows
+one another shares the bytes of its beginning, which are counted once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from llmproxy.core.chat import Json
+
+from .ids import fresh
+from .known import KnownItem
+
+_PREFIXES = {
+    "message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs",
+    "custom_tool_call": "ctc", "custom_tool_call_output": "ctco",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One response. answered_by: the provider that knows it by this id too; empty if none does.
+
+    parts: JSON lists of items, in order: all that was said to the model. request_id: of the gateway's request.
+    """
+
+    id: str
+    owner: str
+    response: bytes
+    parts: tuple[bytes, ...] = ()
+    answered_by: str = ""
+    request_id: str = ""
+    at: float = 0.0
+
+    @property
+    def value(self) -> Json:
+        return dict(orjson.loads(self.response))
+
+    @property
+    def input(self) -> list[Json]:
+        return [item for part in self.parts for item in orjson.loads(part)]
+
+    @property
+    def output(self) -> list[Json]:
+        return list(self.value.get("output") or ())
+
+    def followed(self) -> tuple[bytes, ...]:
+        """The parts of what follows on it."""
+        return (*self.parts, orjson.dumps(self.output))
+
+
+@dataclass(slots=True)
+class ResponseStore:
+    """most: bytes of all. seconds: how long each is kept. What is oldest goes first."""
+
+    most: int = 64 * 1024 * 1024
+    seconds: float = 3600.0
+    clock: Callable[[], float] = time.monotonic
+    size: int = 0
+    _kept: OrderedDict[tuple[str, str], Kept] = field(default_factory=OrderedDict)
+    _items: dict[tuple[str, str], str] = field(default_factory=dict)  # ids of items: of which response
+    _shared: Counter[int] = field(default_factory=Counter)  # how often a part's bytes are used
+
+    def put(self, kept: Kept) -> None:
+        """Keeps it in place of what had its id."""
+        self._drop((kept.owner, kept.id))
+        kept = replace(kept, at=self.clock())
+        self._kept[kept.owner, kept.id] = kept
+        for item in kept.output:
+            if isinstance(item, dict) and isinstance(item.get("id"), str):
+                self._items[kept.owner, item["id"]] = kept.id
+        self.size += len(kept.response)
+        for part in kept.parts:
+            self.size += 0 if self._shared[id(part)] else len(part)
+            self._shared[id(part)] += 1
+        self._forget()
+
+    def get(self, owner: str, id: str) -> Kept | None:
+        """The owner's response of that id."""
+        self._forget()
+        return self._kept.get((owner, id))
+
+    def of_request(self, owner: str, request_id: str) -> list[Kept]:
+        """Those of one of the gateway's requests, the last ones first."""
+        return [one for one in reversed(self._kept.values()) if (one.owner, one.request_id) == (owner, request_id)]
+
+    def item(self, owner: str, id: str) -> KnownItem | None:
+        """An item of one of the owner's responses."""
+        kept = self.get(owner, self._items.get((owner, id), ""))
+        found = next((one for one in kept.output if one.get("id") == id), None) if kept is not None else None
+        return KnownItem(found, kept.answered_by) if kept is not None and found is not None else None
+
+    def delete(self, owner: str, id: str) -> bool:
+        self._forget()
+        return self._drop((owner, id))
+
+    def _forget(self) -> None:
+        oldest = self.clock() - self.seconds
+        while self._kept:
+            name, kept = next(iter(self._kept.items()))
+            if kept.at > oldest and self.size <= self.most:
+                return
+            self._drop(name)
+
+    def _drop(self, name: tuple[str, str]) -> bool:
+        kept = self._kept.pop(name, None)
+        if kept is None:
+            return False
+        self.size -= len(kept.response)
+        for part in kept.parts:
+            self._shared[id(part)] -= 1
+            if not self._shared[id(part)]:
+                del self._shared[id(part)]
+                self.size -= len(part)
+        for item in kept.output:
+            if isinstance(item, dict) and self._items.get((kept.owner, str(item.get("id")))) == kept.id:
+                del self._items[kept.owner, item["id"]]
+        return True
+
+
+def with_ids(items: list[Json]) -> list[Json]:
+    """The items of an input, each with an id to be listed by."""
+    return [item if isinstance(item.get("id"), str) else {"id": fresh(_prefix(item)), **item} for item in items]
+
+
+def _prefix(item: Json) -> str:
+    return _PREFIXES.get(str(item.get("type") or "message"), "item")

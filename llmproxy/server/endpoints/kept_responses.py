@@ -1,0 +1,164 @@
+"""Responses that are kept: looked up for those that follow on them, and what is asked of one by its id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
+from llmproxy.dialects.responses.known import KnownItem
+from llmproxy.dialects.responses.state import Kept
+from llmproxy.dialects.responses.watch import last_number
+from llmproxy.requests.registry import Running, ended
+from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.wire.foreign_reasoning import is_ours
+from llmproxy.wire.json_body import parse_body
+
+from ..context import CURRENT, REGISTRY, RESPONSES, owner
+from ..middleware.body import read_json
+from ..streaming.replay import follow
+
+UNFINISHED = frozenset(("queued", "in_progress"))
+_MOST = 100  # items of one page
+_ENCRYPTED = "reasoning.encrypted_content"
+
+
+# Kept responses
+
+
+def keeps(request: web.Request) -> bool:
+    """Whether responses are kept at all."""
+    return request.app[CURRENT].config.responses.store != "off"
+
+
+def put(request: web.Request, kept: Kept) -> None:
+    limits = request.app[CURRENT].config.responses
+    store = request.app[RESPONSES]
+    store.most, store.seconds = limits.bytes, limits.hours * 3600
+    store.put(kept)
+
+
+async def find(request: web.Request, id: str) -> Kept | None:
+    """The caller's response of that id."""
+    return request.app[RESPONSES].get(owner(request), id)
+
+
+async def find_item(request: web.Request, id: str) -> KnownItem | None:
+    """An item of one of the caller's responses."""
+    return request.app[RESPONSES].item(owner(request), id)
+
+
+# What is asked of one
+
+
+async def one(request: web.Request) -> web.StreamResponse:
+    """The response, or with `stream=true` its events, those after `starting_after`, and then the live ones."""
+    kept = await _found(request)
+    if request.query.get("stream") != "true":
+        return _json(_shown(kept.value, request))
+    running = _running(request, kept)
+    if running is None or running.buffer is None or not running.stream:
+        text = "Only a response that was made with `background` and `stream`, and not long ago, can be streamed again."
+        raise BadRequest(text, param="stream", code="unsupported_value")
+    after = _whole_number(request, "starting_after", -1)
+    return await follow(request, running, _position(running.buffer, after))
+
+
+async def delete(request: web.Request) -> web.Response:
+    kept = await _found(request)
+    request.app[RESPONSES].delete(kept.owner, kept.id)
+    return _json({"id": kept.id, "object": "response.deleted", "deleted": True})
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Stops a response in the background, and answers when its provider's connection is closed."""
+    kept = await _found(request)
+    if not kept.value.get("background"):
+        raise BadRequest("Cannot cancel a synchronous response.", param="response_id", code="invalid_value")
+    running = _running(request, kept)
+    if running is not None and running.stop("api"):
+        await ended(running)
+    return _json(_shown((await _found(request)).value, request))
+
+
+async def input_items(request: web.Request) -> web.Response:
+    """All that was said to the model, a page at a time."""
+    items = (await _found(request)).input
+    order = request.query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise BadRequest("`order` must be asc or desc.", param="order", code="invalid_value")
+    limit = _whole_number(request, "limit", 20)
+    if not 1 <= limit <= _MOST:
+        raise BadRequest(f"`limit` must be from 1 to {_MOST}.", param="limit", code="invalid_value")
+    items = items if order == "asc" else items[::-1]
+    ids = [item["id"] for item in items]
+    first = ids.index(request.query["after"]) + 1 if request.query.get("after") in ids else 0
+    page = items[first : first + limit]
+    told = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+    return _json({"object": "list", "data": page, **told, "has_more": first + limit < len(items)})
+
+
+async def input_tokens(request: web.Request) -> web.Response:
+    """How many tokens a request would read, estimated from its length: no provider is asked."""
+    body = parse_body(await read_json(request, request.app[CURRENT].config.server))
+    id = body.get("previous_response_id")
+    kept = await find(request, id) if isinstance(id, str) else None
+    if id is not None and kept is None:
+        text = f"Previous response with id '{id}' not found."
+        raise BadRequest(text, param="previous_response_id", code="previous_response_not_found")
+    said = [body.get(name) for name in ("instructions", "input", "tools", "text")]
+    there = measured([*said, *([kept.input, kept.output] if kept is not None else [])])
+    tokens = -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * IMAGE_TOKENS
+    return _json({"object": "response.input_tokens", "input_tokens": tokens})
+
+
+async def _found(request: web.Request) -> Kept:
+    id = request.match_info["id"]
+    kept = await find(request, id)
+    if kept is None:  # another key's is as unknown as none
+        text = f"Response with id '{id}' not found."
+        raise GatewayError(text, status=404, code="response_not_found", param="response_id")
+    return kept
+
+
+def _running(request: web.Request, kept: Kept) -> Running | None:
+    return request.app[REGISTRY].get(kept.request_id, kept.owner)
+
+
+def _position(buffer: ReplayBuffer, number: int) -> int:
+    """Up to which of the buffer's events the reader has seen everything: those with a sequence_number up to `number`."""
+    for id in range(buffer.oldest, buffer.newest + 1):
+        found = last_number(buffer.take(id - 1, 1)[1])
+        if found is not None and found > number:
+            return id - 1
+    return buffer.newest
+
+
+def _whole_number(request: web.Request, name: str, usual: int) -> int:
+    given = request.query.get(name)
+    if given is None:
+        return usual
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise BadRequest(f"`{name}` must be a whole number.", param=name, code="invalid_type")
+    return int(given)
+
+
+def _shown(response: Json, request: web.Request) -> Json:
+    """Without our own state of reasoning, where nobody asks for it."""
+    if _ENCRYPTED in (*request.query.getall("include", []), *request.query.getall("include[]", [])):
+        return response
+    return {**response, "output": [_without_ours(item) for item in response.get("output") or ()]}
+
+
+def _without_ours(item: Any) -> Any:
+    if not isinstance(item, dict) or not is_ours(item.get("encrypted_content")):
+        return item
+    return {name: value for name, value in item.items() if name != "encrypted_content"}
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
