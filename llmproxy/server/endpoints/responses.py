@@ -56,8 +56,6 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Codex tries a WebSocket first where it believes to talk to OpenAI, and takes 426 as the word to use HTTP at once."""
-    if "Upgrade" not in request.headers:
-        raise web.HTTPMethodNotAllowed("GET", ["POST"])
     text = "There is no WebSocket here. Send POST /v1/responses."
     raise GatewayError(text, status=426, code="websocket_unsupported", headers={"Connection": "close"})
 

@@ -12,11 +12,6 @@ async def test_a_websocket_is_answered_with_426(house: House) -> None:
     assert (status, body["error"]["code"]) == (426, "websocket_unsupported")
 
 
-async def test_a_plain_get_names_the_method_that_there_is(house: House) -> None:
-    status, body = await house.call("GET", "/v1/responses")
-    assert (status, body["error"]["code"]) == (405, "method_not_allowed")
-
-
 async def test_its_model_list_has_both_shapes(house: House) -> None:
     _, listed = await house.call("GET", "/v1/models?client_version=0.171.0")
     assert listed["models"] == []
