@@ -45,13 +45,13 @@ async def create(request: web.Request) -> web.StreamResponse:
             "`background` needs `store`, and this is not stored.", param="background", code="invalid_value"
         )
     in_background(request)
-    if not chat.stream:
-        put(request, Kept(known.id, owner(request), orjson.dumps(queued(chat, known.id)), request_id=chat.trace.id))
     running, _ = detach(request, _knowing(chat, known), gateway, route)
     running.task.add_done_callback(lambda _: _settle(request, running))
     if chat.stream:
         return await follow(request, running, 0)
-    return web.Response(body=orjson.dumps(queued(chat, known.id)), content_type="application/json")
+    told = orjson.dumps(queued(chat, known.id))
+    put(request, Kept(known.id, owner(request), told, request_id=chat.trace.id))
+    return web.Response(body=told, content_type="application/json")
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
