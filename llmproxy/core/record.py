@@ -71,3 +71,4 @@ class RequestRecord(NamedTuple):
     route: str | None = None
     metric: str = "ok"  # the outcome in log and metrics
     tries: tuple[AttemptRecord, ...] = ()
+    queue_ms: float = 0.0  # that it waited for its turn with a provider

@@ -81,6 +81,7 @@ class Trace:
     deadline: float | None = None  # on the event loop's clock
     wait: float = 0.0  # seconds of the current backoff
     position: int | None = None  # place in an upstream's queue
+    queued: float = 0.0  # seconds waited there
     failures: list[str] = field(default_factory=list)  # codes of the attempts that failed
     tries: list[Attempt] = field(default_factory=list)
     listener: Callable[[Event], None] | None = None
@@ -112,6 +113,12 @@ class Trace:
             self.listener(event)
         if self.parent is not None:
             self.parent.met(self, event)
+
+    def waited(self, seconds: float) -> None:
+        """In an upstream's queue; the request has waited as well."""
+        self.queued += seconds
+        if self.parent is not None:
+            self.parent.waited(seconds)
 
     def dial(self, provider: str, model: str) -> Attempt:
         """Begins a further attempt."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from llmproxy.core.record import RequestRecord
 
+from .histograms import Distributions
+
 _SERIES = 500
 
 Label = tuple[str, str, str]  # provider, model, outcome
@@ -37,8 +39,10 @@ class Metrics:
     """The totals by label. Names that clients may make up do not become series without bound."""
 
     totals: dict[Label, Totals] = field(default_factory=lambda: defaultdict(Totals))
+    distributions: Distributions = field(default_factory=Distributions)
 
     def add(self, record: RequestRecord) -> None:
+        self.distributions.add(record)
         self.totals[self._label(record)].add(record)
 
     def _label(self, record: RequestRecord) -> Label:

@@ -47,6 +47,7 @@ def record(running: Running) -> RequestRecord:
         route=trace.route,
         metric=running.outcome.metric if running.outcome is not None else "open",
         tries=tuple([one.record() for one in trace.tries]),
+        queue_ms=round(trace.queued * 1000, 2),
     )
 
 

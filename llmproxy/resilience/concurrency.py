@@ -59,6 +59,8 @@ class Places:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((turn, chat))
         self._number()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with asyncio.timeout(self._wait):
                 await turn
@@ -72,6 +74,7 @@ class Places:
             raise
         finally:
             chat.trace.position = None
+            chat.trace.waited(loop.time() - began)
 
     def _leave(self, turn: asyncio.Future[None], chat: Chat) -> None:
         if turn.done() and not turn.cancelled():  # its turn had just come: pass it on

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import orjson
 from aiohttp import web
 
 from llmproxy.core.chat import Json
-from llmproxy.core.usage import summed
+from llmproxy.core.lifecycle import Phase
+from llmproxy.core.usage import DOLLAR, summed
+from llmproxy.observe.histograms import COUNTERS, HISTOGRAMS
 from llmproxy.observe.periodic import failures
 
-from ..context import CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE
+from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE
 from ..middleware.forwarding import TOKEN, others
 from ..opened_store import opened
 
@@ -33,6 +36,12 @@ _GAUGES = {
     "open": "Workers whose breaker for this provider is open.",
     "queued": "Requests waiting for their turn with this provider.",
 }
+_BUDGET = {
+    "held_dollars": "Held for open attempts, over all budgets.",
+    "leased_dollars": "Leased of budgets and not spent yet.",
+}
+_REFUSALS = "Requests that a key's own limits refused, and streams that its budget ended."
+PHASES = get_args(Phase)
 _WORKERS = {
     "loop_lag_seconds": "By how much the event loop was late at worst, within the last minute.",
     "memory_bytes": "Resident memory.",
@@ -60,13 +69,32 @@ def _own(app: web.Application) -> Json:
     return {
         "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].metrics.totals.items()},
         "refused": {"\n".join(label): count for label, count in app[OBSERVER].refusals.counts.items()},
+        **app[OBSERVER].metrics.distributions.told(),
+        **_budgets(app),
         "in_flight": len(app[REGISTRY]),
+        "phases": dict(Counter(one.phase for one in app[REGISTRY])),
         "open": {name: int(stack.breaker.state == "open") for name, stack in stacks.items()},
         "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
         "job_failures": dict(failures),
         "storage_failures": store.failures if (store := opened(app[STORE])) is not None else 0,
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
+    }
+
+
+def _budgets(app: web.Application) -> Json:
+    accounts = app[ACCOUNTS]
+    pots = accounts.bank.pots.values()
+    return {
+        "budget": {
+            "held_dollars": sum(pot.held for pot in pots) / DOLLAR,
+            "leased_dollars": sum(pot.granted for pot in pots) / DOLLAR,
+        },
+        "refusals": {
+            "rate": accounts.rate_refusals,
+            "budget": accounts.bank.refused,
+            "budget_in_stream": accounts.bank.ended,
+        },
     }
 
 
@@ -94,9 +122,50 @@ class _Collector:
             "llmproxy_storage_failures", "Batches that the database did not take.", value=self._told["storage_failures"]
         )
         yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
+        yield from self._histograms()
+        yield from self._counters()
+        yield from self._accounts()
         for label, gauges in (("provider", _GAUGES), ("worker", _WORKERS)):
             for name, text in gauges.items():
                 gauge = GaugeMetricFamily(f"llmproxy_{name}", text, labels=(label,))
                 for labelled, value in self._told[name].items():
                     gauge.add_metric((labelled,), value)
                 yield gauge
+
+    def _histograms(self) -> Iterator[Metric]:
+        from prometheus_client.core import HistogramMetricFamily
+
+        for name, kind in HISTOGRAMS.items():
+            family = HistogramMetricFamily(name, kind.text, labels=kind.labels)
+            for labels, series in self._told["histograms"][name].items():
+                total, buckets = 0, []
+                for at, end in enumerate((*kind.buckets, float("inf"))):
+                    total += series.get(str(at), 0)
+                    buckets.append(("+Inf" if end == float("inf") else repr(end), total))
+                family.add_metric(labels.split("\n"), buckets=buckets, sum_value=series["sum"])
+            yield family
+
+    def _counters(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        for name, (text, labels) in COUNTERS.items():
+            family = CounterMetricFamily(name, text, labels=labels)
+            for labelled, amount in self._told["counters"][name].items():
+                family.add_metric(labelled.split("\n"), amount)
+            yield family
+
+    def _accounts(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        refusals = CounterMetricFamily("llmproxy_limit_refusals", _REFUSALS, labels=("limit",))
+        for limit, count in self._told["refusals"].items():
+            refusals.add_metric((limit,), count)
+        yield refusals
+        for name, value in self._told["budget"].items():
+            yield GaugeMetricFamily(f"llmproxy_budget_{name}", _BUDGET[name], value=value)
+        phases = GaugeMetricFamily(
+            "llmproxy_in_flight_phase", "Requests being answered now, by phase.", labels=("phase",)
+        )
+        for phase in PHASES:
+            phases.add_metric((phase,), self._told["phases"].get(phase, 0))
+        yield phases
