@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 from llmproxy import __version__
 from llmproxy.config import Config
+from llmproxy.observe.log import log
 
 if TYPE_CHECKING:
     from llmproxy.routing.gateway import Gateway
 
 
 def banner(address: str, gateway: Gateway) -> None:
-    """On a terminal the whole picture, elsewhere one line. To stderr, where the log goes."""
+    """On a terminal the whole picture, elsewhere one line, in the log's form. To stderr, where the log goes."""
+    if not log.is_readable:
+        message = next(short(address, gateway))
+        log.always("listening", message=message, url=f"{address}/v1", providers=list(gateway.stacks))
+        return
     lines = full(address, gateway) if sys.stderr.isatty() else short(address, gateway)
     print("\n".join(lines), file=sys.stderr, flush=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 import time
@@ -69,11 +68,11 @@ def _storage_problem(config: Config) -> str:
         return ""
     from llmproxy.core.errors import StoreError
     from llmproxy.store import Store
+    from llmproxy.store.place import problem_with
 
     folder = Path(kept.dir)
-    there = next(one for one in (folder, *folder.parents) if one.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        return f"{there} is not writable; name another folder by `[storage] dir` or LLMPROXY_DATA_DIR"
+    if problem := problem_with(folder):
+        return problem
     try:
         if (folder / FILE).exists():
             Store(folder).check()

@@ -170,7 +170,7 @@ class Server:
     header_timeout: float = 15.0
     body_timeout: float = 30.0
     drain_delay: float = 0.0  # seconds of not-ready while still accepting
-    drain_timeout: float = 20.0
+    drain_timeout: float = 7.0  # with _LAST_WORDS of drain.py less than the 10 that container engines give
     workers: int = 1
     loop: Literal["auto", "asyncio"] = "auto"  # uvloop if it is installed, or never
     page: bool = True

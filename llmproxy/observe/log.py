@@ -45,13 +45,24 @@ class Log:
         if name not in _LEVELS:
             raise AttributeError(name)
         self._sink = LogWriter(self._stream)
-        format = self._settings.format
-        readable = format == "text" or (format == "auto" and self._stream.isatty())
-        make = _readable(self._sink, self._stream) if readable else partial(_in_json, self._sink)
+        make = _readable(self._sink, self._stream) if self.is_readable else partial(_in_json, self._sink)
         for level, number in _LEVELS.items():
             written = make(level) if number >= _LEVELS[self._settings.level] else _unsaid
             setattr(self, level, written if number <= logging.INFO else self._at_once(written))
         return self.__dict__[name]
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether lines are for people, not JSON."""
+        format = self._settings.format
+        return format == "text" or (format == "auto" and self._stream.isatty())
+
+    def always(self, event: str, **facts: Any) -> None:
+        """A line of JSON at once, whatever the level that is wanted."""
+        self.send()
+        sink = LogWriter(self._stream)
+        _in_json(sink, "info")(event, **facts)
+        sink.send()
 
     def _at_once(self, write: Write) -> Write:
         """What is wrong is not kept back, and nothing before it: the process may not live much longer."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmproxy.config import OnDisconnect
 from llmproxy.core.chat import Chat
+from llmproxy.core.clock import LATE
 from llmproxy.core.errors import Cancelled, GatewayError, LifecycleError, StoreError, forget_traceback
 from llmproxy.core.ids import fresh_id
 from llmproxy.core.lifecycle import COMPLETED, STOPPED, Outcome, Phase, State, failed
@@ -208,6 +209,7 @@ class Running:
         return True
 
 
+_GRACE = 5.0  # seconds to read what waits, after this process was stopped
 Name = tuple[str, str]  # owner and id: what one key calls its requests is no other's business
 
 
@@ -285,6 +287,8 @@ class RequestRegistry:
 
     def _ring(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._alarm is not None and (missed := loop.time() - self._alarm.when()) > LATE:
+            self._put_off(missed + _GRACE)
         while self._deadlines and self._deadlines[0][0] <= loop.time():
             deadline, name = heappop(self._deadlines)
             late = self._running.get(name)
@@ -293,6 +297,15 @@ class RequestRegistry:
         while self._deadlines and self._deadlines[0][1] not in self._running:
             heappop(self._deadlines)
         self._alarm = loop.call_at(self._deadlines[0][0], self._ring) if self._deadlines else None
+
+    def _put_off(self, seconds: float) -> None:
+        """The time in which this process was stopped is not the requests' own."""
+        self._deadlines = []
+        for name, running in self._running.items():
+            if running.trace.deadline is not None:
+                running.trace.deadline += seconds
+                self._deadlines.append((running.trace.deadline, name))
+        heapify(self._deadlines)
 
     def _resumable(self, name: Name) -> bool:
         """Whether a request that ended is still kept under this name for those who resume it."""

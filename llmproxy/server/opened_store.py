@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmproxy.config import Config, Storage
 from llmproxy.config.key_names import heirs
+from llmproxy.observe.log import log
+from llmproxy.store import place
+from llmproxy.store.sqlite.database import FILE
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -42,6 +46,24 @@ class OpenedStores:
         """The store of now, if it was needed already."""
         return self._opened.get(_folder(self._current().storage))
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept just now; empty while all is well."""
+        store, kept = self.opened, self._current().storage
+        if store is not None:
+            return store.fault
+        return place.problem_with(Path(kept.dir)) if kept.enabled else ""
+
+    def look(self) -> None:
+        """Says now what a first thread would find out: a folder that cannot be written to, a database that cannot be opened."""
+        kept = self._current().storage
+        if not kept.enabled or self.opened is not None:
+            return
+        if problem := self.problem:
+            log.error("storage_failed", reason=problem)
+        elif os.path.exists(os.path.join(kept.dir, FILE)):
+            self().open_soon()
+
     async def close(self) -> None:
         for store in self._opened.values():
             await store.close()
@@ -50,6 +72,11 @@ class OpenedStores:
 def opened(store: Callable[[], Store]) -> Store | None:
     """The store, if it was needed already."""
     return store.opened if isinstance(store, OpenedStores) else store()
+
+
+def problem(store: Callable[[], Store]) -> str:
+    """Why nothing can be kept just now; empty while all is well."""
+    return store.problem if isinstance(store, OpenedStores) else store().fault
 
 
 def _folder(kept: Storage) -> str:

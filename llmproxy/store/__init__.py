@@ -124,6 +124,10 @@ class Store:
         """Puts a request's record into the ledger, with what it cost budgets."""
         self.ledger.put(Entry.of(record, self.process), ledger.attempt_rows(record), spent)
 
+    def open_soon(self) -> None:
+        """Opens the database beside what else is done. What fails is told as at any other job."""
+        self.write(_nothing).add_done_callback(lambda job: job.cancelled() or job.exception())
+
     def settle(self, ledger_days: int, tape_bytes: int, tape_hours: float) -> None:
         """How long what is kept is kept, from now on."""
         self._ledger_days, self._tape_seconds = ledger_days, tape_hours * 3600

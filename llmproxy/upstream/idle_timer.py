@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from llmproxy.core.clock import LATE
+
 
 class IdleTimer:
     """Cancels the current task when `limit` seconds pass without progress, and turns that cancel into TimeoutError.
@@ -54,7 +56,7 @@ class IdleTimer:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if not self.watching:
+        if not self.watching or now - self._handle.when() > LATE:
             self._last = now
         left = self._last + self._limit - now
         if left > 0:

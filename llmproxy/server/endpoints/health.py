@@ -5,9 +5,11 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
+from llmproxy.core.chat import Json
+
 from ..context import ACCOUNTS, CURRENT, STORE
 from ..middleware.origin import is_expected
-from ..opened_store import opened
+from ..opened_store import problem
 
 
 async def livez(request: web.Request) -> web.Response:
@@ -17,21 +19,16 @@ async def livez(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """503 while draining. Storage that fails and open breakers are told, but are no reason to send clients away."""
     current = request.app[CURRENT]
-    if not is_expected(
-        request, current.config, has_keys=request.app[ACCOUNTS].keys.required
-    ):  # a probe by another name, or a foreign page
-        return web.json_response(
-            {"status": "ok" if current.ready else "draining"}, status=200 if current.ready else 503
-        )
-    breakers = {name: stack.breaker.state for name, stack in current.gateway.stacks.items()}
-    status = "ok" if current.ready else "draining"
-    body = orjson.dumps({"status": status, "storage": _storage(request.app), "providers": breakers})
-    return web.Response(status=200 if current.ready else 503, body=body, content_type="application/json")
+    told: Json = {"status": "ok" if current.ready else "draining"}
+    has_keys = request.app[ACCOUNTS].keys.required
+    if is_expected(request, current.config, has_keys=has_keys):  # else a probe by another name, or a foreign page
+        told["storage"] = _storage(request.app)
+        told["providers"] = {name: stack.breaker.state for name, stack in current.gateway.stacks.items()}
+    return web.Response(status=200 if current.ready else 503, body=orjson.dumps(told), content_type="application/json")
 
 
 def _storage(app: web.Application) -> str:
     """ok, off, or failing: the log says why."""
     if not app[CURRENT].config.storage.enabled:
         return "off"
-    store = opened(app[STORE])
-    return "failing" if store is not None and store.fault else "ok"
+    return "failing" if problem(app[STORE]) else "ok"

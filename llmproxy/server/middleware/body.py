@@ -10,6 +10,7 @@ from aiohttp import StreamReader, web
 
 from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.upstream.idle_timer import IdleTimer
 
 from ..context import LOAD_SHEDDING, SMALL_BODY
 
@@ -27,9 +28,8 @@ async def read_json(request: web.Request, limits: Server) -> bytes:
     if request.content.is_eof() and length is not None:  # it came with the head: there is nothing to wait for
         return _noted(request, request.content.read_nowait())
     try:
-        with request.app[LOAD_SHEDDING].expecting(length or 0):
-            async with asyncio.timeout(limits.body_timeout):
-                return _noted(request, await _all(request.content, limits.max_body))
+        with request.app[LOAD_SHEDDING].expecting(length or 0), IdleTimer(limits.body_timeout):
+            return _noted(request, await _all(request.content, limits.max_body))
     except TimeoutError as error:
         raise GatewayError("The request's body did not come in time.", status=408, code="request_timeout") from error
 

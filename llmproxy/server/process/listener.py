@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from llmproxy.config import Server
+from llmproxy.core.clock import LATE
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import attempt, every
@@ -234,8 +235,14 @@ class Listener:
     def watched(self) -> Iterator[None]:
         """Closes, for as long as the block lasts, connections whose head does not come."""
 
+        last = time.monotonic()
+
         def look() -> None:
-            since = time.monotonic() - self._header_timeout
+            nonlocal last
+            before, last = last, time.monotonic()
+            if last - before > _EVERY + LATE:  # the heads may have come while this process was stopped
+                return
+            since = last - self._header_timeout
             for connection in [one for one in self.inside if one.is_late(since)]:
                 connection.force_close()
 

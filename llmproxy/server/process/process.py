@@ -122,6 +122,7 @@ class Process:
             gc.enable()
             if self._announce is not None:
                 self._announce(_address(listening), gateway)
+            stores.look()
             with (
                 disconnect_watchdog.running(app),
                 listener.watched(),

@@ -19,7 +19,7 @@ from llmproxy.routing.gateway import Gateway
 
 from ..account_watch import keys_of, stop_gone
 from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, STORE
-from ..opened_store import opened
+from ..opened_store import OpenedStores, opened
 from ..pricing import pricing_of
 from .listener import Listener
 
@@ -77,6 +77,8 @@ class Reload:
         if (store := opened(app[STORE])) is not None:
             store.adopt(heirs(config.server.keys))
         self.keep_fresh()
+        if isinstance(stores := app[STORE], OpenedStores):
+            stores.look()
         tell_notes(config)
         if waiting := waiting_settings(began, config):
             log.warning("config_needs_restart", settings=waiting)

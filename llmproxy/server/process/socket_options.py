@@ -43,6 +43,19 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
     return made
 
 
+def refuse_taken(host: str, port: int) -> None:
+    """Raises PortTaken if somebody listens there already: a port that is shared (SO_REUSEPORT) would take part in theirs."""
+    if port == 0:
+        return
+    alone = bound(host, port)
+    try:
+        alone.listen(1)
+    except OSError as error:
+        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    finally:
+        alone.close()
+
+
 # A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
 # after the last word: before the first ping of a silent stream, which would begin the wait anew.
 VANISHED = 13

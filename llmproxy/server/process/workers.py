@@ -136,9 +136,10 @@ def meeting_folder(spare: str) -> Path:
 
 
 def reserve(host: str, port: int) -> tuple[socket.socket, int]:
-    """The port, held for the workers without listening on it; a port of 0 becomes a real one."""
-    from .socket_options import bound
+    """The port, held for the workers without listening on it; a port of 0 becomes a real one. Raises PortTaken."""
+    from .socket_options import bound, refuse_taken
 
+    refuse_taken(host, port)
     held = bound(host, port, share=True)
     return held, int(held.getsockname()[1])
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
+from llmproxy.core.clock import LATE
+
 
 class KeepAlive:
     """Looks now and then at what the answer's writer left here; costs nothing while frames flow.
@@ -80,6 +82,8 @@ class KeepAlive:
         self._later()
 
     def _look_at_reader(self) -> None:
+        if self._handle is not None and self._loop.time() - self._handle.when() > LATE:
+            self.last = self._loop.time()
         if self._unsent is not None:
             unsent, before = self._unsent(), self._before
             self._before = unsent

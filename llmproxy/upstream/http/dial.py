@@ -14,6 +14,7 @@ from aiohappyeyeballs import start_connection
 
 from llmproxy.core.errors import Unreachable, UpstreamError
 
+from ..idle_timer import IdleTimer
 from . import socks
 from .connection import Connection
 from .proxy_route import Proxy, Route
@@ -22,6 +23,7 @@ from .resolver import AddrInfo, Resolver
 
 SECOND_FAMILY = 0.25  # seconds until the next address is tried beside the first (RFC 8305)
 # A provider may think for minutes; one that has vanished is noticed after 15 + 3 * 5 seconds.
+_LEAST = 0.05  # seconds for TLS, where connecting took all the time there was
 KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 Context = Callable[[], ssl.SSLContext]
@@ -47,14 +49,15 @@ async def dial(route: Route, context: Context, patience: float, resolver: Resolv
     addresses = await resolver.resolve(place.host, place.port)  # has a limit of its own
     try:
         with _blaming("upstream_unreachable", patience):
-            async with asyncio.timeout(patience) as timer:
+            began = asyncio.get_running_loop().time()
+            with IdleTimer(patience):
                 connection = await _connect(addresses, route)
                 if route.tunnel is not None and not route.tunnel.is_socks:
                     await _tunnel(connection, route, route.tunnel, context)
         if route.tls:
-            with _blaming("upstream_tls", patience):
-                async with asyncio.timeout_at(timer.when()):
-                    await connection.secure(context(), route.host)
+            left = max(_LEAST, began + patience - asyncio.get_running_loop().time())
+            with _blaming("upstream_tls", patience), IdleTimer(left):
+                await connection.secure(context(), route.host)
     except BaseException:
         if connection is not None:
             connection.abort()
