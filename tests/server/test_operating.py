@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -153,8 +155,7 @@ def test_a_folder_that_can_be_made_is_fine(tmp_path: Path) -> None:
 
 @AS_ROOT
 def test_several_workers_run_where_only_the_data_folder_can_be_written_to(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
+    data = Path(tempfile.mkdtemp(prefix="data-"))  # with a short name: sockets have no long ones
     environ = {"LLMPROXY_DATA_DIR": str(data), "LLMPROXY_LOG_FORMAT": "json", "TMPDIR": ""}
     serve = [sys.executable, "-m", "llmproxy", "serve", "--workers", "2", "--port", "0"]
     process = mounted(f"mount -o bind {data} {data} && mount -o remount,ro,bind /", serve, data / "output", environ)
@@ -165,6 +166,7 @@ def test_several_workers_run_where_only_the_data_folder_can_be_written_to(tmp_pa
     finally:
         process.terminate()
         process.wait(15)
+        shutil.rmtree(data)
 
 
 # The end
