@@ -34,7 +34,7 @@ class LlamaCpp(OpenAICompatible):
         # Its port is to become 9931: the server says so itself. The second sign is what it says while it loads a model.
         local=Local(("127.0.0.1:8080", "127.0.0.1:9931"), (b'"llamacpp"', b"Loading model")),
     )
-    speaks = OpenAICompatible.speaks | {"responses"}
+    speaks = OpenAICompatible.speaks | {"responses", "messages"}
     first_frame = 600.0  # a model may have to be loaded, and requests beyond its slots wait in silence
     # Abandoning a request that is not streamed is noticed only after a second in which the whole server was idle (measured).
     always_stream = True

@@ -19,6 +19,7 @@ class _Local(Compatible):
 
 
 class Ollama(_Local):
+    speaks = _Local.speaks | {"messages"}
     many = False  # `n` is ignored (ollama#13111)
     environment = Environment(
         keys=("OLLAMA_API_KEY",),
@@ -29,6 +30,7 @@ class Ollama(_Local):
 
 
 class VLLM(_Local):
+    speaks = _Local.speaks | {"messages"}
     environment = Environment(
         keys=("VLLM_API_KEY",),
         base_urls=("VLLM_BASE_URL",),

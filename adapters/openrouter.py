@@ -16,7 +16,7 @@ class OpenRouter(OpenAICompatible):
         base_urls=("OPENROUTER_BASE_URL",),
         base_url="https://openrouter.ai/api/v1",
     )
-    speaks = OpenAICompatible.speaks | {"responses"}
+    speaks = OpenAICompatible.speaks | {"responses", "messages"}
     many = False  # `n` is ignored (openrouter-runner#99)
     always_stream = True  # a request that is not streamed cannot be cancelled there, and is billed whole
 

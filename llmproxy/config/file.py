@@ -19,12 +19,13 @@ from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
-from .values import Config, Group, Key, Limits, Logs, Mode, Provider, Responses, Server, Storage
+from .values import Config, Dialects, Group, Key, Limits, Logs, Mode, Provider, Responses, Server, Storage
 
 _TOP = (
     "server",
     "limits",
     "logs",
+    "dialects",
     "storage",
     "providers",
     "aliases",
@@ -80,6 +81,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
         responses=parse(Responses, document.get("responses", {}), ("responses",)),
+        dialects=parse(Dialects, document.get("dialects", {}), ("dialects",)),
         storage=_storage(document.get("storage", {}), path.parent),
         providers=tuple(providers.values()),
         aliases=parse_aliases(document.get("aliases", {}), providers),

@@ -197,6 +197,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Dialects:
+    """The dialects that clients may speak beside OpenAI's chat; the routes of one that is off are not there."""
+
+    messages: bool = True
+    responses: bool = True
+    gemini: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Logs:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -227,6 +236,7 @@ class Config:
     server: Server = Server()
     limits: Limits = Limits()
     logs: Logs = Logs()
+    dialects: Dialects = Dialects()
     storage: Storage = Storage()
     responses: Responses = Responses()
     providers: tuple[Provider, ...] = ()

@@ -7,6 +7,7 @@ from .endpoints import (
     health,
     kept_responses,
     keys,
+    messages,
     metrics,
     models,
     native,
@@ -32,6 +33,12 @@ API = (
     Route("DELETE", "/v1/responses/{id}", kept_responses.delete, dialect="responses"),
     Route("POST", "/v1/responses/{id}/cancel", kept_responses.cancel, dialect="responses"),
     Route("GET", "/v1/responses/{id}/input_items", kept_responses.input_items, dialect="responses"),
+    *(  # clients differ in whether they append /v1 themselves, and people mix them up
+        Route("POST", f"{base}/messages{path}", handler, counts=counts, dialect="messages")
+        for base in ("/v1", "/v1/v1", "")
+        for path, handler, counts in (("", messages.create, True), ("/count_tokens", messages.count_tokens, False))
+    ),
+    Route("HEAD", "/api/hello", messages.hello, access="open"),
     Route("GET", "/v1/models", models.models),
     Route("GET", "/v1/models/{id:.+}", models.model),
     Route("GET", "/v1/requests", requests.listed),

@@ -16,14 +16,19 @@ from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import permits
 
 from ..context import CURRENT, caller
+from . import messages
 
 _FIRST = 2.0  # seconds
+_VERSION = "anthropic-version"  # the header that says which form of the list is wanted
 
 
 async def models(request: web.Request) -> web.Response:
     gateway = request.app[CURRENT].gateway
     await _first_lists(gateway)
-    listed: Json = {"object": "list", "data": list(_entries(gateway, caller(request)))}
+    entries = list(_entries(gateway, caller(request)))
+    if _VERSION in request.headers:
+        return _json_text(messages.listed(entries, dict(request.query)))
+    listed: Json = {"object": "list", "data": entries}
     if (
         "client_version" in request.query
     ):  # Codex asks so, and reads `models`: nothing there means that it goes on by itself
@@ -40,7 +45,7 @@ async def model(request: web.Request) -> web.Response:
     found = named.get(wanted) or next(bare, None)
     if found is None:
         raise ModelNotFound(f"There is no model {wanted!r}. GET /v1/models lists what there is.", param="model")
-    return _json(found)
+    return _json_text(messages.one(found)) if _VERSION in request.headers else _json(found)
 
 
 async def _first_lists(gateway: Gateway) -> None:
@@ -112,4 +117,8 @@ def _price(value: object) -> float | None:
 
 
 def _json(value: object) -> web.Response:
-    return web.Response(body=orjson.dumps(value), content_type="application/json")
+    return _json_text(orjson.dumps(value))
+
+
+def _json_text(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")

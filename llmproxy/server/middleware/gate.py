@@ -20,7 +20,7 @@ from .forwarding import forward, is_from_peer
 from .load_shedding import refuse_overload
 from .proxied import client_address
 from .request_id import request_id
-from .routes import Handler, dialect_of
+from .routes import Handler, dialect_of, refuse_switched_off
 
 
 @web.middleware
@@ -33,6 +33,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
         key = request[CALLER] = admit(request, current.config)
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
+        refuse_switched_off(request, current.config.dialects)
         hops.arrive(request.headers.get(hops.HEADER))
         response = cors.preflight(request) if cors.is_preflight(request) else await handler(request)
     except GatewayError as error:

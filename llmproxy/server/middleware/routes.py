@@ -8,6 +8,7 @@ from typing import Literal
 
 from aiohttp import web
 
+from llmproxy.config import Dialects
 from llmproxy.core.dialect import Dialect
 from llmproxy.dialects import find
 
@@ -51,6 +52,12 @@ def add(app: web.Application, routes: Iterable[Route]) -> None:
 def dialect_of(request: web.Request) -> Dialect | None:
     """The client's dialect; None where that is OpenAI's chat or the gateway's own."""
     return find(route_of(request).dialect)
+
+
+def refuse_switched_off(request: web.Request, dialects: Dialects) -> None:
+    """Raises HTTPNotFound for a route of a dialect that the config switches off."""
+    if getattr(dialects, route_of(request).dialect, True) is False:
+        raise web.HTTPNotFound
 
 
 def route_of(request: web.Request) -> Route:

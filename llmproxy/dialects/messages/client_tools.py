@@ -1,0 +1,102 @@
+"""The tools of a Messages request as functions of a chat.
+
+A tool with `defer_loading` is offered once a result in the conversation has named it. Anthropic's own tools that the client
+runs (bash, text editor, memory) are functions of the same name; those that Anthropic runs are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from llmproxy.core.chat import Json
+
+from .parts import blocks
+
+_PATH = {"type": "string", "description": "An absolute path."}
+_EDIT: Json = {
+    "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert"]},
+    "path": _PATH,
+    "view_range": {"type": "array", "items": {"type": "integer"}},
+    "file_text": {"type": "string"},
+    "old_str": {"type": "string"},
+    "new_str": {"type": "string"},
+    "insert_line": {"type": "integer"},
+    "insert_text": {"type": "string"},
+}
+_MEMORY: Json = {
+    **_EDIT,
+    "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert", "delete", "rename"]},
+    "old_path": _PATH,
+    "new_path": _PATH,
+}
+# By the beginning of its type: what it is for, its parameters, and those that it needs.
+_OURS: Mapping[str, tuple[str, Json, list[str]]] = {
+    "bash_": (
+        "Runs a command in a shell that lives on between calls.",
+        {"command": {"type": "string"}, "restart": {"type": "boolean", "description": "Begins with a new shell."}},
+        [],
+    ),
+    "text_editor_": ("Views and changes text files.", _EDIT, ["command", "path"]),
+    "memory_": ("Keeps notes in files under /memories.", _MEMORY, ["command"]),
+}
+
+
+def functions(tools: Iterable[Json], messages: Iterable[Json], lost: list[str]) -> list[Json]:
+    """The functions. `lost`: takes the types of tools that cannot be offered."""
+    named = _referenced(messages)
+    offered: list[Json] = []
+    for tool in tools:
+        if tool.get("defer_loading") is True and tool.get("name") not in named:
+            continue
+        made = _function(tool)
+        if made is None:
+            lost.append(f"tools.{tool.get('type')}")
+        else:
+            offered.append({"type": "function", "function": made})
+    return offered
+
+
+def tool_choice(given: object, offered: list[Json]) -> Json:
+    """The members `tool_choice` and `parallel_tool_calls` of a chat."""
+    if not isinstance(given, dict) or not offered:
+        return {}
+    made: Json = {}
+    kind = given.get("type")
+    if kind in ("any", "none"):
+        made["tool_choice"] = "required" if kind == "any" else "none"
+    elif kind == "tool":
+        made["tool_choice"] = {"type": "function", "function": {"name": given.get("name")}}
+    elif kind == "auto":
+        made["tool_choice"] = "auto"
+    if given.get("disable_parallel_tool_use") is True:
+        made["parallel_tool_calls"] = False
+    return made
+
+
+def _function(tool: Json) -> Json | None:
+    kind = tool.get("type") or "custom"
+    if kind == "custom":
+        described = {"description": tool["description"]} if isinstance(tool.get("description"), str) else {}
+        schema = tool.get("input_schema")
+        strict = {"strict": tool["strict"]} if isinstance(tool.get("strict"), bool) else {}
+        return {
+            "name": str(tool.get("name") or ""),
+            **described,
+            "parameters": schema if isinstance(schema, dict) else {"type": "object", "properties": {}},
+            **strict,
+        }
+    for begins, (text, properties, needed) in _OURS.items():
+        if kind.startswith(begins):
+            schema = {"type": "object", "properties": properties, "required": needed}
+            return {"name": str(tool.get("name") or begins.rstrip("_")), "description": text, "parameters": schema}
+    return None
+
+
+def _referenced(messages: Iterable[Json]) -> set[str]:
+    """The tools that results of a tool search have named."""
+    inside = (one for message in messages for block in blocks(message.get("content")) for one in _within(block))
+    return {str(one.get("tool_name")) for one in inside if one.get("type") == "tool_reference"}
+
+
+def _within(block: Json) -> list[Json]:
+    return blocks(block.get("content")) if block.get("type") == "tool_result" else []

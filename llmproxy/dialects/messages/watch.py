@@ -1,0 +1,87 @@
+"""Watches the answer of a provider that speaks Messages: it is passed on byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import orjson
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.dialect import Judge
+from llmproxy.core.errors import GatewayError, Truncated
+from llmproxy.core.usage import Usage
+from llmproxy.wire.pass_through import PassThrough
+
+from . import errors
+from .tables import usage_of
+
+_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_PLAIN = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+# Empty blocks of these kinds are no answer yet; a call, or a tool that Anthropic runs, is work that was done and paid for.
+_EMPTY = frozenset(("text", "thinking"))
+
+
+class Watched(PassThrough):
+    """Finds usage, start, end and errors in the events."""
+
+    def __init__(self, chat: Chat, judge: Judge) -> None:
+        super().__init__(chat, judge)
+        self._counted: Json = {}
+        self._ended = False  # the stop reason has been said
+
+    def finish(self) -> Iterable[bytes]:
+        try:
+            yield from super().finish()
+        except Truncated:
+            if not self._ended:
+                raise
+            self.started = self.done = True  # some hosts leave out the last event, which clients wait for
+            yield _STOP
+
+    def failed(self, error: GatewayError) -> bytes:
+        return errors.event(error)
+
+    def plain(self, event: Json, name: bytes) -> str:
+        delta = event.get("delta")
+        return _PLAIN.get(str(delta.get("type")), "") if self.started and isinstance(delta, dict) else ""
+
+    def look(self, event: Json, name: bytes) -> None:
+        kind = event.get("type") or name.decode("utf-8", "replace")
+        if kind == "error" or event.get("error"):
+            raise self.judge({"error": _error(event)})
+        if kind == "message_start" and isinstance(event.get("message"), dict):
+            self._count(event["message"].get("usage"))
+            self.started |= bool(event["message"].get("content"))
+            self._ended = event["message"].get("stop_reason") is not None
+        elif kind == "content_block_start":
+            block = event.get("content_block")
+            self.started |= isinstance(block, dict) and block.get("type") not in _EMPTY
+        elif kind == "content_block_delta":
+            self._grow(event.get("delta"))
+        elif kind == "message_delta":
+            self._count(event.get("usage"))
+            self._ended = self.started = True
+        elif kind == "message_stop":
+            self.started = self.done = True
+
+    def whole(self, answer: Json) -> None:
+        if answer.get("type") == "error" or answer.get("error"):
+            raise self.judge({"error": _error(answer)})
+        self._count(answer.get("usage"))
+
+    def _grow(self, delta: object) -> None:
+        text = next((v for k, v in delta.items() if k in _PLAIN.values()), "") if isinstance(delta, dict) else ""
+        self.produced += len(text) if isinstance(text, str) else 0
+        self.started = True
+
+    def _count(self, usage: object) -> None:
+        if isinstance(usage, dict) and usage:
+            self._counted |= {name: value for name, value in usage.items() if value is not None}
+            self.usage = Usage.parse(usage_of(self._counted))
+
+
+def _error(event: Json) -> Json:
+    inside = event.get("error")
+    if isinstance(inside, dict):
+        return inside
+    return {"message": inside if isinstance(inside, str) else orjson.dumps(event).decode()[:500]}
