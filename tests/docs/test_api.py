@@ -71,7 +71,7 @@ def is_text(node: ast.AST) -> bool:
 
 def documented_calls() -> set[str]:
     calls = [words.partition("?")[0].split(" `")[0] for words in named(prose(PAGE))]
-    return {call for call in calls if re.fullmatch(r"(GET|POST|PATCH|DELETE) /\S*", call)}
+    return {call for call in calls if re.fullmatch(r"(GET|HEAD|POST|PATCH|DELETE) /\S*", call)}
 
 
 def documented_codes() -> set[str]:
