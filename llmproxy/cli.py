@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _backup(commands.add_parser("backup", help="copy the database while the gateway may be running"))
     _prices(commands.add_parser("prices", help="show what models cost"))
     _keys(commands.add_parser("keys", help="make, show and revoke clients' keys"))
+    _run(commands.add_parser("run", help="run a command with a gateway, a key and a budget of its own"))
     _usage(commands.add_parser("usage", help="show what was used and what it cost"))
     _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
     return parser
@@ -101,6 +102,14 @@ def _keys(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true")
     _config(command)
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--budget", metavar="DOLLARS", help="what it may spend, as 2 or 2/day")
+    command.add_argument("--models", metavar="GLOB,...", help="patterns of what it may ask for")
+    command.add_argument("--max-requests", type=_count, metavar="N", help="how often it may ask")
+    _config(command)
+    command.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD ...", help="the command")
 
 
 def _usage(command: argparse.ArgumentParser) -> None:

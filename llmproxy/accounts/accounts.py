@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from llmproxy.config import Budget, Config, Group, Key
 from llmproxy.core.chat import Chat
+from llmproxy.core.errors import GatewayError
 from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
 from llmproxy.core.record import RequestRecord
 from llmproxy.store.spend import Spent
@@ -51,6 +52,7 @@ class Accounts:
     now: Callable[[], float] = time.monotonic
     warned: Callable[[Pot], None] = lambda pot: None
     rate_refusals: int = 0
+    requests_left: int | None = None  # of this process, where it may answer only so many
     _lives: dict[str, Live] = field(default_factory=dict)
     _shares: int = 1
 
@@ -64,6 +66,8 @@ class Accounts:
 
     def admit(self, key: Key, chat: Chat) -> Charge | None:
         """Takes the request's place. None where its key has no limits. Raises GatewayError (429)."""
+        if self.requests_left is not None:
+            self._count_down()
         group = self.groups.get(key.group) if key.group else None
         if _is_free(key) and (group is None or _is_free(group)):
             return None
@@ -79,6 +83,19 @@ class Accounts:
             one.take(now, tokens)
         chat.trace.headers.update(shown(lives, now))
         return Charge(lives, tokens, self.wallet(key, chat))
+
+    def _count_down(self) -> None:
+        left = self.requests_left or 0
+        if left <= 0:
+            self.rate_refusals += 1
+            raise GatewayError(
+                "The number of requests that this run may make is used up.",
+                status=429,
+                type="requests",
+                code="rate_limit_exceeded",
+                headers={"x-should-retry": "false"},
+            )
+        self.requests_left = left - 1
 
     def wallet(self, key: Key, chat: Chat) -> Wallet | None:
         """What its requests may spend; None where that has no limit."""

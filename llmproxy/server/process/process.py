@@ -88,6 +88,8 @@ def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None
 
 
 class Process:
+    app: web.Application  # once it serves
+
     def __init__(
         self, config: Config, load: Callable[[], Config], announce: Announce | None, place: Place | None = None
     ) -> None:
@@ -103,6 +105,7 @@ class Process:
         gateway = Gateway.build(config)
         stores = OpenedStores(lambda: app[CURRENT].config)
         app = build(config, gateway, stores, Peers(self._place) if self._place is not None else None)
+        self.app = app
         reload = Reload(app, self._load, config.source)
         self._signals(reload)
         # Cancellation is off by default: a client that left would never be noticed.
@@ -148,6 +151,10 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, reload.reload)
+
+    def stop(self) -> None:
+        """As a signal does."""
+        self._told_to_stop()
 
     def _told_to_stop(self) -> None:
         if self._stop.is_set():
