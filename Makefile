@@ -111,3 +111,7 @@ system:
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
 			|| echo "chromium could not be installed: the tests of the page in a browser are skipped."; \
 	else echo "Not installed: chromium. The tests of the page in a browser are skipped; on Debian: apt-get install chromium"; fi
+	@if [ -n "$(CI)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v nginx && command -v caddy && command -v haproxy; } >/dev/null; then \
+		echo "Installing nginx, caddy and haproxy for the tests behind them"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light caddy haproxy) >/dev/null 2>&1 \
+			|| echo "They could not be installed: the tests behind other servers are skipped."; fi

@@ -85,6 +85,9 @@ READ: dict[str, Callable[[str], object]] = {
     "python": ast.parse,
     "toml": tomllib.loads,
     "yaml": str,  # other programs' files: no reader of it is among our dependencies
+    "nginx": str,  # these three are run by tests/server/test_real_proxies.py
+    "caddyfile": str,
+    "haproxy": str,
     "json": read_json,
     "bash": read_shell,
     "sh": read_shell,
