@@ -43,6 +43,8 @@ class Encoder:
         self._open: Opened | None = None
         self._begun = False  # the open block has been begun
         self._held = ""  # a custom call's input
+        self._cited: list[Json] = []  # of the open text
+        self._annotated: list[Json] = []
         self._usage: Json | None = None
         self._produced = 0
         self._refused = False
@@ -69,11 +71,12 @@ class Encoder:
                 yield from self._grew(event)
             elif isinstance(event, Opened):
                 self._open, self._begun, self._held = event, False, ""
+                self._cited, self._annotated = [], []
                 yield from self._opened(event)
             elif isinstance(event, Closed):
                 yield from self._closed(event)
             elif isinstance(event, Noted):
-                yield from self._noted(event.note)
+                self._note(event.note)
             elif isinstance(event, Begun):
                 yield "message_start", {"message": self._message(event)}
             elif isinstance(event, Counted):
@@ -98,7 +101,10 @@ class Encoder:
 
     def _opened(self, block: Opened) -> Iterator[Event]:
         if block.kind in CALLS:
-            yield from self._begin({"type": "tool_use", "id": _call_id(block.id), "name": block.name, "input": {}})
+            item = block.meta.get("item")
+            caller = {"caller": item["caller"]} if isinstance(item, dict) and "caller" in item else {}
+            used = {"type": "tool_use", "id": _call_id(block.id), "name": block.name, "input": {}}
+            yield from self._begin({**used, **caller})
         elif block.kind == "opaque" and block.meta.get("dialect") == "messages":
             yield from self._begin(dict(block.meta["block"]))
 
@@ -128,6 +134,8 @@ class Encoder:
             yield self._delta({"type": "input_json_delta", "partial_json": text})
         elif block.kind == "image":
             yield from self._picture(event.seal.get("image"))
+        elif block.kind == "text":
+            yield from self._cite()
         if self._begun:
             yield "content_block_stop", {"index": self._index}
             self._begun = False
@@ -143,11 +151,16 @@ class Encoder:
             yield from self._begin_once({"type": "thinking", "thinking": "", "signature": ""})
             yield self._delta({"type": "signature_delta", "signature": signature})
 
-    def _noted(self, note: Json) -> Iterator[Event]:
-        for one in note.get("annotations") or ():
-            if self._open is not None and self._open.kind == "text" and (citation := _citation(one)):
-                yield from self._begin_once({"type": "text", "text": ""})
-                yield self._delta({"type": "citations_delta", "citation": citation})
+    def _note(self, note: Json) -> None:
+        self._cited += note.get("citations") or ()
+        self._annotated += note.get("annotations") or ()
+
+    def _cite(self) -> Iterator[Event]:
+        """A text's citations: as Anthropic itself made them, or made of a chat's annotations."""
+        made = self._cited or [citation for one in self._annotated if (citation := _citation(one))]
+        for citation in made:
+            yield from self._begin_once({"type": "text", "text": ""})
+            yield self._delta({"type": "citations_delta", "citation": citation})
 
     def _picture(self, image: object) -> Iterator[Event]:
         """Messages has no images in answers: one with an address is a link."""

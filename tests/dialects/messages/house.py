@@ -135,7 +135,9 @@ def blocks(events: list[Json]) -> list[Json]:
     """The content that a stream comes to."""
     made: list[Json] = []
     for event in events:
-        if event["type"] == "content_block_start":
+        if event["type"] == "message_start":
+            made += [dict(block) for block in event["message"]["content"]]
+        elif event["type"] == "content_block_start":
             made.append(dict(event["content_block"]))
         elif event["type"] == "content_block_delta":
             delta = event["delta"]
@@ -145,7 +147,7 @@ def blocks(events: list[Json]) -> list[Json]:
             elif name == "partial_json":
                 made[-1]["json"] = made[-1].get("json", "") + delta[name]
             else:
-                made[-1][name] = made[-1].get(name, "") + delta[name]
+                made[-1][name] = (made[-1].get(name) or "") + delta[name]
     for block in made:
         if "json" in block:
             block["input"] = orjson.loads(block.pop("json") or "{}")
