@@ -66,12 +66,27 @@ def _node() -> Environment:
     return Environment("node", NODE / "node_modules", sources, ("node",), make, "npm")
 
 
+def _command_line(name: str) -> Environment:
+    """A program of npm's, alone in a folder of its own."""
+    folder, wanted = CACHE / name, HERE / "requirements" / name
+    sources = (wanted / "package.json", wanted / "package-lock.json")
+
+    def make() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in (*sources, wanted / ".npmrc"):
+            shutil.copy(source, folder)
+        _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder)])
+
+    return Environment(name, folder, sources, (str(folder / "node_modules" / ".bin" / name),), make, "npm")
+
+
 def _run(command: Sequence[str]) -> None:
     subprocess.run(command, check=True)
 
 
 FRAMEWORKS, LLAMA_INDEX, NODE_MODULES = _python("frameworks"), _python("llama-index"), _node()
-ENVIRONMENTS = (FRAMEWORKS, LLAMA_INDEX, NODE_MODULES)
+CODEX = _command_line("codex")
+ENVIRONMENTS = (FRAMEWORKS, LLAMA_INDEX, NODE_MODULES, CODEX)
 
 
 def main() -> None:

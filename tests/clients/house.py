@@ -116,7 +116,7 @@ async def _closed(exchange: Exchange) -> None:
 @contextmanager
 def running_house() -> Iterator[House]:
     provider = FakeProvider(route=_route, models=[openai_upstream.CHAT])
-    with _elsewhere(provider) as loop, running_gateway(_config(provider.url)) as gateway:
+    with elsewhere(provider) as loop, running_gateway(_config(provider.url)) as gateway:
         yield House(gateway, provider, loop)
 
 
@@ -138,7 +138,7 @@ def _config(url: str) -> str:
 
 
 @contextmanager
-def _elsewhere(provider: FakeProvider) -> Iterator[asyncio.AbstractEventLoop]:
+def elsewhere(provider: FakeProvider) -> Iterator[asyncio.AbstractEventLoop]:
     """The provider, served by a loop in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

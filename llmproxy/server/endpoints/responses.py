@@ -36,16 +36,17 @@ async def create(request: web.Request) -> web.StreamResponse:
     earlier = await _earlier(request, chat)
     items = await _items(request, chat)
     known = _known(request, chat, earlier, items)
+    chat = replace(chat, dialect=Responses(known))
     gateway = request.app[CURRENT].gateway
     route = gateway.route(chat, caller(request))
     if not chat.body.get("background"):
-        return await ask(request, _knowing(chat, known), gateway, route)
+        return await ask(request, chat, gateway, route)
     if not known.stored:
         raise BadRequest(
             "`background` needs `store`, and this is not stored.", param="background", code="invalid_value"
         )
     in_background(request)
-    running, _ = detach(request, _knowing(chat, known), gateway, route)
+    running, _ = detach(request, chat, gateway, route)
     running.task.add_done_callback(lambda _: _settle(request, running))
     if chat.stream:
         return await follow(request, running, 0)
@@ -63,10 +64,6 @@ async def websocket(request: web.Request) -> web.StreamResponse:
 def _passed_on(request: web.Request) -> dict[str, str]:
     named = {name.lower(): value for name, value in request.headers.items()}
     return {name: value for name, value in named.items() if name.startswith(_PASSED) or name in _NAMED}
-
-
-def _knowing(chat: Chat, known: Known) -> Chat:
-    return replace(chat, dialect=Responses(known))
 
 
 async def _earlier(request: web.Request, chat: Chat) -> Kept | None:
