@@ -1,6 +1,20 @@
 """What anyone needs to test an adapter, a client or a gateway: a fake provider, a wire validator, a contract suite."""
 
 from .answer import Answer, Choice, ToolCall, read, read_json, read_stream
+from .check_messages import (
+    check_message,
+    check_message_error,
+    check_message_models,
+    check_message_stream,
+    check_message_tokens,
+)
+from .check_responses import (
+    check_deleted_response,
+    check_input_items,
+    check_response,
+    check_response_stream,
+    check_response_tokens,
+)
 from .connection import Behaviour, Exchange
 from .event_order import Violation
 from .provider import FakeProvider, cut_at
@@ -26,11 +40,21 @@ __all__ = [
     "Violation",
     "check_chat",
     "check_completion",
+    "check_deleted_response",
     "check_embeddings",
     "check_error",
     "check_framing",
+    "check_input_items",
+    "check_message",
+    "check_message_error",
+    "check_message_models",
+    "check_message_stream",
+    "check_message_tokens",
     "check_model",
     "check_models",
+    "check_response",
+    "check_response_stream",
+    "check_response_tokens",
     "check_stream",
     "chunk",
     "completion",
