@@ -165,7 +165,7 @@ class MessageOrder:
         yield from self._of_the_open_one(value)
         delta = value.get("delta")
         delta = delta if isinstance(delta, dict) else {}
-        kind, block = delta.get("type"), str((self._open or {}).get("type"))
+        kind, block = str(delta.get("type")), str((self._open or {}).get("type"))
         if kind not in DELTAS:
             yield "delta.type", f"{kind!r}, which clients do not know"
             return
@@ -203,7 +203,7 @@ def _blocks(content: object) -> Iterator[Fault]:
 
 
 def _block(where: str, block: object) -> Iterator[Fault]:
-    kind = block.get("type") if isinstance(block, dict) else None
+    kind = str(block.get("type")) if isinstance(block, dict) else ""
     if kind not in BLOCKS:
         yield f"{where}.type", f"{kind!r}, which clients do not know"
         return

@@ -266,14 +266,14 @@ def _whole(response: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _item(where: str, item: object) -> Iterator[Fault]:
-    kind = item.get("type") if isinstance(item, dict) else None
+    kind = str(item.get("type")) if isinstance(item, dict) else ""
     if not isinstance(item, dict) or kind not in ITEMS:
         yield f"{where}.type", f"{kind!r}, which clients do not know"
         return
     yield from misfits(item, ITEMS[kind], where)
     content = item.get("content") if kind == "message" else None
     for position, part in enumerate(content if isinstance(content, list) else ()):
-        named = part.get("type") if isinstance(part, dict) else None
+        named = str(part.get("type")) if isinstance(part, dict) else ""
         if named not in ("output_text", "refusal"):
             yield f"{where}.content[{position}].type", f"{named!r}, which clients do not know"
         else:
