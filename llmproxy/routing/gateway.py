@@ -12,7 +12,7 @@ from llmproxy.config import Config, ConfigError, Key, Provider
 from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Account, Adapter, TakesFew, speaks
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import BadRequest
+from llmproxy.core.errors import BadRequest, ModelNotFound
 from llmproxy.core.opener import Opener, Reply
 from llmproxy.resilience import (
     BreakerOpener,
@@ -30,7 +30,7 @@ from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
 
 from .model_catalog import ModelCatalog, Source
-from .router import Route, Router, Target, allowed
+from .router import Route, Router, Target, allowed, permits
 
 
 @dataclass(slots=True)
@@ -75,14 +75,18 @@ class Gateway:
 
     def route(self, chat: Chat, key: Key) -> Route:
         """Who is to answer. Raises ModelNotFound, and BadRequest if none of them can do what is asked."""
-        route = self.router.route(chat)
-        open_to = allowed(key, chat.model, route.targets)
+        route = self.router.route(chat, key)
+        try:
+            open_to = allowed(key, chat.model, route.targets)
+        except ModelNotFound:  # in the words of what does not exist
+            raise self.router.not_found(chat.model, key) from None
         able = tuple(one for one in open_to if self._speaks(one.provider, chat))
         if not able:
             name = open_to[0].provider
             raise BadRequest(f"{name} has no {chat.face} endpoint.", code="unsupported_endpoint", param="model")
-        chat.trace.route = route.why
-        return Route(able, route.why)
+        why = route.why if permits(key, chat.model) else f"{chat.model} -> {able[0]}"  # others' names are not told
+        chat.trace.route = why
+        return Route(able, why)
 
     def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
         """Sends the chat where its route leads."""

@@ -69,11 +69,11 @@ class Router:
         self._patterns = sorted((name for name in config.aliases if "*" in name), key=lambda name: (-len(name), name))
         self._rules = {name: tuple(_rules(alias)) for name, alias in config.aliases.items() if alias.rules}
 
-    def route(self, chat: Chat) -> Route:
-        """Raises ModelNotFound if nobody serves it."""
+    def route(self, chat: Chat, key: Key | None = None) -> Route:
+        """Raises ModelNotFound if nobody serves it. key: who is told so, in names that it may see."""
         route = self._resolve(chat.model, Question(chat))
         if not route.targets:
-            raise self._not_found(chat.model)
+            raise self.not_found(chat.model, key)
         return Route(route.targets, _PLAIN.sub("?", route.why))
 
     def targets_behind(self, name: str) -> tuple[Target, ...]:
@@ -140,11 +140,17 @@ class Router:
         also = f" (also at {', '.join(providers[1:])})" if len(providers) > 1 else ""
         return Route((Target(providers[0], model),), f"{providers[0]}/{model}{also}")
 
-    def _not_found(self, asked: str) -> ModelNotFound:
-        known = [*self._aliases, *dict.fromkeys(name for one in self._catalog.models() for name in _names(one))]
+    def not_found(self, asked: str, key: Key | None = None) -> ModelNotFound:
+        """The same for what does not exist and for what the key may not use."""
+        offered = self._catalog.models()
+        known = [*self._aliases, *dict.fromkeys(name for one in offered for name in _names(one))]
+        providers = sorted(self._providers)
+        if key is not None:
+            known = [name for name in known if permits(key, name)]
+            providers = [name for name in providers if permits_some(key, name, offered)]
         near = get_close_matches(asked[:100], known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
-        form = f"Models are named provider/model; providers here: {', '.join(sorted(self._providers)) or 'none'}."
+        form = f"Models are named provider/model; providers here: {', '.join(providers) or 'none'}."
         form += f" A name that a client has built in needs an alias: [aliases] {asked[:60]!r} = 'provider/model'."
         return ModelNotFound(f"The model {asked[:200]!r} does not exist here. {hint} {form}", param="model")
 
@@ -169,11 +175,15 @@ def permits(key: Key, name: str) -> bool:
     return "*" in key.models or any(fnmatchcase(name, pattern) for pattern in key.models)
 
 
-def allowed(key: Key, asked: str, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """Those of the targets that the key may use: all if it may use the name it asked for.
+def permits_some(key: Key, provider: str, offered: Sequence[tuple[str, Model]]) -> bool:
+    """Whether the key may ask this provider for anything, by its patterns or by what is known to be offered."""
+    if "*" in key.models or any(pattern.startswith(f"{provider}/") for pattern in key.models):
+        return True
+    return any(name == provider and permits(key, f"{name}/{model.id}") for name, model in offered)
 
-    Raises ModelNotFound if none is left, in the words used for a model that does not exist.
-    """
+
+def allowed(key: Key, asked: str, targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Those of the targets that the key may use: all if it may use the name it asked for. Raises ModelNotFound if none is left."""
     left = tuple(one for one in targets if permits(key, asked) or permits(key, str(one)))
     if not left:
         raise ModelNotFound(f"The model {asked[:200]!r} does not exist or you do not have access to it.", param="model")

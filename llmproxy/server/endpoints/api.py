@@ -8,20 +8,23 @@ import orjson
 from aiohttp import web
 
 from llmproxy import __version__
+from llmproxy.config import Key
 from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import InProcess
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.routing.gateway import ProviderStack
+from llmproxy.routing.router import permits, permits_some
 
-from ..context import ACCOUNTS, CURRENT, STORE
+from ..context import ACCOUNTS, CURRENT, STORE, caller
 
 
 async def info(request: web.Request) -> web.Response:
     """What the page must know before it can ask anything. Names only: no address, no key."""
     current = request.app[CURRENT]
-    config = current.config
-    known = [_provider(name, stack) for name, stack in current.gateway.stacks.items()]
+    config, key, offered = current.config, caller(request), current.gateway.catalog.models()
+    stacks = current.gateway.stacks.items()
+    known = [_provider(name, stack, key) for name, stack in stacks if permits_some(key, name, offered)]
     missing = [
         _missing(name)
         for name in adapter_registry.names()
@@ -32,18 +35,24 @@ async def info(request: web.Request) -> web.Response:
             "version": __version__,
             "providers": [*known, *(one for one in missing if one)],
             "modes": [
-                {"name": mode.name, "model": mode.model or config.default_model} for mode in config.modes.values()
+                {"name": mode.name, "model": _shown(mode.model or config.default_model, key)}
+                for mode in config.modes.values()
             ],
-            "default_model": config.default_model or None,
+            "default_model": _shown(config.default_model, key) or None,
             "needs_key": request.app[ACCOUNTS].keys.required,
             "data_dir": config.storage.dir if config.storage.enabled else None,
         }
     )
 
 
-def _provider(name: str, stack: ProviderStack) -> Json:
+def _shown(model: str, key: Key) -> str:
+    """Empty for a name that the key may not use."""
+    return model if permits(key, model) else ""
+
+
+def _provider(name: str, stack: ProviderStack, key: Key) -> Json:
     hint = None if stack.breaker.state == "closed" else "It failed repeatedly just now and is left alone for a moment."
-    if not hint and (models := stack.breaker.left_alone):
+    if not hint and (models := [one for one in stack.breaker.left_alone if permits(key, f"{name}/{one}")]):
         hint = f"Failed repeatedly just now and left alone for a moment: {', '.join(models[:5])}."
     return {
         "name": name,
@@ -74,7 +83,9 @@ async def performance(request: web.Request) -> web.Response:
         raise BadRequest("`window` must be hour, day or week.", param="window", code="invalid_value")
     store = request.app[STORE]()
     store.ledger.flush()
-    return _json(await store.read_slowly(computed, window, time.time()))
+    told, key = await store.read_slowly(computed, window, time.time()), caller(request)
+    models = [one for one in told["models"] if key.admin or permits(key, f"{one['provider']}/{one['model']}")]
+    return _json({**told, "models": models})
 
 
 def _json(value: object) -> web.Response:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, get_args
 
 import orjson
 from aiohttp import web
 
+from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.lifecycle import Phase
 from llmproxy.core.usage import DOLLAR, summed
 from llmproxy.observe.histograms import COUNTERS, HISTOGRAMS
 from llmproxy.observe.periodic import failures
+from llmproxy.routing.gateway import Gateway
+from llmproxy.routing.router import permits, permits_some
 
-from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE
+from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, caller
 from ..middleware.forwarding import TOKEN, others
 from ..opened_store import opened
 
@@ -57,8 +60,33 @@ async def metrics(request: web.Request) -> web.Response:
         totals = summed(totals, other)
     if TOKEN in request.headers:
         return web.Response(body=orjson.dumps(totals), content_type="application/json")
-    body = generate_latest(_Collector(totals))
+    collector, key = _Collector(totals), caller(request)
+    limited = not key.admin and "*" not in key.models
+    body = generate_latest(_Seen(collector, key, request.app[CURRENT].gateway) if limited else collector)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _Seen:
+    """Without the samples that name a model or a provider that the key may not use."""
+
+    def __init__(self, inner: _Collector, key: Key, gateway: Gateway) -> None:
+        self._inner = inner
+        self._key = key
+        self._offered = gateway.catalog.models()
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._inner.collect():
+            family.samples = [sample for sample in family.samples if self._sees(sample.labels)]
+            yield family
+
+    def _sees(self, labels: Mapping[str, str]) -> bool:
+        provider = labels.get("provider") or labels.get("gen_ai_provider_name")
+        model = labels.get("model") or labels.get("gen_ai_request_model")
+        if provider and model:
+            return permits(self._key, f"{provider}/{model}")
+        if model:
+            return permits(self._key, model)
+        return not provider or permits_some(self._key, provider, self._offered)
 
 
 def _own(app: web.Application) -> Json:
