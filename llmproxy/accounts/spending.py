@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from llmproxy.store import Store
 
 ADMISSION_WAIT = 2.0  # seconds for money that others only hold
-GROW_WAIT = 1.0
+GROW_WAIT = 0.1  # the provider goes on meanwhile, and bills it
+SHARED_GROW_WAIT = 1.0  # where another process may give back
 LOOK = 0.25  # seconds between two looks for money that another process may have given back
 PAUSE_LOOK = 1.0  # seconds between two looks at whether a limit was raised
 _MOST = {  # the member that limits an answer, by dialect
@@ -304,7 +305,8 @@ class AttemptMeter:
         usage = translator.usage
         counted = usage.tokens.completion if usage is not None else 0
         tokens = max(math.ceil(translator.produced / self._ratio), counted) + self._slice()
-        if not await self._take(self._input + tokens * self._rate, GROW_WAIT):
+        wait = GROW_WAIT if self._wallet.bank.shares == 1 else SHARED_GROW_WAIT
+        if not await self._take(self._input + tokens * self._rate, wait):
             self._wallet.bank.ended += 1
             raise Cancelled.because("budget")
         self.ceiling = max(translator.produced, int(tokens * self._ratio))

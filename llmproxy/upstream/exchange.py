@@ -173,7 +173,9 @@ class _Exchange(Opening):
         self._meter.settle(attempt)
         if isinstance(error, GatewayError):
             attempt.end("failed", error.code)
-        elif error is not None and not isinstance(error, Exception):  # cancelled, or its reader has left
+        elif isinstance(error, ConnectionError) or not (
+            error is None or isinstance(error, Exception)
+        ):  # its reader has left
             attempt.end("lost_race" if self._chat.trace.lost else "stopped")
         else:
             attempt.end("answered" if error is None else "failed")

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from ..provider import FakeProvider
-from . import breaks, cancels, failures, fields, streams
+from . import breaks, budgets, cancels, failures, fields, streams
 from .stage import Check, Failed, Stage
 
 CHECKS: Sequence[Check] = (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *breaks.CHECKS, *cancels.CHECKS)
@@ -81,6 +81,8 @@ def table(results: Iterable[Result]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     said = _options().parse_args(arguments)
     try:
+        if said.budgets:
+            return _tortured(said)
         results = asyncio.run(run(said.url, said.upstream_port, said.model, said.key, said.only, dict(said.header)))
     except OSError as error:
         print(f"cannot listen on port {said.upstream_port}: {error}", file=sys.stderr)
@@ -91,6 +93,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(results))
         print(f"\n{sum(one.passed for one in results)} of {len(results)} checks passed.")
     return 0 if results and all(one.passed for one in results) else 1
+
+
+def _tortured(said: argparse.Namespace) -> int:
+    url = said.url.rstrip("/").removesuffix("/v1")
+    outcome = asyncio.run(budgets.torture(url, said.upstream_port, said.model, said.key, said.limit, said.rate))
+    results = [Result("budgets", name, passed, seen) for name, passed, seen in outcome.checks]
+    if said.json:
+        print(orjson.dumps([asdict(one) for one in results], option=orjson.OPT_INDENT_2).decode())
+    else:
+        print(table(results))
+        print(
+            f"\n{outcome.answered} answers, {outcome.bill.served:,} tokens, {outcome.spent:.4f} $ by the provider's own bill."
+        )
+    return int(not all(one.passed for one in results))
 
 
 def _options() -> argparse.ArgumentParser:
@@ -104,6 +120,14 @@ def _options() -> argparse.ArgumentParser:
         "--header", type=_header, action="append", default=[], help="NAME:VALUE, sent with every request; repeatable"
     )
     option("--only", default="", help="checks whose name contains this")
+    option("--budgets", action="store_true", help="only this: spend a key's budget with 200 clients at once")
+    option("--limit", type=float, default=5.0, help="the budget of that key, in dollars (default 5)")
+    option(
+        "--rate",
+        type=float,
+        default=10.0,
+        help="what a million tokens of output cost there (default 10); of input nothing",
+    )
     option("--json", action="store_true", help="print the results as JSON")
     return parser
 
