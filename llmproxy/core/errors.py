@@ -175,6 +175,10 @@ class Malformed(UpstreamError):
     retry_here = True
 
 
+class Misspoken(Malformed):
+    """The answer is not what clients of the dialect can read. It has not begun: the provider may be asked in another one."""
+
+
 class TimedOut(UpstreamError):
     """The provider was too slow; `code` says at what: headers, first frame, idle, a whole answer."""
 

@@ -15,7 +15,7 @@ from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
 from llmproxy.core.dialect import Adapts
-from llmproxy.core.errors import GatewayError, Malformed, TimedOut, UpstreamError
+from llmproxy.core.errors import GatewayError, Malformed, Misspoken, TimedOut, UpstreamError
 from llmproxy.core.measure import estimated
 from llmproxy.core.metering import UNMETERED, Meter, Purse
 from llmproxy.core.opener import Opening, Reply
@@ -120,8 +120,7 @@ class _Exchange(Opening):
             await self._pay(trace.purse)
         self._idle_timer.__enter__()
         try:
-            pieces, headers = await self._ask_either()
-            frames = await self._first(pieces)
+            frames, headers = await self._begin_either()
         except BaseException as error:
             if self._pace.once and isinstance(error, UpstreamError):
                 self._not_again(error)
@@ -180,12 +179,13 @@ class _Exchange(Opening):
         else:
             attempt.end("answered" if error is None else "failed")
 
-    async def _ask_either(self) -> tuple[Pieces, Mapping[str, str]]:
+    async def _begin_either(self) -> tuple[_Frames, Mapping[str, str]]:
         """Asks in the client's dialect where the provider speaks it; one that turns out not to is asked for a chat."""
         try:
-            return await self._ask()
+            return await self._begin()
         except UpstreamError as error:
-            if not (self._passes and self._chat.dialect is not None and self._is_no_such_endpoint(error)):
+            speaks_it = not (isinstance(error, Misspoken) or self._is_no_such_endpoint(error))
+            if speaks_it or not self._passes or self._chat.dialect is None:
                 raise
         self._of.learn_unspoken(self._chat.face)
         self._passes, self._chat = False, translated(self._chat)
@@ -193,7 +193,11 @@ class _Exchange(Opening):
         if self._source is not None:
             source, self._source = self._source, None
             await source.__aexit__(None, None, None)
-        return await self._ask()
+        return await self._begin()
+
+    async def _begin(self) -> tuple[_Frames, Mapping[str, str]]:
+        pieces, headers = await self._ask()
+        return await self._first(pieces), headers
 
     async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
         of, trace, attempt = self._of, self._chat.trace, self._attempt

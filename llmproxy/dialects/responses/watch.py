@@ -8,7 +8,7 @@ import orjson
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.dialect import Judge
-from llmproxy.core.errors import GatewayError, Truncated
+from llmproxy.core.errors import GatewayError, Misspoken, Truncated
 from llmproxy.core.usage import Usage
 from llmproxy.wire.pass_through import PassThrough
 
@@ -65,6 +65,8 @@ class Watched(PassThrough):
     def look(self, event: Json, name: bytes) -> None:
         kind = str(event.get("type") or name.decode("utf-8", "replace"))
         response = event.get("response")
+        if not self.started and _is_unreadable(event, kind):
+            raise Misspoken("The provider's events are not what clients of Responses can read.")
         if isinstance(response, dict):
             if not self._response and self._known.begun is not None:
                 self._known.begun(response, self.chat.trace.provider or "")
@@ -118,6 +120,15 @@ class Watched(PassThrough):
     def _keep(self) -> None:
         if self._known.keep is not None and isinstance(self._response.get("id"), str):
             self._known.keep({**self._response, "output": self._output()}, self.chat.trace.provider or "")
+
+
+def _is_unreadable(event: Json, kind: str) -> bool:
+    """Whether an event lacks what OpenAI's SDK for Node and the Vercel AI SDK refuse to do without. llama.cpp's do."""
+    if "sequence_number" in event:
+        return False
+    if kind == "response.created":
+        return "created_at" not in (event.get("response") or {})
+    return kind == "response.output_item.added" and not isinstance(event.get("output_index"), int)
 
 
 def _index(event: Json) -> int:

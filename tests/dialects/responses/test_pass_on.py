@@ -99,6 +99,23 @@ async def test_a_server_without_the_endpoint_is_asked_for_a_chat(opened: Open, p
     assert [one.path for one in provider.exchanges] == ["/v1/responses", "/v1/chat/completions", "/v1/chat/completions"]
 
 
+async def test_a_server_whose_events_no_client_can_read_is_asked_for_a_chat(
+    opened: Open, provider: FakeProvider
+) -> None:
+    """As llama.cpp's, which have neither times nor indexes: OpenAI's SDK for Node and the Vercel AI SDK refuse them."""
+    created = {"type": "response.created", "response": {"id": "resp_up", "object": "response", "status": "in_progress"}}
+    provider.hangs(b"event: response.created\ndata: " + orjson.dumps(created) + b"\n\n")
+    provider.streams(*said({"content": "Hello"}))
+    provider.streams(*said({"content": "Hello"}))
+    async with opened("llamacpp") as house:
+        assert "completed" in kinds(await house.events(input="Hi"))
+        await provider.exchanges[0].closed.wait()
+        assert "completed" in kinds(await house.events(input="Hi"))
+        (second, first) = (await house.call("GET", "/v1/requests"))[1]["recent"]
+    assert [one.path for one in provider.exchanges] == ["/v1/responses", "/v1/chat/completions", "/v1/chat/completions"]
+    assert (first["state"], second["state"], first["attempts"]) == ("completed", "completed", 1)
+
+
 async def test_reasoning_that_only_the_gateway_can_read_never_reaches_openai(
     opened: Open, provider: FakeProvider
 ) -> None:
