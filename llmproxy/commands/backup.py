@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from llmproxy.config import load
+from llmproxy.config import ELSEWHERE, load
 
 
 def main(given: argparse.Namespace) -> int:
     from llmproxy.core.errors import GatewayError
     from llmproxy.store.sqlite import backup
 
-    config = load(given.config)
+    config = load(given.config, overrides=ELSEWHERE)
     try:
         size = backup.copy(config.storage.dir, given.file)
     except (GatewayError, OSError) as error:

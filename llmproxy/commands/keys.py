@@ -12,7 +12,7 @@ from typing import Any
 
 from llmproxy.accounts import keys
 from llmproxy.accounts.keys import Fresh, Keyring
-from llmproxy.config import Config, ConfigError, load
+from llmproxy.config import ELSEWHERE, Config, ConfigError, load
 from llmproxy.config.quotas import end
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
@@ -27,7 +27,7 @@ _HEAD = ("name", "kind", "models", "group", "rpm", "tpm", "parallel", "budget", 
 
 
 def main(given: argparse.Namespace) -> int:
-    config = load(given.config, has_keys=lambda _: True)
+    config = load(given.config, overrides=ELSEWHERE, has_keys=lambda _: True)
     if not config.storage.enabled:
         raise ConfigError("[storage] enabled = false: keys can only stand in the configuration")
     try:

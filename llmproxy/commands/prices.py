@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from llmproxy.accounts import prices
-from llmproxy.config import load
+from llmproxy.config import ELSEWHERE, load
 from llmproxy.core.usage import DOLLAR
 
 from .table import table
@@ -18,7 +18,7 @@ _HEAD = ("model", "since", "input", "cache read", "cache write", "1 h", "output"
 
 
 def main(given: argparse.Namespace) -> int:
-    config = load(given.config)
+    config = load(given.config, overrides=ELSEWHERE)
     age = prices.age_in_days(datetime.now(UTC).date())
     source = f"{prices.table()['source']}, made {prices.table()['made']}"
     old = age > prices.MAX_AGE_DAYS

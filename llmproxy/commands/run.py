@@ -11,8 +11,9 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
-from llmproxy.config import Budget, Config, ConfigError, Key, load
+from llmproxy.config import ELSEWHERE, Budget, Config, ConfigError, Key, load
 from llmproxy.config.quotas import budgets
 from llmproxy.config.values import Logs
 from llmproxy.core import adapter_registry
@@ -20,9 +21,12 @@ from llmproxy.observe.log import log
 from llmproxy.routing.gateway import Gateway
 from llmproxy.server.context import ACCOUNTS, OBSERVER
 from llmproxy.server.process.process import Process
+from llmproxy.server.process.signals import on_signal
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FORWARDED = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)  # as far as the system has them
 _E12 = 10**12
 _OURS = ("LLMPROXY_KEY", "LLMPROXY_KEYS", "ANTHROPIC_API_KEY", "OPENAI_ORGANIZATION", "OPENAI_PROJECT")
 
@@ -32,7 +36,7 @@ def main(given: argparse.Namespace) -> int:
     if not command:
         raise ConfigError("run needs a command: llmproxy run --budget 2 -- CMD ...")
     key = _key(given)
-    config = _config(load(given.config, overrides={"host": "127.0.0.1"}), key)
+    config = _config(load(given.config, overrides={"host": "127.0.0.1", **ELSEWHERE}), key)
     log.configure(config.logs)
     return asyncio.run(_run(given, config, key, command))
 
@@ -104,7 +108,7 @@ class _Signals:
         self._waiting: list[signal.Signals] = []
         loop = asyncio.get_running_loop()
         for number in (*_FORWARDED, signal.SIGINT):
-            loop.add_signal_handler(number, self._take, number)
+            on_signal(loop, number, partial(self._take, number))
 
     def _take(self, number: signal.Signals) -> None:
         if number == signal.SIGINT and sys.stdin.isatty():
@@ -131,6 +135,7 @@ def environment(environ: Mapping[str, str], config: Config, address: str, secret
     }
     return {
         **kept,
+        **_straight(kept),
         "OPENAI_BASE_URL": f"{address}/v1",
         "OPENAI_API_BASE": f"{address}/v1",
         "OPENAI_API_KEY": secret,
@@ -141,6 +146,14 @@ def environment(environ: Mapping[str, str], config: Config, address: str, secret
         "LLMPROXY_URL": address,
         "LLMPROXY_KEY": secret,
     }
+
+
+def _straight(environ: Mapping[str, str]) -> dict[str, str]:
+    """The command reaches the gateway without the environment's proxies."""
+    if not any(name.lower().endswith("_proxy") for name in environ):
+        return {}
+    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, (exempt, "127.0.0.1", "localhost"))))
 
 
 def _variables(adapter: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmproxy.config import ConfigError, load
+from llmproxy.config import ELSEWHERE, ConfigError, load
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.usage import in_e12
@@ -40,7 +40,7 @@ def main(given: argparse.Namespace) -> int:
 
 def opened(config_file: Path | None) -> Store:
     """The database of a gateway that may be running. Raises ConfigError where nothing is kept."""
-    config = load(config_file, has_keys=lambda _: True)
+    config = load(config_file, overrides=ELSEWHERE, has_keys=lambda _: True)
     if not config.storage.enabled:
         raise ConfigError("[storage] enabled = false: nothing is kept on disk")
     return OpenedStores(lambda: config)()

@@ -1,7 +1,7 @@
 """What the operator wants: llmproxy.toml and the environment, read once into values that do not change."""
 
 from .errors import ConfigError
-from .load import load
+from .load import ELSEWHERE, load
 from .reach import Reach, reach
 from .values import (
     Alias,
@@ -25,6 +25,7 @@ from .values import (
 )
 
 __all__ = [
+    "ELSEWHERE",
     "Alias",
     "Breaker",
     "Budget",

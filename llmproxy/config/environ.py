@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -44,7 +45,9 @@ def _is_link(variable: str, value: str) -> bool:
 
 
 def notes(environ: Environ) -> Iterator[str]:
-    """Sentences about what was given and does not count."""
+    """Sentences about what was given and does not count, and about systems on which it was not tried."""
+    if sys.platform == "win32":
+        yield "llmproxy is not tested on Windows: use WSL or a container (docs/deployment.md)"
     if _is_link("LLMPROXY_PORT", environ.get("LLMPROXY_PORT", "")):
         yield "LLMPROXY_PORT is an address that Kubernetes or Docker set for a service of this name: it does not count"
 

@@ -19,6 +19,7 @@ from .proxies import from_environment
 from .values import Config, Key, Provider, Server, Storage
 
 FILE = "llmproxy.toml"
+ELSEWHERE: Mapping[str, Any] = {"port": 0}  # overrides for commands that do not listen: no provider is at their address
 
 
 def load(
@@ -48,6 +49,7 @@ def load(
         refuse_open_door(config.server)
     _refuse_idle_patterns(config)
     _refuse_loop(config)
+    _refuse_workers(config.server)
     return config
 
 
@@ -168,6 +170,11 @@ def _refuse_idle_patterns(config: Config) -> None:
     for key, pattern in ((one, pattern) for one in limited for pattern in one.models):
         if meant := named_like(pattern, providers, names):
             raise ConfigError(f'the models of the key {key.name}: "{pattern}" can match no name: write "{meant}"')
+
+
+def _refuse_workers(server: Server) -> None:
+    if server.workers > 1 and not hasattr(os, "fork"):
+        raise ConfigError("server.workers: this system cannot fork processes (Windows): it must be 1")
 
 
 def _refuse_loop(config: Config) -> None:

@@ -71,7 +71,7 @@ def _poll(stream: TextIO) -> select.poll | None:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if stat.S_ISREG(os.fstat(descriptor).st_mode) or not hasattr(select, "poll"):  # Windows has none
         return None
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)

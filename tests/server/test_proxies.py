@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from llmproxy.commands.run import environment
+from llmproxy.config import Config
 from llmproxy.testing import completion
 from tests.gateway import running_gateway
 from tests.server.asking import ask
@@ -75,3 +77,16 @@ def test_a_provider_on_this_machine_is_asked_straight(web: tuple[str, list[str]]
     with running_gateway(config, {"HTTP_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "socks5://127.0.0.1:1"}) as gateway:
         assert ask(gateway.url, "/v1/chat/completions", method="POST", body=QUESTION).status == 200
     assert asked == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "exempt"),
+    [
+        ({"HTTP_PROXY": "http://x:1"}, "127.0.0.1,localhost"),
+        ({"https_proxy": "http://x:1", "NO_PROXY": "corp.example"}, "corp.example,127.0.0.1,localhost"),
+        ({}, None),
+    ],
+)
+def test_a_command_that_is_run_reaches_its_gateway_without_a_proxy(environ: dict[str, str], exempt: str | None) -> None:
+    made = environment(environ, Config(), "http://127.0.0.1:1", "secret")
+    assert (made.get("NO_PROXY"), made.get("no_proxy")) == (exempt, exempt)

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ from . import disconnect_watchdog, load_monitor, workers
 from .drain import drain
 from .listener import Listener
 from .reload import Reload, tell_notes
+from .signals import on_signal
 from .socket_options import bound
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
 
 
 def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":  # the other loop there has no readers, by which connections are accepted
+        return asyncio.SelectorEventLoop
     if wanted == "asyncio":
         return None
     try:
@@ -149,8 +153,9 @@ class Process:
     def _signals(self, reload: Reload) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._told_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, reload.reload)
+            on_signal(loop, number, self._told_to_stop)
+        if hasattr(signal, "SIGHUP"):
+            on_signal(loop, signal.SIGHUP, reload.reload)
 
     def stop(self) -> None:
         """As a signal does."""

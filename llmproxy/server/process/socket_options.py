@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import socket
-from typing import TYPE_CHECKING
+import sys
+from types import ModuleType
 
-if TYPE_CHECKING:
-    pass
-
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 _UNSENT = 128 * 1024  # bytes that the system keeps beyond those on their way: else megabytes for each who does not read
 
@@ -21,7 +23,10 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
     """A socket to listen on that notices peers that vanish. Raises PortTaken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "win32":  # where SO_REUSEADDR would let another program take the port over
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if share:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -66,9 +71,11 @@ _RESERVE = 64  # descriptors for the log, the store, providers' lists and what e
 
 def affordable_connections(wanted: int) -> int:
     """Connections for which there are file descriptors: each may need another one to a provider. Raises the soft limit."""
+    if resource is None:
+        return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * wanted + _RESERVE
     if soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(8, (soft - _RESERVE) // 2)
+    return max(8, int(soft - _RESERVE) // 2)

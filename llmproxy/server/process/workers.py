@@ -27,7 +27,8 @@ _CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart d
 _WINDOW = 10.0
 _PATH = 90  # bytes of a folder's path: a socket's own may have 107, with its name in it
 _STOP = frozenset((signal.SIGTERM, signal.SIGINT))
-_PASSED_ON = (*_STOP, signal.SIGHUP)
+_HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows, which has no workers either
+_PASSED_ON = frozenset(one for one in (*_STOP, _HANGUP) if one is not None)
 
 
 class NoFolder(Exception):
@@ -84,14 +85,15 @@ class Supervisor:
             os.close(self._writing)
             for number in _STOP:
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens to it: it reads the config just now
+            if _HANGUP is not None:
+                signal.signal(_HANGUP, signal.SIG_IGN)  # until it listens to it: it reads the config just now
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             code = self._work(place)
         finally:
             os._exit(code)  # nothing of the supervisor's may run twice
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
-        if number != signal.SIGHUP:
+        if number != _HANGUP:
             self._stopping = True
         for pid in list(self._workers):
             with suppress(ProcessLookupError):  # it has just ended, and is about to be taken from the list

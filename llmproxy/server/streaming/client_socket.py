@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import sys
-import termios
+from types import ModuleType
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows: what the system holds is not known there
+    fcntl = None
 
 
 def unsent(transport: asyncio.Transport | None) -> int:
     """Bytes that the peer has not taken yet: ours, and the system's (SIOCOUTQ) as far as it tells."""
     if transport is None or (made := transport.get_extra_info("socket")) is None:
         return 0
+    if fcntl is None:
+        return transport.get_write_buffer_size()
     waiting = bytearray(4)
     try:
         fcntl.ioctl(made.fileno(), termios.TIOCOUTQ, waiting)
