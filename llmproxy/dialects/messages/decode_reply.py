@@ -14,6 +14,7 @@ from .tables import NAME, PLAIN_FINISHES, VENDOR, finish_of, usage_of
 from .tool_names import ToolNames, customs, declared
 
 _OF_MESSAGE = ("stop_sequence", "stop_details", "container")
+_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
 
 
@@ -100,11 +101,11 @@ class MessagesReply:
         self._message |= {name: said[name] for name in _OF_MESSAGE if said.get(name) is not None}
 
     def _count(self, usage: object) -> None:
-        """Counts are cumulative, and not every event has all of them."""
-        for name, value in _object(usage).items():
-            known = self._usage.get(name)
-            if value is not None and not (_is_count(known) and _is_count(value) and known > value):
-                self._usage[name] = value
+        """The last count is the answer's (after a compaction it is less, recorded), but not every event has all of them."""
+        told = {name: value for name, value in _object(usage).items() if value is not None}
+        if not any(told.get(name) for name in _INPUT):  # some servers count nothing there
+            told = {name: value for name, value in told.items() if name not in _INPUT or name not in self._usage}
+        self._usage |= told
 
     def _stop(self, event: Json) -> Iterator[Json]:
         for index in list(self._open):  # a server that does not close its blocks
@@ -151,10 +152,6 @@ def _is_plain(block: Json) -> bool:
 def _index(event: Json) -> int:
     index = event.get("index")
     return index if isinstance(index, int) else 0
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _object(value: object) -> Json:
