@@ -88,7 +88,8 @@ class Trace:
     parent: Trace | None = None
     lost: bool = False
     together: bool = False
-    group: str = ""  # of the key that asks
+    owner: str = ""  # the name of the key that asks
+    group: str = ""  # of that key
     purse: Purse | None = None  # what it may spend, where that is limited
     headers: dict[str, str] = field(default_factory=dict)  # what its client is told of limits and budgets
 
@@ -144,6 +145,7 @@ class Trace:
             tries=self.tries,
             parent=self,
             together=together,
+            owner=self.owner,
             group=self.group,
             purse=self.purse,
             headers=self.headers,

@@ -11,9 +11,14 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Saturated
 from llmproxy.core.opener import Opener, Reply
 
+_KEYS = 1000  # of which it is known when they had their turn
+
 
 class ConcurrencyOpener:
-    """At most so many at once; the others wait their turn, first come first served, and no more of them than `queue`."""
+    """At most so many at once; the others wait their turn, and no more of them than `queue`.
+
+    Keys take turns, so that who has many requests waiting keeps nobody else out; those of one key go first come first served.
+    """
 
     def __init__(self, inner: Opener, places: Places) -> None:
         self._inner = inner
@@ -37,6 +42,8 @@ class Places:
         self._queue = queue
         self._wait = wait
         self._waiting: deque[tuple[asyncio.Future[None], Chat]] = deque()
+        self._served: dict[str, int] = {}  # owner: when one of theirs had its turn last, counted in turns
+        self._turns = 0
 
     def resize(self, *, at_once: int, queue: int, wait: float) -> None:
         """Other limits from now on. Fewer places are reached as requests end."""
@@ -88,12 +95,25 @@ class Places:
             self._free += 1
             return
         while self._waiting:
-            turn, _ = self._waiting.popleft()
+            turn = self._next()
             if not turn.done():
                 turn.set_result(None)
                 self._number()
                 return
         self._free += 1
+
+    def _next(self) -> asyncio.Future[None]:
+        """Takes the first that waits of the key whose turn was longest ago."""
+        served = self._served
+        at = min(range(len(self._waiting)), key=lambda at: served.get(self._waiting[at][1].trace.owner, -1))
+        turn, chat = self._waiting[at]
+        del self._waiting[at]
+        self._turns += 1
+        served[chat.trace.owner] = self._turns
+        if len(served) > _KEYS:
+            waiting = {one.trace.owner for _, one in self._waiting}
+            self._served = {owner: when for owner, when in served.items() if owner in waiting}
+        return turn
 
     def _number(self) -> None:
         for position, (_, chat) in enumerate(self._waiting, 1):

@@ -44,8 +44,9 @@ class Bench:
         self.inner = Scripted()
         self.limited = ConcurrencyOpener(self.inner, Places(at_once=self.at_once, queue=self.queue, wait=self.wait))
 
-    def ask(self) -> Asker:
+    def ask(self, owner: str = "") -> Asker:
         question, ends = chat(), asyncio.Event()
+        question.trace.owner = owner
         one = Asker(question, ends, asyncio.ensure_future(self._go(question, ends)))
         self.askers.append(one)
         return one
@@ -195,3 +196,21 @@ def test_whatever_happens_in_which_tick_no_place_is_lost(
         await settled()
 
     asyncio.run(play())
+
+
+async def test_keys_take_turns_and_who_has_many_waiting_keeps_nobody_out() -> None:
+    bench = Bench()
+    bench.ask("busy").task.set_name("running")
+    await settled()
+    many = [bench.ask("busy") for _ in range(4)]
+    await settled()
+    few = [bench.ask("quiet"), bench.ask("other")]
+    await settled()
+    order: list[str] = []
+    for _ in range(7):
+        [now] = bench.running
+        order.append(now.chat.trace.owner)
+        now.ends.set()
+        await settled()
+    assert order == ["busy", "busy", "quiet", "other", "busy", "busy", "busy"]
+    assert all(one.task.done() for one in (*many, *few))

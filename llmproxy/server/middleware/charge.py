@@ -14,7 +14,7 @@ def admit(request: web.Request, chat: Chat) -> Charge | None:
     """Raises GatewayError (429). What it gives is to be ended with the request."""
     key = caller(request)
     trace = chat.trace
-    trace.group = key.group
+    trace.owner, trace.group = key.name, key.group
     charge = request.app[ACCOUNTS].admit(key, chat)
     if charge is not None:
         trace.purse = charge.wallet
