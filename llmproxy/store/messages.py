@@ -147,6 +147,65 @@ def of_thread(db: Connection, owner: str, thread_id: str) -> Json:
     return {"thread": thread, "messages": [message(row) for row in rows]}
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a thread: `tail` messages up to the newest leaf at or below `at`, or those before `before`."""
+
+    tail: int
+    at: str | None = None  # None is the thread's head
+    before: str | None = None
+
+
+def part_of_thread(db: Connection, owner: str, thread_id: str, part: Part) -> Json:
+    """`{"thread", "messages", "head", "more"}`: a part of one branch, with what stands beside each of its messages.
+
+    head is the branch's leaf; more says whether it has messages before these. A thread of no more than `tail`
+    messages comes whole.
+    """
+    thread = threads.thread(db, owner, thread_id)
+    branches = _Branches(db, thread_id)
+    for name, id in (("at", part.at), ("before", part.before)):
+        if id is not None and id not in branches.parents:
+            raise BadRequest(f"{name} is not a message of this thread.", param=name)
+    head = branches.leaf(part.at) if part.at is not None else thread["head"]
+    upwards = branches.up(head if part.before is None else branches.parents[part.before])
+    shown = upwards[: part.tail]
+    more = len(upwards) > part.tail
+    if part.before is None and len(branches.parents) <= part.tail:
+        wanted = list(branches.parents)
+    else:
+        wanted = [id for one in shown for id in branches.children[branches.parents[one]]]
+    rows = db.execute(
+        "SELECT * FROM messages WHERE id IN (SELECT value FROM json_each(?)) ORDER BY seq", (json.dumps(wanted),)
+    )
+    return {"thread": thread, "messages": [message(row) for row in rows], "head": head, "more": more}
+
+
+class _Branches:
+    """A thread's tree without what its messages say."""
+
+    def __init__(self, db: Connection, thread_id: str) -> None:
+        rows = db.execute("SELECT id, parent_id FROM messages WHERE thread_id = ? ORDER BY seq", (thread_id,))
+        self.parents: dict[str, str | None] = dict(rows.fetchall())
+        self.children: dict[str | None, list[str]] = {}
+        for id, parent in self.parents.items():
+            self.children.setdefault(parent, []).append(id)
+
+    def leaf(self, id: str) -> str:
+        """The newest leaf at or below a message."""
+        while below := self.children.get(id):
+            id = below[-1]
+        return id
+
+    def up(self, id: str | None) -> list[str]:
+        """From a message to its root."""
+        found: list[str] = []
+        while id is not None and id in self.parents:
+            found.append(id)
+            id = self.parents[id]
+        return found
+
+
 def path(db: Connection, thread_id: str, leaf: str | None) -> list[Json]:
     """The messages from the root to `leaf`."""
     rows = db.execute(

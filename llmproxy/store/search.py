@@ -26,6 +26,17 @@ _IN_MESSAGES = """
 SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
 FROM words JOIN messages m ON m.seq = words.rowid JOIN threads t ON t.id = m.thread_id
 WHERE words MATCH :query AND t.owner = :owner AND t.deleted_at IS NULL ORDER BY words.rowid DESC LIMIT :most"""
+# Words of scripts that write no spaces are found wherever they stand. The index knows only whole runs of them, so the
+# messages themselves are looked through, those first that have the other words.
+_INSIDE = """
+SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
+FROM messages m JOIN threads t ON t.id = m.thread_id
+WHERE {indexed} m.state <> 'streaming' AND t.owner = :owner AND t.deleted_at IS NULL AND {inside}
+ORDER BY m.seq DESC LIMIT :most"""
+_INDEXED = "m.seq IN (SELECT rowid FROM words WHERE words MATCH :query) AND"
+# Han, kana and their neighbours; Thai, Lao, Burmese, Khmer.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+_RUN = re.compile(f"[{_UNSPACED}]+")
 _IN_TITLES = """
 SELECT id AS thread_id, title, head AS message_id, title AS snippet FROM threads
 WHERE owner = ? AND deleted_at IS NULL AND title LIKE ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?"""
@@ -59,16 +70,26 @@ def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json
 
     The last word may be the beginning of one. No word at all finds nothing.
     """
-    query = match(words)
-    if not query:
+    runs = _RUN.findall(words)
+    query = match(_RUN.sub(" ", words))
+    if not query and not runs:
         return []
     asked = {"read": _READ, "query": query, "owner": owner, "most": limit}
     marks = _marks(words)
-    said = [_found(dict(row), marks) for row in db.execute(_IN_MESSAGES, asked)]
+    said = [_found(dict(row), marks) for row in db.execute(*_asked(asked, runs))]
     there = {one["thread_id"] for one in said}
     titles = db.execute(_IN_TITLES, (owner, f"%{_literal(words.strip())}%", limit))
     marked = ({**dict(row), "snippet": _marked(row["title"], words.strip())} for row in titles)
     return [*said, *(one for one in marked if one["thread_id"] not in there)][:limit]
+
+
+def _asked(asked: Json, runs: list[str]) -> tuple[str, Json]:
+    """The query for the messages, with its parameters."""
+    if not runs:
+        return _IN_MESSAGES, asked
+    names = {f"run{number}": run for number, run in enumerate(runs)}
+    inside = " AND ".join(f"instr(m.text, :{name}) > 0" for name in names)
+    return _INSIDE.format(indexed=_INDEXED if asked["query"] else "", inside=inside), {**asked, **names}
 
 
 def _found(row: Json, marks: re.Pattern[str]) -> Json:
@@ -98,9 +119,11 @@ _BASES = _Bases()
 
 def _marks(words: str) -> re.Pattern[str]:
     """Finds the words in a text; the last one may be the beginning of one."""
-    found = re.findall(r"\w+", words.translate(_BASES))
+    inside = [re.escape(run.translate(_BASES)) for run in _RUN.findall(words)]
+    found = re.findall(r"\w+", _RUN.sub(" ", words).translate(_BASES))
     whole = [rf"\b{re.escape(word)}\b" for word in found[:-1]]
-    return re.compile("|".join([*whole, rf"\b{re.escape(found[-1])}\w*"]), re.IGNORECASE)
+    last = [rf"\b{re.escape(word)}\w*" for word in found[-1:]]
+    return re.compile("|".join([*inside, *whole, *last]), re.IGNORECASE)
 
 
 def match(words: str) -> str:

@@ -78,3 +78,25 @@ async def test_a_search_ends_when_its_asker_leaves(folder: Any, monkeypatch: pyt
         asking.cancel()
         async with asyncio.timeout(5):
             await asyncio.wait({asking})
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("今天天气很好我们去公园散步。", "天气"),
+        ("東京の天気は晴れです。", "天気"),
+        ("カタカナのテストです", "テスト"),
+        ("วันนี้อากาศดีมาก", "อากาศ"),
+    ],
+)
+async def test_a_word_is_found_inside_a_sentence_without_spaces(store: Store, text: str, word: str) -> None:
+    await said(store, "me", "before it", text, "after it")
+    [found] = await store.search("me", word)
+    assert f"<{word}>" in plain(found["snippet"])
+    assert await store.search("another", word) == []
+
+
+async def test_words_with_and_without_spaces_are_looked_for_together(store: Store) -> None:
+    await said(store, "me", "Docker 部署指南", "Docker guide", "部署")
+    [found] = await store.search("me", "dock 部署")
+    assert plain(found["snippet"]) == "<Docker> <部署>指南"

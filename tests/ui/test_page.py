@@ -152,7 +152,7 @@ def test_everything_can_be_done_from_the_keyboard(site: Site) -> None:
     keyboard.type("quick/hello")
     expect(site.page.get_by_role("option").first).to_be_visible()
     keyboard.press("Enter")
-    keyboard.press("/")
+    expect(site.composer).to_be_focused()
     keyboard.type("By hand")
     keyboard.press("Enter")
     site.complete(site.answers.last)
@@ -164,6 +164,9 @@ def test_everything_can_be_done_from_the_keyboard(site: Site) -> None:
     keyboard.press("Control+k")
     expect(site.page.get_by_role("searchbox")).to_be_focused()
     keyboard.press("Escape")
+    expect(site.composer).to_be_focused()
+    site.page.locator("body").click(position={"x": 700, "y": 100})
+    keyboard.press("/")
     expect(site.composer).to_be_focused()
     site.page.locator("body").click(position={"x": 700, "y": 100})
     keyboard.press("?")
@@ -228,7 +231,7 @@ def test_a_screen_reader_hears_whole_sentences(site: Site) -> None:
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm ci in ui/)")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(site: Site, scheme: str) -> None:
+def test_axe_finds_nothing(site: Site, scheme: str) -> None:
     page = site.page
     page.emulate_media(
         color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
@@ -237,23 +240,35 @@ def test_axe_finds_nothing_serious(site: Site, scheme: str) -> None:
     site.choose("quick/markdown")
     site.answered("Show me")
     found += audit(page)
+    site.choose("parrot")
+    site.answered(
+        "say:- [ ] buy milk\n- [x] sleep\n\n> [!NOTE]\n> mind\n\nSo[^1].\n\n[^1]: a note\n\n<details><summary>more</summary>\n\nhere\n\n</details>"
+    )
+    found += audit(page)
+    page.locator("nav li").first.hover()
+    page.get_by_role("button", name="Actions for this chat").first.click()
+    found += audit(page)
+    page.keyboard.press("Escape")
+    page.locator(".model-button").first.click()
+    found += audit(page)
+    page.keyboard.press("Escape")
     page.keyboard.press("Control+,")
     expect(page.get_by_role("dialog")).to_be_visible()
     found += audit(page)
     page.goto(f"{site.url}/#/activity")
     expect(page.get_by_role("heading", name="Over time")).to_be_visible()
     found += audit(page)
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def audit(page: Page) -> list[str]:
-    """Serious and critical findings of axe, each with the first elements concerned. Run as a debugger would: the CSP stands."""
+    """All findings of axe, each with the first elements concerned. Run as a debugger would: the CSP stands."""
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": AXE.read_text()})
     run = "axe.run({resultTypes: ['violations']}).then(r => r.violations)"
     answer = session.send("Runtime.evaluate", {"expression": run, "awaitPromise": True, "returnByValue": True})
-    grave = [one for one in answer["result"]["value"] if one["impact"] in ("serious", "critical")]
-    return [f"{one['id']}: {[node['html'][:160] for node in one['nodes'][:3]]}" for one in grave]
+    found = answer["result"]["value"]
+    return [f"{one['id']}: {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]
 
 
 def test_the_activity_page_shows_and_stops_what_runs(site: Site) -> None:
@@ -292,7 +307,7 @@ def test_the_shell_opens_without_a_network(page: Page, gateway: Gateway) -> None
     page.context.set_offline(True)
     page.reload()
     expect(site.composer).to_be_visible()
-    expect(page.get_by_text("No network.")).to_be_visible()
+    expect(page.get_by_text("The gateway cannot be reached. You can read")).to_be_visible()
     page.context.set_offline(False)
 
 
@@ -306,4 +321,4 @@ def test_the_first_load_is_small_and_local(page: Page, gateway: Gateway) -> None
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
     Site(page, gateway.url).open()
     assert hosts == {gateway.url.removeprefix("http://")}
-    assert 20_000 < sum(sizes) < 150_000
+    assert 20_000 < sum(sizes) < 120_000

@@ -10,10 +10,11 @@ from tests.ui.site import Site
 
 
 def test_the_first_answer_appears_with_the_facts_about_it(site: Site) -> None:
+    site.choose("demo/hello")
     answer = site.answered("Good morning")
     expect(answer.locator(".prose")).to_contain_text("You said: “Good morning”.")
     facts = answer.get_by_label("Facts about this answer")
-    expect(facts).to_contain_text("quick/hello")
+    expect(facts).to_contain_text("demo/hello")
     expect(facts).to_contain_text("first token")
     expect(facts).to_contain_text("tokens/s")
     expect(site.chats.first).to_contain_text("Good morning")

@@ -102,7 +102,7 @@ def test_two_models_answer_side_by_side_and_one_is_kept(site: Site) -> None:
     site.page.get_by_role("combobox", name="Search models").fill("quick/markdown")
     site.page.keyboard.press("Enter")
     site.ask("Compare")
-    sides = site.page.get_by_role("group", name="Two answers to one question").get_by_role("article")
+    sides = site.page.get_by_role("group", name="Answers to one question").get_by_role("article")
     expect(sides).to_have_count(2)
     for index in range(2):
         site.complete(sides.nth(index))

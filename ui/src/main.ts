@@ -3,6 +3,7 @@ import { mount } from 'svelte';
 import './tokens.css';
 import './base.css';
 import './prose.css';
+import './media.css';
 import App from './App.svelte';
 
 const target = document.getElementById('app');

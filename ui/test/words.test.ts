@@ -3,7 +3,8 @@ import { asFile, attached, fileAsText, joined, withoutFiles, words } from '../sr
 import { byDay } from '../src/lib/days.ts';
 import { duration, money, perMillion } from '../src/lib/format.ts';
 import { sentences } from '../src/lib/sentences.ts';
-import { commandOf } from '../src/lib/shortcuts.ts';
+import { commandOf, keysOf } from '../src/lib/shortcuts.ts';
+import { composes } from '../src/lib/typing.ts';
 import { speed, truths } from '../src/lib/truth.ts';
 import type { Thread } from '../src/lib/types.ts';
 import { lines } from '../src/markdown/lines.ts';
@@ -69,6 +70,12 @@ describe('the truth line', () => {
     expect(speed(message('a', 'q', 'assistant', { usage: { completion_tokens: 100 }, ttft_ms: 1000, duration_ms: 3000 }))).toBe(50);
     expect(speed(message('a', 'q', 'assistant', { usage: null, ttft_ms: 1, duration_ms: 3 }))).toBeNull();
   });
+
+  it('counts none where all came at once', () => {
+    const burst = { usage: { completion_tokens: 400 }, ttft_ms: 2000, duration_ms: 2004 };
+    expect(speed(message('a', 'q', 'assistant', burst))).toBeNull();
+    expect(speed(message('a', 'q', 'assistant', { ...burst, tokens_per_second: 100_000 }))).toBeNull();
+  });
 });
 
 describe('numbers', () => {
@@ -81,7 +88,7 @@ describe('numbers', () => {
 
 describe('keys', () => {
   const press = (key: string, more: Partial<KeyboardEvent> = {}): KeyboardEvent =>
-    ({ key, code: `Key${key.toUpperCase()}`, ctrlKey: false, metaKey: false, altKey: false, ...more }) as KeyboardEvent;
+    ({ key, code: `Key${key.toUpperCase()}`, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, getModifierState: () => false, ...more }) as KeyboardEvent;
 
   it('are commands unless somebody writes', () => {
     expect(commandOf(press('?'), false)).toBe('help');
@@ -91,11 +98,37 @@ describe('keys', () => {
 
   it('work with Control and Command', () => {
     expect(commandOf(press('k', { ctrlKey: true }), true)).toBe('search');
-    expect(commandOf(press('k', { metaKey: true }), true)).toBe('search');
+    expect(commandOf(press('k', { metaKey: true }), true, true)).toBe('search');
+    expect(commandOf(press('k', { ctrlKey: true }), true, true)).toBeNull();
   });
 
-  it('are found by their place where Alt changes the sign', () => {
+  it('are found by their place where a modifier changes the sign', () => {
     expect(commandOf(press('~', { altKey: true, code: 'KeyN' }), true)).toBe('newChat');
+    expect(commandOf(press('l', { altKey: true, code: 'KeyN' }), true)).toBeNull();
+  });
+
+  it('never eat a letter: Option types on a Mac, AltGr elsewhere', () => {
+    for (const letter of ['n', 'c', 'm', 'b']) {
+      expect(commandOf(press('ñ', { altKey: true, code: `Key${letter.toUpperCase()}` }), true, true)).toBeNull();
+      const altGr = { altKey: true, ctrlKey: true, getModifierState: () => true };
+      expect(commandOf(press(letter, altGr), true)).toBeNull();
+    }
+    expect(commandOf(press('˜', { altKey: true, ctrlKey: true, code: 'KeyN' }), true, true)).toBe('newChat');
+  });
+
+  it('leave the browser its own', () => {
+    expect(commandOf(press('K', { ctrlKey: true, shiftKey: true }), false)).toBeNull();
+  });
+
+  it('are written as the platform writes them', () => {
+    expect([keysOf('newChat', true), keysOf('newChat', false)]).toEqual([['⌃', '⌥', 'N'], ['Alt', 'N']]);
+    expect(keysOf('search', true).join('')).toBe('⌘K');
+  });
+
+  it('belong to an input method while it composes, in the order of Safari too', () => {
+    expect(composes({ isComposing: false, keyCode: 229 })).toBe(true);
+    expect(composes({ isComposing: true, keyCode: 13 })).toBe(true);
+    expect(composes({ isComposing: false, keyCode: 13 })).toBe(false);
   });
 });
 

@@ -39,6 +39,7 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 }
 _NEW = frozenset(("title", "model", "settings"))
 _MAX_TITLE = 500
+_MOST_MESSAGES = 1000  # of a thread in one part
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -89,7 +90,12 @@ async def find(request: web.Request) -> web.Response:
 
 
 async def all_messages(request: web.Request) -> web.Response:
-    return _json(await _store(request).read(messages.of_thread, owner(request), request.match_info["id"]))
+    id, whose = request.match_info["id"], owner(request)
+    if "tail" not in request.query:
+        return _json(await _store(request).read(messages.of_thread, whose, id))
+    tail = _number(request, "tail", usual=0, most=_MOST_MESSAGES)
+    part = messages.Part(tail, request.query.get("at"), request.query.get("before"))
+    return _json(await _store(request).read(messages.part_of_thread, whose, id, part))
 
 
 async def ask_in(request: web.Request) -> web.StreamResponse:

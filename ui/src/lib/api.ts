@@ -1,13 +1,24 @@
 /** The gateway's calls by name; streaming ones are in stream.ts. */
 import { ask, json, sending } from './http.ts';
 import type { Performance, Requests, Window } from './metrics.ts';
-import type { Hit, Info, Message, Model, Thread, ThreadSettings } from './types.ts';
+import type { Hit, Info, Model, Page, Thread, ThreadSettings } from './types.ts';
 
 const at = (id: string): string => `/threads/${encodeURIComponent(id)}`;
+
+/** So many messages are fetched at first: more than fill any window. */
+export const TAIL = 60;
+
+/** Which part of a thread: the last `tail` messages of the branch that leads on from `at`, or those before `before`. */
+interface Part {
+  tail: number;
+  before?: string;
+  at?: string;
+}
 
 type Change = Partial<Pick<Thread, 'title' | 'pinned' | 'model' | 'head' | 'deleted'>> & { settings?: ThreadSettings };
 
 export const api = {
+  alive: () => ask('/livez'),
   info: () => json<Info>('/api/info'),
   /** A pattern of names is no name that one could choose. */
   models: async () => (await json<{ data: Model[] }>('/v1/models')).data.filter(({ llmproxy }) => llmproxy?.kind !== 'pattern'),
@@ -19,8 +30,8 @@ export const api = {
     json<{ threads: Thread[]; next: string | null }>(`/threads?limit=50${before ? `&before=${encodeURIComponent(before)}` : ''}`),
   search: async (words: string, signal: AbortSignal) =>
     (await json<{ results: Hit[] }>(`/threads/search?q=${encodeURIComponent(words)}`, { signal })).results,
-  create: (model: string | null) => json<Thread>('/threads', sending('POST', model ? { model } : {})),
-  messages: (id: string) => json<{ thread: Thread; messages: Message[] }>(`${at(id)}/messages`),
+  create: (model: string | null, settings: ThreadSettings) => json<Thread>('/threads', sending('POST', { ...(model ? { model } : {}), settings })),
+  messages: (id: string, part: Part) => json<Page>(`${at(id)}/messages?${new URLSearchParams(Object.entries(part).map(([name, value]) => [name, String(value)]))}`),
   change: (id: string, change: Change) => json<Thread>(at(id), sending('PATCH', change)),
   remove: (id: string) => ask(at(id), { method: 'DELETE' }),
   removeAll: () => ask('/threads', { method: 'DELETE' }),

@@ -21,6 +21,9 @@ export class Unfit extends Error {}
 
 let ids = 0;
 
+/** One of an earlier visit, whose number may be taken by now. */
+export const renumbered = (one: Attachment): Attachment => ({ ...one, id: ++ids });
+
 function dataUrl(blob: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();

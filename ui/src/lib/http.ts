@@ -12,10 +12,16 @@ export class Refused extends Error {
 export class Unreachable extends Error {}
 
 let onLocked: () => void = () => undefined;
+let onReach: (reached: boolean) => void = () => undefined;
 
 /** What to do when the gateway says that a key is missing or wrong. */
 export function whenLocked(action: () => void): void {
   onLocked = action;
+}
+
+/** What to do whenever the gateway has answered, or could not be reached. */
+export function whenReached(action: (reached: boolean) => void): void {
+  onReach = action;
 }
 
 async function refusal(response: Response): Promise<Refused> {
@@ -35,8 +41,10 @@ function headersFor(init: RequestInit): Headers {
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   const response = await fetch(path, { ...init, headers: headersFor(init) }).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
+    onReach(false);
     throw new Unreachable(String(error));
   });
+  onReach(true);
   if (response.status === 401) onLocked();
   if (!response.ok) throw await refusal(response);
   return response;

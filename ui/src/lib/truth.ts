@@ -11,13 +11,17 @@ export interface Fact {
 
 const words = strings.truth;
 
+/** What came within so short a time came at once: its speed is the network's. */
+const BURST_MS = 100;
+
 /** Tokens a second as the gateway said it, else from what it said of tokens and times. */
 export function speed(message: Message): number | null {
-  if (message.tokens_per_second != null) return message.tokens_per_second;
   const { usage, duration_ms, ttft_ms } = message;
-  const tokens = usage?.completion_tokens;
   const ms = duration_ms != null && ttft_ms != null ? duration_ms - ttft_ms : 0;
-  return tokens && ms > 0 ? (tokens / ms) * 1000 : null;
+  if (ms < BURST_MS) return null;
+  if (message.tokens_per_second != null) return message.tokens_per_second;
+  const tokens = usage?.completion_tokens;
+  return tokens ? (tokens / ms) * 1000 : null;
 }
 
 /** `provider/model`, as one would ask for it again. */

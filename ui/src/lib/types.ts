@@ -78,6 +78,11 @@ export type Phase =
 
 export interface ThreadSettings {
   compare?: string | null;
+  mode?: string | null;
+  system?: string;
+  temperature?: number | null;
+  max_tokens?: number | null;
+  reasoning_effort?: string | null;
   [name: string]: unknown;
 }
 
@@ -93,6 +98,16 @@ export interface Thread {
   head: string | null;
   messages: number;
   running: string[];
+}
+
+/** A part of a thread: the messages of one branch, with those that stand beside them. */
+export interface Page {
+  thread: Thread;
+  messages: Message[];
+  /** The branch's leaf. */
+  head: string | null;
+  /** Whether the branch has messages before these. */
+  more: boolean;
 }
 
 export interface Hit {

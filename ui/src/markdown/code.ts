@@ -1,4 +1,5 @@
 /** A block of code in the page: a line is an element, so that a growing block only touches its last ones. */
+import { copied } from '../lib/copy.ts';
 import { strings } from '../strings.ts';
 import { highlighter } from './highlighter.ts';
 import { nextId } from './remote.ts';
@@ -90,9 +91,9 @@ export class CodeView {
     const button = element('button', 'copy', strings.actions.copy) as HTMLButtonElement;
     button.type = 'button';
     button.addEventListener('click', () => {
-      void navigator.clipboard.writeText(this.#source).then(() => {
-        button.textContent = strings.actions.copied;
-        setTimeout(() => (button.textContent = strings.actions.copy), 1500);
+      void copied(this.#source).then((done) => {
+        button.textContent = done ? strings.actions.copied : strings.actions.notCopied;
+        setTimeout(() => (button.textContent = strings.actions.copy), done ? 1500 : 6000);
       });
     });
     return button;

@@ -39,7 +39,43 @@ const code: Step = (node, growing) => {
   node.replaceWith(view.element);
 };
 
-const task: Step = (node) => node.closest('li')?.classList.add('task');
+const task: Step = (node) => {
+  const item = node.closest('li');
+  item?.classList.add('task');
+  node.setAttribute('aria-label', item?.textContent.trim().split('\n')[0] || strings.answer.task);
+};
+
+/** `> [!NOTE]`, as GitHub writes it. */
+const alert: Step = (node) => {
+  const first = node.querySelector('p')?.firstChild;
+  const kind = /^\[!(note|tip|important|warning|caution)\]\s*/i.exec(first?.nodeValue ?? '');
+  if (!first || !kind?.[1]) return;
+  first.nodeValue = (first.nodeValue ?? '').slice(kind[0].length);
+  if (!first.nodeValue && first.nextSibling?.nodeName === 'BR') first.nextSibling.remove();
+  const title = document.createElement('p');
+  title.className = 'alert-title';
+  title.textContent = strings.answer.alerts[kind[1].toLowerCase()] ?? kind[1];
+  node.className = `alert ${kind[1].toLowerCase()}`;
+  node.prepend(title);
+};
+
+const note: Step = (node) => {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.dataset['note'] = node.dataset['note'];
+  button.textContent = node.textContent;
+  button.setAttribute('aria-label', strings.answer.note(node.textContent));
+  node.removeAttribute('data-note');
+  node.replaceChildren(button);
+};
+
+const noteText: Step = (node) => {
+  node.tabIndex = -1;
+  node.classList.add('note');
+};
+
+/** Every block runs in the direction of its own words. */
+const direction: Step = (node) => node.setAttribute('dir', 'auto');
 
 const STEPS: [selector: string, step: Step][] = [
   ['img', image],
@@ -48,6 +84,10 @@ const STEPS: [selector: string, step: Step][] = [
   ['input', task],
   ['table', table],
   ['[data-math]', renderMath],
+  ['blockquote', alert],
+  ['[data-note]', note],
+  ['[data-note-text]', noteText],
+  ['p, h1, h2, h3, h4, h5, h6, ul, ol, li, blockquote, table, td, th, summary, dl, div:not([data-math])', direction],
 ];
 
 export function enhance(fragment: DocumentFragment, growing: boolean): DocumentFragment {

@@ -27,6 +27,13 @@ function joinRows(table: HTMLTableElement, more: HTMLTableElement): ChildNode[] 
   return rows;
 }
 
+/** What of `piece` would move. */
+export function pieces(piece: Element | null): ChildNode[] {
+  const more = open(piece);
+  if (more instanceof HTMLTableElement) return [...(more.tBodies[0]?.rows ?? [])];
+  return [...(more?.childNodes ?? [])];
+}
+
 /** Moves what stands in `piece` to the end of `block`, and gives the nodes that were moved; null if they are not of a kind. */
 export function join(block: Element | null | undefined, piece: Element | null): ChildNode[] | null {
   const [target, more] = [open(block), open(piece)];

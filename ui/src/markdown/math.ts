@@ -29,7 +29,7 @@ export function renderMath(node: HTMLElement): void {
   const display = node.dataset['math'] === 'block';
   const name = `${display}${source}`;
   const mathml = known.get(name);
-  if (mathml !== undefined) node.innerHTML = mathml;
+  if (mathml !== undefined) show(node, mathml);
   else void ask(node, name, { id: nextId(), source, display });
 }
 
@@ -38,5 +38,23 @@ async function ask(node: HTMLElement, name: string, formula: Formula): Promise<v
   const { mathml } = await remote.ask(formula);
   if (mathml === null) return;
   remember(name, mathml);
+  show(node, mathml);
+}
+
+function show(node: HTMLElement, mathml: string): void {
   node.innerHTML = mathml;
+  node.querySelectorAll('mtable[columnalign]').forEach(align);
+}
+
+/** MathML Core leaves the columns of a table to CSS. */
+function align(table: Element): void {
+  const sides = (table.getAttribute('columnalign') ?? '').split(' ');
+  const gaps = (table.getAttribute('columnspacing') ?? '').split(' ');
+  for (const row of table.querySelectorAll(':scope > mtr')) {
+    [...row.children].forEach((cell, index) => {
+      const { style } = cell as HTMLElement;
+      style.textAlign = sides[Math.min(index, sides.length - 1)] ?? '';
+      if (gaps[Math.min(index, gaps.length - 1)] === '0em') style.paddingInline = '0';
+    });
+  }
 }

@@ -1,5 +1,6 @@
 /** Formulas to MathML away from the page's thread: KaTeX alone takes longer to load than a frame may last. */
 import katex from 'katex';
+import 'katex/contrib/mhchem';
 import type { Formula, Rendered } from './math.ts';
 
 /** A formula that is not understood stays as its source. */

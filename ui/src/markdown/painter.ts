@@ -6,7 +6,8 @@ import { Blocks, type Block } from './blocks.ts';
 import { cite } from './cite.ts';
 import { CodeView } from './code.ts';
 import { enhance } from './enhance.ts';
-import { join } from './join.ts';
+import { join, pieces } from './join.ts';
+import { reuse } from './morph.ts';
 import { html, tokens, type Links } from './parser.ts';
 import { sanitised } from './sanitise.ts';
 
@@ -29,16 +30,28 @@ function mended(token: Token, links: Links): Token[] {
   return tokens(remend(token.raw), links);
 }
 
+/** From a footnote's number to its text. A link would be a place of the page's own. */
+function toNote({ target, currentTarget }: Event): void {
+  const name = (target as Element).closest<HTMLElement>('button[data-note]')?.dataset['note'];
+  if (name === undefined) return;
+  const note = (currentTarget as Element).querySelector<HTMLElement>(`[data-note-text="${CSS.escape(name)}"]`);
+  note?.scrollIntoView({ block: 'center' });
+  note?.focus({ preventScroll: true });
+}
+
 export class Painter {
   #blocks = new Blocks();
   #text = '';
-  #tail: ChildNode[] = [];
+  #tail: { nodes: ChildNode[]; joins: boolean } | null = null;
   #code: CodeView | null = null;
   #restUntil = 0;
   #later: ReturnType<typeof setTimeout> | undefined;
   #citations: Citation[] = [];
+  #defined = 0;
 
-  constructor(readonly host: HTMLElement) {}
+  constructor(readonly host: HTMLElement) {
+    host.addEventListener('click', toNote);
+  }
 
   /** Shows `text`. While it grows a call may be put off a little, but the last one is always carried out. */
   paint(text: string, growing: boolean): void {
@@ -56,7 +69,22 @@ export class Painter {
   cite(citations: Citation[]): void {
     if (citations === this.#citations) return;
     this.#citations = citations;
-    cite(this.host, citations);
+    this.#define();
+  }
+
+  /** Sources as the provider names them, and where it names none as the text itself does: `[1]: https://…`. */
+  get #sources(): Citation[] {
+    const known = new Set(this.#citations.map(({ index }) => index));
+    const defined = Object.entries(this.#blocks.links).map(([name, { href, title }]) => ({ index: Number(name), url: href, title: title ?? null }));
+    return [...this.#citations, ...defined.filter(({ index }) => index > 0 && !known.has(index))];
+  }
+
+  /** Links the marks whose sources have come after them. */
+  #define(): void {
+    const sources = this.#sources;
+    if (sources.length === this.#defined) return;
+    this.#defined = sources.length;
+    cite(this.host, sources);
   }
 
   destroy(): void {
@@ -67,35 +95,46 @@ export class Painter {
     if (!text.startsWith(this.#text)) this.#clear();
     this.#text = text;
     const { finished, tail } = this.#blocks.grow(text);
-    for (const node of this.#tail) node.remove();
-    this.#tail = [];
     for (const block of finished) {
       this.#place(block, false);
       this.#code = null;
     }
-    if (tail) this.#tail = this.#place(tail, growing);
+    if (tail) this.#tail = { nodes: this.#place(tail, growing), joins: tail.joins };
+    else this.#take(null);
+    this.#define();
   }
 
   #clear(): void {
     this.host.replaceChildren();
     this.#blocks = new Blocks();
-    this.#tail = [];
+    this.#tail = null;
     this.#code = null;
   }
 
-  /** Puts a block at the end and gives the nodes to take away if it changes; code is not taken away but updated. */
-  #place({ token, joins }: Block, growing: boolean): ChildNode[] {
+  /** The nodes of the last tail, to be made into what has come of it; they are of no use for a block that stands elsewhere. */
+  #take(block: Block | null): ChildNode[] {
+    const tail = this.#tail;
+    this.#tail = null;
+    if (block && tail?.joins === block.joins) return tail.nodes;
+    for (const node of tail?.nodes ?? []) node.remove();
+    return [];
+  }
+
+  /** Puts a block at the end and gives the nodes that may change; code is not given but updated. */
+  #place(block: Block, growing: boolean): ChildNode[] {
+    const { token, joins } = block;
     if (isCode(token)) return this.#placeCode(token, growing);
     this.#code = null;
     const fragment = enhance(sanitised(html(growing ? mended(token, this.#blocks.links) : [token])), growing);
-    if (this.#citations.length) cite(fragment, this.#citations);
+    if (this.#sources.length) cite(fragment, this.#sources);
+    const kept = reuse(this.#take(block), joins ? pieces(fragment.firstElementChild) : [...fragment.childNodes]);
     const joined = joins ? join(this.host.lastElementChild?.lastElementChild, fragment.firstElementChild) : null;
-    return joined ?? this.#append(fragment);
+    return [...kept, ...(joined ?? this.#append(fragment))];
   }
 
   #append(fragment: DocumentFragment): ChildNode[] {
     const nodes = [...fragment.childNodes];
-    this.#part().append(fragment);
+    if (nodes.length) this.#part().append(fragment);
     return nodes;
   }
 
@@ -110,6 +149,7 @@ export class Painter {
   }
 
   #placeCode(token: Tokens.Code, growing: boolean): ChildNode[] {
+    this.#take(null);
     if (!this.#code) {
       this.#code = new CodeView();
       this.#part().append(this.#code.element);

@@ -1,46 +1,18 @@
-/** Markdown to tokens and HTML by marked, with two words of our own: math and citation marks. */
-import { Lexer, Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from 'marked';
-
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign] ?? sign);
-
-/** A placeholder that math.ts fills; until then it shows its source. */
-function mathToken(name: string, level: 'block' | 'inline', start: RegExp, rules: RegExp[]): TokenizerAndRendererExtension {
-  const tag = level === 'block' ? 'div' : 'span';
-  return {
-    name,
-    level,
-    start: (source) => start.exec(source)?.index,
-    tokenizer(source) {
-      const match = rules.map((rule) => rule.exec(source)).find(Boolean);
-      return match ? { type: name, raw: match[0], text: match[1] ?? '' } : undefined;
-    },
-    renderer: (token) => `<${tag} data-math="${level}">${escapeHtml(String(token['text']))}</${tag}>`,
-  };
-}
-
-// A dollar sign is money unless both of them hug what stands between and no digit follows.
-const INLINE_MATH = [/^\$(?!\s|\$)((?:\\.|[^\\$\n])+?)(?<![\s\\])\$(?!\d)/, /^\\\(((?:.|\n)+?)\\\)/, /^\$\$([^$\n]+?)\$\$/];
-const BLOCK_MATH = [/^ {0,3}\$\$\s*((?:[^$]|\\\$)+?)\s*\$\$(?:\n|$)/, /^ {0,3}\\\[\s*([\s\S]+?)\s*\\\](?:\n|$)/];
-
-const citation: TokenizerAndRendererExtension = {
-  name: 'cite',
-  level: 'inline',
-  start: (source) => /\[\d/.exec(source)?.index,
-  tokenizer(source) {
-    const match = /^\[(\d{1,2})\](?![([:])/.exec(source);
-    return match ? { type: 'cite', raw: match[0], text: match[1] ?? '' } : undefined;
-  },
-  renderer: (token) => `<span data-cite="${String(token['text'])}">[${String(token['text'])}]</span>`,
-};
+/** Markdown to tokens and HTML by marked, with words of our own; what is no HTML stays text. */
+import { Lexer, Marked, type Token, type Tokens } from 'marked';
+import { formulas } from './formula.ts';
+import { escapeHtml, isNoTag, settle } from './tags.ts';
+import { words } from './words.ts';
 
 const marked = new Marked({
   gfm: true,
-  extensions: [
-    mathToken('mathBlock', 'block', /\$\$|\\\[/, BLOCK_MATH),
-    mathToken('mathInline', 'inline', /\$|\\\(/, INLINE_MATH),
-    citation,
-  ],
+  breaks: true,
+  extensions: [...formulas, ...words],
+  tokenizer: {
+    // Nothing here makes a paragraph of it, and a bracket that is none goes on as text.
+    html: (source) => (isNoTag(source) ? undefined : false),
+    tag: (source) => (isNoTag(source) ? { type: 'text', raw: '<', text: '<', escaped: false } as unknown as Tokens.Tag : false),
+  },
   renderer: {
     code: ({ text, lang }) => `<pre data-lang="${escapeHtml(lang ?? '')}">${escapeHtml(text)}</pre>`,
   },
@@ -52,7 +24,9 @@ export type Links = Record<string, Pick<Tokens.Link | Tokens.Image, 'href' | 'ti
 export function tokens(source: string, links: Links): Token[] {
   const lexer = new Lexer(marked.defaults);
   Object.assign(lexer.tokens.links, links);
-  return lexer.lex(source);
+  const found = lexer.lex(source);
+  void marked.walkTokens(found, settle);
+  return found;
 }
 
 export function html(found: Token[]): string {

@@ -1,11 +1,9 @@
 /** What a model may put into the page: words, tables and links; nothing that runs, loads, or looks like ours. */
 import createDOMPurify from 'dompurify';
+import { TAGS } from './tags.ts';
 
-const TAGS = ['a', 'abbr', 'b', 'blockquote', 'br', 'caption', 'cite', 'code', 'dd', 'del', 'details', 'dfn', 'div', 'dl', 'dt',
-  'em', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'hr', 'i', 'img', 'input', 'ins', 'kbd', 'li', 'mark', 'ol', 'p', 'pre', 'q', 's', 'samp',
-  'small', 'span', 'strong', 'sub', 'summary', 'sup', 'table', 'tbody', 'td', 'tfoot', 'th', 'thead', 'tr', 'u', 'ul', 'var', 'wbr'];
 // No class, id or style: text must not be able to dress up as a part of the page, or lie over it.
-const ATTRIBUTES = ['align', 'alt', 'checked', 'colspan', 'data-cite', 'data-lang', 'data-math', 'disabled', 'href', 'open', 'rowspan',
+const ATTRIBUTES = ['align', 'alt', 'checked', 'colspan', 'data-cite', 'data-lang', 'data-math', 'data-note', 'data-note-text', 'disabled', 'href', 'open', 'rowspan',
   'src', 'start', 'title', 'type'];
 
 const purify = createDOMPurify(window);
@@ -21,7 +19,7 @@ purify.addHook('afterSanitizeAttributes', tame);
 
 export function sanitised(html: string): DocumentFragment {
   return purify.sanitize(html, {
-    ALLOWED_TAGS: TAGS,
+    ALLOWED_TAGS: [...TAGS, 'input'],
     ALLOWED_ATTR: ATTRIBUTES,
     // Every other attribute is no address, so the rule for addresses must not judge its value.
     ADD_URI_SAFE_ATTR: ATTRIBUTES.filter((name) => name !== 'href' && name !== 'src'),

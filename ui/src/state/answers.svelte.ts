@@ -1,11 +1,11 @@
-/** The messages of the open thread, and the streams of those that are being written. */
-import { SvelteMap } from 'svelte/reactivity';
-import { asked, followed, type Event } from '../lib/stream.ts';
+/** The messages of one thread, and the streams of those that are being written. */
+import type { Event } from '../lib/stream.ts';
 import type { Ask, Message, Phase, Problem } from '../lib/types.ts';
 import { Live, type Watcher } from './live.ts';
-import { narrator } from './narrator.svelte.ts';
+import { Messages } from './messages.svelte.ts';
 import { settings } from './settings.svelte.ts';
 import { tellTabs } from './tabs.ts';
+import { wire } from './wire.ts';
 
 export interface Asking {
   body: Ask;
@@ -19,15 +19,18 @@ export interface Asking {
 export interface Owner {
   /** An answer got the gateway's name in place of a local one. */
   renamed(local: string, answer: Message): void;
+  /** What an answer says by now. */
+  spoke(answer: Message): void;
   /** An event that is about more than its answer. */
   heard(event: Event): void;
   /** A stream can no longer be followed; the thread must be looked at. */
   lost(): void;
+  /** No stream is open any more. */
+  idle(): void;
 }
 
 export class Answers {
-  readonly messages = new SvelteMap<string, Message>();
-  readonly running = $derived([...this.messages.values()].filter(({ state }) => state === 'streaming'));
+  readonly messages = new Messages();
   readonly #live = new Map<string, Live>();
   readonly #asked = new Map<string, Asking>();
 
@@ -46,15 +49,13 @@ export class Answers {
   leave(): void {
     for (const live of this.#live.values()) live.leave();
     this.#live.clear();
-    this.#asked.clear();
-    this.messages.clear();
   }
 
   /** Takes the messages as the gateway keeps them, and follows those that are growing. */
   take(messages: Message[]): void {
     for (const message of messages) {
       if (this.#live.has(message.id)) continue;
-      this.messages.set(message.id, { ...message, phase: this.#phase(message) });
+      this.messages.set({ ...message, phase: this.#phase(message) });
       if (message.state === 'streaming') this.#follow(message);
     }
   }
@@ -67,25 +68,26 @@ export class Answers {
   async ask(asking: Asking): Promise<void> {
     const { body, question, answer } = asking;
     this.#asked.set(answer.id, asking);
-    if (question) this.messages.set(question.id, question);
-    this.messages.set(answer.id, answer);
-    await this.#run(answer, asking, (signal, onCut) => asked(answer.thread_id, body, signal, onCut));
+    if (question) this.messages.set(question);
+    this.messages.set(answer);
+    await this.#run(answer, asking, (signal, onCut) => wire.asked(answer.thread_id, body, signal, onCut));
   }
 
   stop(): void {
-    for (const { id } of this.running) void this.#live.get(id)?.stop();
+    for (const id of this.messages.running) void this.#live.get(id)?.stop();
   }
 
   /** Answers that can neither be followed nor looked up stay as they are, marked. */
   fail(error: Problem): void {
-    for (const answer of this.running) {
-      if (!this.#live.has(answer.id)) this.messages.set(answer.id, { ...answer, state: 'failed', error, phase: null });
+    for (const id of this.messages.running) {
+      const answer = this.messages.get(id);
+      if (answer && !this.#live.has(id)) this.messages.set({ ...answer, state: 'failed', error, phase: null });
     }
   }
 
   #follow(answer: Message): void {
     const { request_id } = answer;
-    if (request_id) void this.#run(answer, null, (signal, onCut) => followed(request_id, signal, onCut));
+    if (request_id) void this.#run(answer, null, (signal, onCut) => wire.followed(request_id, signal, onCut));
   }
 
   async #run(answer: Message, asking: Asking | null, open: Parameters<Live['run']>[0]): Promise<void> {
@@ -105,11 +107,12 @@ export class Answers {
     await live.run(open);
     for (const [id, one] of this.#live) if (one === live) this.#live.delete(id);
     tellTabs(answer.thread_id);
+    if (!this.busy) this.owner.idle();
   }
 
   #show(answer: Message): void {
-    this.messages.set(answer.id, answer);
-    narrator.hear(answer);
+    this.messages.set(answer);
+    this.owner.spoke(answer);
   }
 
   /** The gateway has taken the question: local names give way to its own. */
@@ -122,9 +125,9 @@ export class Answers {
     this.messages.delete(local.id);
     if (question && answer.parent_id) {
       this.messages.delete(question.id);
-      this.messages.set(answer.parent_id, { ...question, id: answer.parent_id });
+      this.messages.set({ ...question, id: answer.parent_id });
     }
-    this.messages.set(answer.id, answer);
+    this.messages.set(answer);
     this.owner.renamed(local.id, answer);
     tellTabs(answer.thread_id);
     if (answer.parent_id) taken?.(answer.parent_id);

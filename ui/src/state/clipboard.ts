@@ -1,10 +1,11 @@
 /** Copies text, and says so. */
+import { copied } from '../lib/copy.ts';
 import { strings } from '../strings.ts';
 import { narrator } from './narrator.svelte.ts';
 import { notices } from './notices.svelte.ts';
 
 export async function copyText(text: string, said: string = strings.actions.copied): Promise<void> {
-  await navigator.clipboard.writeText(text);
-  narrator.say(said);
-  notices.say(said);
+  const words = (await copied(text)) ? said : strings.actions.notCopied;
+  narrator.say(words);
+  notices.say(words);
 }

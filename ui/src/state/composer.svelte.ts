@@ -1,17 +1,28 @@
 /** What is being written: text and attachments, kept for each chat until the gateway has taken them. */
-import { attachment, Unfit, type Attachment } from '../lib/attachments.ts';
+import { attachment, renumbered, Unfit, type Attachment } from '../lib/attachments.ts';
 import { joined } from '../lib/content.ts';
+import { keep, kept, tidy } from '../lib/shelf.ts';
 import type { Input } from '../lib/types.ts';
 import { strings } from '../strings.ts';
-import { conversation } from './conversation.svelte.ts';
+import { hub } from './hub.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
 import { notices } from './notices.svelte.ts';
 import { place } from './route.svelte.ts';
 
-const draftName = (): string => `llmproxy.draft.${place.thread ?? 'new'}`;
+const draftName = (thread: string | null): string => `llmproxy.draft.${thread ?? 'new'}`;
+
+/** The database is every tab's, a draft is one's own. */
+function shelfName(draft: string): string {
+  const tab = sessionStorage.getItem('llmproxy.tab') ?? Math.random().toString(36).slice(2);
+  sessionStorage.setItem('llmproxy.tab', tab);
+  return `${tab} ${draft}`;
+}
+
+void tidy().catch(() => undefined);
 
 class Composer {
   text = $state('');
+  #draft = draftName(place.thread);
   attachments = $state.raw<Attachment[]>([]);
   /** The model that answers beside the chosen one; null is none. */
   second = $state<string | null>(null);
@@ -19,24 +30,33 @@ class Composer {
   /** Kinds of attachment that the chosen models cannot take, and the first of these models. */
   readonly unfit = $derived.by(() => {
     const kinds = [...new Set(this.attachments.map(({ needs }) => needs))];
-    const models = [conversation.model, this.second].filter((id): id is string => id !== null);
+    const models = [hub.shown.model, this.second].filter((id): id is string => id !== null);
     const model = models.find((id) => kinds.some((kind) => !gateway.takes(id, kind)));
     if (!model) return null;
     return { model, kinds: kinds.filter((kind) => !gateway.takes(model, kind)), able: gateway.able(kinds as Input[]) };
   });
 
   readonly empty = $derived(this.text.trim() === '' && this.attachments.length === 0);
-  readonly ready = $derived(!this.empty && !this.unfit && gateway.online);
+  readonly ready = $derived(!this.empty && !this.unfit);
 
-  restore(): void {
+  /** Shows what was being written in a chat. */
+  async restore(thread: string | null): Promise<void> {
+    const draft = draftName(thread);
+    this.#draft = draft;
     this.attachments = [];
-    this.text = sessionStorage.getItem(draftName()) ?? '';
+    this.text = sessionStorage.getItem(draft) ?? '';
+    const found = await kept(shelfName(draft)).catch(() => []);
+    if (this.#draft === draft && this.attachments.length === 0) this.attachments = found.map(renumbered);
   }
 
   write(text: string): void {
     this.text = text;
-    if (text) sessionStorage.setItem(draftName(), text);
-    else sessionStorage.removeItem(draftName());
+    if (text) sessionStorage.setItem(this.#draft, text);
+    else sessionStorage.removeItem(this.#draft);
+  }
+
+  #keep(): void {
+    keep(shelfName(this.#draft), this.attachments).catch(() => notices.say(strings.attachments.unkept));
   }
 
   async attach(files: Iterable<File>): Promise<void> {
@@ -48,10 +68,12 @@ class Composer {
         notices.say(error.message);
       }
     }
+    this.#keep();
   }
 
   detach(id: number): void {
     this.attachments = this.attachments.filter((one) => one.id !== id);
+    this.#keep();
   }
 
   /** Sends what is written; a question that could not even be put comes back into the field. */
@@ -59,18 +81,20 @@ class Composer {
     if (!this.ready) return;
     const { text, attachments, second } = this;
     const content = joined(text.trim(), attachments.map(({ part }) => part));
-    const draft = draftName();
+    const draft = this.#draft;
     this.text = '';
     this.attachments = [];
     // Until the gateway has the question, a reload must find it.
     const taken = (): void => {
       if (sessionStorage.getItem(draft) === text) sessionStorage.removeItem(draft);
+      if (attachments.length) void keep(shelfName(draft), []).catch(() => undefined);
     };
     try {
-      await conversation.ask(content, { second, taken });
+      await hub.shown.ask(content, { second, taken });
     } catch {
       this.write(text);
       this.attachments = attachments;
+      this.#keep();
     }
   }
 }

@@ -1,115 +1,179 @@
-/** The open thread: which of its branches is shown, and everything one can ask of it. */
+/** One thread: which of its branches is shown, and everything one can ask of it. */
 import { blank } from '../lib/answer.ts';
-import { api } from '../lib/api.ts';
+import { api, TAIL } from '../lib/api.ts';
 import { Unreachable } from '../lib/http.ts';
 import type { Event } from '../lib/stream.ts';
-import { beside, leaf, path, siblings } from '../lib/tree.ts';
-import type { Ask, Content, Message, Problem, Thread } from '../lib/types.ts';
+import type { Ask, Content, Message, Page, Problem, Thread, ThreadSettings } from '../lib/types.ts';
 import { Answers, type Owner } from './answers.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
 import { problemOf } from './live.ts';
 import { place } from './route.svelte.ts';
-import { parameters, settings } from './settings.svelte.ts';
-import { tellTabs, whenTabsTell } from './tabs.ts';
+import { parametersOf, sent, settings, type Parameters } from './settings.svelte.ts';
+import { tellTabs } from './tabs.ts';
 import { threads } from './threads.svelte.ts';
 
 /** How often a thread is looked at again while an answer runs that cannot be followed. */
 const LOOK_MS = 1000;
+/** How long to wait for the next letter of a setting. */
+const TYPING_MS = 300;
 
 let locals = 0;
 const localId = (): string => `local-${++locals}`;
 const isLocal = (id: string | null): boolean => id?.startsWith('local-') ?? false;
 
-class Conversation implements Owner {
+export interface Around {
+  /** What an answer says by now. */
+  spoke(answer: Message, from: Conversation): void;
+  /** No answer is being written any more. */
+  idle(from: Conversation): void;
+}
+
+export class Conversation implements Owner {
+  id = $state<string | null>(null);
   thread = $state.raw<Thread | null>(null);
   head = $state<string | null>(null);
   loading = $state(false);
   problem = $state.raw<Problem | null>(null);
-  /** The model that was chosen for this thread's next answer. */
+  /** The model that was chosen for a chat that is no thread yet. */
   chosen = $state<string | null>(null);
+  /** How often something was asked here: whoever asks wants to see the answer. */
+  asked = $state(0);
   readonly answers = new Answers(this);
   readonly messages = this.answers.messages;
-  readonly path = $derived(path(this.messages, this.head));
-  readonly model = $derived(this.chosen ?? this.thread?.model ?? gateway.preferred);
+  /** The shown branch, as ids: it stays the same while messages grow. */
+  readonly path = $derived(this.messages.tree.path(this.head));
+  /** Whether the branch has messages before the ones that are here. */
+  readonly more = $derived((this.messages.tree.get(this.path[0] ?? null)?.parent_id ?? null) !== null);
+  readonly model = $derived(this.chosen ?? this.#threadsModel ?? gateway.preferred);
+  #loading: Promise<void> | null = null;
+  #filling = false;
+  #telling: ReturnType<typeof setTimeout> | undefined;
 
-  constructor() {
-    whenTabsTell((id) => {
-      void threads.load().catch(() => undefined);
-      if (id === this.thread?.id) void this.refresh();
-    });
+  constructor(id: string | null, readonly around: Around) {
+    this.id = id;
   }
 
-  get running(): Message[] {
-    return this.answers.running;
+  get #threadsModel(): string | null {
+    const mode = this.thread?.settings?.mode;
+    return mode ? `mode:${mode}` : (this.thread?.model ?? null);
+  }
+
+  get running(): boolean {
+    return this.messages.running.length > 0;
   }
 
   stop(): void {
     this.answers.stop();
   }
 
-  choose(model: string): void {
-    this.chosen = model;
-    settings.model = model;
+  /** What the next answer of this chat is asked with; a new chat's is what new chats begin with. */
+  get parameters(): Parameters {
+    return parametersOf(this.thread?.settings ?? (this.id ? {} : settings));
   }
 
-  /** Leaves the open thread, whose answers go on at the gateway, and opens another; null is a new one. */
-  async open(id: string | null): Promise<void> {
-    if (id !== null && id === this.thread?.id) return;
-    this.#leave();
+  /** Takes a change at once, and tells the gateway when no further one comes. */
+  setParameters(change: Partial<Parameters>): void {
+    if (!this.thread) {
+      Object.assign(settings, change);
+      return;
+    }
+    this.thread = { ...this.thread, settings: { ...this.thread.settings, ...change } };
+    clearTimeout(this.#telling);
+    this.#telling = setTimeout(() => void this.#settle({}), TYPING_MS);
+  }
+
+  async choose(model: string): Promise<void> {
+    settings.model = model;
+    this.chosen = model;
+    const mode = gateway.mode(model);
+    const { thread } = this;
+    if (!thread) return;
+    const change = mode ? { settings: { ...thread.settings, mode } } : { model, settings: { ...thread.settings, mode: null } };
+    this.#put(await api.change(thread.id, change));
+  }
+
+  async #settle(change: Partial<ThreadSettings>): Promise<void> {
+    const { thread } = this;
+    if (!thread) return;
+    this.thread = { ...thread, settings: { ...thread.settings, ...change } };
+    this.#put(await api.change(thread.id, { settings: this.thread.settings ?? {} }));
+  }
+
+  /** Fetches the thread's last messages, or those around `at`; the older ones follow when there is time. */
+  load(at: string | null = null): Promise<void> {
+    this.#loading ??= this.#load(at).finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #load(at: string | null): Promise<void> {
+    const { id } = this;
     if (id === null) return;
-    this.loading = true;
-    const still = (): boolean => place.thread === id;
+    this.loading = this.thread === null;
     try {
-      const { thread, messages } = await api.messages(id);
-      if (still()) this.#take(thread, messages);
+      this.#take(await api.messages(id, at ? { tail: TAIL, at } : { tail: TAIL }), at);
+      this.problem = null;
     } catch (error) {
-      if (still()) this.problem = problemOf(error);
+      this.problem = problemOf(error);
     } finally {
-      if (still()) this.loading = false;
+      this.loading = false;
     }
   }
 
-  #leave(): void {
-    this.answers.leave();
-    this.thread = this.head = this.problem = this.chosen = null;
-    this.loading = false;
-  }
-
-  #take(thread: Thread, messages: Message[]): void {
+  #take({ thread, messages, head }: Page, at: string | null = null): void {
+    const switched = thread.head !== this.thread?.head && !this.answers.busy;
     this.thread = thread;
-    if (!this.answers.busy || this.head === null) this.head = thread.head;
     this.answers.take(messages);
+    if (at !== null) this.head = head;
+    else if (this.head === null || switched || this.messages.tree.leadsTo(this.head, thread.head)) this.head = thread.head;
   }
 
   /** Sees what other tabs and other devices did to this thread. */
   async refresh(): Promise<void> {
-    const id = this.thread?.id;
-    const found = id ? await api.messages(id).catch(() => null) : null;
-    if (found && id === this.thread?.id) this.#take(found.thread, found.messages);
+    const { id } = this;
+    const found = id && this.thread ? await api.messages(id, { tail: TAIL }).catch(() => null) : null;
+    if (found) this.#take(found);
+  }
+
+  /** Fetches what stands before the messages that are here, piece by piece. */
+  async fill(): Promise<void> {
+    if (this.#filling) return;
+    this.#filling = true;
+    try {
+      while (this.more && this.id) {
+        const first = this.path[0];
+        if (!first) return;
+        this.answers.take((await api.messages(this.id, { tail: 4 * TAIL, before: first })).messages);
+        if (this.path[0] === first) return;
+      }
+    } catch {
+      // what is here stays; the next look at the thread tries again
+    } finally {
+      this.#filling = false;
+    }
   }
 
   async ask(content: Content, options: { parent?: string | null; second?: string | null; taken?: () => void } = {}): Promise<void> {
     const thread = await this.#ensured();
     const parent = options.parent === undefined ? this.head : options.parent;
     const question: Message = { ...blank(localId(), thread.id, parent), role: 'user', content, state: 'complete', phase: null };
-    const placed = options.parent !== undefined || isLocal(this.head) ? { parent_id: this.#known(parent) } : {};
     const { second } = options;
     const taken = (id: string): void => {
       options.taken?.();
-      if (second) void this.#compare(id, second);
+      if (second) void this.#compare(id, second).catch(() => undefined);
     };
-    await this.#ask({ content, ...this.#choice(), ...placed }, question, question.id, taken);
+    await this.#ask({ content, ...this.#choice(), parent_id: this.#known(parent) }, question, question.id, taken);
   }
 
   /** The nearest message at or above `id` that the gateway knows. */
   #known(id: string | null): string | null {
-    return path(this.messages, id).findLast((message) => !isLocal(message.id))?.id ?? null;
+    return this.messages.tree.path(id).findLast((one) => !isLocal(one)) ?? null;
   }
 
   async #ask(body: Ask, question: Message | null, parent: string | null, taken: (id: string) => void = () => undefined): Promise<void> {
     if (!this.thread) return;
     const answer = blank(localId(), this.thread.id, parent);
     this.head = answer.id;
+    this.asked += 1;
     await this.answers.ask({ body, question, answer, taken });
   }
 
@@ -131,53 +195,69 @@ class Conversation implements Owner {
 
   /** Asks a second model the same, and shows both answers beside each other. */
   async #compare(question: string, model: string): Promise<void> {
-    await Promise.all([this.comparing(question), this.again(question, model)]);
-  }
-
-  async comparing(question: string | null): Promise<void> {
-    const { thread } = this;
-    if (thread) this.#put(await api.change(thread.id, { settings: { ...thread.settings, compare: question } }));
+    await Promise.all([this.#settle({ compare: question }), this.again(question, model)]);
   }
 
   async keep(answer: Message): Promise<void> {
-    await Promise.all([this.#setHead(leaf(this.messages, answer.id)), this.comparing(null)]);
+    this.head = this.messages.tree.leaf(answer.id);
+    await Promise.all([this.#tellHead(), this.#settle({ compare: null })]);
+  }
+
+  /** The leaf to show for a message's branch. While messages are missing, only the gateway knows how it goes on. */
+  async leafOf(id: string): Promise<string> {
+    const whole = this.messages.tree.size >= (this.thread?.messages ?? 0);
+    if (whole || !this.id || isLocal(id)) return this.messages.tree.leaf(id);
+    const page = await api.messages(this.id, { tail: TAIL, at: id });
+    this.answers.take(page.messages);
+    return page.head ?? id;
   }
 
   /** Shows the branch of a message that is not on the shown one, for this reader only. */
   reveal(id: string): void {
-    if (!this.path.some((message) => message.id === id)) this.head = leaf(this.messages, id);
+    if (!this.path.includes(id)) this.head = this.messages.tree.leaf(id);
   }
 
-  async switch(message: Message, step: 1 | -1): Promise<void> {
-    const next = beside(this.messages, message, step);
-    if (next) await this.#setHead(next);
+  /** The branch beside a message's own, as the leaf to show. */
+  async beside(message: Message, step: 1 | -1): Promise<string | null> {
+    const next = this.messages.tree.beside(message, step);
+    return next === null ? null : this.leafOf(next);
+  }
+
+  /** Shows another branch, here and from now on. */
+  show(head: string): void {
+    this.head = head;
+    void this.#tellHead().catch(() => undefined); // it is shown here all the same
   }
 
   versions(message: Message): { at: number; all: number } {
-    const row = siblings(this.messages, message);
-    return { at: row.findIndex(({ id }) => id === message.id) + 1, all: row.length };
+    const row = this.messages.tree.siblings(message);
+    return { at: row.indexOf(message.id) + 1, all: row.length };
   }
 
-  async #setHead(head: string): Promise<void> {
-    this.head = head;
-    if (!this.thread || isLocal(head)) return;
-    this.#put(await api.change(this.thread.id, { head }));
-    tellTabs(this.thread.id);
+  async #tellHead(): Promise<void> {
+    const { head, thread } = this;
+    if (!thread || head === null || isLocal(head)) return;
+    this.#put(await api.change(thread.id, { head }));
+    tellTabs(thread.id);
   }
 
   #choice(model: string | null = null): Partial<Ask> {
     const name = model ?? this.model;
     const mode = gateway.mode(name);
-    if (mode) return { ...parameters(), mode };
-    return { ...parameters(), ...(name ? { model: name } : {}) };
+    const own = sent(this.parameters);
+    if (mode) return { ...own, mode };
+    return { ...own, ...(name ? { model: name } : {}) };
   }
 
   /** The thread to ask in; a new chat becomes a thread with its first question. */
   async #ensured(): Promise<Thread> {
     if (this.thread) return this.thread;
     try {
-      const thread = await api.create(gateway.mode(this.model) ? null : this.model);
+      const mode = gateway.mode(this.model);
+      const own = { ...sent(this.parameters), ...(mode ? { mode } : {}) };
+      const thread = await api.create(mode ? null : this.model, own);
       this.thread = thread;
+      this.id = thread.id;
       this.problem = null;
       threads.put(thread);
       place.toThread(thread.id);
@@ -190,6 +270,14 @@ class Conversation implements Owner {
 
   renamed(local: string, answer: Message): void {
     if (this.head === local || this.head === null) this.head = answer.id;
+  }
+
+  spoke(answer: Message): void {
+    this.around.spoke(answer, this);
+  }
+
+  idle(): void {
+    this.around.idle(this);
   }
 
   heard({ name, data }: Event): void {
@@ -208,13 +296,10 @@ class Conversation implements Owner {
   }
 
   async #look(): Promise<void> {
-    const id = this.thread?.id;
-    if (!id) return;
+    if (!this.id) return;
     try {
-      const { thread, messages } = await api.messages(id);
-      if (id === this.thread?.id) this.#take(thread, messages);
+      this.#take(await api.messages(this.id, { tail: TAIL }));
     } catch (error) {
-      if (id !== this.thread?.id) return;
       if (error instanceof Unreachable) this.lost();
       else this.answers.fail(problemOf(error));
     }
@@ -225,5 +310,3 @@ class Conversation implements Owner {
     setTimeout(() => void this.#look(), LOOK_MS);
   }
 }
-
-export const conversation = new Conversation();

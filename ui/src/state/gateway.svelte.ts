@@ -1,23 +1,56 @@
 /** What the gateway says about itself: its providers, its models, and whether it wants a key. */
 import { api } from '../lib/api.ts';
-import { whenLocked } from '../lib/http.ts';
+import { whenLocked, whenReached } from '../lib/http.ts';
 import { key } from '../lib/key.ts';
 import type { Info, Input, Model } from '../lib/types.ts';
 import { settings } from './settings.svelte.ts';
 
 export const DEMO = 'demo/hello';
+/** How often a gateway that is away is looked for. */
+const LOOK_MS = 2000;
 
 class Gateway {
   info = $state.raw<Info | null>(null);
   models = $state.raw<Model[] | null>(null);
   failed = $state(false);
   locked = $state(false);
-  online = $state(navigator.onLine);
+  /** Whether it answered when it was asked last. What the browser thinks of the network says nothing: the gateway may run on this machine. */
+  online = $state(true);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #back: () => void = () => undefined;
 
   constructor() {
     whenLocked(() => (this.locked = true));
-    addEventListener('online', () => (this.online = true));
-    addEventListener('offline', () => (this.online = false));
+    whenReached((reached) => this.#reached(reached));
+    for (const name of ['online', 'offline']) addEventListener(name, () => void this.#look());
+  }
+
+  /** What to do when the gateway answers again. */
+  whenBack(action: () => void): void {
+    this.#back = action;
+  }
+
+  #reached(reached: boolean): void {
+    if (this.online === reached) return;
+    this.online = reached;
+    if (!reached) this.#lookSoon();
+    else if (this.info) this.#back();
+    else void this.load().then(() => this.#back());
+  }
+
+  async #look(): Promise<void> {
+    await api.alive().catch(() => undefined);
+    if (!this.online) this.#lookSoon();
+  }
+
+  #lookSoon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
+  }
+
+  /** Forgets what was only for whoever has the key. */
+  close(): void {
+    this.info = this.models = null;
   }
 
   async load(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Keeps the end of a growing text in sight, unless its reader has scrolled away from it. */
 
-/** As near to the end as this counts as being there. */
+/** As near to the end as this counts as being there, for whoever scrolls down to it. */
 const NEAR_PX = 48;
 
 export interface Follow {
@@ -8,32 +8,42 @@ export interface Follow {
   attach: (scroller: HTMLElement) => () => void;
   toEnd: () => void;
   release: () => void;
+  /** Does what changes the page, and keeps an element where it is in the window. */
+  holding: (element: () => Element | null, change: () => void) => void;
 }
 
-export function follow(): Follow {
+function follow(): Follow {
   let atEnd = $state(true);
   let scroller: HTMLElement | undefined;
-  let last = 0;
+  let last = { top: 0, height: 0 };
 
   const pin = (): void => {
     if (atEnd && scroller) scroller.scrollTop = scroller.scrollHeight;
   };
 
-  /** Only moving up lets go: growing text moves the end away by itself. */
+  /** Moving up lets go, by however little; growing text moves the end away by itself, and shrinking text moves everything up. */
   function scrolled(): void {
     if (!scroller) return;
-    const { scrollTop, scrollHeight, clientHeight } = scroller;
-    if (scrollHeight - scrollTop - clientHeight < NEAR_PX) atEnd = true;
-    else if (scrollTop < last - 1) atEnd = false;
-    last = scrollTop;
+    const { scrollTop: top, scrollHeight: height, clientHeight } = scroller;
+    if (top < last.top && height >= last.height) atEnd = false;
+    else if (top > last.top && height - top - clientHeight < NEAR_PX) atEnd = true;
+    last = { top, height };
+  }
+
+  /** A wheel is heard before anything has moved, so that no growth gets in between. */
+  function wheeled({ deltaY }: WheelEvent): void {
+    if (deltaY < 0 && scroller && scroller.scrollTop > 0) atEnd = false;
   }
 
   function attach(element: HTMLElement): () => void {
     scroller = element;
+    atEnd = true;
+    last = { top: 0, height: 0 };
     const sizes = new ResizeObserver(pin);
     sizes.observe(element);
     for (const child of element.children) sizes.observe(child);
     element.addEventListener('scroll', scrolled, { passive: true });
+    element.addEventListener('wheel', wheeled, { passive: true });
     return () => sizes.disconnect();
   }
 
@@ -47,5 +57,16 @@ export function follow(): Follow {
       requestAnimationFrame(pin);
     },
     release: () => (atEnd = false),
+    holding: (element, change) => {
+      const before = element()?.getBoundingClientRect().top;
+      change();
+      const after = element()?.getBoundingClientRect().top;
+      if (before === undefined || after === undefined || !scroller) return;
+      atEnd = false;
+      scroller.scrollTop += after - before;
+    },
   };
 }
+
+/** The open thread's; only one is open at a time. */
+export const scroll = follow();

@@ -1,5 +1,7 @@
-/** What the reader prefers, kept in this browser under one versioned key. */
-const NAME = 'llmproxy.settings.v1';
+/** What the reader prefers, kept in this browser: each setting under its own key, so that two tabs do not undo each other's. */
+const PREFIX = 'llmproxy.';
+/** Where all of them were kept together. */
+const OLD = 'llmproxy.settings.v1';
 
 export interface Preset {
   name: string;
@@ -25,28 +27,61 @@ const DEFAULTS: Settings = {
   theme: 'system', fontSize: 'medium', language: 'en', sidebar: true,
 };
 
-function stored(): Partial<Settings> {
+type Name = keyof Settings;
+
+const NAMES = Object.keys(DEFAULTS) as Name[];
+
+function parsed(text: string | null): unknown {
   try {
-    return JSON.parse(localStorage.getItem(NAME) ?? '{}') as Partial<Settings>;
+    return text === null ? undefined : JSON.parse(text);
   } catch {
-    return {}; // broken or forbidden storage costs the settings, never the page
+    return undefined; // what is broken counts as not set
   }
 }
 
-export const settings: Settings = $state({ ...DEFAULTS, ...stored() });
-
-function store(): void {
-  const text = JSON.stringify(settings);
+function read(name: string): string | null {
   try {
-    localStorage.setItem(NAME, text);
+    return localStorage.getItem(name);
+  } catch {
+    return null; // forbidden storage costs the settings, never the page
+  }
+}
+
+function write(name: string, text: string): void {
+  try {
+    localStorage.setItem(name, text);
   } catch {
     // full or forbidden: the settings hold for this visit
   }
 }
 
-/** Keeps the document and the storage as the settings say, from now on. */
+function stored(): Partial<Settings> {
+  const old = parsed(read(OLD)) as Partial<Settings> | undefined;
+  const found = NAMES.map((name) => [name, parsed(read(PREFIX + name)) ?? old?.[name]]);
+  return Object.fromEntries(found.filter(([, value]) => value !== undefined)) as Partial<Settings>;
+}
+
+export const settings: Settings = $state({ ...DEFAULTS, ...stored() });
+
+/** Another tab has set something. */
+function changed({ key, newValue }: StorageEvent): void {
+  const name = NAMES.find((one) => PREFIX + one === key);
+  if (name) Object.assign(settings, { [name]: parsed(newValue) ?? DEFAULTS[name] });
+}
+
+/** Keeps the document and the storage as the settings say, from now on; only what has changed is written. */
 export function applySettings(): void {
-  $effect(store);
+  addEventListener('storage', changed);
+  for (const name of NAMES) {
+    let last = JSON.stringify(settings[name]);
+    if (last !== JSON.stringify(DEFAULTS[name])) write(PREFIX + name, last);
+    $effect(() => {
+      const text = JSON.stringify(settings[name]);
+      if (text === last) return;
+      last = text;
+      write(PREFIX + name, text);
+    });
+  }
   $effect(() => {
     document.documentElement.dataset['theme'] = settings.theme;
     document.documentElement.dataset['size'] = settings.fontSize;
@@ -54,23 +89,20 @@ export function applySettings(): void {
   });
 }
 
-/** The members of a request that settings decide; what is left at the model's default is not sent. */
-export function parameters(): Record<string, string | number> {
-  const { system, temperature, max_tokens, reasoning_effort } = settings;
-  const chosen = { system: system.trim() || null, temperature, max_tokens, reasoning_effort };
+/** What decides over an answer beside its model: a chat's own, and what a new chat begins with. */
+export type Parameters = Omit<Preset, 'name'>;
+
+export function parametersOf({ system, temperature, max_tokens, reasoning_effort }: Partial<Parameters>): Parameters {
+  return { system: system ?? '', temperature: temperature ?? null, max_tokens: max_tokens ?? null, reasoning_effort: reasoning_effort ?? null };
+}
+
+/** As members of a request; what is left at the model's default is not sent. */
+export function sent({ system, ...others }: Parameters): Record<string, string | number> {
+  const chosen = { system: system.trim() || null, ...others };
   return Object.fromEntries(Object.entries(chosen).filter((entry): entry is [string, string | number] => entry[1] !== null));
 }
 
-export function usePreset(name: string): void {
-  const preset = settings.presets.find((one) => one.name === name);
-  if (preset) {
-    const { system, temperature, max_tokens, reasoning_effort } = preset;
-    Object.assign(settings, { system, temperature, max_tokens, reasoning_effort });
-  }
-}
-
-export function savePreset(name: string): void {
-  const { system, temperature, max_tokens, reasoning_effort } = settings;
+export function savePreset(name: string, parameters: Parameters): void {
   const others = settings.presets.filter((one) => one.name !== name);
-  settings.presets = [...others, { name, system, temperature, max_tokens, reasoning_effort }];
+  settings.presets = [...others, { name, ...parameters }];
 }

@@ -10,6 +10,9 @@ import { tellTabs } from './tabs.ts';
 const TYPING_MS = 150;
 const POLL_MS = 4000;
 
+/** Whether a thread comes after another in the list: pinned ones are first, then the latest. */
+const isAfter = (one: Thread, other: Thread): boolean => (one.pinned === other.pinned ? one.updated_at <= other.updated_at : other.pinned);
+
 class Threads {
   all = $state.raw<Thread[] | null>(null);
   next = $state<string | null>(null);
@@ -17,10 +20,24 @@ class Threads {
   hits = $state.raw<Hit[] | null>(null);
   #searching = new AbortController();
 
+  /** Looks at the newest page; what was shown before it stays, as far as it is not among those that have come up. */
   async load(): Promise<void> {
     const { threads, next } = await api.threads();
-    this.all = threads;
-    this.next = next;
+    const known = new Set(threads.map(({ id }) => id));
+    const last = threads.at(-1);
+    const older = next && last ? (this.all ?? []).filter((one) => !known.has(one.id) && isAfter(one, last)) : [];
+    this.all = [...threads, ...older];
+    if (older.length === 0) this.next = next;
+  }
+
+  /** A refusal leaves nothing to be shown; a gateway that is away is waited for. */
+  failed(error: unknown): void {
+    if (error instanceof Refused) this.all ??= [];
+  }
+
+  close(): void {
+    this.all = this.next = this.hits = null;
+    this.query = '';
   }
 
   async more(): Promise<void> {
@@ -59,6 +76,8 @@ class Threads {
   async remove(thread: Thread): Promise<void> {
     this.all = (this.all ?? []).filter(({ id }) => id !== thread.id);
     if (place.thread === thread.id) place.go('#/');
+    // Nobody will read what is being written there; Undo brings back what there was of it.
+    await Promise.all(thread.running.map((request) => api.cancel(request).catch(() => undefined)));
     await api.remove(thread.id);
     tellTabs(thread.id);
     const run = (): void => void this.restore(thread);

@@ -5,11 +5,14 @@ import { settings } from './settings.svelte.ts';
 export type Overlay = 'settings' | 'shortcuts';
 
 const PHONE = '(max-width: 47.99rem)';
+const COARSE = '(pointer: coarse)';
 
 class View {
   drawer = $state(false);
   overlay = $state<Overlay | null>(null);
   phone = $state(matchMedia(PHONE).matches);
+  /** The page is touched: writing opens a keyboard on it, whose Enter makes a line. */
+  coarse = $state(matchMedia(COARSE).matches);
   /** The question that is being edited. */
   editing = $state<string | null>(null);
   /** A message that a search led to. */
@@ -17,6 +20,7 @@ class View {
 
   constructor() {
     matchMedia(PHONE).addEventListener('change', ({ matches }) => (this.phone = matches));
+    matchMedia(COARSE).addEventListener('change', ({ matches }) => (this.coarse = matches));
   }
 
   get sidebar(): boolean {

@@ -1,0 +1,59 @@
+/** All conversations of this page: the one that is shown, and those whose answers go on while another is. */
+import type { Message } from '../lib/types.ts';
+import { Conversation, type Around } from './conversation.svelte.ts';
+import { narrator } from './narrator.svelte.ts';
+import { whenTabsTell } from './tabs.ts';
+import { threads } from './threads.svelte.ts';
+
+class Hub implements Around {
+  shown = $state.raw(new Conversation(null, this));
+  /** Left, but still being answered. */
+  readonly #busy = new Map<string, Conversation>();
+
+  constructor() {
+    whenTabsTell((id) => {
+      void threads.load().catch(() => undefined);
+      if (id === this.shown.id) void this.shown.refresh();
+    });
+  }
+
+  /** Shows a thread, at one of its messages if that is given; null is a new chat. */
+  open(id: string | null, at: string | null = null): void {
+    if (id !== null && id === this.shown.id && !this.shown.problem) return;
+    this.#leave();
+    const kept = id === null ? undefined : this.#busy.get(id);
+    this.shown = kept ?? new Conversation(id, this);
+    if (id !== null) this.#busy.delete(id);
+    if (kept) void kept.refresh();
+    else void this.shown.load(at);
+  }
+
+  #leave(): void {
+    const { shown } = this;
+    if (shown.id && shown.answers.busy) this.#busy.set(shown.id, shown);
+    else shown.answers.leave();
+  }
+
+  /** Lets go of everything, as when the key is forgotten. */
+  close(): void {
+    for (const one of [this.shown, ...this.#busy.values()]) one.answers.leave();
+    this.#busy.clear();
+    this.shown = new Conversation(null, this);
+  }
+
+  /** Stops what is being written in a thread, as far as this page knows of it. */
+  stop(thread: string): void {
+    (thread === this.shown.id ? this.shown : this.#busy.get(thread))?.stop();
+  }
+
+  spoke(answer: Message, from: Conversation): void {
+    if (from === this.shown) narrator.hear(answer);
+  }
+
+  idle(from: Conversation): void {
+    if (from === this.shown) void from.refresh();
+    else if (from.id) this.#busy.delete(from.id);
+  }
+}
+
+export const hub = new Hub();
