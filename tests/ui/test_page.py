@@ -36,6 +36,24 @@ SILENCE = (
 )
 
 
+EVERYTHING = """- [ ] buy milk
+- [x] sleep
+
+> [!NOTE]
+> mind
+
+So[^1].
+
+[^1]: a note
+
+<details><summary>more</summary>
+
+here
+
+</details>
+"""
+
+
 def pick(site: Site, name: str, kind: str, body: bytes) -> None:
     file = FilePayload(name=name, mimeType=kind, buffer=body)
     site.page.locator(".composer input[type=file]").set_input_files([file])
@@ -241,9 +259,7 @@ def test_axe_finds_nothing(site: Site, scheme: str) -> None:
     site.answered("Show me")
     found += audit(page)
     site.choose("parrot")
-    site.answered(
-        "say:- [ ] buy milk\n- [x] sleep\n\n> [!NOTE]\n> mind\n\nSo[^1].\n\n[^1]: a note\n\n<details><summary>more</summary>\n\nhere\n\n</details>"
-    )
+    site.answered(f"say:{EVERYTHING}")
     found += audit(page)
     page.locator("nav li").first.hover()
     page.get_by_role("button", name="Actions for this chat").first.click()
