@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CACHE = HERE.parents[1] / ".cache" / "clients"
 NODE = HERE / "node"  # its modules must lie beside the programs, or Node does not find them
+AGENTS = CACHE / "agents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,28 @@ def _python(name: str) -> Environment:
 
 
 def _node() -> Environment:
-    def make() -> None:
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(NODE)])
-
     sources = (NODE / "package.json", NODE / "package-lock.json")
-    return Environment("node", NODE / "node_modules", sources, ("node",), make, "npm")
+    return Environment("node", NODE / "node_modules", sources, ("node",), lambda: _npm(NODE), "npm")
+
+
+def _agents() -> Environment:
+    """Coding agents, of exact versions; a lock file would name packages for every platform, which not every registry has.
+
+    Their scripts are not run, but Claude Code's, which puts its program where its package says.
+    """
+    wanted = HERE / "agents"
+    sources = (wanted / "package.json",)
+
+    def make() -> None:
+        shutil.rmtree(AGENTS, ignore_errors=True)
+        AGENTS.mkdir(parents=True)
+        for source in (*sources, wanted / ".npmrc"):
+            shutil.copy(source, AGENTS)
+        _npm(AGENTS, "--ignore-scripts", "--no-package-lock", command="install")
+        claude = AGENTS / "node_modules" / "@anthropic-ai" / "claude-code"
+        subprocess.run(["node", "install.cjs"], cwd=claude, check=True, stdout=subprocess.DEVNULL)
+
+    return Environment("agents", AGENTS / "node_modules", sources, ("node",), make, "npm")
 
 
 def _command_line(name: str) -> Environment:
@@ -75,9 +93,13 @@ def _command_line(name: str) -> Environment:
         folder.mkdir(parents=True, exist_ok=True)
         for source in (*sources, wanted / ".npmrc"):
             shutil.copy(source, folder)
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder)])
+        _npm(folder)
 
     return Environment(name, folder, sources, (str(folder / "node_modules" / ".bin" / name),), make, "npm")
+
+
+def _npm(folder: Path, *options: str, command: str = "ci") -> None:
+    _run(["npm", command, "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder), *options])
 
 
 def _run(command: Sequence[str]) -> None:
@@ -85,8 +107,8 @@ def _run(command: Sequence[str]) -> None:
 
 
 FRAMEWORKS, LLAMA_INDEX, NODE_MODULES = _python("frameworks"), _python("llama-index"), _node()
-CODEX = _command_line("codex")
-ENVIRONMENTS = (FRAMEWORKS, LLAMA_INDEX, NODE_MODULES, CODEX)
+CODEX, CODING_AGENTS = _command_line("codex"), _agents()
+ENVIRONMENTS = (FRAMEWORKS, LLAMA_INDEX, NODE_MODULES, CODEX, CODING_AGENTS)
 
 
 def main() -> None:
