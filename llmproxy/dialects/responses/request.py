@@ -50,9 +50,10 @@ def _check(body: Json) -> None:
             raise BadRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
     if all(body.get(name) is None for name in ("input", "previous_response_id", "prompt", "conversation")):
         raise BadRequest("`input` is missing.", param="input", code="missing_required_parameter")
-    for number, item in enumerate(body["input"] if isinstance(body.get("input"), list) else ()):
-        if not isinstance(item, dict):
-            raise BadRequest(f"`input[{number}]` must be an object.", param=f"input[{number}]", code="invalid_type")
+    for name in ("input", "instructions", "tools"):
+        _check_typed(body.get(name), name)
+    if not all(isinstance(one, str) for one in body.get("include") or ()):
+        raise BadRequest("`include` must be a list of strings.", param="include", code="invalid_type")
     most = body.get("max_output_tokens")
     if most is not None and most < 1:
         text = "`max_output_tokens` must be at least 1."
@@ -60,3 +61,13 @@ def _check(body: Json) -> None:
     if body.get("conversation") is not None and body.get("previous_response_id") is not None:
         text = "`previous_response_id` and `conversation` exclude each other."
         raise BadRequest(text, param="conversation", code="invalid_value")
+
+
+def _check_typed(value: object, name: str) -> None:
+    """Items and tools are objects whose type, if there is one, is a string."""
+    for number, one in enumerate(value if isinstance(value, list) else ()):
+        where = f"{name}[{number}]"
+        if not isinstance(one, dict):
+            raise BadRequest(f"`{where}` must be an object.", param=where, code="invalid_type")
+        if not isinstance(one.get("type", ""), str):
+            raise BadRequest(f"`{where}.type` must be a string.", param=f"{where}.type", code="invalid_type")

@@ -58,15 +58,16 @@ class ToolTable:
         self.offered = [one for one in self.offered if one["function"]["name"] in wanted]
 
     def _add(self, tool: Json, namespace: str, about: str) -> None:
-        kind = tool.get("type") or "function"
+        kind = str(tool.get("type") or "function")
         if kind == "namespace":
-            for one in tool.get("tools") or ():
+            inner = tool.get("tools")
+            for one in inner if isinstance(inner, list) else ():
                 if isinstance(one, dict):
                     self._add(one, str(tool.get("name") or ""), str(tool.get("description") or ""))
         elif kind in _KINDS:
             self._offer(tool, Tool(_KINDS[kind], _name(tool), namespace), about)
         elif kind not in self.dropped:
-            self.dropped.append(str(kind))
+            self.dropped.append(kind)
 
     def _offer(self, tool: Json, known: Tool, about: str) -> None:
         flat = flat_name(known.name, known.namespace)
@@ -95,11 +96,12 @@ def choice(value: object, table: ToolTable) -> object:
     if not isinstance(value, dict):
         return None
     kind = value.get("type")
-    if kind in ("function", "custom"):
+    if kind in ("function", "custom"):  # both are functions there
         return {"type": "function", "function": {"name": flat_name(*_named(value))}}
     if kind == "allowed_tools":
-        table.keep(value.get("tools") or ())
-        return choice(value.get("mode") or "auto", table)
+        tools = value.get("tools")
+        table.keep(tools if isinstance(tools, list) else ())
+        return choice(str(value.get("mode") or "auto"), table)
     return None
 
 
@@ -118,7 +120,10 @@ def _function(tool: Json) -> Json:
     made: Json = {}
     if isinstance(tool.get("description"), str):
         made["description"] = tool["description"]
-    made["parameters"] = tool.get("parameters") or {"type": "object", "properties": {}}
+    parameters = tool.get("parameters")
+    made["parameters"] = (
+        parameters if isinstance(parameters, dict) and parameters else {"type": "object", "properties": {}}
+    )
     if isinstance(tool.get("strict"), bool):
         made["strict"] = tool["strict"]
     return made
