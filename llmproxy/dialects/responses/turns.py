@@ -93,7 +93,7 @@ class Turns:
             take(self, item, where)
 
     def _message(self, item: Json, where: str) -> None:
-        role = item.get("role")
+        role = str(item.get("role"))
         made = parts(item.get("content"), f"{where}.content")
         if role == "assistant":
             self._turn.content += made

@@ -70,8 +70,7 @@ def test_any_body_is_translated_or_refused(body: Json) -> None:
         return
     try:
         translated = DIALECT.as_chat(chat)
-    except BadRequest as error:
-        assert error.param
+    except BadRequest:
         return
     orjson.dumps(translated.body)
     assert translated.encoder is not None
