@@ -10,7 +10,7 @@ from llmproxy.core.chat import Chat, Json
 
 from .encode_messages import Conversation
 from .encode_parts import text_block
-from .encode_thinking import Thinking, encode_thinking
+from .encode_thinking import Thinking, encode_thinking, wish_of
 from .encode_tools import encode_choice, encode_tools
 from .schema import strict_schema
 from .tables import TIERS, MessagesAbilities
@@ -74,8 +74,9 @@ def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = 
     max_tokens = _max_tokens(body) or can.output()
     thinking = encode_thinking(body, can, max_tokens, shows=shows)
     if thinking.thinking.get("type") == "enabled" and talk.thinks_unsigned:
-        dropped.append(next(name for name in ("thinking", "reasoning_effort", "reasoning") if body.get(name)))
         thinking = Thinking()
+    if not thinking.thinking and thinking.effort is None and (wish := wish_of(body)):
+        dropped.append(wish)
     talk.end(can.prefill and not thinking.on)
     told: Json = {"model": chat.model, "max_tokens": max_tokens, "messages": talk.messages}
     told |= {name: body[name] for name in _PASSED if body.get(name) is not None}

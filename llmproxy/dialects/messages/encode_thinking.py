@@ -35,10 +35,20 @@ def encode_thinking(body: Json, can: MessagesAbilities, max_tokens: int, *, show
         return Thinking()
     if asked == "none":
         return _off(can)
+    if not {"adaptive", "enabled"}.intersection(can.thinking):
+        return Thinking()
     made = _budgeted(asked, budget, max_tokens) if "adaptive" not in can.thinking else _adaptive(asked, budget, can)
     if made.thinking and can.shows and shows and not hidden:
         return Thinking({**made.thinking, "display": "summarized"}, made.effort)
     return made
+
+
+def wish_of(body: Json) -> str | None:
+    """The member that asks for thoughts; None where none does."""
+    asked, budget, _ = _asked(body)
+    if budget is None and asked in (None, "none"):
+        return None
+    return next(name for name in ("thinking", "reasoning_effort", "reasoning") if body.get(name))
 
 
 def _asked(body: Json) -> tuple[str | None, int | None, bool]:

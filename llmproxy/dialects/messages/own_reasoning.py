@@ -6,9 +6,10 @@ import re
 
 import orjson
 
-from llmproxy.core.chat import Body, Chat, Json, whole
+from llmproxy.core.chat import Body, Chat, Json
 
 from .encode_messages import THOUGHTS, is_own_thought
+from .pass_on import own_only
 
 # What a request for a count of tokens may hold.
 COUNTED = frozenset(
@@ -25,24 +26,24 @@ COUNTED = frozenset(
         "mcp_servers",
     )
 )
-_FOREIGN = re.compile(rb'llmproxy\.1\.|"signature"\s*:\s*(?:""|null)')
+_UNSIGNED = re.compile(rb'"(?:signature|data)"\s*:\s*(?:""|null)|"thinking"\s*:\s*"')
 
 
 def own_reasoning_only(chat: Chat) -> Body:
-    """The request as the client wrote it. Only where other models' thoughts are in it, it is written anew without them."""
-    raw = chat.raw if chat.raw is not None else orjson.dumps(chat.body)
-    if not _FOREIGN.search(raw):
-        return chat.render()
+    """The request as the client wrote it. Only where thoughts that would be refused are in it, it is written anew without.
+
+    A budget goes as well where the turn that goes on then lacks the thoughts that must be in it.
+    """
+    chat = own_only(chat)
     messages = chat.body.get("messages")
-    kept = [said for one in messages if (said := _own(one)) is not None] if isinstance(messages, list) else messages
-    if kept == messages:
-        return chat.render()
-    stripped = chat.saying(messages=kept)
-    return whole((stripped.saying(thinking=None) if _needs_thoughts(stripped) else stripped).render())
+    if isinstance(messages, list) and _UNSIGNED.search(chat.raw if chat.raw is not None else orjson.dumps(messages)):
+        kept = [said for one in messages if (said := _own(one)) is not None]
+        chat = chat if kept == messages else chat.saying(messages=kept)
+    return (chat.saying(thinking=None) if _needs_thoughts(chat) else chat).render()
 
 
 def _own(message: object) -> object | None:
-    """The message without foreign thoughts; None where nothing else was in it."""
+    """The message without thoughts of others, and without unsigned ones; None where nothing else was in it."""
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(message, dict) or message.get("role") != "assistant" or not isinstance(content, list):
         return message

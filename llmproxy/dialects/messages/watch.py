@@ -13,7 +13,6 @@ from llmproxy.core.usage import Usage
 from llmproxy.wire.pass_through import PassThrough
 
 from . import errors
-from .tables import usage_of
 
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _PLAIN = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -77,7 +76,7 @@ class Watched(PassThrough):
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict) and usage:
             self._counted |= {name: value for name, value in usage.items() if value is not None}
-            self.usage = Usage.parse(usage_of(self._counted))
+            self.usage = Usage.of_messages(self._counted)
 
 
 def _error(event: Json) -> Json:
