@@ -305,6 +305,32 @@ def test_check_says_that_a_configuration_holds(tmp_path: pathlib.Path) -> None:
     assert 'alias fast: opnai/x: no provider opnai is configured (did you mean "openai"?)' in err
 
 
+def test_check_says_no_ok_of_what_serve_would_refuse(tmp_path: pathlib.Path) -> None:
+    """An option that only the adapter knows."""
+    (tmp_path / "llmproxy.toml").write_text("[providers.gemini]\napi_key = 'k'\noptions = { models = { x = 3 } }\n")
+    told = [
+        ran(command, *more, folder=tmp_path) for command, *more in (["check"], ["serve"], ["serve", "--workers", "2"])
+    ]
+    assert [(code, out) for code, out, _ in told] == [(2, "")] * 3
+    assert len({err.splitlines()[-1] for _, _, err in told}) == 1
+    assert 'models."x" must be a table' in told[0][2]
+
+
+def test_check_warns_of_what_serve_warns_of(gateway: Gateway, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "llmproxy.toml").write_text("default_model = 'opnai/x'\n[aliases]\nfast = 'opnai/x'\n")
+    taken = gateway.url.rpartition(":")[2]
+    code, _, err = ran("check", folder=tmp_path, LLMPROXY_PORT=taken, OPENAI_API_KEY="k")
+    assert code == 0
+    assert "warning: default_model: opnai/x: no provider opnai is configured" in err
+    assert f"warning: cannot listen on 127.0.0.1:{taken}: Address already in use" in err
+    process = started("serve", "--port", "0", folder=tmp_path, LLMPROXY_LOG_FORMAT="json", OPENAI_API_KEY="k")
+    assert process.stderr is not None
+    notes = [json.loads(process.stderr.readline()) for _ in range(2)]
+    process.terminate()
+    process.wait(WINDOW)
+    assert {note["note"].partition(":")[0] for note in notes} == {"alias fast", "default_model"}
+
+
 def test_backup_says_what_it_made_and_never_replaces_a_file(tmp_path: pathlib.Path) -> None:
     connect(tmp_path / "data").close()
     target = tmp_path / "copy.db"

@@ -7,13 +7,13 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmproxy.config import Config, Key, load
-from llmproxy.config.aliases import targets, unknown_providers
+from llmproxy.config import Config, Key, Server, load
+from llmproxy.config.aliases import doubts, targets
 from llmproxy.store.sqlite.database import FILE
 
 from .serve import has_keys
@@ -42,15 +42,14 @@ class Call:
 
 def main(given: argparse.Namespace) -> int:
     config = load(given.config, has_keys=has_keys)
-    source = config.source or "the environment"
-    names = ", ".join(provider.name for provider in config.providers) or "none"
-    print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
-    doubts = unknown_providers(config.aliases, {provider.name: provider for provider in config.providers})
-    for doubt in (*config.notes, *doubts):
-        print(f"warning: {doubt}", file=sys.stderr)
     from llmproxy.routing.gateway import Gateway
 
     Gateway.build(config)  # what only an adapter knows: its own options
+    source = config.source or "the environment"
+    names = ", ".join(provider.name for provider in config.providers) or "none"
+    print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
+    for doubt in (*doubts(config), *_taken(config.server)):
+        print(f"warning: {doubt}", file=sys.stderr)
     if problem := _storage_problem(config):
         print(f"storage: {problem}", file=sys.stderr)
         return 1
@@ -59,6 +58,16 @@ def main(given: argparse.Namespace) -> int:
     calls = asyncio.run(_call_all(config))
     print("\n" + table(("provider", "model", "ok", "ms", "error"), [_row(call) for call in calls]))
     return 1 if any(call.error for call in calls) else 0
+
+
+def _taken(server: Server) -> Iterator[str]:
+    """A start would be refused now. Beside a gateway that runs there this is as it should be."""
+    from llmproxy.server.process.socket_options import PortTaken, refuse_taken
+
+    try:
+        refuse_taken(server.host, server.port)
+    except PortTaken as error:
+        yield f"{error} (if that is this gateway, running, all is well)"
 
 
 def _storage_problem(config: Config) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .errors import Path, Wrong, suggestion
 from .tables import expect_table, listing, parse, text, texts
-from .values import Alias, Rule, When
+from .values import Alias, Config, Rule, When
 
 
 def parse_aliases(table: object, providers: Mapping[str, object]) -> dict[str, Alias]:
@@ -110,3 +111,19 @@ def unknown_providers(aliases: Mapping[str, Alias], providers: Mapping[str, obje
                 near = suggestion(head, providers)
                 have = listing(providers)
                 yield f"alias {alias.name}: {target}: no provider {head} is configured{near}; there are {have}"
+
+
+def doubts(config: Config) -> Iterator[str]:
+    """Sentences about what can be used, but is hardly meant: notes of the environment, and names that lead nowhere."""
+    providers = {provider.name: provider for provider in config.providers}
+    yield from config.notes
+    yield from unknown_providers(config.aliases, providers)
+    named = [
+        ("default_model", config.default_model),
+        *((f"mode {mode.name}", mode.model) for mode in config.modes.values()),
+    ]
+    for what, model in named:
+        head, slash, _ = model.partition("/")
+        if slash and head not in providers and not any(fnmatchcase(model, alias) for alias in config.aliases):
+            near = suggestion(head, providers)
+            yield f"{what}: {model}: no provider {head} is configured{near}; there are {listing(providers)}"

@@ -113,8 +113,8 @@ def _server(value: object, groups: Mapping[str, Group]) -> Server:
             raise Wrong(
                 ("server", "keys", index, "group"), f"there is no [groups.{key.group}]{suggestion(key.group, groups)}"
             )
-    check_hosts(server.allowed_hosts, ("server", "allowed_hosts"))
-    check_origins(server.allowed_origins, ("server", "allowed_origins"))
+    check_hosts(table.get("allowed_hosts", ()), ("server", "allowed_hosts"))  # as written, or from a variable
+    check_origins(table.get("allowed_origins", ()), ("server", "allowed_origins"))
     check_networks(server.trusted_proxies, ("server", "trusted_proxies"))
     return server
 

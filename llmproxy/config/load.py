@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -12,13 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import environ as env
-from .addresses import is_loopback, is_own
+from .addresses import address, is_loopback, is_own
 from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
 from .proxies import from_environment
 from .values import Config, Key, Provider, Server, Storage
 
 FILE = "llmproxy.toml"
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 ELSEWHERE: Mapping[str, Any] = {"port": 0}  # overrides for commands that do not listen: no provider is at their address
 
 
@@ -45,6 +47,7 @@ def load(
         config = read(path, environ)
     config = _with_environment(config, environ)
     config = replace(config, server=replace(config.server, **overrides or {}))
+    _refuse_host(config.server.host)
     if not (has_keys is not None and _is_open(config.server) and has_keys(config.storage)):
         refuse_open_door(config.server)
     _refuse_idle_patterns(config)
@@ -151,7 +154,7 @@ def refuse_open_door(server: Server) -> None:
     """Beyond loopback only with a key. Raises ConfigError."""
     if not _is_open(server):
         return
-    where = server.host or "every address"
+    where = server.host if address(server.host) else "that name" if server.host else "every address"
     raise ConfigError(
         f"refusing to listen on {where} without a key: whoever can reach it could spend your providers' money.\n"
         "Either listen on 127.0.0.1, or set LLMPROXY_KEY (or `keys` under [server]) to a secret of your choice,\n"
@@ -170,6 +173,12 @@ def _refuse_idle_patterns(config: Config) -> None:
     for key, pattern in ((one, pattern) for one in limited for pattern in one.models):
         if meant := named_like(pattern, providers, names):
             raise ConfigError(f'the models of the key {key.name}: "{pattern}" can match no name: write "{meant}"')
+
+
+def _refuse_host(host: str) -> None:
+    """Not shown: it may be anything, when it is no name."""
+    if host and address(host) is None and not _NAME.fullmatch(host):
+        raise ConfigError("server.host must be an address or a name to listen on, without scheme and port")
 
 
 def _refuse_workers(server: Server) -> None:

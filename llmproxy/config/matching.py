@@ -8,6 +8,7 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import Path, Wrong
+from .tables import Substituted
 
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+")
 _REGEX = re.compile(r"(^|/)\.\*")  # no model's name begins with a dot: a regular expression was meant
@@ -61,7 +62,8 @@ def _told(given: str, what: str, form: str, example: str) -> str:
         return f"can match no {what}: one to an entry, without commas"
     if "*" in given and not form:
         return f'can match no {what}: patterns are not known here; name each one, or "*" for all'
-    return f'can match no {what}: write "{form or example}"'
+    shown = example if isinstance(given, Substituted) else form or example  # a variable may hold a secret
+    return f'can match no {what}: write "{shown}"'
 
 
 def _host(given: str) -> str:

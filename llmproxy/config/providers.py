@@ -133,13 +133,14 @@ def _certificates(table: Table, path: Path, folder: pathlib.Path) -> str | None:
     import ssl  # tens of milliseconds that most starts need not pay
 
     name = text(table["ca_file"], (*path, "ca_file"))
+    shown = _shown(table["ca_file"])
     file = folder / pathlib.Path(name).expanduser()
     try:
         ssl.create_default_context(cafile=str(file))
     except ssl.SSLError:
-        raise Wrong((*path, "ca_file"), f"{name} holds no certificates in PEM form") from None
+        raise Wrong((*path, "ca_file"), f"{shown} holds no certificates in PEM form") from None
     except OSError as error:
-        raise Wrong((*path, "ca_file"), f"cannot read {name}: {error.strerror}") from None
+        raise Wrong((*path, "ca_file"), f"cannot read {shown}: {error.strerror}") from None
     return str(file)
 
 

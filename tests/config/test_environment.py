@@ -300,3 +300,14 @@ def test_a_provider_may_have_a_proxy_of_its_own_or_none(tmp_path: pathlib.Path, 
     (tmp_path / "llmproxy.toml").write_text(f'[providers.ollama]\nbase_url = "http://gpu"\nproxy = "{written}"\n')
     config = load(environ={"ALL_PROXY": "http://one:1"})
     assert config.providers[0].proxy == meant
+
+
+@pytest.mark.parametrize("host", ["http://0.0.0.0", "0.0.0.0:8811", "a b", "gw.example/"])
+def test_a_host_with_a_scheme_or_a_port_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"server\.host must be an address or a name to listen on"):
+        load(environ={"LLMPROXY_HOST": host, "LLMPROXY_KEY": KEY})
+
+
+@pytest.mark.parametrize(("host", "meant"), [("[::1]", "::1"), ("localhost", "localhost"), ("::", "::")])
+def test_a_host_may_be_an_address_or_a_name(host: str, meant: str) -> None:
+    assert load(environ={"LLMPROXY_HOST": host, "LLMPROXY_KEY": KEY}).server.host == meant

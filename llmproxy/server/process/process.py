@@ -69,6 +69,7 @@ def _alone(process: Process) -> int:
 
 def _together(config: Config, load: Callable[[], Config], announce: Announce | None) -> int:
     server = config.server
+    Gateway.build(config)  # what it refuses, it says once, and not from each worker
     held, port = workers.reserve(server.host, server.port)
     config = replace(config, server=replace(server, port=port))
     with held:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from llmproxy.config import Config, ConfigError
+from llmproxy.config.aliases import doubts
 from llmproxy.config.key_names import heirs
 from llmproxy.config.load import refuse_open_door
 from llmproxy.observe.log import log
@@ -109,8 +110,8 @@ def waiting_settings(began: Config, now: Config) -> list[str]:
 
 
 def tell_notes(config: Config) -> None:
-    """What was given and does not count, as warnings."""
-    for note in config.notes:
+    """What `llmproxy check` warns of, as warnings."""
+    for note in doubts(config):
         log.warning("config_note", note=note)
 
 
