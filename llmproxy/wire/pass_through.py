@@ -17,14 +17,14 @@ from llmproxy.core.usage import Usage
 
 from .event_pattern import EventPattern
 from .json_body import parse_lenient
-from .sse import MAX_EVENT, Events
+from .sse import MAX_EVENT, Events, has_data
 
 
 class PassThrough:
     """A Translator. Subclasses say in `look` what a parsed event means, and in `whole` what a JSON answer does.
 
     Set there: `started`, `done`, `usage`, `produced`. Raise what `self.judge(event)` gives for an event that is an error.
-    `last` is the last block of whole events that was given.
+    `last` is the last block of whole events that was given; comments by themselves are none.
     """
 
     def __init__(self, chat: Chat, judge: Judge) -> None:
@@ -122,8 +122,9 @@ class PassThrough:
             except UpstreamError as error:
                 failure = error
         if at:
-            self.last = block[:at]
-            yield self.last
+            given = block[:at]
+            self.last = given if has_data(given) else self.last
+            yield given
         if failure is not None:
             raise failure
 

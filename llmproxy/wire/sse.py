@@ -149,3 +149,8 @@ class Events:
             return
         self._stray = []
         yield Event(stray)
+
+
+def has_data(block: bytes) -> bool:
+    """Whether there is an event in a block, and not only comments."""
+    return not block.startswith(b":") or b"\ndata:" in block

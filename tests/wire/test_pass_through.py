@@ -90,6 +90,14 @@ def test_an_event_that_says_more_is_parsed() -> None:
     assert one.parsed == 3
 
 
+def test_the_last_block_is_one_with_an_event() -> None:
+    """Its number is what a keep-alive repeats, and what a failure goes on from."""
+    watched = watcher()
+    for block in (said("Hi"), b": ping\n\n"):
+        assert b"".join(watched.feed(block)) == block
+    assert watched.last == said("Hi")
+
+
 def test_a_cut_is_an_error_after_what_was_good() -> None:
     one = watcher()
     assert b"".join(one.feed(said("a") + said("b")[:-9])) == said("a")

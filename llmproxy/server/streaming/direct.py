@@ -12,7 +12,7 @@ from llmproxy.config import Limits
 from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
-from llmproxy.wire.sse import PING
+from llmproxy.wire.sse import PING, has_data
 
 from ..middleware import errors
 from ..middleware.routes import dialect_of
@@ -89,7 +89,7 @@ class DirectAnswer:
                 if reply.translator.done:
                     self._running.complete()
                 if self._dialect is not None:
-                    self._last = block
+                    self._last = block if has_data(block) else self._last
                 await keepalive.write(response.write(block))
         self._running.complete()
         return response

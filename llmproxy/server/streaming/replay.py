@@ -13,7 +13,7 @@ from llmproxy.core.replay import Gone
 from llmproxy.dialects import find
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
-from llmproxy.wire.sse import PING, event
+from llmproxy.wire.sse import PING, event, has_data
 
 from ..context import CURRENT
 from ..middleware import errors
@@ -91,7 +91,7 @@ async def replay(
 
     def remember(block: bytes) -> None:
         nonlocal last
-        last = block
+        last = block if has_data(block) else last
 
     def hang_up() -> None:
         # Cut, not ended: the reader comes back for the rest, or learns then that it is gone.
