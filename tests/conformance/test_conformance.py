@@ -37,6 +37,33 @@ def test_the_gateway_conforms(results: dict[str, Result], name: str) -> None:
     assert results[name].passed, results[name].seen
 
 
+CLAUDE = """
+[providers.anthropic]
+base_url = "http://127.0.0.1:{port}"
+api_key = "nobody's"
+
+[providers.anthropic.breaker]
+failures = 100000
+samples = 100000
+"""
+OTHERS = {  # the API that the client speaks, the one that the provider has, and what leads there
+    "Messages of a provider that has them": ("messages", "messages", CLAUDE, "anthropic/claude-sonnet-4-6"),
+    "Responses of a provider that has only Messages": ("responses", "messages", CLAUDE, "anthropic/claude-sonnet-4-6"),
+    "Responses of a provider that has only chat": ("responses", "chat", CONFIG, "openai/fake-model"),
+    "Messages of a provider that has only chat": ("messages", "chat", CONFIG, "openai/fake-model"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_gateway_conforms_whatever_its_provider_speaks(name: str) -> None:
+    api, provider_api, config, model = OTHERS[name]
+    port = free_port()
+    with running_gateway(config.format(port=port)) as gateway:
+        found = asyncio.run(run(gateway.url, port, model, apis=[api], provider_apis=[provider_api]))
+    assert len(found) >= 40
+    assert {one.name: one.seen for one in found if not one.passed} == {}
+
+
 def test_names_are_unique() -> None:
     assert len(set(NAMES)) == len(NAMES)
 

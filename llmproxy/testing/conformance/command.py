@@ -6,17 +6,24 @@ import argparse
 import asyncio
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import aiohttp
 import orjson
 
 from ..provider import FakeProvider
-from . import breaks, budgets, cancels, failures, fields, streams
+from . import both, breaks, budgets, cancels, failures, fields, streams
+from .faces import MESSAGES, RESPONSES
 from .stage import Check, Failed, Stage
+from .voices import API_NAMES
 
-CHECKS: Sequence[Check] = (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *breaks.CHECKS, *cancels.CHECKS)
+BY_API: Mapping[str, Sequence[Check]] = {
+    "chat": (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *breaks.CHECKS, *cancels.CHECKS),
+    "messages": both.checks(MESSAGES),
+    "responses": both.checks(RESPONSES),
+}
+CHECKS: Sequence[Check] = [check for checks in BY_API.values() for check in checks]
 PATIENCE = 20.0  # seconds for one check
 
 EPILOG = """
@@ -35,17 +42,29 @@ class Result:
 
 
 async def run(
-    url: str, port: int, model: str, key: str = "", only: str = "", headers: Mapping[str, str] | None = None
+    url: str,
+    port: int,
+    model: str,
+    key: str = "",
+    only: str = "",
+    headers: Mapping[str, str] | None = None,
+    *,
+    apis: Collection[str] = API_NAMES,
+    provider_apis: Collection[str] = API_NAMES,
 ) -> list[Result]:
-    """Every check, one after the other, with our provider listening on `port`; `headers` go with every request."""
-    chosen = [check for check in CHECKS if only in f"{check.group}: {check.name}"]
+    """Every check of these APIs, one after the other, with our provider listening on `port`.
+
+    headers: go with every request. provider_apis: those that the provider has.
+    """
+    checks = [check for api in API_NAMES if api in apis for check in BY_API[api]]
+    chosen = [check for check in checks if only in f"{check.group}: {check.name}"]
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     connector = aiohttp.TCPConnector(force_close=True)
     async with (
         FakeProvider(port, models=[model.rpartition("/")[2]]) as provider,
         aiohttp.ClientSession(timeout=timeout, connector=connector, read_bufsize=2**22) as client,
     ):
-        stage = Stage(url, provider, client, model, key, headers or {})
+        stage = Stage(url, provider, client, model, key, headers or {}, provider_apis)
         return [await _result(check, stage) for check in chosen]
 
 
@@ -83,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if said.budgets:
             return _tortured(said)
-        results = asyncio.run(run(said.url, said.upstream_port, said.model, said.key, said.only, dict(said.header)))
+        results = asyncio.run(_run(said))
     except OSError as error:
         print(f"cannot listen on port {said.upstream_port}: {error}", file=sys.stderr)
         return 2
@@ -93,6 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(results))
         print(f"\n{sum(one.passed for one in results)} of {len(results)} checks passed.")
     return 0 if results and all(one.passed for one in results) else 1
+
+
+async def _run(said: argparse.Namespace) -> list[Result]:
+    """The checks that were asked for."""
+    given = (said.url, said.upstream_port, said.model, said.key, said.only, dict(said.header))
+    return await run(*given, apis=said.api or API_NAMES, provider_apis=said.provider_api or API_NAMES)
 
 
 def _tortured(said: argparse.Namespace) -> int:
@@ -120,6 +145,20 @@ def _options() -> argparse.ArgumentParser:
         "--header", type=_header, action="append", default=[], help="NAME:VALUE, sent with every request; repeatable"
     )
     option("--only", default="", help="checks whose name contains this")
+    option(
+        "--api",
+        choices=API_NAMES,
+        action="append",
+        default=[],
+        help="checks of this API only; repeatable (default all)",
+    )
+    option(
+        "--provider-api",
+        choices=API_NAMES,
+        action="append",
+        default=[],
+        help="the provider has this API and no other; repeatable (default all)",
+    )
     option("--budgets", action="store_true", help="only this: spend a key's budget with 200 clients at once")
     option("--limit", type=float, default=5.0, help="the budget of that key, in dollars (default 5)")
     option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +15,13 @@ from ..answer import Answer, read
 from ..connection import Behaviour, Exchange
 from ..event_order import Violation
 from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
-from ..samples import as_bytes, sse
+from ..samples import as_bytes, failure, sse
 from .events import reframed
+from .said import Said
+from .voices import API_NAMES, Voice, voice_of
 
 Run = Callable[["Stage"], Awaitable[str]]
+CHAT = "/v1/chat/completions"
 CLOSES_WITHIN = 3.0  # seconds from a client's leaving to the upstream's socket being closed
 
 
@@ -84,7 +87,9 @@ class Stage:
         model: str,
         key: str,
         headers: Mapping[str, str],
+        apis: Collection[str] = API_NAMES,
     ) -> None:
+        self.apis = apis  # that the provider has
         self.provider = provider
         self.model = model
         self._url = url.rstrip("/").removesuffix("/v1")
@@ -111,6 +116,37 @@ class Stage:
         streamed = Behaviour([as_stream(body)], headers=SSE_TYPE)
         self.provider.route = lambda asked: None if asked.method != "POST" else streamed if _streams(asked) else whole
 
+    def speaks(self, how: Callable[[Voice, bool], Behaviour]) -> None:
+        """The provider answers in the API in which it is asked, if it has it; `how` is told that and if as a stream."""
+
+        def route(asked: Exchange) -> Behaviour | None:
+            if asked.method != "POST":
+                return None
+            voice = voice_of(asked.path)
+            if voice is None or voice.name not in self.apis:
+                return Behaviour([as_bytes(failure(404))], 404, JSON_TYPE, framing="length")
+            return how(voice, _streams(asked))
+
+        self.provider.route = route
+
+    def says(self, said: Said, **how: Any) -> None:
+        def answer(voice: Voice, stream: bool) -> Behaviour:
+            if stream:
+                return Behaviour([voice.stream(said)], headers=SSE_TYPE, **how)
+            return Behaviour([as_bytes(voice.answer(said))], headers=JSON_TYPE, framing="length")
+
+        self.speaks(answer)
+
+    def refuses(self, status: int, message: str, code: str, **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+        def answer(voice: Voice, stream: bool) -> Behaviour:
+            del stream
+            body = as_bytes(voice.error(status, message, code))
+            return Behaviour([body], status, {**JSON_TYPE, **named}, framing="length")
+
+        self.speaks(answer)
+
     def clear(self) -> None:
         self.provider.route = None
         self.provider.forget()
@@ -118,6 +154,12 @@ class Stage:
     @property
     def asked(self) -> list[Exchange]:
         return self.provider.exchanges
+
+    @property
+    def heard(self) -> list[Exchange]:
+        """What the provider was asked in an API that it has."""
+        voices = [(one, voice_of(one.path)) for one in self.asked]
+        return [one for one, voice in voices if voice is not None and voice.name in self.apis]
 
     # The client's part
 
@@ -129,10 +171,13 @@ class Stage:
         return await self.ask(stream=True, **members)
 
     @asynccontextmanager
-    async def asking(self, **members: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        body = {"model": self.model, "messages": [{"role": "user", "content": "Hello"}], **members}
-        async with self.send("POST", "/v1/chat/completions", as_bytes(body)) as response:
+    async def asking(self, *, path: str = CHAT, **members: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self.send("POST", path, self._body(path, members)) as response:
             yield response
+
+    def _body(self, path: str, members: Mapping[str, Any]) -> bytes:
+        hello = {"messages": [{"role": "user", "content": "Hello"}]} if path == CHAT else {}
+        return as_bytes({"model": self.model, **hello, **members})
 
     @asynccontextmanager
     async def send(
@@ -142,9 +187,9 @@ class Stage:
         async with self._client.request(method, self._url + path, data=body, headers=headers) as response:
             yield response
 
-    async def leaves(self, *, after: int, **members: Any) -> float:
+    async def leaves(self, *, after: int, path: str = CHAT, **members: Any) -> float:
         """Asks, leaves once `after` bytes came (0: once the upstream was asked); milliseconds until its socket closed."""
-        asking = asyncio.ensure_future(self._read_some(after, members))
+        asking = asyncio.ensure_future(self._read_some(after, path, members))
         try:
             exchange = await self.provider.received()
             if after:
@@ -155,10 +200,9 @@ class Stage:
             await _hang_up(asking)
         return await _closed_after(exchange, left)
 
-    async def _read_some(self, after: int, members: dict[str, Any]) -> aiohttp.ClientResponse:
-        body = as_bytes({"model": self.model, "messages": [{"role": "user", "content": "Hello"}], **members})
-        url = f"{self._url}/v1/chat/completions"
-        response = await self._client.post(url, data=body, headers={**self._headers, **JSON_TYPE})
+    async def _read_some(self, after: int, path: str, members: dict[str, Any]) -> aiohttp.ClientResponse:
+        body, headers = self._body(path, members), {**self._headers, **JSON_TYPE}
+        response = await self._client.post(self._url + path, data=body, headers=headers)
         if after:
             await response.content.readexactly(after)
         return response

@@ -1,0 +1,159 @@
+"""What a client of Messages or Responses understands of an answer, in one form for both: read plainly, without repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from .events import events
+
+Json = dict[str, Any]
+_STOPS = {"end_turn": "stop", "tool_use": "tool_calls", "max_tokens": "length", "refusal": "content_filter"}
+_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+@dataclass(slots=True)
+class Heard:
+    """parts: ("thinking" | "text" | "refusal", text) and ("call", name, arguments), in their order."""
+
+    parts: list[tuple[Any, ...]] = field(default_factory=list)
+    content: list[Json] = field(default_factory=list)  # as a client sends it back
+    stop: str | None = None  # as chat's finish_reason
+    usage: Json = field(default_factory=dict)  # prompt, cached, completion
+    error: Json | None = None
+    sources: list[str] = field(default_factory=list)
+    first: Json = field(default_factory=dict)  # the message or response as it began
+
+    @property
+    def text(self) -> str:
+        return "".join(part[1] for part in self.parts if part[0] == "text")
+
+
+def heard_messages(body: bytes, *, stream: bool) -> Heard:
+    heard = Heard()
+    message = _joined(heard, _objects(body)) if stream else orjson.loads(body)
+    if message.get("type") == "error":
+        heard.error = message.get("error") or {}
+        return heard
+    heard.content = message.get("content") or []
+    for block in heard.content:
+        kind = block.get("type")
+        if kind in ("text", "thinking"):
+            heard.parts.append((kind, block[kind]))
+        elif kind == "tool_use":
+            heard.parts.append(("call", block["name"], block["input"]))
+        heard.sources += [one.get("url", "") for one in block.get("citations") or ()]
+    reason = message.get("stop_reason")
+    heard.stop = _STOPS.get(str(reason), reason)
+    heard.usage = _counted(message.get("usage") or {})
+    return heard
+
+
+def _joined(heard: Heard, said: Iterable[Json]) -> Json:
+    """The message that a stream comes to."""
+    message: Json = {}
+    for event in said:
+        kind = event.get("type")
+        if kind == "message_start":
+            message = {**event["message"], "content": []}
+            heard.first = event["message"]
+        elif kind == "content_block_start":
+            message["content"].append({**event["content_block"], "json": ""})
+        elif kind == "content_block_delta":
+            _grow(message["content"][event["index"]], event["delta"])
+        elif kind == "message_delta":
+            message |= event["delta"]
+            message["usage"] = {**message["usage"], **(event.get("usage") or {})}
+        elif kind == "error":
+            heard.error = event.get("error") or {}
+    for block in message.get("content") or ():
+        pieces = block.pop("json", "")
+        if pieces and heard.error is None:
+            block["input"] = orjson.loads(pieces)
+    return message
+
+
+def _grow(block: Json, delta: Json) -> None:
+    if delta["type"] == "citations_delta":
+        block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+    elif delta["type"] == "input_json_delta":
+        block["json"] += delta["partial_json"]
+    elif delta["type"] == "signature_delta":
+        block["signature"] = delta["signature"]
+    else:
+        name = delta["type"].removesuffix("_delta")
+        block[name] = block.get(name, "") + delta[name]
+
+
+def _counted(usage: Json) -> Json:
+    cached = usage.get("cache_read_input_tokens") or 0
+    prompt = (usage.get("input_tokens") or 0) + cached + (usage.get("cache_creation_input_tokens") or 0)
+    return {"prompt": prompt, "cached": cached, "completion": usage.get("output_tokens")}
+
+
+def heard_responses(body: bytes, *, stream: bool) -> Heard:
+    heard = Heard()
+    response = _last(heard, _objects(body)) if stream else orjson.loads(body)
+    if response.get("error"):
+        heard.error = response["error"]
+    for item in response.get("output") or ():
+        _hear(heard, item)
+    heard.content = response.get("output") or []
+    status = response.get("status")
+    if status == "completed":
+        heard.stop = "tool_calls" if any(part[0] == "call" for part in heard.parts) else "stop"
+    elif status == "incomplete":
+        heard.stop = _REASONS.get((response.get("incomplete_details") or {}).get("reason", ""), "incomplete")
+    usage = response.get("usage") or {}
+    cached = (usage.get("input_tokens_details") or {}).get("cached_tokens")
+    heard.usage = {"prompt": usage.get("input_tokens"), "cached": cached, "completion": usage.get("output_tokens")}
+    return heard
+
+
+def _last(heard: Heard, said: Iterable[Json]) -> Json:
+    """The response that a stream comes to: the items that were done, since some leave the last event's output empty."""
+    response: Json = {}
+    done: list[Json] = []
+    open: list[str] = []
+    for event in said:
+        kind = event.get("type", "")
+        if kind == "response.output_item.done":
+            done.append(event["item"])
+            open = []
+        elif kind == "response.output_text.delta":
+            open.append(event["delta"])
+        elif kind == "error":
+            heard.error = event.get("error") if isinstance(event.get("error"), dict) else event
+        elif "response" in event:
+            response = event["response"]
+            heard.first = heard.first or response
+    if open:
+        done.append({"type": "message", "content": [{"type": "output_text", "text": "".join(open)}]})
+    return {**response, "output": done}
+
+
+def _hear(heard: Heard, item: Json) -> None:
+    kind = item.get("type")
+    if kind == "message":
+        for part in item["content"]:
+            if part["type"] == "refusal":
+                heard.parts.append(("refusal", part["refusal"]))
+            else:
+                heard.parts.append(("text", part["text"]))
+            heard.sources += [one.get("url", "") for one in part.get("annotations") or ()]
+    elif kind == "reasoning":
+        shown = [*(item.get("summary") or ()), *(item.get("content") or ())]
+        heard.parts.append(("thinking", "".join(part["text"] for part in shown)))
+    elif kind == "function_call":
+        heard.parts.append(("call", item["name"], orjson.loads(item["arguments"] or "{}")))
+    elif kind == "custom_tool_call":
+        heard.parts.append(("call", item["name"], item["input"]))
+
+
+def _objects(body: bytes) -> Iterator[Json]:
+    for data in events(body):
+        if data != b"[DONE]":
+            yield orjson.loads(data)
