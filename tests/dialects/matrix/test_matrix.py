@@ -1,0 +1,124 @@
+"""Every dialect before every kind of provider: one story, told on the provider's own wire, is heard by each official SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import cache
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from llmproxy.config import Config, Provider
+from llmproxy.routing.gateway import Gateway
+from llmproxy.server.app import build
+from llmproxy.server.context import REGISTRY
+from llmproxy.store import Store
+from llmproxy.testing import FakeProvider
+from tests.dialects.matrix.clients import CLIENTS, PNG, Ask, Heard, hears
+from tests.dialects.matrix.providers import Story, route
+
+PROVIDERS = (
+    "openai",
+    "anthropic",
+    "gemini",
+    "openrouter",
+    "perplexity",
+    "llamacpp",
+    "compatible",
+    "vllm",
+    "ollama",
+    "azure",
+)
+TEXT = Story("Hello there, all of you.")
+ONE = Story("Let me see.", calls=(("look", {"at": "sky"}),))
+TWO = Story(calls=(("look", {"at": "sky"}), ("look", {"at": "sea"})))
+REASONED = Story("Blue.", reasoning="The sky is blue.")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def provider() -> AsyncIterator[FakeProvider]:
+    async with FakeProvider() as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(provider: FakeProvider) -> AsyncIterator[str]:
+    """One gateway with a provider of each kind, all at the fake one's address."""
+    made = tuple(
+        Provider(name, name, provider.url, "sk-up", models=("m",), list_models=False, retries=0) for name in PROVIDERS
+    )
+    config = Config(providers=made)
+    gateway = Gateway.build(config)
+    gateway.catalog.first.set()  # nobody asks for lists here
+    async with Store(None) as store:
+        app = build(config, gateway, cache(lambda: store))
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        app[REGISTRY].stop_all("drain")
+        await app[REGISTRY].idle()
+        await runner.cleanup()
+        await gateway.close()
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+every = pytest.mark.parametrize(
+    ("dialect", "name"), [(dialect, name) for dialect in CLIENTS for name in PROVIDERS], ids=lambda one: one
+)
+
+
+async def told(provider: FakeProvider, url: str, dialect: str, story: Story, ask: Ask) -> Heard:
+    provider.forget()
+    provider.route = route(story)
+    return await hears(CLIENTS[dialect], url, ask)
+
+
+@every
+async def test_text_and_usage(provider: FakeProvider, url: str, dialect: str, name: str) -> None:
+    heard = await told(provider, url, dialect, TEXT, Ask(f"{name}/m"))
+    assert (heard.text, heard.calls, heard.tokens) == (TEXT.text, (), (30, 12))
+
+
+@every
+@pytest.mark.parametrize("story", [ONE, TWO], ids=["one call", "two calls"])
+async def test_calls(provider: FakeProvider, url: str, dialect: str, name: str, story: Story) -> None:
+    heard = await told(provider, url, dialect, story, Ask(f"{name}/m", tools=True))
+    assert (heard.text, heard.calls) == (story.text, story.calls)
+
+
+@every
+async def test_reasoning(provider: FakeProvider, url: str, dialect: str, name: str) -> None:
+    heard = await told(provider, url, dialect, REASONED, Ask(f"{name}/m"))
+    assert (heard.text, heard.reasoning) == (REASONED.text, REASONED.reasoning)
+
+
+@every
+async def test_an_image_reaches_the_provider(provider: FakeProvider, url: str, dialect: str, name: str) -> None:
+    await told(provider, url, dialect, TEXT, Ask(f"{name}/m", image=True))
+    assert PNG in provider.last.body.decode()
+
+
+@every
+async def test_a_refusal_has_the_providers_status(provider: FakeProvider, url: str, dialect: str, name: str) -> None:
+    heard = await told(provider, url, dialect, Story(status=400), Ask(f"{name}/m"))
+    assert heard.status == 400
+
+
+@every
+async def test_leaving_closes_the_connection_to_the_provider(
+    provider: FakeProvider, url: str, dialect: str, name: str
+) -> None:
+    provider.forget()
+    provider.route = route(Story("Beginning of it", hangs=True))
+    asking = asyncio.ensure_future(hears(CLIENTS[dialect], url, Ask(f"{name}/m")))
+    exchange = await provider.received()
+    await exchange.sent.wait()
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    async with asyncio.timeout(5):
+        await exchange.closed.wait()
