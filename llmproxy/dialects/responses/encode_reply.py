@@ -10,6 +10,7 @@ import orjson
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import GatewayError
+from llmproxy.core.marks import MARK
 from llmproxy.wire.blocks import BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
 from llmproxy.wire.foreign_reasoning import seal
 
@@ -57,6 +58,12 @@ class Encoder:
     # The contract
 
     def feed(self, chunk: Json) -> Iterable[bytes]:
+        if (piece := self._further_text(chunk)) and isinstance(self._open, Message):
+            sent = self._open.more(piece, self._number)
+            if sent is not None:
+                self._produced += len(piece)
+                self._number += 1
+                return (sent,) if self._stream else ()
         for choice in chunk.get("choices") or ():
             if isinstance(choice, dict) and choice.get("index", 0) == 0 and choice.get("finish_reason"):
                 self._reason = choice["finish_reason"]
@@ -85,6 +92,18 @@ class Encoder:
         return b"".join(self._sent(iter(events)))
 
     # From blocks to items
+
+    def _further_text(self, chunk: Json) -> str | None:
+        """The text of a chunk that says nothing else, while a text is open: most chunks are such, and need no blocks."""
+        choices = chunk.get("choices")
+        if self._block is None or self._block.kind != "text" or not choices or len(choices) > 1 or chunk.get("usage"):
+            return None
+        choice = choices[0]
+        delta = choice.get("delta")
+        if not delta or len(delta) > 1 or choice.get("finish_reason") or choice.get("logprobs") or MARK in choice:
+            return None
+        content = delta.get("content")
+        return content if isinstance(content, str) and not choice.get("index") else None
 
     def _read(self, events: Iterable[BlockEvent]) -> Iterator[Event]:
         yield from self._begin()

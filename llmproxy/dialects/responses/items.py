@@ -18,6 +18,8 @@ from .tools import Tool
 
 Event = tuple[str, Json]
 
+_DELTA = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":'
+
 
 class Item(Protocol):
     """One item of the answer."""
@@ -51,6 +53,13 @@ class Message:
         self._said.append(piece)
         yield "response.output_text.delta", {**self._place, "delta": piece, "logprobs": []}
 
+    def more(self, piece: str, number: int) -> bytes | None:
+        """The event of a further piece of the open text, ready to be sent; None where no text is open."""
+        if not self._parts or self._parts[-1]["type"] != "output_text":
+            return None
+        self._said.append(piece)
+        return b"%b%d,%b%b}\n\n" % (_DELTA, number, self._placed, orjson.dumps(piece))
+
     def refusal(self, piece: str) -> Iterator[Event]:
         yield from self._part("refusal")
         self._said.append(piece)
@@ -83,6 +92,7 @@ class Message:
         self._place = {
             "item_id": self.value["id"], "output_index": self.index, "content_index": len(self._parts) - 1,
         }  # fmt: skip
+        self._placed = orjson.dumps({**self._place, "logprobs": []})[1:-1] + b',"delta":'
         yield "response.content_part.added", {**self._place, "part": empty}
 
     def _end_part(self) -> Iterator[Event]:
