@@ -30,17 +30,26 @@ _ECHOED: Mapping[str, object] = {
     "presence_penalty": 0.0,
 }
 
+_FUNCTION: Mapping[str, object] = {"description": None, "parameters": None, "strict": None}
+
 
 def echo(body: Json, *, stored: bool) -> Json:
     """The members that repeat the request."""
-    said = {name: usual if body.get(name) is None else body[name] for name, usual in _ECHOED.items()}
+    said: Json = {name: usual if body.get(name) is None else body[name] for name, usual in _ECHOED.items()}
     reasoning, text = body.get("reasoning") or {}, body.get("text") or {}
     return {
         **said,
+        "tools": [{**_FUNCTION, **one} if one.get("type") == "function" else one for one in said["tools"]],
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
-        "text": {"format": {"type": "text"}, "verbosity": "medium", **text},
+        "text": {"verbosity": "medium", **text, "format": _format(text.get("format"))},
         "store": stored,
     }
+
+
+def _format(given: object) -> Json:
+    if not isinstance(given, dict):
+        return {"type": "text"}
+    return {"description": None, "strict": False, **given} if given.get("type") == "json_schema" else given
 
 
 def usage_of(counted: Json) -> Json:

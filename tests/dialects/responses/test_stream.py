@@ -116,13 +116,23 @@ async def test_the_response_says_the_request_again(house: House, provider: FakeP
         "max_output_tokens": 99, "reasoning": {"effort": "low"}, "parallel_tool_calls": False,
     }  # fmt: skip
     events = await house.events(input="Hi", **asked)
+    plain = asked.keys() - {"reasoning", "tools"}
     for response in (events[0]["response"], events[1]["response"], last(events)):
-        assert {name: response[name] for name in asked if name != "reasoning"} == {
-            name: value for name, value in asked.items() if name != "reasoning"
-        }
+        assert {name: response[name] for name in plain} == {name: asked[name] for name in plain}
+        assert response["tools"][0]["name"] == "look"
         assert response["reasoning"]["effort"] == "low"
     assert events[0]["response"]["id"] == last(events)["id"]
     assert events[0]["response"]["output"] == []
+
+
+async def test_what_the_request_left_out_is_said_all_the_same(house: House, provider: FakeProvider) -> None:
+    """Open Responses wants every member."""
+    provider.streams(*said({"content": "Hello"}))
+    format = {"type": "json_schema", "name": "city", "schema": {"type": "object"}}
+    response = last(await house.events(input="Hi", tools=[TOOL], text={"format": format}))
+    assert response["tools"] == [{"description": None, "strict": None, **TOOL}]
+    assert response["text"] == {"verbosity": "medium", "format": {"description": None, "strict": False, **format}}
+    assert (response["temperature"], response["top_p"], response["truncation"]) == (1.0, 1.0, "disabled")
 
 
 async def test_a_cut_stream_fails_with_what_was_said(house: House, provider: FakeProvider) -> None:
