@@ -21,6 +21,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat, Json, whole
 from llmproxy.core.errors import GatewayError, UpstreamError
+from llmproxy.dialects import find
 from llmproxy.testing import check_chat, check_error, check_stream
 from llmproxy.testing.answer import Answer, payloads, read
 
@@ -262,3 +263,39 @@ def test_models_are_listed_with_their_names(name: str) -> None:
 def test_a_count_of_tokens_is_read(name: str) -> None:
     body = RECORDED[name]["body"]
     assert adapter().counted(body) == orjson.loads(body)["input_tokens"]
+
+
+def matched(asked: Any) -> bool:
+    """Whether a request is whole (recorders blank out ids), and nothing in it is for Anthropic alone."""
+    if not isinstance(asked, dict) or asked.get("mcp_servers") or not all(map(speaks, asked["messages"])):
+        return False
+    blocks = [block for _, block in spoken(asked)]
+    calls, results = (
+        {one.get(member) for one in blocks if one["type"] == kind}
+        for kind, member in (("tool_use", "id"), ("tool_result", "tool_use_id"))
+    )
+    return results <= calls and all(one["type"] != "tool_addition" for one in blocks)
+
+
+def speaks(message: Json) -> bool:
+    """Whether a chat can have such a turn: not one of Anthropic's own tools only."""
+    said = message["content"]
+    return isinstance(said, str) or any(one["type"] in ("text", "tool_use", "tool_result", "image") for one in said)
+
+
+def spoken(body: Json) -> list[tuple[str, Json]]:
+    """What is said in a request, block by block, with who says it."""
+    said = []
+    for role, content in [("system", body.get("system")), *((one["role"], one["content"]) for one in body["messages"])]:
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        said += [(role, block) for block in blocks]
+    return said
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERS if matched(RECORDED[name]["request"]["body"])])
+def test_the_blocks_of_a_question_come_through_the_middle_and_back(name: str) -> None:
+    asked = RECORDED[name]["request"]["body"]
+    chat = Chat(asked, asked["model"], "messages", orjson.dumps(asked), dialect=find("messages"))
+    assert chat.dialect is not None
+    sent = orjson.loads(whole(adapter().request(chat.dialect.as_chat(chat)).body))
+    assert spoken(sent) == spoken(asked)

@@ -10,6 +10,7 @@ from llmproxy.core.errors import BadRequest
 
 from .client_tools import functions, tool_choice
 from .encode_reply import Encoder
+from .tables import NAME, Raw
 from .turns import Turns
 
 _REFUSED: Mapping[str, str] = {
@@ -32,9 +33,10 @@ def as_chat(chat: Chat) -> Chat:
         if body.get(name):
             raise BadRequest(text, param=name, code="unsupported_parameter")
     lost = [name for name in _DROPPED if body.get(name) is not None]
+    turns = Turns(lost)
     asked: Json = {
         "model": body.get("model") or chat.model,
-        "messages": Turns(lost).read(body.get("system") or "", body["messages"]),
+        "messages": turns.read(body.get("system") or "", body["messages"]),
         **_parameters(body, lost),
         **_tools(body, lost),
     }
@@ -43,7 +45,8 @@ def as_chat(chat: Chat) -> Chat:
     dropped = chat.trace.dropped
     dropped.extend(dict.fromkeys(name for name in lost if name not in dropped))
     encoder = partial(Encoder, chat)
-    return Chat(asked, chat.model, trace=chat.trace, streaming=chat.stream, encoder=encoder)
+    beside = [Raw(NAME, blocks) for blocks in turns.beside]
+    return Chat(asked, chat.model, trace=chat.trace, streaming=chat.stream, encoder=encoder, beside=beside)
 
 
 def _parameters(body: Json, lost: list[str]) -> Json:

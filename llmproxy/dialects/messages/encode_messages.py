@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from llmproxy.core.errors import BadRequest
 from llmproxy.wire.foreign_reasoning import is_ours
 
 from .encode_parts import encode_content, text_block
-from .tables import FORMAT, VENDOR, MessagesAbilities
+from .tables import FORMAT, NAME, VENDOR, MessagesAbilities, Raw
 from .tool_names import ToolNames, plain
 
 UNANSWERED = "No result was given."
@@ -42,15 +42,20 @@ class Conversation:
         self.messages: list[Json] = []
         self.container: Any = None
 
-    def add_all(self, messages: Any) -> None:
+    def add_all(self, messages: Any, beside: Sequence[object] | None = None) -> None:
+        """beside: for each message what it was made of. Messages' own blocks are sent as they were."""
         if not isinstance(messages, list) or not messages:
             raise BadRequest("'messages' must be a list with at least one message.", param="messages")
-        for at, message in enumerate(messages):
-            self._add(f"messages[{at}]", message)
+        raws = beside or [None] * len(messages)
+        for at, (message, raw) in enumerate(zip(messages, raws, strict=True)):
+            if isinstance(raw, Raw) and raw.dialect == NAME and (raw.blocks or message["role"] == "user"):
+                self._add_raw(message["role"], raw.blocks)
+            else:
+                self._add(f"messages[{at}]", message)
         self._settle()
         if not self.messages:
             self._speak_as_user()
-        if self.messages[0]["role"] != "user":
+        if self.messages[0]["role"] != "user" and beside is None:
             self.messages.insert(0, {"role": "user", "content": [text_block(NOTHING)]})
             self._tell()
 
@@ -90,6 +95,25 @@ class Conversation:
                 self._result(where, message)
             case _:
                 raise BadRequest(f"{where} has no role that Claude knows: {role!r}.", param=f"{where}.role")
+
+    def _add_raw(self, role: str, blocks: list[Json]) -> None:
+        match role:
+            case "system":
+                self.system.extend(blocks)
+            case "assistant":
+                self._settle()
+                own = [one for one in blocks if one.get("type") not in THOUGHTS or is_own_thought(one)]
+                for id in (str(one.get("id")) for one in own if one.get("type") == "tool_use"):
+                    self._call_id(id, keep=True)
+                self._push(role, own)
+            case "tool":
+                self._results[str(blocks[0].get("tool_use_id"))] = blocks[0]
+            case _:  # images that were made of results are in the results
+                for block in blocks:
+                    if block.get("role") == "system":
+                        self._instruct(block["content"])
+                    else:
+                        self._user.append(block)
 
     def _instruct(self, blocks: list[Json]) -> None:
         if not self.messages and not self._user:

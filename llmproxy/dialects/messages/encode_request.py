@@ -70,7 +70,7 @@ def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = 
     body, dropped = chat.body, list[str]()
     names = ToolNames(declared(body))
     talk = Conversation(can, names, dropped)
-    talk.add_all(body.get("messages"))
+    talk.add_all(body.get("messages"), chat.beside)
     max_tokens = _max_tokens(body) or can.output()
     thinking = encode_thinking(body, can, max_tokens, shows=shows)
     if thinking.thinking.get("type") == "enabled" and talk.thinks_unsigned:

@@ -39,6 +39,14 @@ TIERS: Mapping[str, str] = {"auto": "auto", "default": "standard_only", "standar
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """What a chat's message was made of, in the words of a dialect (`Chat.beside`)."""
+
+    dialect: str
+    blocks: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
 class MessagesAbilities:
     """What one family of models takes. The rest is answered with 400, so it is left out or put differently.
 

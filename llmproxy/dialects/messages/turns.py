@@ -23,15 +23,19 @@ _ABORTED = "aborted"  # the result of a call that was given none
 
 @dataclass(slots=True)
 class Turns:
-    """Takes messages in their order. lost: the names of what a chat has no place for."""
+    """Takes messages in their order. lost: the names of what a chat has no place for.
+
+    beside: for each message that was made, the blocks that it was made of; a system message in the midst as a whole.
+    """
 
     lost: list[str] = field(default_factory=list)
     made: list[Json] = field(default_factory=list)
+    beside: list[list[Json]] = field(default_factory=list)
     _called: list[str] = field(default_factory=list)  # ids of the last turn's calls, which wait for their results
 
     def read(self, system: object, messages: Sequence[Json]) -> list[Json]:
         if text := _system(system):
-            self.made.append({"role": "system", "content": text})
+            self._put({"role": "system", "content": text}, blocks(system))
         for message in messages:
             if message["role"] == "assistant":
                 self._assistant(blocks(message["content"]))
@@ -45,10 +49,11 @@ class Turns:
     def _user(self, said: list[Json]) -> None:
         given = {str(one.get("tool_use_id")): one for one in said if one["type"] == "tool_result"}
         pictures = self._answer_for(given)
-        rest = parts([one for one in said if one["type"] != "tool_result"], self.lost)
+        others = [one for one in said if one["type"] != "tool_result"]
+        rest = parts(others, self.lost)
         strays = [_stray(id, text) for id, (text, _) in self._strays(given)]
         if made := [*pictures, *strays, *rest]:
-            self._add(made)
+            self._add(made, [*strays, *others])
 
     def _answer_for(self, given: dict[str, Json]) -> list[Json]:
         """Writes the results of the calls that wait, and takes them out of `given`. Gives their images."""
@@ -56,7 +61,7 @@ class Turns:
         for id in self._called:
             block = given.pop(id, None)
             text, more = result(block, self.lost) if block is not None else (_ABORTED, [])
-            self.made.append({"role": "tool", "tool_call_id": id, "content": text})
+            self._put({"role": "tool", "tool_call_id": id, "content": text}, [block] if block is not None else [])
             others += more
         self._called = []
         return others
@@ -67,16 +72,22 @@ class Turns:
     def _system(self, content: object) -> None:
         if text := text_of(parts(content, self.lost)):
             self._answer_for({})
-            self._add([{"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>"}])
+            reminder = [{"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>"}]
+            self._add(reminder, [{"role": "system", "content": blocks(content)}])
 
-    def _add(self, made: list[Json]) -> None:
+    def _add(self, made: list[Json], of: list[Json]) -> None:
         """As a message of the user's; two in a row are one, as some templates want turns to alternate."""
         last = self.made[-1] if self.made else {}
         if last.get("role") == "user":
             before = last["content"]
             made = [*([{"type": "text", "text": before}] if isinstance(before, str) else before), *made]
             self.made.pop()
-        self.made.append({"role": "user", "content": shortest(made)})
+            of = [*self.beside.pop(), *of]
+        self._put({"role": "user", "content": shortest(made)}, of)
+
+    def _put(self, message: Json, of: list[Json]) -> None:
+        self.made.append(message)
+        self.beside.append(of)
 
     def _assistant(self, said: list[Json]) -> None:
         self._answer_for({})
@@ -111,7 +122,7 @@ class Turns:
             message["tool_calls"] = calls
             self._called = [call["id"] for call in calls]
         if text or calls:
-            self.made.append(message)
+            self._put(message, said)
 
 
 def _call(block: Json, bound: dict[str, Json]) -> Json:
