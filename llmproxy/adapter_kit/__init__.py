@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from llmproxy.wire.provider_errors import blame as blame
     from llmproxy.wire.provider_errors import in_band as in_band
     from llmproxy.wire.provider_errors import parse_error as parse_error
-    from llmproxy.wire.provider_errors import retry_after as retry_after
     from llmproxy.wire.relay import Relay as Relay
+    from llmproxy.wire.retry_after import retry_after as retry_after
     from llmproxy.wire.sse import DONE as DONE
     from llmproxy.wire.sse import Events as Events
     from llmproxy.wire.sse import event as event
@@ -126,8 +126,8 @@ _WHERE = {
         "blame",
         "in_band",
         "parse_error",
-        "retry_after",
     ),
+    "wire.retry_after": ("retry_after",),
     "adapter_kit.openai_compatible": ("OpenAICompatible",),
 }
 _HOMES = {name: module for module, names in _WHERE.items() for name in names}

@@ -8,10 +8,11 @@ from typing import Any
 from llmproxy.core.chat import Json
 
 _CHUNK_ONLY = frozenset(("id", "object", "created", "model", "choices", "usage", "obfuscation"))
-_GROW = frozenset(("content", "reasoning_content", "reasoning", "refusal"))  # pieces of one string
+# Members of a delta that are said once, however often they come; every other text is pieces of one.
+_ONCE = frozenset(("role", "type", "id", "name", "object", "model", "status", "phase", "channel", "provider"))
 _JOINED = frozenset(("arguments", "data", "transcript"))
 _OF_CALLS = frozenset(("arguments", "input", "name"))  # the normaliser gives what is new of a name
-_LISTS = frozenset(("annotations", "images", "citations"))  # pieces of one list
+_LISTS = frozenset(("annotations", "images", "citations", "content_parts", "native_annotations"))  # pieces of one list
 
 
 class Fold:
@@ -70,7 +71,7 @@ def _finished(choice: Json) -> Json:
 
 def _add_delta(message: Json, delta: Json) -> None:
     for key, value in delta.items():
-        if key in _GROW and isinstance(value, str):
+        if isinstance(value, str) and key not in _ONCE and isinstance(message.get(key), str | None):
             message[key] = (message.get(key) or "") + value
         elif key in _LISTS and isinstance(value, list):
             message[key] = [*(message.get(key) or ()), *value]

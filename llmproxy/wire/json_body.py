@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import orjson
@@ -11,21 +10,24 @@ import orjson
 from llmproxy.core.chat import Json, model_spots
 from llmproxy.core.errors import BadRequest, Malformed
 
+from .half_characters import Halves, whole_characters
 from .nesting import MAX_NESTING, is_deep
 
-# Every escape of a JSON text: a whole surrogate pair, half of one (the one group), or any other.
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
-)
 
-
-def parse_lenient(data: bytes) -> tuple[Any, bool]:
+def parse_lenient(data: bytes, halves: Halves | None = None) -> tuple[Any, bool]:
     """JSON as providers write it, and whether it was JSON to the letter: NaN, which vLLM sends in logprobs, becomes null;
-    broken UTF-8 and halves of surrogate pairs are replaced. Raises Malformed."""
+    control characters in texts are taken, broken UTF-8 is replaced, and so are halves of surrogate pairs, unless `halves`
+    puts them together with those of the next event. Raises Malformed."""
     try:
         value, exact = orjson.loads(data), True
     except orjson.JSONDecodeError:
         value, exact = _repaired(data), False
+    if not exact or (halves is not None and halves.waiting):
+        exact = False
+        try:
+            value = whole_characters(value) if halves is None else halves.join(value)
+        except RecursionError as error:
+            raise Malformed("The provider sent JSON that is nested too deeply.", retry_here=False) from error
     if is_deep(value, data):
         raise Malformed(f"The provider sent JSON that is nested deeper than {MAX_NESTING} levels.", retry_here=False)
     return value, exact
@@ -33,10 +35,16 @@ def parse_lenient(data: bytes) -> tuple[Any, bool]:
 
 def _repaired(data: bytes) -> Any:
     try:
-        text = _ESCAPE.sub(lambda one: r"\ufffd" if one[1] else one[0], data.decode("utf-8", "replace"))
-        return json.loads(text, parse_constant=lambda _: None)
+        return json.loads(_decoded(data), parse_constant=lambda _: None, strict=False)
     except (ValueError, RecursionError) as error:
         raise Malformed("The provider sent an event that is not JSON.") from error
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8", "surrogatepass")  # CESU-8: the halves of a pair, each as a character
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace")
 
 
 def parse_body(raw: bytes) -> Json:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 import orjson
 
@@ -17,7 +15,9 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import UpstreamError, type_of
 
 from .context_overflow import is_overflow, overflow
+from .error_dresses import disguised, meant
 from .nesting import is_deep
+from .retry_after import retry_after
 
 RETRY_HERE = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
 NOT_ELSEWHERE = frozenset((400, 411, 413, 414, 415, 422, 431, 501))
@@ -55,8 +55,6 @@ OUT_OF_MONEY = frozenset(
 _NAME = 200  # characters of a code, a type or a parameter's name
 _TOO_LONG = 500  # characters of a text that was no JSON
 _KEYS = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{12,}|pplx-[A-Za-z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{20,})")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _OURS = frozenset(("message", "type", "param", "code"))
 
 
@@ -69,7 +67,16 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: st
 def in_band(chunk: Json, secret: str = "") -> UpstreamError:
     """The error that came inside a stream or a 200 reply: `{"error": {...}}` or `{"error": "text"}`."""
     error = _as_error(chunk)
-    return blame(error, _status(502, error), {}, secret)
+    status = _status(502, error)
+    if status == 502 and (words := meant(_string(error.get("message")) or "")) is not None:
+        status = words[0]
+        error = {**error, "code": _name_of(error.get("code")) or words[1]}
+    return blame(error, status, {}, secret)
+
+
+def _name_of(code: object) -> str | None:
+    """A code that is a name; numbers of a provider's own say nothing to a client."""
+    return code if isinstance(code, str) and code and not code.isdigit() else None
 
 
 def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = "") -> UpstreamError:
@@ -77,7 +84,11 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
     wait = retry_after(headers, error) if status in _ASKED_TO_WAIT else None
     spent = code in OUT_OF_MONEY or kind in OUT_OF_MONEY
     message = _string(error.get("message")) or f"The provider answered with HTTP status {status}."
-    final = spent or not REFUSALS.isdisjoint((code, kind)) or (status == 401 and bool(_NOT_PERMITTED.search(message)))
+    final = (
+        spent
+        or not _REFUSED.isdisjoint((_squashed(code), _squashed(kind)))
+        or (status == 401 and bool(_NOT_PERMITTED.search(message)))
+    )
     extra = {key: value for key, value in error.items() if key not in _OURS and value is not None}
     made = UpstreamError(
         scrub(message, secret),
@@ -119,6 +130,8 @@ def _as_error(parsed: object) -> Json:
     error = parsed.get("error")
     if isinstance(error, dict):
         return error
+    if not error and (other := disguised(parsed)) is not None:
+        return {key: value for key, value in other.items() if value is not None}
     message = error or parsed.get("message") or parsed.get("detail")
     if isinstance(message, (dict, list)):  # FastAPI lists what it found wrong
         message = orjson.dumps(message).decode()
@@ -139,33 +152,55 @@ def _status(status: int, error: Json) -> int:
     number = int(code) if isinstance(code, (int, str)) and str(code).isdigit() else 0
     if 400 <= number < 600:
         return number
-    return _STATUS_BY_CODE.get(str(code), _STATUS_BY_CODE.get(str(error.get("type")), 502))
+    return _STATUS_BY_CODE.get(_squashed(code), _STATUS_BY_CODE.get(_squashed(error.get("type")), 502))
 
 
-_STATUS_BY_CODE = {
+def _squashed(name: object) -> str:
+    """A name without case and what stands between its words: `DataInspectionFailed` is `data_inspection_failed`."""
+    return _BETWEEN.sub("", str(name)).lower()
+
+
+_BETWEEN = re.compile(r"[\W_]+")
+_BY_NAME = {
     "invalid_request_error": 400,
     "context_length_exceeded": 400,
     "invalid_request": 400,
     "bad_request": 400,
     "content_filter": 400,
     "content_policy_violation": 400,
+    "data_inspection_failed": 400,
+    "invalid_parameter": 400,
     "authentication_error": 401,
     "invalid_api_key": 401,
     "authentication": 401,
+    "unauthorized": 401,
+    "access_denied": 403,
+    "forbidden": 403,
     "payment_required": 402,
+    "insufficient_balance": 402,
+    "arrearage": 402,
     "permission_error": 403,
     "permission_denied": 403,
     "moderation": 403,
     "model_not_found": 404,
+    "model_not_exist": 404,
     "not_found_error": 404,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
+    "rate_limited": 429,
+    "throttling": 429,
+    "throttling_rate_quota": 429,
+    "too_many_requests": 429,
     "slow_down": 429,
     "server_error": 500,
     "server_is_overloaded": 503,
     "overloaded_error": 529,
+    "service_unavailable": 503,
+    "timeout": 504,
     **dict.fromkeys(OUT_OF_MONEY, 429),
 }
+_STATUS_BY_CODE = {_squashed(name): status for name, status in _BY_NAME.items()}
+_REFUSED = frozenset(map(_squashed, REFUSALS))
 
 
 def _string(value: object) -> str | None:
@@ -186,80 +221,3 @@ def _scrubbed(extra: Json, secret: str) -> Json:
     clean = scrub(text, secret)
     result: Json = orjson.loads(clean) if clean != text else extra
     return result
-
-
-def retry_after(headers: Mapping[str, str], error: Json | None = None, now: float | None = None) -> float | None:
-    """Seconds to wait as the provider says it, in any of the forms met; None if it does not say.
-
-    Azure sends `retry-after-ms: 0` beside `retry-after: 1` (recorded): the longer one counts.
-    """
-    found = [_number(headers.get("retry-after-ms"), 1e-3), _retry_after(headers.get("retry-after"), now)]
-    said = [wait for wait in found if wait is not None]
-    if said:
-        return max(said)
-    return _from_body(error or {}, now) or _from_limits(headers, now)
-
-
-def _number(text: str | None, unit: float = 1.0) -> float | None:
-    try:
-        value = float(text) * unit if text else None
-    except ValueError:
-        return None
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
-
-
-def _retry_after(text: str | None, now: float | None) -> float | None:
-    seconds = _number(text)
-    if seconds is not None or not text:
-        return seconds
-    if (length := duration(text)) is not None:
-        return length
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - (now or time.time()))
-    except ValueError:
-        return None
-
-
-def duration(text: str) -> float | None:
-    """Seconds of a Go or Google duration: `6m0s`, `12ms`, `34.4s`."""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
-        return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def _from_body(error: Json, now: float | None) -> float | None:
-    """google.rpc.RetryInfo, OpenRouter's `metadata.headers` and `availability.retry_after`."""
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
-            return duration(detail["retryDelay"])
-    availability = error.get("availability")
-    if isinstance(availability, dict) and isinstance(availability.get("retry_after"), (int, float)):
-        return float(availability["retry_after"])
-    metadata = error.get("metadata")
-    inner = metadata.get("headers") if isinstance(metadata, dict) else None
-    if isinstance(inner, dict):
-        return _from_limits({str(key).lower(): str(value) for key, value in inner.items()}, now)
-    return None
-
-
-def _from_limits(headers: Mapping[str, str], now: float | None) -> float | None:
-    """Resets of limits that are used up: OpenAI's Go durations, OpenRouter's epoch in milliseconds."""
-    waits: list[float] = []
-    for kind in ("-requests", "-tokens", ""):
-        reset = headers.get(f"x-ratelimit-reset{kind}")
-        if reset and headers.get(f"x-ratelimit-remaining{kind}", "0") in ("0", ""):
-            waits.extend(_reset(reset, now))
-    return max(waits, default=None)
-
-
-def _reset(text: str, now: float | None) -> list[float]:
-    if (length := duration(text)) is not None:
-        return [length]
-    number = _number(text)
-    if number is None:
-        return []
-    if number > 1e9:  # an instant, in seconds or milliseconds
-        number = (number / 1000 if number > 1e11 else number) - (now or time.time())
-    return [max(0.0, number)]

@@ -17,10 +17,14 @@ from llmproxy.core.errors import GatewayError, Malformed, Truncated, UpstreamErr
 from llmproxy.core.marks import mark_of, says, unmarked
 from llmproxy.core.usage import Usage
 
+from . import odd_events as _odd
 from . import provider_errors as _blame
 from .chat_fold import Fold, unfold
+from .error_dresses import disguised
+from .half_characters import Halves
 from .json_body import parse_lenient
-from .normalise import Envelope, Reasoning, ToolCalls
+from .normalise import Entrance, Envelope, Reasoning, ToolCalls
+from .number_tokens import as_written
 from .openai_exact import is_clean
 from .plain_events import Shape
 from .sse import DONE, MAX_EVENT, Events, frame
@@ -47,14 +51,16 @@ class Relay:
         self._envelope = Envelope(chat, blame)
         text = chat.face == "completions"
         first: tuple[Step, ...] = (FromText(),) if text else ()
-        self._steps: tuple[Step, ...] = (*first, *steps, Reasoning(), ToolCalls(chat))
+        self._steps: tuple[Step, ...] = (*first, *steps, Entrance(text=text), Reasoning(), ToolCalls(chat))
+        self._own = not steps and not text  # the provider speaks as the client does
+        self._halves = Halves()
         self._counted: Callable[[], Json] | None = next(
             filter(None, (getattr(one, "counted", None) for one in steps)), None
         )
         self._accounted: Callable[[], Usage | None] | None = next(
             filter(None, (getattr(one, "accounted", None) for one in steps)), None
         )
-        self._plain = self._stream and not steps and not text and self._encoder is None
+        self._plain = self._stream and self._own and self._encoder is None
         self._show: Callable[[Json], Json | None] | None = as_text if text else None
         self._fold = None if self._stream or self._encoder is not None else Fold()
         self._shape: Shape | None = None
@@ -62,6 +68,7 @@ class Relay:
         self._whole: list[bytes] | None = None  # the pieces of a reply that is one JSON text
         self._fast_text = 0
         self.done = False
+        self.grace: float | None = None  # seconds to wait for more, once the provider has said the end
 
     @property
     def usage(self) -> Usage | None:
@@ -168,15 +175,52 @@ class Relay:
                 return
 
     def _event(self, data: bytes, name: bytes = b"") -> Iterator[bytes]:
-        if data.strip() == b"[DONE]":
+        text = data.strip()
+        if text == b"[DONE]":
             yield from self._close(complete=True)
             return
-        if not data.strip():
+        if not text:
             return
-        parsed, exact = parse_lenient(data)
-        chunk = _object(parsed, name)
+        try:
+            parsed, exact = parse_lenient(data, self._halves)
+        except Malformed as error:
+            yield from self._unread(text, name, error)
+            return
+        if self._halves.waiting:
+            self._shape = None  # the other half is looked for in the next event, however plain that is
+        if isinstance(parsed, list) and len(parsed) > 1 and all(isinstance(one, dict) for one in parsed):
+            yield from self._several([orjson.dumps(one) for one in parsed], name)
+            return
+        if _odd.is_ping(parsed) or (name and _odd.is_alive_name(name) and not _has_choices(parsed)):
+            return
+        chunk = _object(parsed, name, own=self._own)
+        if self._own and (written := as_written(chunk, data)) is not chunk:
+            chunk, exact = written, False
         for out in self._through(chunk, self._steps):
             yield from self._out(out, data if exact and out is chunk else None)
+        self.grace = self._envelope.grace
+
+    def _several(self, events: list[bytes], name: bytes) -> Iterator[bytes]:
+        for one in events:
+            yield from self._event(one, name)
+            if self.done:
+                return
+
+    def _unread(self, text: bytes, name: bytes, error: Malformed) -> Iterator[bytes]:
+        """An event that is not JSON."""
+        if _odd.is_alive(text, name):
+            return
+        if _odd.is_done(text):
+            yield from self._close(complete=True)
+        elif found := _odd.several(text):
+            yield from self._several(found, name)
+        elif self._envelope.grace is None:  # behind the finish it changes nothing
+            words = _odd.words(text)
+            if words is None:
+                raise error
+            told = self._blame({"error": words})
+            told.code = told.code or error.code
+            raise told from error
 
     def _through(self, chunk: Json, steps: tuple[Step, ...]) -> Iterable[Json]:
         if chunk.get("error"):
@@ -220,7 +264,7 @@ class Relay:
 
     def _close(self, *, complete: bool) -> Iterator[bytes]:
         """What is owed at the end. Raises Truncated, before anything is given, if the answer was cut."""
-        late: list[Json] = []
+        late = [chunk for half in self._halves.rest() for chunk in self._through(half, self._steps)]
         for number, step in enumerate(self._steps):
             for chunk in step.finish():
                 late.extend(self._through(chunk, self._steps[number + 1 :]))
@@ -243,17 +287,20 @@ class Relay:
         except Malformed:
             yield from self._not_whole(body)
             return
-        if self._fold is not None and len(self._steps) == 2 and exact and is_clean(whole):
+        if self._fold is not None and self._own and exact and is_clean(whole):
             self._envelope.usage = Usage.parse(whole["usage"]) if whole.get("usage") else None
             self.done = True
             yield body
             return
+        answered = False
         for one in whole if isinstance(whole, list) else [whole]:
-            chunk = _object(one)
-            for opened in unfold(chunk) if _is_completion(chunk) else (chunk,):
+            chunk = _object(one, own=self._own)
+            answered = _is_completion(chunk)
+            for opened in unfold(chunk) if answered else (chunk,):
                 for out in self._through(opened, self._steps):
                     yield from self._out(out)
-        yield from self._close(complete=False)
+        # An answer whose JSON is whole was not cut, even if it says no finish.
+        yield from self._close(complete=answered and not isinstance(whole, list))
 
     def _not_whole(self, body: bytes) -> Iterator[bytes]:
         """It began like JSON and is not: JSON that was cut, or bare events one after the other."""
@@ -269,17 +316,31 @@ class Relay:
             raise Truncated("The provider's answer is cut off inside its JSON.") from error
 
 
-def _object(parsed: Any, name: bytes = b"") -> Json:
-    """The event as an object, errors in any of their dresses as `{"error": ...}`. Raises Malformed for anything else."""
+def _object(parsed: Any, name: bytes = b"", *, own: bool = True) -> Json:
+    """The event as an object, errors in any of their dresses as `{"error": ...}`. Raises Malformed for anything else.
+
+    own: it is in OpenAI's form; events of another have a `type`, and what that means is their translator's affair.
+    """
     if isinstance(parsed, list) and len(parsed) == 1 and isinstance(parsed[0], dict):
         parsed = parsed[0]  # Google's compatible endpoint lists its one error
+    if isinstance(parsed, str) and name == b"error":
+        return {"error": parsed}
     if not isinstance(parsed, dict):
         raise Malformed("The provider sent an event that is not a JSON object.")
-    if (name == b"error" or parsed.get("object") == "error") and not parsed.get("error"):
+    if parsed.get("error"):
+        return parsed
+    if name == b"error" or parsed.get("object") == "error":
         return {"error": parsed}
-    return parsed
+    error = disguised(parsed) if own or "type" not in parsed else None
+    return parsed if error is None else {"error": error}
+
+
+def _has_choices(event: Any) -> bool:
+    return isinstance(event, dict) and bool(event.get("choices"))
 
 
 def _is_completion(chunk: Json) -> bool:
     choices = chunk.get("choices")
-    return isinstance(choices, list) and any(isinstance(one, dict) and "message" in one for one in choices)
+    return isinstance(choices, list) and any(
+        isinstance(one, dict) and ("message" in one or "text" in one) for one in choices
+    )

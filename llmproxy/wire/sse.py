@@ -122,11 +122,12 @@ class Events:
         if block.startswith(b"data: ") and b"\n" not in block:
             yield Event(block[6:])
             return
-        name, data = b"", []
+        name = b""
+        data: list[bytes] = []
         for line in block.split(b"\n"):
             field, _, value = line.partition(b":")
             if field not in _FIELDS:
-                self._stray.append(line)
+                (data if data and not _is_json(b"\n".join(data)) else self._stray).append(line)
             elif field == b"data":
                 data.append(value.removeprefix(b" "))
             elif field == b"event":
@@ -154,3 +155,12 @@ class Events:
 def has_data(block: bytes) -> bool:
     """Whether there is an event in a block, and not only comments."""
     return not block.startswith(b":") or b"\ndata:" in block
+
+
+def _is_json(data: bytes) -> bool:
+    """Whether it is whole: what is not goes on in the next line, as some write line ends into strings as they are."""
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data[:1] not in (b"{", b"[")
+    return True

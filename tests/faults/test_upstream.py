@@ -100,8 +100,8 @@ FAULTS = (
         partial=True,
     ),
     Fault("F58 invalid JSON at once", (streaming(b"data: hello\n\n"),), 502, "upstream_protocol_error"),
-    Fault("F58 a number", (streaming(FIRST, b"data: 5\n\n"),), 200, "upstream_protocol_error", partial=True),
-    Fault("F66 an error under status 200", (whole(error_body("busy", code="overloaded")),), 502, "overloaded"),
+    Fault("F58 a number", (streaming(FIRST, b"data: 5\n\n"),), 200, "upstream_truncated", partial=True),
+    Fault("F66 an error under status 200", (whole(error_body("busy", code="overloaded")),), 503, "overloaded"),
     Fault(
         "F66 an error as first event",
         (streaming(b"data: " + orjson.dumps(error_body("busy", code=503)) + b"\n\n"),),

@@ -18,12 +18,11 @@ from llmproxy.wire.headers import header_safe
 from llmproxy.wire.provider_errors import (
     OUT_OF_MONEY,
     REFUSALS,
-    duration,
     in_band,
     parse_error,
-    retry_after,
     scrub,
 )
+from llmproxy.wire.retry_after import duration, retry_after
 from tests.core.kit import lean
 
 NOW = 1_800_000_000.0

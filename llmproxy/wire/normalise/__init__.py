@@ -1,10 +1,11 @@
-"""What every client is promised of a stream of chunks, whatever the provider did: three steps to be piped.
+"""What every client is promised of a stream of chunks, whatever the provider did: four steps to be piped.
 
 A chunk that needs nothing comes out as the very object that went in, so that its bytes can be kept too.
 """
 
-from .envelope import FINISHES, Envelope
+from .entrance import Entrance
+from .envelope import Envelope
 from .reasoning import Reasoning
 from .tool_calls import ToolCalls
 
-__all__ = ["FINISHES", "Envelope", "Reasoning", "ToolCalls"]
+__all__ = ["Entrance", "Envelope", "Reasoning", "ToolCalls"]

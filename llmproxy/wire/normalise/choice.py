@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llmproxy.core.chat import Json
+from llmproxy.wire.finish_reasons import FINISHES
 
-LISTS = ("annotations", "images")
-FINISHES = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
+LISTS = ("annotations", "images", "content_parts", "native_annotations")
 
 
 class Choice:
@@ -53,8 +53,10 @@ class Choice:
 
     def take_finish(self, choice: Json, *, speaks: bool) -> Json:
         """The choice without what is held until the end; logprobs stay with their text."""
-        self.finish = str(choice["finish_reason"])
+        said = self.finish = str(choice["finish_reason"])
         held = self.keep({k: v for k, v in choice.items() if not (speaks and k == "logprobs")})
+        if said not in FINISHES:
+            self.extras.setdefault("native_finish_reason", said)
         return {k: v for k, v in choice.items() if k not in held}
 
     def keep(self, choice: Json) -> Json:
@@ -68,9 +70,6 @@ class Choice:
     def reason(self) -> str:
         """Why it ended, derived from what was seen: Gemini, OpenRouter and Ollama say `stop` for tool calls (recorded)."""
         said = self.finish or "stop"
-        if said not in FINISHES:
-            self.extras.setdefault("native_finish_reason", said)
-            said = "stop"
-        if said not in ("stop", "tool_calls", "function_call"):
+        if said in FINISHES and said not in ("stop", "tool_calls", "function_call"):
             return said
         return "tool_calls" if self._tools else "function_call" if self._function else "stop"

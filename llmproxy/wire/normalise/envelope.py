@@ -10,11 +10,11 @@ from llmproxy.core.marks import MARK
 from llmproxy.core.usage import Usage
 from llmproxy.wire.openai_enums import in_openais_words, listed
 
-from .choice import FINISHES, Choice
-
-__all__ = ["FINISHES", "Envelope"]
+from .choice import Choice
 
 _ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))
+_COUNTING = 1.0
+_CLOSING = 0.05
 _TEXT = ("content", "reasoning_content", "reasoning", "refusal")
 _REAL = (*_TEXT, "tool_calls", "function_call", "audio", "images", "annotations", "reasoning_details")
 
@@ -28,6 +28,8 @@ class Envelope:
     def __init__(self, chat: Chat, blame: Callable[[Json], UpstreamError]) -> None:
         self._chat = chat
         self._blame = blame
+        many = chat.body.get("n")
+        self._wanted = many if isinstance(many, int) else 1
         self._head: Json = {}  # id, object, created, model, once they are known
         self._extras: Json = {}  # members of chunks that have no place of their own
         self._choices: dict[int, Choice] = {}
@@ -76,6 +78,14 @@ class Envelope:
             chunks.append({**self._head, **self._usage_extras, "choices": [], "usage": self.usage.raw})
         return chunks
 
+    @property
+    def grace(self) -> float | None:
+        """Seconds to wait for more once every choice has its finish: for the usage, or for what closes the answer."""
+        finished = sum(one.finish is not None for one in self._choices.values())
+        if not finished or finished < len(self._choices) or finished < self._wanted:
+            return None
+        return _CLOSING if self.usage is not None else _COUNTING
+
     def _finished(self, index: int, one: Choice) -> Json:
         reason = one.reason()
         return {**self._head, "choices": [{**one.extras, "index": index, "delta": {}, "finish_reason": reason}]}
@@ -121,9 +131,7 @@ class Envelope:
     def _choice(self, choice: Json) -> Json | None:
         """The choice as it goes on; None if nothing of it is left to say now."""
         if choice.get("error") or choice.get("finish_reason") == "error":  # OpenRouter, when an upstream of its broke
-            raise self._blame(
-                {"error": choice.get("error") or {"message": "The provider ended its answer with an error."}}
-            )
+            raise self._blame({"error": choice.get("error") or _broken_off(choice)})
         index = choice.get("index")
         number = index if isinstance(index, int) else 0
         state = self._choices.get(number)
@@ -168,10 +176,6 @@ def _begins_work(mark: Json) -> bool:
     return bool(mark.get("opaque")) or (isinstance(opens, dict) and str(opens.get("kind")).endswith("tool_call"))
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _bytes_of_calls(calls: object) -> int:
     """Of the names and arguments of tool calls, which are tokens as any text is."""
     said = 0
@@ -184,3 +188,15 @@ def _bytes_of_calls(calls: object) -> int:
                 text = inner.get(name)
                 said += len(text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else 0
     return said
+
+
+def _broken_off(choice: Json) -> Json:
+    word = choice.get("native_finish_reason")
+    said = f" ({word[:60]})" if isinstance(word, str) and word != "error" else ""
+    return {"message": f"The provider broke its answer off{said}.", "code": "upstream_truncated"}
+
+
+def _text(value: object) -> str:
+    """A name that may be written as a number."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if isinstance(value, str) else str(value) if number and value else ""

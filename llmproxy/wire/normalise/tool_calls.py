@@ -8,6 +8,7 @@ import orjson
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Malformed
+from llmproxy.wire.finish_reasons import FINISHES
 
 from .deltas import deltas, same, with_delta
 from .json_end import JsonEnd
@@ -28,11 +29,12 @@ class ToolCalls:
         self._chat = chat
         self._calls: dict[int, _Calls] = {}
         self._cut: set[int] = set()  # choices that ended before the model wanted to
+        self._odd: set[int] = set()  # choices whose last word is none of OpenAI's
 
     def feed(self, chunk: Json) -> Iterable[Json]:
         for choice, delta in deltas(chunk):
-            if choice.get("finish_reason") in _CUT:
-                self._cut.add(choice.get("index") or 0)
+            if finish := choice.get("finish_reason"):
+                self._ends(choice.get("index") or 0, finish)
             given = delta.get("tool_calls")
             if given is None and "tool_calls" not in delta:
                 continue
@@ -46,12 +48,25 @@ class ToolCalls:
         return (chunk,)
 
     def finish(self) -> Iterable[Json]:
-        """A call without arguments has `{}` as its arguments: some providers send nothing, which is no JSON."""
+        """A call without arguments has `{}` as its arguments: some providers send nothing, which is no JSON.
+
+        Where the end has no word that OpenAI knows, and a call's arguments are open, the answer was cut.
+        """
         for index, seen in self._calls.items():
             if index in self._cut:
                 continue
             if pieces := seen.owed():
                 yield {"choices": [{"index": index, "delta": {"tool_calls": pieces}, "finish_reason": None}]}
+            if index in self._odd and seen.is_open:
+                yield {"choices": [{"index": index, "delta": {}, "finish_reason": "length"}]}
+
+    def _ends(self, index: int, finish: str) -> None:
+        if finish in _CUT:
+            self._cut.add(index)
+        if finish in FINISHES:
+            self._odd.discard(index)
+        else:
+            self._odd.add(index)
 
     def _of(self, choice: Json) -> _Calls:
         index = choice.get("index") or 0
@@ -119,6 +134,11 @@ class _Calls:
         empty = [call for call in self._calls if call.said.state == "empty" and not call.custom]
         return [{"index": call.index, "function": {"arguments": "{}"}} for call in empty]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether some arguments are not complete."""
+        return any(call.said.state == "open" and not call.custom for call in self._calls)
+
     def _find(self, given: str | None, index: int | str | None, name: str, text: str) -> _Call | None:
         """The call that this piece goes on with; None if it begins another."""
         by_id = self._ids.get(given) if given is not None else None
@@ -173,8 +193,7 @@ class _Calls:
         call.shown = True
         kept = {k: v for k, v in call.held.items() if k != kind}
         whole = {**call.held.get(kind, {}), **inner, "name": call.name, field: call.arguments}
-        type = piece.get("type") if isinstance(piece.get("type"), str) and piece["type"] else kind
-        return {**kept, **extra, "index": call.index, "id": call.id, "type": type, kind: whole}
+        return {**kept, **extra, "index": call.index, "id": call.id, "type": kind, kind: whole}
 
 
 _OURS = frozenset(("id", "type", "index", "function", "custom"))

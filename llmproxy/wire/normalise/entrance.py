@@ -1,0 +1,121 @@
+"""The first look at a provider's chunk: every member has the type that OpenAI gives it, or is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from llmproxy.core.chat import Json
+from llmproxy.wire.finish_reasons import BROKEN, FINISHES, as_finish
+
+from .content_parts import taken_apart
+from .counted import is_usual_logprobs, is_usual_usage, usual_logprobs, usual_usage
+from .members import is_usual, usual
+
+_OF_CHUNKS = ("message", "usage")  # of a choice, where OpenAI has neither
+
+
+class Entrance:
+    """A Step. A chunk that is as OpenAI writes it goes on as the very object that came.
+
+    What is told here: deltas with odd types, content as parts, `message` where a delta belongs, finish reasons in the
+    provider's words, usage inside a choice, log probabilities that lack members.
+    """
+
+    def __init__(self, *, text: bool = False) -> None:
+        self._text = text  # the old completions have log probabilities of another form
+        self._spoke: set[int] = set()  # choices of which a text has come
+        self._told: dict[int, str] = {}  # what the `message` of a choice has said so far
+
+    def feed(self, chunk: Json) -> Iterable[Json]:
+        usage = chunk.get("usage")
+        if isinstance(usage, dict) and usage and not is_usual_usage(usage):
+            chunk = {**chunk, "usage": usual_usage(usage)}
+        if "system_fingerprint" in chunk and not isinstance(chunk["system_fingerprint"], str | None):
+            chunk = {key: value for key, value in chunk.items() if key != "system_fingerprint"}
+        choices = chunk.get("choices")
+        if not choices:
+            return (chunk,)
+        if not isinstance(choices, list):
+            choices = [choices] if isinstance(choices, dict) else []
+        tidy = [self._choice(one) for one in choices if isinstance(one, dict)]
+        if usage is None and (counted := _usage_inside(choices)) is not None:
+            chunk = {**chunk, "usage": counted}
+        if len(tidy) != len(choices) or choices is not chunk["choices"] or any(map(_differ, tidy, choices)):
+            chunk = {**chunk, "choices": tidy}
+        return (chunk,)
+
+    def finish(self) -> Iterable[Json]:
+        return ()
+
+    def _choice(self, choice: Json) -> Json:
+        index, delta, finish = choice.get("index"), choice.get("delta"), choice.get("finish_reason")
+        if type(index) is not int or index < 0:
+            index = 0
+            choice = {**choice, "index": index}
+        if "message" in choice or "usage" in choice:
+            delta = self._from_message(index, choice)
+            choice = {**{key: value for key, value in choice.items() if key not in _OF_CHUNKS}, "delta": delta}
+        if not isinstance(delta, dict) or not is_usual(delta):
+            delta = _tidied(delta)
+            choice = {**choice, "delta": delta}
+        if index not in self._spoke and any(value for key, value in delta.items() if key != "role"):
+            self._spoke.add(index)
+        if finish is not None and (not isinstance(finish, str) or finish not in FINISHES or _is_broken(choice)):
+            choice = _finished(choice)
+        if choice.get("logprobs") is not None and not self._text and not is_usual_logprobs(choice["logprobs"]):
+            choice = {**choice, "logprobs": usual_logprobs(choice["logprobs"])}
+        return choice
+
+    def _from_message(self, index: int, choice: Json) -> Any:
+        """The delta: the provider's own, or what a `message` in its place says that was not said yet."""
+        delta, message = choice.get("delta"), choice.get("message")
+        if delta or not isinstance(message, dict):
+            return delta
+        if index in self._spoke and index not in self._told:
+            return delta  # it repeats at the end what was streamed
+        if isinstance(calls := message.get("tool_calls"), list):
+            message = {
+                **message,
+                "tool_calls": [{"index": i, **one} for i, one in enumerate(calls) if isinstance(one, dict)],
+            }
+        if not isinstance(message.get("content"), str):
+            self._told.setdefault(index, "")
+            return message
+        said, content = self._told.get(index, ""), message["content"]
+        new = content.removeprefix(said) if content.startswith(said) else content
+        self._told[index] = said + new
+        return {**message, "content": new} if new or not said else {}
+
+
+def _differ(one: Json, other: Any) -> bool:
+    return one is not other
+
+
+def _tidied(delta: Any) -> Json:
+    """Any value where a delta belongs: a text or parts are its content."""
+    if not isinstance(delta, dict):
+        delta = {"content": delta} if delta and isinstance(delta, str | list) else {}
+    if isinstance(delta.get("content"), list | dict):
+        delta = taken_apart(delta)
+    return usual(delta)
+
+
+def _finished(choice: Json) -> Json:
+    """The choice with OpenAI's word for its end; the provider's own stays beside it."""
+    said, native = choice.get("finish_reason"), choice.get("native_finish_reason")
+    finish = BROKEN if _is_broken(choice) else as_finish(said)
+    if finish is not None and finish != said:
+        choice = {**choice, "native_finish_reason": native or str(said)}
+    return {**choice, "finish_reason": finish}
+
+
+def _is_broken(choice: Json) -> bool:
+    """Whether a stop is none: OpenRouter says `stop` for what broke off at the provider behind it."""
+    return choice["finish_reason"] == "stop" and as_finish(choice.get("native_finish_reason")) == BROKEN
+
+
+def _usage_inside(choices: list[Any]) -> Json | None:
+    """Usage that stands in a choice: Moonshot and others put it there."""
+    found = [one["usage"] for one in choices if isinstance(one, dict) and isinstance(one.get("usage"), dict)]
+    return usual_usage(found[-1]) if found and found[-1] else None
