@@ -50,7 +50,7 @@ class Gemini:
         base_url=BASE_URL,
         needs_key=True,
     )
-    speaks: frozenset[Face] = frozenset(("chat", "embeddings"))
+    speaks: frozenset[Face] = frozenset(("chat", "embeddings", "gemini"))
     # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
     many = False
     streams_metered = True
@@ -68,12 +68,13 @@ class Gemini:
 
         name = _resource(chat.model)
         if chat.face == "embeddings":
-            return self._post(f"{name}:batchEmbedContents", embeddings.render(chat, name))
+            return self._post(f"{name}:batchEmbedContents", orjson.dumps(embeddings.render(chat, name)))
+        if chat.dialect is not None:
+            return self._passed_on(name, chat)
         can = abilities(chat.model, self._rows)
         body = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
-        if chat.stream or chat.trace.purse is not None:  # a budget is watched while the answer grows
-            return self._post(f"{name}:streamGenerateContent", body, alt="sse")
-        return self._post(f"{name}:generateContent", body)
+        streams = chat.stream or chat.trace.purse is not None  # a budget is watched while the answer grows
+        return self._generate(name, streams, orjson.dumps(body))
 
     def translator(self, chat: Chat) -> Translator:
         from . import embeddings
@@ -81,6 +82,8 @@ class Gemini:
 
         if chat.face == "embeddings":
             return Vectors(chat, embeddings.reader(chat), self._in_band)
+        if chat.dialect is not None:
+            return chat.dialect.watch(chat, self._in_band)
         return Relay(chat, Answer(chat, self._signatures), blame=self._in_band)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
@@ -109,9 +112,22 @@ class Gemini:
 
         return errors.in_band(event, self.account.api_key)
 
-    def _post(self, path: str, body: Json, **query: str) -> Outgoing:
+    def _passed_on(self, name: str, chat: Chat) -> Outgoing:
+        """What a client of Gemini's own API wrote, as it wrote it."""
+        from llmproxy.adapter_kit import gemini_body
+
+        safety = self.account.options.get("safety_settings")
+        added = {"safetySettings": safety} if isinstance(safety, (list, tuple)) else {}
+        return self._generate(name, chat.stream, gemini_body(chat, **added))
+
+    def _generate(self, name: str, stream: bool, body: bytes) -> Outgoing:
+        if stream:
+            return self._post(f"{name}:streamGenerateContent", body, alt="sse")
+        return self._post(f"{name}:generateContent", body)
+
+    def _post(self, path: str, body: bytes, **query: str) -> Outgoing:
         headers = {"content-type": "application/json", **self._headers()}
-        return Outgoing(self._at(path, query), orjson.dumps(body), headers)
+        return Outgoing(self._at(path, query), body, headers)
 
     def _at(self, path: str, query: Mapping[str, str]) -> str:
         members = urlencode({**self._query, **query})

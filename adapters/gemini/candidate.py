@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from llmproxy.adapter_kit import Json
+from llmproxy.adapter_kit import GEMINI_FINISH, Json, gemini_end
 
 from .calls import Calls, arguments
 from .citations import Text, url_citations
-from .finishes import FINISH, failure, reason
+from .finishes import failure
 from .json_types import an_object, objects, text
 from .logprobs import logprobs
 from .names import Names
@@ -54,7 +54,7 @@ class Candidate:
             self._keep(candidate)
         if result := an_object(candidate.get("logprobsResult")):
             yield {**self._choice({}), "logprobs": {"content": list(logprobs(result)), "refusal": None}}
-        if "finishReason" in candidate and (ended := reason(candidate["finishReason"])):
+        if "finishReason" in candidate and (ended := gemini_end(candidate["finishReason"])):
             yield from self._left_open()
             yield self._finished(ended, candidate.get("finishMessage"))
 
@@ -174,7 +174,7 @@ class Candidate:
     def _finished(self, reason: str, message: Any) -> Json:
         if error := failure(reason, message, answered=self._said):
             raise error
-        ended = {"finish_reason": FINISH.get(reason, "stop"), "native_finish_reason": reason}
+        ended = {"finish_reason": GEMINI_FINISH.get(reason, "stop"), "native_finish_reason": reason}
         return {**self._choice({}), **ended}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from llmproxy.adapter_kit import Json, UpstreamError, blame
+from llmproxy.adapter_kit import GEMINI_STATUS, Json, UpstreamError, blame
 from llmproxy.adapter_kit import in_band as openai_in_band
 from llmproxy.adapter_kit import parse_error as openai_error
 
@@ -20,18 +20,6 @@ _HOPELESS = re.compile(r"PerDay|PerMonth", re.IGNORECASE)
 _BAD_KEY = re.compile(r"API key (?:not valid|expired)")
 _NO_KEY = re.compile(r"unregistered callers")
 _NO_MODEL = re.compile(r"\bmodels?/\S+ is not found|ListModels|Publisher Model")
-_HTTP_BY_STATUS = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "OUT_OF_RANGE": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "RESOURCE_EXHAUSTED": 429,
-    "INTERNAL": 500,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> UpstreamError:
@@ -79,7 +67,7 @@ def _status(error: Json, status: int, details: list[Json]) -> int:
         return 401
     if status < 400:
         said = error.get("code")
-        status = said if isinstance(said, int) and said >= 400 else _HTTP_BY_STATUS.get(str(error.get("status")), 502)
+        status = said if isinstance(said, int) and said >= 400 else GEMINI_STATUS.get(str(error.get("status")), 502)
     return status if status < 600 and status != 499 else 502  # their 499 is not our client's leaving
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2s
 
-from llmproxy.adapter_kit import Chat, Json
+from llmproxy.adapter_kit import Chat, Json, gemini_counts, gemini_usage
 
 from .candidate import Candidate
 from .json_types import an_object, number, objects
 from .names import Names, declared
 from .signatures import Signatures
-from .usage import counts, render_usage
 
 _READ = frozenset(("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error"))
 
@@ -40,7 +39,7 @@ class Answer:
             choices.extend(self._candidate(0).feedback(feedback, not candidates))
         if not event.keys() <= _READ:
             self._candidate(0).beside({name: value for name, value in event.items() if name not in _READ and value})
-        if counts(metadata := an_object(event.get("usageMetadata"))):
+        if gemini_counts(metadata := an_object(event.get("usageMetadata"))):
             self._counted = metadata
         return [self._chunk(choice) for choice in choices]
 
@@ -48,11 +47,11 @@ class Answer:
         for _, state in sorted(self._candidates.items()):
             yield from (self._chunk(choice) for choice in state.finish())
         if self._counted:
-            yield {**self._head, **render_usage(self._counted), "choices": []}
+            yield {**self._head, **gemini_usage(self._counted), "choices": []}
 
     def counted(self) -> Json:
         """Gemini counts anew with every event, and the last count is the answer's: read when it is asked for."""
-        return an_object(render_usage(self._counted).get("usage"))
+        return an_object(gemini_usage(self._counted).get("usage"))
 
     def _candidate(self, index: int) -> Candidate:
         if index not in self._candidates:

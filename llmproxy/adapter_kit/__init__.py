@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     from llmproxy.core.errors import UpstreamError as UpstreamError
     from llmproxy.core.trace import Trace as Trace
     from llmproxy.core.usage import Usage as Usage
+    from llmproxy.dialects.gemini.request import gemini_body as gemini_body
+    from llmproxy.dialects.gemini.tables import GEMINI_FAILED as GEMINI_FAILED
+    from llmproxy.dialects.gemini.tables import GEMINI_FINISH as GEMINI_FINISH
+    from llmproxy.dialects.gemini.tables import GEMINI_STATUS as GEMINI_STATUS
+    from llmproxy.dialects.gemini.tables import gemini_end as gemini_end
+    from llmproxy.dialects.gemini.usage import gemini_counts as gemini_counts
+    from llmproxy.dialects.gemini.usage import gemini_usage as gemini_usage
     from llmproxy.dialects.messages.decode_reply import MessagesReply as MessagesReply
     from llmproxy.dialects.messages.encode_request import encode_messages as encode_messages
     from llmproxy.dialects.messages.own_reasoning import COUNTED as COUNTED
@@ -101,6 +108,17 @@ _WHERE = {
     ),
     "core.trace": ("Trace",),
     "core.usage": ("Usage",),
+    "dialects.gemini.request": ("gemini_body",),
+    "dialects.gemini.tables": (
+        "GEMINI_FAILED",
+        "GEMINI_FINISH",
+        "GEMINI_STATUS",
+        "gemini_end",
+    ),
+    "dialects.gemini.usage": (
+        "gemini_counts",
+        "gemini_usage",
+    ),
     "dialects.messages.decode_reply": ("MessagesReply",),
     "dialects.messages.encode_request": ("encode_messages",),
     "dialects.messages.own_reasoning": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -11,6 +11,7 @@ from functools import reduce
 import orjson
 
 from llmproxy.core.chat import Chat, Json
+from llmproxy.core.dialect import Encoder
 from llmproxy.core.opener import Opener, Opening, Reply
 from llmproxy.core.usage import Usage, summed
 
@@ -42,7 +43,7 @@ class BatchingOpener:
         )  # who does not answer this is not asked for the others
         answers = [first, *await self._all(parts[1:])]
         chat.trace.step("first_frame")
-        joined = Joined(_joined(answers))
+        joined = Joined(_joined(answers), chat.encoder)
         yield Reply(joined.frames(), joined, "application/json")
 
     async def _all(self, parts: list[Chat]) -> list[Json]:
@@ -66,6 +67,7 @@ class Joined:
     """The one answer. Fills a Translator's place for whoever asks for usage."""
 
     answer: Json
+    encoder: Callable[[], Encoder] | None = None
     started: bool = True
     done: bool = True
     produced: int = 0
@@ -82,7 +84,12 @@ class Joined:
         return ()
 
     async def frames(self) -> AsyncIterator[bytes]:
-        yield orjson.dumps(self.answer)
+        if self.encoder is None:
+            yield orjson.dumps(self.answer)
+            return
+        encoder = self.encoder()
+        for frame in (*encoder.feed(self.answer), *encoder.finish()):
+            yield frame
 
 
 def _part(chat: Chat, given: list[object]) -> Chat:

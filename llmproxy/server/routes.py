@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .endpoints import (
     api,
+    gemini,
     health,
     kept_responses,
     keys,
@@ -22,6 +23,18 @@ from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
 from .middleware.routes import Route
 
+_GEMINI = tuple(
+    Route("POST", f"/{version}/{{model:.+}}:{method}", handler, counts=method != "countTokens", dialect="gemini")
+    for version in ("v1beta", "v1")
+    for method, handler in (
+        ("generateContent", gemini.generate),
+        ("streamGenerateContent", gemini.stream),
+        ("countTokens", gemini.count),
+        ("embedContent", gemini.embed),
+        ("batchEmbedContents", gemini.embed_many),
+    )
+)
+
 API = (
     Route("POST", "/v1/chat/completions", chat_completions, counts=True),
     Route("POST", "/v1/completions", completions, counts=True),
@@ -39,8 +52,12 @@ API = (
         for path, handler, counts in (("", messages.create, True), ("/count_tokens", messages.count_tokens, False))
     ),
     Route("HEAD", "/api/hello", messages.hello, access="open"),
-    Route("GET", "/v1/models", models.models),
-    Route("GET", "/v1/models/{id:.+}", models.model),
+    Route("GET", "/v1/models", gemini.by_header(models.models, gemini.models)),
+    Route("GET", "/v1/models/{id:.+}", gemini.by_header(models.model, gemini.model)),
+    *_GEMINI,
+    Route("GET", "/v1beta/models", gemini.models, dialect="gemini"),
+    Route("GET", "/v1beta/models/{id:.+}", gemini.model, dialect="gemini"),
+    Route("*", "/v1beta/{rest:.*}", gemini.nothing, dialect="gemini"),
     Route("GET", "/v1/requests", requests.listed),
     Route("GET", "/v1/requests/{id}", requests.one),
     Route("GET", "/v1/requests/{id}/stream", native.resume),

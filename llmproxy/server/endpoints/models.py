@@ -24,8 +24,8 @@ _VERSION = "anthropic-version"  # the header that says which form of the list is
 
 async def models(request: web.Request) -> web.Response:
     gateway = request.app[CURRENT].gateway
-    await _first_lists(gateway)
-    entries = list(_entries(gateway, caller(request)))
+    await first_lists(gateway)
+    entries = list(listed_entries(gateway, caller(request)))
     if _VERSION in request.headers:
         return _json_text(messages.listed(entries, dict(request.query)))
     listed: Json = {"object": "list", "data": entries}
@@ -38,9 +38,9 @@ async def models(request: web.Request) -> web.Response:
 
 async def model(request: web.Request) -> web.Response:
     gateway = request.app[CURRENT].gateway
-    await _first_lists(gateway)
+    await first_lists(gateway)
     wanted = request.match_info["id"]
-    named = {entry["id"]: entry for entry in _entries(gateway, caller(request))}
+    named = {entry["id"]: entry for entry in listed_entries(gateway, caller(request))}
     bare = (entry for id, entry in named.items() if id.partition("/")[2] == wanted)
     found = named.get(wanted) or next(bare, None)
     if found is None:
@@ -48,7 +48,7 @@ async def model(request: web.Request) -> web.Response:
     return _json_text(messages.one(found)) if _VERSION in request.headers else _json(found)
 
 
-async def _first_lists(gateway: Gateway) -> None:
+async def first_lists(gateway: Gateway) -> None:
     """Right after the start the lists are on their way: worth a moment, once. Later ones never keep anybody waiting."""
     try:
         async with asyncio.timeout(_FIRST):
@@ -57,7 +57,7 @@ async def _first_lists(gateway: Gateway) -> None:
         return
 
 
-def _entries(gateway: Gateway, key: Key) -> Iterator[Json]:
+def listed_entries(gateway: Gateway, key: Key) -> Iterator[Json]:
     for alias in gateway.config.aliases:
         if permits(key, alias):
             yield {

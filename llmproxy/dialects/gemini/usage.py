@@ -1,21 +1,22 @@
-"""Gemini's `usageMetadata` as OpenAI's `usage`."""
+"""Gemini's `usageMetadata` as OpenAI's `usage`, and the way back."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llmproxy.adapter_kit import Json
+from llmproxy.core.chat import Json
+from llmproxy.core.usage import Usage
 
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}  # OpenAI's clients refuse any other word
 _MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_tokens"}
 
 
-def counts(metadata: Json) -> bool:
+def gemini_counts(metadata: Json) -> bool:
     """Whether there is a count in it: Vertex sends `trafficType` alone with all but the last event."""
     return any(key.endswith("Count") for key in metadata)
 
 
-def render_usage(metadata: Any) -> Json:
+def gemini_usage(metadata: Any) -> Json:
     """`{"usage": {...}, "service_tier": ...}`, as far as Gemini said it; empty if it counted nothing.
 
     Gemini counts thoughts beside the answer and tool use beside the prompt, OpenAI inside of them. A count of zero is
@@ -54,3 +55,23 @@ def _details(count: Json, names: dict[str, str], modalities: Any) -> Json:
         if kind and isinstance(one.get("tokenCount"), int):
             details[kind] = details.get(kind, 0) + one["tokenCount"]
     return details
+
+
+def render_metadata(usage: Json) -> Json:
+    """OpenAI's usage object as `usageMetadata`: thoughts stand beside the answer, and tool use beside the prompt."""
+    read = Usage.parse(usage)
+    into = usage.get("prompt_tokens_details")
+    said = into.get("tool_use_tokens") if isinstance(into, dict) else None
+    tools = min(said, read.prompt) if isinstance(said, int) and said > 0 else 0
+    output = read.tokens.completion
+    thoughts = min(read.reasoning, output)
+    counts = {
+        "promptTokenCount": read.prompt - tools,
+        "cachedContentTokenCount": read.cached,
+        "candidatesTokenCount": output - thoughts,
+        "toolUsePromptTokenCount": tools,
+        "thoughtsTokenCount": thoughts,
+        "totalTokenCount": read.prompt + output,
+    }
+    always = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")
+    return {name: count for name, count in counts.items() if count or name in always}

@@ -1,0 +1,53 @@
+"""Gemini's own API as a Dialect: answered as events, or as one JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from llmproxy.core.adapter import Translator
+from llmproxy.core.chat import Chat
+from llmproxy.core.dialect import Judge
+from llmproxy.core.errors import GatewayError
+
+from .as_chat import as_chat
+from .encode_reply import failed
+from .errors import failure, status_of
+from .watch import Watched
+
+
+@dataclass(frozen=True, slots=True)
+class Gemini:
+    """as_list: a stream that is asked for without `alt=sse` is one JSON array; it is given when it is whole."""
+
+    as_list: bool = False
+    name: str = "gemini"
+
+    def as_chat(self, chat: Chat) -> Chat:
+        return as_chat(chat, as_list=self.as_list)
+
+    def watch(self, chat: Chat, judge: Judge) -> Translator:
+        return Watched(chat, judge, as_list=self.as_list)
+
+    def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
+        body = failure(error)
+        return orjson.dumps([body] if self.as_list else body), {}
+
+    def status(self, error: GatewayError) -> int:
+        return status_of(error)
+
+    def error_event(self, error: GatewayError) -> bytes:
+        return failed(error)
+
+    def ping(self, last: bytes) -> bytes:
+        """An empty line. Google's SDKs take a comment for broken JSON, or stop reading at it."""
+        return b"\n"
+
+    def headers(self, request_id: str) -> Mapping[str, str]:
+        return {}
+
+
+DIALECT = Gemini()
+AS_LIST = Gemini(as_list=True)

@@ -1,0 +1,203 @@
+"""Chat chunks as Gemini's answer: an event for each piece, or one JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import GatewayError
+from llmproxy.wire.blocks import Begun, BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
+
+from . import signatures
+from .errors import failure
+from .fields import an_object, words
+from .grounding import grounding_metadata
+from .tables import end_word
+from .usage import render_metadata
+
+_SOUND = "audio/L16;codec=pcm;rate=24000"
+
+
+def failed(error: GatewayError) -> bytes:
+    """Told twice: as an event, and as the bare JSON that Google itself sends, the only form that its Node SDK looks for."""
+    body = orjson.dumps(failure(error))
+    return b"data: " + body + b"\n\n" + body + b"\n\n"
+
+
+class Reply:
+    """An Encoder. thoughts: whether the client asked to see them; their signatures are given in any case."""
+
+    def __init__(self, *, id: str, model: str, stream: bool, thoughts: bool, as_list: bool = False) -> None:
+        self._head: Json = {"modelVersion": model, "responseId": id}
+        self._stream = stream
+        self._thoughts = thoughts
+        self._as_list = as_list
+        self._blocks = Blocks()
+        self._kind = ""  # of the open block
+        self._name = ""
+        self._id = ""
+        self._arguments = ""
+        self._signature = ""  # to be given with the next part
+        self._parts: list[Json] = []  # of the whole answer, where it is no stream
+        self._text: list[str] = []
+        self._cited: list[Json] = []
+        self._google: Json = {}  # what Gemini itself said of the answer, as the chat middle carries it
+        self._usage: Json = {}
+        self._end = "STOP"
+
+    def feed(self, chunk: Json) -> Iterator[bytes]:
+        self._beside(chunk)
+        for event in self._blocks.feed(chunk):
+            yield from self._event(event)
+
+    def finish(self) -> Iterator[bytes]:
+        for event in self._blocks.finish():
+            yield from self._event(event)
+        last = self._last()
+        if self._stream:
+            yield _frame(self._answer(last))
+            return
+        self._parts += last["content"].get("parts", ())
+        last["content"]["parts"] = self._parts
+        whole = self._answer(last)
+        yield orjson.dumps([whole] if self._as_list else whole)
+
+    def failed(self, error: GatewayError) -> bytes:
+        return failed(error)
+
+    def _beside(self, chunk: Json) -> None:
+        """Members of a chunk that are no blocks: Gemini's own, where it is what answered."""
+        for choice in chunk.get("choices") or ():
+            delta = an_object(choice.get("delta")) if choice.get("index", 0) == 0 else {}
+            self._google |= an_object(an_object(delta.get("extra_content")).get("google"))
+
+    def _event(self, event: BlockEvent) -> Iterator[bytes]:
+        for part in _READ[type(event)](self, event):
+            if self._stream:
+                content = {"parts": [part], "role": "model"}
+                yield _frame(self._answer({"content": content, "index": 0}))
+            else:
+                self._gather(part)
+
+    def _gather(self, part: Json) -> None:
+        """Pieces of one text become one part."""
+        last = self._parts[-1] if self._parts else {}
+        alike = "text" in part and "text" in last and part.get("thought") == last.get("thought")
+        if alike and not ("thoughtSignature" in part and "thoughtSignature" in last):
+            self._parts[-1] = {**last, **part, "text": last["text"] + part["text"]}
+        else:
+            self._parts.append(part)
+
+    def _answer(self, candidate: Json) -> Json:
+        usage = {"usageMetadata": render_metadata(self._usage)} if self._usage and "finishReason" in candidate else {}
+        return {"candidates": [candidate], **usage, **self._head}
+
+    def _signed(self, part: Json) -> Json:
+        signature, self._signature = self._signature, ""
+        return {**part, "thoughtSignature": signature} if signature else part
+
+    def _begun(self, event: Begun) -> Iterator[Json]:
+        if event.id:
+            self._head["responseId"] = event.id.removeprefix("chatcmpl-")
+        if event.model:
+            self._head["modelVersion"] = event.model
+        yield from ()
+
+    def _opened(self, event: Opened) -> Iterator[Json]:
+        self._kind, self._id, self._name, self._arguments = event.kind, event.id, event.name, ""
+        yield from ()
+
+    def _grew(self, event: Grew) -> Iterator[Json]:
+        if self._kind == "tool_call":
+            self._arguments += event.piece
+        elif self._kind == "reasoning":
+            if self._thoughts:
+                yield {"text": event.piece, "thought": True}
+        elif event.field == "data":
+            yield self._signed({"inlineData": {"mimeType": _SOUND, "data": event.piece}})
+        else:
+            self._text.append(event.piece)
+            yield self._signed({"text": event.piece})
+
+    def _noted(self, event: Noted) -> Iterator[Json]:
+        annotations = event.note.get("annotations")
+        self._cited += annotations if isinstance(annotations, list) else ()
+        yield from ()
+
+    def _closed(self, event: Closed) -> Iterator[Json]:
+        kind, self._kind = self._kind, ""
+        if kind == "tool_call":
+            id = {"id": self._id} if self._id else {}
+            yield self._signed({"functionCall": {**id, "name": self._name, "args": _object(self._arguments)}})
+        elif kind == "image":
+            yield from self._image(an_object(event.seal.get("image")))
+        elif kind == "reasoning" and (signature := signatures.write(event.seal)):
+            yield from self._keep(signature)
+
+    def _keep(self, signature: str) -> Iterator[Json]:
+        """It goes with the next part; one that waits already gets a part of its own, as Gemini does it."""
+        if self._signature and self._signature != signature:
+            yield self._signed({"text": ""})
+        self._signature = signature
+
+    def _image(self, image: Json) -> Iterator[Json]:
+        url = words(an_object(image.get("image_url")).get("url"))
+        if signature := signatures.google_signature(image):
+            yield from self._keep(signature)
+        kind, comma, data = url.removeprefix("data:").partition(",")
+        if url.startswith("data:") and comma:
+            yield self._signed({"inlineData": {"mimeType": kind.partition(";")[0] or "image/png", "data": data}})
+        elif url:
+            yield self._signed({"fileData": {"mimeType": "image/png", "fileUri": url}})
+
+    def _counted(self, event: Counted) -> Iterator[Json]:
+        self._usage = event.usage
+        yield from ()
+
+    def _finished(self, event: Finished) -> Iterator[Json]:
+        self._end = end_word(event.reason, event.native)
+        annotations = event.message.get("annotations")
+        self._cited += annotations if isinstance(annotations, list) else ()
+        yield from ()
+
+    def _last(self) -> Json:
+        """The candidate that ends the answer. It has parts only where signatures are left: clients mind an empty text."""
+        said = self._google.get("thought_signatures") or [self._google.get("thought_signature")]
+        left = list(dict.fromkeys(one for one in (self._signature, *said) if isinstance(one, str) and one))
+        parts = {"parts": [{"text": "", "thoughtSignature": one} for one in left]} if left else {}
+        grounding = an_object(self._google.get("grounding_metadata")) or grounding_metadata(
+            "".join(self._text), self._cited
+        )
+        return {
+            "content": {**parts, "role": "model"},
+            "finishReason": self._end,
+            "index": 0,
+            **({"groundingMetadata": grounding} if grounding else {}),
+        }
+
+
+_READ: dict[type[Any], Callable[[Reply, Any], Iterator[Json]]] = {
+    Begun: Reply._begun,
+    Opened: Reply._opened,
+    Grew: Reply._grew,
+    Noted: Reply._noted,
+    Closed: Reply._closed,
+    Counted: Reply._counted,
+    Finished: Reply._finished,
+}
+
+
+def _frame(answer: Json) -> bytes:
+    return b"data: " + orjson.dumps(answer) + b"\n\n"
+
+
+def _object(arguments: str) -> Json:
+    """Arguments that the limit cut are none: half of them would be another call."""
+    try:
+        parsed = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {"arguments": parsed}

@@ -1,0 +1,52 @@
+"""Members of Google's JSON, which may be spelled in camel or in snake case; of a wrong type they count as absent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from llmproxy.core.chat import Json
+from llmproxy.core.errors import BadRequest
+
+_SNAKE = re.compile(r"_([a-z])")
+
+
+def camel(name: str) -> str:
+    return _SNAKE.sub(lambda letter: letter[1].upper(), name) if "_" in name else name
+
+
+def spelled(value: Any) -> Json:
+    """The members of an object by their camel case names; empty for what is no object."""
+    return {camel(key): one for key, one in value.items()} if isinstance(value, dict) else {}
+
+
+def listed(value: Any, where: str) -> list[Json]:
+    """A list of objects, or one object alone. Raises BadRequest for anything else."""
+    found = [] if value is None else value if isinstance(value, list) else [value]
+    for at, one in enumerate(found):
+        if not isinstance(one, dict):
+            raise BadRequest(f"{where}[{at}] must be an object.", param=f"{where}[{at}]", code="invalid_type")
+    return [spelled(one) for one in found]
+
+
+def words(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def an_object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+class Fields:
+    """The members of one object, each taken by whoever reads it; what is left cannot be carried."""
+
+    def __init__(self, given: Any) -> None:
+        self._given = spelled(given)
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> Any:
+        self._taken.add(name)
+        return self._given.get(name)
+
+    def left(self) -> list[str]:
+        return [name for name, value in self._given.items() if name not in self._taken and value not in (None, [], {})]

@@ -1,0 +1,133 @@
+"""Gemini's own API: answers, counts, vectors and the list of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from llmproxy.core.chat import Chat, Json
+from llmproxy.core.errors import BadRequest, GatewayError, ModelNotFound
+from llmproxy.core.measure import BYTES_PER_TOKEN, measured
+from llmproxy.dialects.gemini.dialect import AS_LIST, DIALECT
+from llmproxy.dialects.gemini.embeddings import parse_embed
+from llmproxy.dialects.gemini.request import model_name, parse_generate
+from llmproxy.wire.json_body import parse_body
+
+from ..context import CURRENT, caller
+from ..middleware.body import read_json
+from ..middleware.routes import Handler
+from .answer import answer
+from .models import first_lists, listed_entries
+
+_PICTURE = 258  # tokens of one picture, as Gemini counts it
+_METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
+_EMBEDS = ["embedContent", "batchEmbedContents"]
+
+Reads = Callable[..., Chat]
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    return await answer(request, _parse(request, stream=False, dialect=DIALECT))
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Events with `?alt=sse`. Without it Google sends a JSON array piece by piece; here it comes in one piece."""
+    if request.query.get("alt") == "sse":
+        return await answer(request, _parse(request, stream=True, dialect=DIALECT))
+    return await answer(request, _parse(request, stream=False, dialect=AS_LIST))
+
+
+async def embed(request: web.Request) -> web.StreamResponse:
+    return await answer(request, partial(parse_embed, model=request.match_info["model"], many=False))
+
+
+async def embed_many(request: web.Request) -> web.StreamResponse:
+    return await answer(request, partial(parse_embed, model=request.match_info["model"], many=True))
+
+
+async def count(request: web.Request) -> web.Response:
+    """An estimate: nobody is asked, so it costs nothing and works for every model."""
+    model_name(request.match_info["model"])
+    body = parse_body(await read_json(request, request.app[CURRENT].config.server))
+    whole = body.get("generateContentRequest") or body.get("generate_content_request") or body
+    there = measured(
+        {name: one for name, one in whole.items() if name != "model"} if isinstance(whole, dict) else whole
+    )
+    tokens = -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * _PICTURE
+    return _json({"totalTokens": tokens})
+
+
+async def models(request: web.Request) -> web.Response:
+    gateway = request.app[CURRENT].gateway
+    await first_lists(gateway)
+    listed = [_model(one) for one in listed_entries(gateway, caller(request))]
+    size, start = _whole(request, "pageSize", len(listed)), _whole(request, "pageToken", 0)
+    size = size or len(listed)
+    more = {"nextPageToken": str(start + size)} if start + size < len(listed) else {}
+    return _json({"models": listed[start : start + size], **more})
+
+
+async def model(request: web.Request) -> web.Response:
+    gateway = request.app[CURRENT].gateway
+    await first_lists(gateway)
+    wanted = model_name(request.match_info["id"])
+    named = {one["id"]: one for one in listed_entries(gateway, caller(request))}
+    found = named.get(wanted) or next((one for id, one in named.items() if id.partition("/")[2] == wanted), None)
+    if found is None:
+        raise ModelNotFound(f"There is no model {wanted!r}. GET /v1beta/models lists what there is.", param="model")
+    return _json(_model(found))
+
+
+def by_header(others: Handler, googles: Handler) -> Handler:
+    """For an address that both APIs have: Google's clients are known by the header of their key."""
+
+    async def either(request: web.Request) -> web.StreamResponse:
+        return await (googles if "X-Goog-Api-Key" in request.headers else others)(request)
+
+    return either
+
+
+async def nothing(request: web.Request) -> web.StreamResponse:
+    """What Google has and we do not, told in its own form."""
+    there = ", ".join([*_METHODS, *_EMBEDS])
+    text = f"There is nothing at {request.path}. Offered are models and models/NAME with {there}."
+    raise GatewayError(text, status=404, code="unknown_url")
+
+
+def _parse(request: web.Request, **how: Any) -> Reads:
+    return partial(parse_generate, model=request.match_info["model"], **how)
+
+
+def _model(entry: Json) -> Json:
+    known = entry.get("llmproxy") or {}
+    uses = entry.get("uses")
+    embeds = isinstance(uses, list) and "embeddings" in uses
+    chats = not isinstance(uses, list) or "chat" in uses
+    said = {
+        "name": f"models/{entry['id']}",
+        "version": "1",
+        "displayName": entry.get("name") if isinstance(entry.get("name"), str) else entry["id"],
+        "description": entry.get("description"),
+        "inputTokenLimit": known.get("context_length"),
+        "outputTokenLimit": known.get("max_output"),
+        "thinking": known.get("reasoning"),
+    }
+    methods = [*(_METHODS if chats else []), *(_EMBEDS if embeds or not chats else [])]
+    return {**{k: v for k, v in said.items() if v is not None}, "supportedGenerationMethods": methods}
+
+
+def _whole(request: web.Request, name: str, otherwise: int) -> int:
+    said = request.query.get(name)
+    if not said:
+        return otherwise
+    if not (said.isascii() and said.isdigit() and len(said) < 10):
+        raise BadRequest(f"`{name}` must be a whole number.", param=name, code="invalid_value")
+    return int(said)
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
