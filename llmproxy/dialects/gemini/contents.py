@@ -54,6 +54,7 @@ class Messages:
         self.messages: list[Json] = []
         self.lost: list[str] = []
         self._waiting: list[tuple[str, str]] = []  # id and name of calls without a result
+        self._said: _Said | None = None  # the model's turn that may go on
         self._calls = 0
 
     def instruct(self, instruction: Any) -> None:
@@ -71,13 +72,16 @@ class Messages:
             parts = listed(content.get("parts"), where)
             if role == "model":
                 self._model(where, parts)
-            elif role == "system":
+                continue
+            self._end_turn()
+            if role == "system":
                 self.instruct(content)
             elif role in ("user", "function", "tool"):
                 self._user(where, parts)
             else:
                 text = "Please use a valid role: user, model."
                 raise BadRequest(text, param=f"contents[{at}].role", code="invalid_value")
+        self._end_turn()
 
     # The user's turns, and results
 
@@ -124,11 +128,15 @@ class Messages:
     # The model's turns
 
     def _model(self, where: str, parts: list[Json]) -> None:
-        said = _Said()
-        self._waiting = [] if any("functionCall" in part for part in parts) else self._waiting
+        """Several contents in a row are one turn: Python's SDK keeps one for each event of a stream."""
+        if self._said is None:
+            self._said, self._waiting = _Said(), []
         for at, part in enumerate(parts):
-            self._spoken(f"{where}[{at}]", part, said)
-        if (message := said.message()) is not None:
+            self._spoken(f"{where}[{at}]", part, self._said)
+
+    def _end_turn(self) -> None:
+        said, self._said = self._said, None
+        if said is not None and (message := said.message()) is not None:
             self.messages.append(message)
 
     def _spoken(self, where: str, part: Json, said: _Said) -> None:

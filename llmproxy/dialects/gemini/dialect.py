@@ -18,7 +18,7 @@ from .errors import failure, status_of
 from .watch import Watched
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gemini:
     """as_list: a stream that is asked for without `alt=sse` is one JSON array; it is given when it is whole."""
 

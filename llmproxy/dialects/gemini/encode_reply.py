@@ -60,8 +60,10 @@ class Reply:
         if self._stream:
             yield _frame(self._answer(last))
             return
-        self._parts += last["content"].get("parts", ())
-        last["content"]["parts"] = self._parts
+        for part in last["content"].pop("parts", ()):
+            self._gather(part)
+        if self._parts:
+            last["content"]["parts"] = self._parts
         whole = self._answer(last)
         yield orjson.dumps([whole] if self._as_list else whole)
 
@@ -164,10 +166,13 @@ class Reply:
         yield from ()
 
     def _last(self) -> Json:
-        """The candidate that ends the answer. It has parts only where signatures are left: clients mind an empty text."""
+        """The candidate that ends the answer, with the signatures that are left. Python's SDK forgets a turn one of whose
+        events has no part, so a stream ends with an empty text, as Gemini's own do."""
         said = self._google.get("thought_signatures") or [self._google.get("thought_signature")]
         left = list(dict.fromkeys(one for one in (self._signature, *said) if isinstance(one, str) and one))
-        parts = {"parts": [{"text": "", "thoughtSignature": one} for one in left]} if left else {}
+        empty: list[Json] = [{"text": ""}] if self._stream else []
+        said_last = [{"text": "", "thoughtSignature": one} for one in left] or empty
+        parts = {"parts": said_last} if said_last else {}
         grounding = an_object(self._google.get("grounding_metadata")) or grounding_metadata(
             "".join(self._text), self._cited
         )

@@ -20,7 +20,9 @@ _LONGEST = 512  # characters of a model's name
 
 def model_name(said: str, default: str = "") -> str:
     """The gateway's name for what stands in the address. Raises BadRequest."""
-    name = said.removeprefix("models/") or default
+    while said.startswith("models/"):
+        said = said.removeprefix("models/")
+    name = said or default
     if not name or len(name) > _LONGEST:
         raise BadRequest("The address must say which model is to answer.", param="model", code="invalid_value")
     return name
