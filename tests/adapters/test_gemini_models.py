@@ -48,7 +48,7 @@ def answered(chat: Chat, reply: Any, size: int = 5) -> Json:
 def test_it_is_an_adapter_that_lists_models() -> None:
     adapter: Adapter = gemini()
     assert isinstance(adapter, ListsModels)
-    assert adapter.speaks == {"chat", "embeddings"}
+    assert adapter.speaks == {"chat", "embeddings", "gemini"}
 
 
 # Embeddings

@@ -31,7 +31,7 @@ def gateway() -> Iterator[Gateway]:
 
 def routes() -> set[str]:
     """As the page writes them: `GET /v1/models/{id}`."""
-    return {f"{route.method} {re.sub(r':[^}]*', '', route.path)}" for route in API}
+    return {f"{route.method} {re.sub(r'{(\w+):[^}]*}', r'{\1}', route.path)}" for route in API}
 
 
 def strings() -> Iterator[tuple[ast.AST, str]]:

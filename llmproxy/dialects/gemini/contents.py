@@ -237,7 +237,7 @@ def _base64(where: str, data: Any) -> str:
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise BadRequest(f"{where}.inlineData is not base64.", param=where, code="invalid_base64") from None
+        raise BadRequest(f"{where}.inlineData is not base64.", param=where, code="invalid_value") from None
     return text
 
 
