@@ -29,9 +29,14 @@ def gateway() -> Iterator[Gateway]:
 # What the code has
 
 
+def _bare(path: str) -> str:
+    """Without the patterns of what is in braces."""
+    return re.sub(r"{(\w+):[^}]*}", r"{\1}", path)
+
+
 def routes() -> set[str]:
     """As the page writes them: `GET /v1/models/{id}`."""
-    return {f"{route.method} {re.sub(r'{(\w+):[^}]*}', r'{\1}', route.path)}" for route in API}
+    return {f"{route.method} {_bare(route.path)}" for route in API}
 
 
 def strings() -> Iterator[tuple[ast.AST, str]]:
