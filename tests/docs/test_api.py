@@ -36,7 +36,7 @@ def _bare(path: str) -> str:
 
 def routes() -> set[str]:
     """As the page writes them: `GET /v1/models/{id}`."""
-    return {f"{route.method} {_bare(route.path)}" for route in API}
+    return {f"{route.method} {_bare(route.path)}" for route in API if route.method != "*"}
 
 
 def strings() -> Iterator[tuple[ast.AST, str]]:
