@@ -17,6 +17,7 @@ from ..event_order import Violation
 from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
 from ..samples import as_bytes, failure, sse
 from .events import reframed
+from .kept import Kept
 from .said import Said
 from .voices import API_NAMES, Voice, voice_of
 
@@ -130,12 +131,22 @@ class Stage:
         self.provider.route = route
 
     def says(self, said: Said, **how: Any) -> None:
+        """Whole or streamed; a provider that has Responses also keeps it, and what it was asked, until it is deleted."""
+
         def answer(voice: Voice, stream: bool) -> Behaviour:
             if stream:
                 return Behaviour([voice.stream(said)], headers=SSE_TYPE, **how)
             return Behaviour([as_bytes(voice.answer(said))], headers=JSON_TYPE, framing="length")
 
         self.speaks(answer)
+        asks, kept = self.provider.route, Kept(said)
+
+        def route(asked: Exchange) -> Behaviour | None:
+            if asked.method == "POST" or "responses" not in self.apis:
+                return asks(asked) if asks else None
+            return kept.look_up(asked, self.heard)
+
+        self.provider.route = route
 
     def refuses(self, status: int, message: str, code: str, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,0 +1,40 @@
+"""The memory of a provider that has Responses: one answer, looked up and deleted by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..connection import Behaviour, Exchange
+from ..provider import JSON_TYPE
+from ..samples import as_bytes, failure
+from .said import Said
+from .said_in_responses import responses_answer
+
+
+class Kept:
+    def __init__(self, said: Said) -> None:
+        self._answer = responses_answer(said)
+        self._deleted = False
+
+    def look_up(self, asked: Exchange, before: Sequence[Exchange]) -> Behaviour | None:
+        """What is there; None for another address. `before`: what the provider was asked."""
+        path, _, rest = asked.path.partition("?")[0].partition(f"/responses/{self._answer['id']}")
+        if "/responses/" not in asked.path:
+            return None
+        last = before[-1].json if before else {}
+        if rest not in ("", "/input_items") or path == asked.path or self._deleted or last.get("store") is False:
+            return Behaviour([as_bytes(failure(404))], 404, JSON_TYPE, framing="length")
+        return Behaviour(
+            [as_bytes(self._said(asked.method, rest, last.get("input")))], headers=JSON_TYPE, framing="length"
+        )
+
+    def _said(self, method: str, rest: str, input: Any) -> Any:
+        if method == "DELETE":
+            self._deleted = True
+            return {"id": self._answer["id"], "object": "response.deleted", "deleted": True}
+        if not rest:
+            return self._answer
+        text = [{"type": "input_text", "text": str(input)}]
+        item = {"type": "message", "id": "msg_in", "role": "user", "status": "completed", "content": text}
+        return {"object": "list", "data": [item], "first_id": "msg_in", "last_id": "msg_in", "has_more": False}
