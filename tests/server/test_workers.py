@@ -197,6 +197,19 @@ def test_every_stop_reaches_the_request_wherever_it_runs(office: Office, route: 
     assert office.call(other, "GET", f"/v1/requests/{id}")[1]["state"] == "cancelled"
 
 
+@pytest.mark.parametrize("route", STOPS)
+def test_a_stop_reaches_both_of_two_requests_that_share_an_id(office: Office, route: str) -> None:
+    method, path, body = STOPS[route]
+    one, other = sorted(office.workers)
+    id = f"doubled-{route}"
+    asked = {"model": "demo/slow", "message": "Hi"}
+    with office.stream(one, NATIVE, asked, id) as first, office.stream(other, NATIVE, asked, id) as second:
+        status, _ = office.call(one, method, path.format(id=id), {"request_id": id} if body else None)
+        assert status == 200
+        assert b'"stopped":true' in first.read()
+        assert b'"stopped":true' in second.read()
+
+
 @pytest.mark.parametrize("everything", [False, True])
 def test_a_thread_that_is_purged_stops_its_answer_wherever_it_grows(office: Office, everything: bool) -> None:
     one, other = sorted(office.workers)

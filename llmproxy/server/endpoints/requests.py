@@ -75,9 +75,18 @@ async def one(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """Stops it, and answers when its provider's connection is closed. Asking again gives the same."""
-    running = _found(request)
-    running.stop("api" if running.owner == caller(request).name else "admin")
+    """Stops it, and answers when its provider's connection is closed. Asking again gives the same.
+
+    Of several workers each stops what it knows by this id: a client may have used it twice.
+    """
+    running = _sought(request)
+    if running is not None:
+        running.stop("api" if running.owner == caller(request).name else "admin")
+    told = await others(request)
+    if running is None:
+        if not told:
+            raise not_found(request.match_info["id"])
+        return _json(told[0])
     await ended(running)
     return _json(shown(running))
 
@@ -111,9 +120,13 @@ def sees(key: Key, running: Running) -> bool:
     return key.admin or key.name == running.owner
 
 
-def _found(request: web.Request) -> Running:
+def _sought(request: web.Request) -> Running | None:
     key, registry, id = caller(request), request.app[REGISTRY], request.match_info["id"]
-    running = registry.get(id, key.name) or (registry.get(id) if key.admin else None)
+    return registry.get(id, key.name) or (registry.get(id) if key.admin else None)
+
+
+def _found(request: web.Request) -> Running:
+    running = _sought(request)
     if running is None:  # somebody else's is as unknown as none
         raise not_found(request.match_info["id"])
     return running
@@ -197,9 +210,10 @@ async def stop(request: web.Request, id: str) -> web.Response:
     running = request.app[REGISTRY].get(id, owner(request))
     if running is not None:
         running.stop("api")
+    elsewhere = await others(request)  # perhaps another worker's, or another one's too
+    if running is not None:
         await ended(running)
     cancelled = running is not None and running.state == "cancelled"
-    if running is None:  # perhaps another worker's
-        cancelled = any(told["status"] == "cancelled" for told in await others(request))
+    cancelled = cancelled or any(told["status"] == "cancelled" for told in elsewhere)
     status = "cancelled" if cancelled else "not_found"
     return web.json_response({"status": status, "request_id": id})
