@@ -40,6 +40,11 @@ class Pot:
         return self.granted + self.to_lease
 
     @property
+    def unheld(self) -> int:
+        """What is neither spent nor held here."""
+        return self.free + self.to_lease
+
+    @property
     def to_lease(self) -> int:
         return max(0, self.limit - self.spent - self.leased)
 
@@ -66,8 +71,8 @@ class Pot:
         return amount
 
 
-def slice_of(left: int, open_attempts: int, rate: int, most: int, least: int = 16) -> int:
+def slice_of(unheld: int, open_attempts: int, rate: int, most: int, least: int = 16) -> int:
     """Tokens by which a hold grows: a fair part of what is left, so that no stream keeps the others out."""
     if rate <= 0:
         return most
-    return max(least, min(most, left // (4 * max(1, open_attempts)) // rate))
+    return max(least, min(most, unheld // (4 * max(1, open_attempts)) // rate))

@@ -29,7 +29,7 @@ class Pricing:
         place = self._places.get(provider)
         if place is None:
             return None
-        return FREE if place.free else self._prices.price(provider, model, place.base_url, at)
+        return self._prices.price(provider, model, place.base_url, at) or (FREE if place.free else None)
 
     def priced(self, record: RequestRecord) -> RequestRecord:
         """The record with its costs; one that is unknown makes the sum unknown."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from llmproxy.config import Budget, Budgets
 from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat
+from llmproxy.core.clock import loop_time
 from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
 from llmproxy.core.measure import IMAGE_TOKENS, measured
 from llmproxy.core.metering import Meter
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from llmproxy.store import Store
 
 ADMISSION_WAIT = 2.0  # seconds for money that others only hold
-GROW_WAIT = 0.1  # the provider goes on meanwhile, and bills it
+GROW_WAIT = 0.02  # the provider goes on meanwhile, and bills it
 SHARED_GROW_WAIT = 1.0  # where another process may give back
 LOOK = 0.25  # seconds between two looks for money that another process may have given back
 PAUSE_LOOK = 1.0  # seconds between two looks at whether a limit was raised
@@ -179,7 +180,7 @@ class Wallet:
 
         first: nothing is held yet, so that the pots may be those of another window than before.
         """
-        ends = self.bank.clock() + seconds
+        ends = loop_time() + seconds
         while True:
             for pot in pots:
                 if pot.free < amount:
@@ -198,7 +199,7 @@ class Wallet:
                 if first:
                     pots[:] = now
                 continue
-            left = ends - self.bank.clock()
+            left = ends - loop_time()
             if left <= 0 or any(pot.limit - pot.spent < amount for pot in lacking):
                 return False
             await self.bank.change(min(left, LOOK))
@@ -210,9 +211,8 @@ class Wallet:
 
     async def _paused(self) -> bool:
         """A moment's wait for a raised limit or a new window. False: the request's own time is over."""
-        loop = asyncio.get_running_loop()
         deadline = self.trace.deadline
-        if deadline is not None and loop.time() >= deadline:
+        if deadline is not None and loop_time() >= deadline:
             return False
         await asyncio.sleep(PAUSE_LOOK)
         return True
@@ -354,7 +354,7 @@ class AttemptMeter:
 
     def _slice(self) -> int:
         most = self._wallet.bank.settings.slice_tokens
-        return min((slice_of(pot.left, pot.open, self._rate, most) for pot in self._pots), default=most)
+        return min((slice_of(pot.unheld, pot.open, self._rate, most) for pot in self._pots), default=most)
 
     async def _take(self, amount: int, seconds: float) -> bool:
         """Raises the hold to `amount`."""

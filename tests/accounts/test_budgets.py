@@ -9,9 +9,11 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from llmproxy.testing import Behaviour, chunk, sse
 from tests.accounts.house import ASK, KEYS, ROOT, House, answer, house, usage
+from tests.gateway import free_port
 
 EVE = "eve-secret-of-some-length"
 STREAMED = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
@@ -160,6 +162,35 @@ async def test_a_soft_budget_only_warns() -> None:
         assert headers["X-LLMProxy-Budget"].startswith("used up")
         there.gateway.stop()
         assert len(there.gateway.events("budget_used_up")) == 1
+
+
+async def test_a_used_up_budget_is_posted_to_the_webhook_once() -> None:
+    posted: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def hook(request: web.Request) -> web.Response:
+        await posted.put(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/hook", hook)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        more = f'[budgets]\nwebhook = "http://127.0.0.1:{port}/hook"\n'
+        async with house(budgeted(f"{dollars(100)}/day", more)) as there:
+            there.provider.answers(answer(usage=usage(10, 100)))
+            await there.ask(EVE)
+            for _ in range(3):
+                assert (await there.ask(EVE))[0] == 429
+            async with asyncio.timeout(10):
+                told = await posted.get()
+            assert (told["event"], told["key"], told["window"]) == ("budget_used_up", "eve", "day")
+            assert told["spent"] >= told["limit"] == pytest.approx(200e-6)
+            assert posted.empty()
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_raised_limit_lets_a_paused_request_go_on() -> None:

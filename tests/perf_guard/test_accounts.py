@@ -1,0 +1,84 @@
+"""What limits, budgets and numbers may cost a request and an event: calls, against bounds that were measured."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from llmproxy.accounts.accounts import Accounts
+from llmproxy.accounts.keys import Keyring
+from llmproxy.accounts.prices import Prices
+from llmproxy.accounts.pricing import Place, Pricing
+from llmproxy.accounts.spending import Bank
+from llmproxy.config import Budget, Config, Key
+from llmproxy.core.chat import Chat
+from llmproxy.core.record import AttemptRecord, RequestRecord
+from llmproxy.core.trace import Attempt
+from llmproxy.core.usage import Tokens
+from llmproxy.observe.metrics import Metrics
+from llmproxy.store import Store
+
+from .counting import calls
+
+FREE, LIMITED = Key("free", "a"), Key("limited", "b", rpm=10**6, tpm=10**9, max_parallel=10**4)
+BUDGETED = Key("budgeted", "c", rpm=10**6, budget=(Budget("month", 10**15), Budget("total", 10**16)))
+PRICES = Prices({"p/*": {"input": 1, "output": 2}})
+
+
+def accounts(store: Store | None = None) -> Accounts:
+    pricing = Pricing(PRICES, {"p": Place("http://p")})
+    made = Accounts(Keyring((FREE, LIMITED, BUDGETED)), pricing, Bank(lambda: store))  # type: ignore[arg-type, return-value]
+    made.configure(Config(), pricing)
+    made.keys.configure((FREE, LIMITED, BUDGETED))
+    return made
+
+
+def question() -> Chat:
+    return Chat({"model": "m", "messages": [{"role": "user", "content": "Hello there"}], "stream": True}, "m")
+
+
+def record() -> RequestRecord:
+    one = AttemptRecord(1, "p", "m", "answered", None, True, Tokens(10, output=5), "provider", None, 1.0, 2.0)
+    return RequestRecord(
+        time.time(), "id", "k", "chat", "completed", None, time.time(), "m", "p", "m", 1, 200, None, 10, 5, 0, 0,
+        "provider", None, 1.0, 2.0, None, 50.0, tries=(one,),
+    )  # fmt: skip
+
+
+def test_a_key_without_limits_takes_next_to_nothing() -> None:
+    made, chat = accounts(), question()
+    assert calls(lambda: made.admit(FREE, chat)).total() <= 4
+
+
+def test_limits_take_a_bounded_number_of_calls() -> None:
+    made, chat = accounts(), question()
+    made.admit(LIMITED, question())
+    assert calls(lambda: made.admit(LIMITED, chat)).total() <= 130
+
+
+def test_the_numbers_of_a_request_take_a_bounded_number_of_calls() -> None:
+    metrics, pricing, one = Metrics(), Pricing(PRICES, {"p": Place("http://p")}), record()
+    metrics.add(pricing.priced(one))
+    assert calls(lambda: metrics.add(pricing.priced(one))).total() <= 75
+
+
+async def test_a_stream_asks_for_money_once_a_slice_and_never_for_an_event() -> None:
+    class Growing:
+        produced = 0
+        usage = None
+
+    grown, growing, tokens = 0, Growing(), 4000
+    async with Store(None) as store:
+        made, chat = accounts(store), question()
+        charge = made.admit(BUDGETED, chat)
+        assert charge is not None
+        assert charge.wallet is not None
+        attempt = Attempt(1, "p", "m", time.monotonic())
+        meter, _ = await charge.wallet.begin(chat, "p", attempt, streams=True)
+        for growing.produced in range(0, tokens * 4, 4):
+            if growing.produced > meter.ceiling:
+                await meter.grow(growing)  # type: ignore[arg-type]
+                grown += 1
+        meter.settle(attempt)
+        await asyncio.sleep(0)
+    assert grown <= 4 * tokens / (2.0 * 256) + 1  # 2 bytes a token, as nothing is known of the model
