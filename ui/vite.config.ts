@@ -38,6 +38,7 @@ function workerLicenses(folder: string): Plugin {
 const folder = '../llmproxy/static';
 
 export default defineConfig({
+  base: './', // the page may stand under a path
   plugins: [svelte(), workerLicenses(folder), packed(folder)],
   build: {
     outDir: folder,

@@ -1,11 +1,12 @@
 // Keeps the page's shell for times without a network: hashed files from the cache, the document from the network first.
 const SHELL = 'shell-v1';
-const ALWAYS = ['/', '/theme.js', '/icon.svg', '/manifest.webmanifest'];
+const ROOT = new URL('./', self.location.href).pathname; // the page may stand under a path
+const ALWAYS = ['', 'theme.js', 'icon.svg', 'manifest.webmanifest'].map((name) => ROOT + name);
 
 async function built() {
-  const entries = Object.values(await (await fetch('/files.json')).json());
+  const entries = Object.values(await (await fetch(`${ROOT}files.json`)).json());
   const files = entries.flatMap((entry) => [entry.file, ...(entry.css ?? []), ...(entry.assets ?? [])]);
-  return new Set(files.map((file) => `/${file}`));
+  return new Set(files.map((file) => ROOT + file));
 }
 
 async function fill() {
@@ -16,7 +17,7 @@ async function fill() {
 /** Forgets the files of earlier builds. */
 async function tidy() {
   const [cache, files] = [await caches.open(SHELL), await built()];
-  const old = (await cache.keys()).filter(({ url }) => new URL(url).pathname.startsWith('/assets/') && !files.has(new URL(url).pathname));
+  const old = (await cache.keys()).filter(({ url }) => new URL(url).pathname.startsWith(`${ROOT}assets/`) && !files.has(new URL(url).pathname));
   await Promise.all(old.map((request) => cache.delete(request)));
 }
 
@@ -45,9 +46,9 @@ self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim(
 self.addEventListener('fetch', (event) => {
   const { pathname, origin } = new URL(event.request.url);
   if (event.request.method !== 'GET' || origin !== self.location.origin) return;
-  if (pathname.startsWith('/assets/')) event.respondWith(hashed(event.request));
+  if (pathname.startsWith(`${ROOT}assets/`)) event.respondWith(hashed(event.request));
   else if (ALWAYS.includes(pathname)) {
     event.respondWith(fresh(event.request));
-    if (pathname === '/') event.waitUntil(tidy().catch(() => undefined)); // without a network there is nothing to tidy
+    if (pathname === ROOT) event.waitUntil(tidy().catch(() => undefined)); // without a network there is nothing to tidy
   }
 });

@@ -11,5 +11,5 @@ if (target) mount(App, { target });
 
 // Only where it was built: in development the shell changes with every keystroke.
 if (import.meta.env.PROD && 'serviceWorker' in navigator) {
-  void navigator.serviceWorker.register('/sw.js').catch(() => undefined); // without it the page works, online
+  void navigator.serviceWorker.register('./sw.js').catch(() => undefined); // without it the page works, online
 }

@@ -11,6 +11,9 @@ export class Refused extends Error {
 /** The gateway could not be reached at all. */
 export class Unreachable extends Error {}
 
+/** Where the page stands: nothing, or a path that a proxy in front has put it under. */
+const root = typeof location === 'undefined' ? '' : location.pathname.replace(/\/[^/]*$/, '');
+
 let onLocked: () => void = () => undefined;
 let onReach: (reached: boolean) => void = () => undefined;
 
@@ -33,13 +36,14 @@ async function refusal(response: Response): Promise<Refused> {
 function headersFor(init: RequestInit): Headers {
   const headers = new Headers(init.headers);
   const secret = key();
-  if (secret) headers.set('Authorization', `Bearer ${secret}`);
+  if (secret) headers.set('X-Api-Key', secret); // Authorization may be a proxy's in front, with its own password
   if (typeof init.body === 'string') headers.set('Content-Type', 'application/json');
   return headers;
 }
 
+/** `path` begins with a slash, and is looked for beside the page. */
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(path, { ...init, headers: headersFor(init) }).catch((error: unknown) => {
+  const response = await fetch(root + path, { ...init, headers: headersFor(init) }).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
     onReach(false);
     throw new Unreachable(String(error));

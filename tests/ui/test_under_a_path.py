@@ -1,0 +1,43 @@
+"""The page under a path that a proxy in front takes away: its files and its calls are found beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from tests.server.test_real_proxies import front
+from tests.ui.site import Site
+
+QUICK = "[providers.demo]\noptions = { tokens_per_second = 400 }\n"
+
+
+def test_a_chat_under_a_path(browser: Browser, tmp_path: Path) -> None:
+    with front("nginx path", tmp_path, QUICK) as there, browser.new_context() as context:
+        page = context.new_page()
+        missing: list[str] = []
+        page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
+        site = Site(page, f"{there.url}/llm")
+        site.open()
+        site.ask("Hello!")
+        expect(site.answers.first).to_contain_text("demo", timeout=15_000)
+        assert "/llm/" in page.url
+        assert missing == []
+        assert site.complaints == []
+
+
+def test_a_password_in_front_stands_beside_a_key_of_ours(browser: Browser, tmp_path: Path) -> None:
+    """The browser's own Authorization is for the proxy."""
+    config = f'[server]\nkeys = ["a-clients-key"]\n{QUICK}'
+    credentials = {"username": "me", "password": "pass"}
+    with (
+        front("nginx password", tmp_path, config) as there,
+        browser.new_context(http_credentials=credentials) as context,
+    ):  # type: ignore[arg-type]  # a typed dictionary
+        site = Site(context.new_page(), there.url)
+        site.page.goto(f"{there.url}/")
+        site.page.get_by_role("textbox", name="Key").fill("a-clients-key")
+        site.page.get_by_role("button", name="Use this key").click()
+        expect(site.page.get_by_role("dialog")).to_have_count(0)
+        site.ask("Hello!")
+        expect(site.answers.first).to_contain_text("demo", timeout=15_000)
