@@ -29,11 +29,10 @@ def test_a_chat_under_a_path(browser: Browser, tmp_path: Path) -> None:
 def test_a_password_in_front_stands_beside_a_key_of_ours(browser: Browser, tmp_path: Path) -> None:
     """The browser's own Authorization is for the proxy."""
     config = f'[server]\nkeys = ["a-clients-key"]\n{QUICK}'
-    credentials = {"username": "me", "password": "pass"}
     with (
         front("nginx password", tmp_path, config) as there,
-        browser.new_context(http_credentials=credentials) as context,
-    ):  # type: ignore[arg-type]  # a typed dictionary
+        browser.new_context(http_credentials={"username": "me", "password": "pass"}) as context,
+    ):
         site = Site(context.new_page(), there.url)
         site.page.goto(f"{there.url}/")
         site.page.get_by_role("textbox", name="Key").fill("a-clients-key")
