@@ -37,6 +37,8 @@ _CODES = {
 }
 _NO_MODEL = re.compile(r"\bmodel\b")
 _NO_MONEY = re.compile(r"credit balance is too low|usage limits", re.IGNORECASE)
+_SIGNATURE = re.compile(r"[Ii]nvalid `?signature`? in `?(?:redacted_)?thinking`?")
+_UNKNOWN = "invalid_encrypted_content"  # as OpenAI calls thoughts that it does not know again
 _LIMIT = re.compile(r"anthropic-ratelimit-(.+)-reset")
 
 
@@ -73,6 +75,8 @@ def _read(event: Json, status: int, headers: Mapping[str, str], secret: str) -> 
     made = blame({**error, "code": _code(error), **said}, status, _with_wait(status, headers), secret)
     if made.code == "insufficient_quota":  # of this account, not of the question
         made.retry_here, made.try_elsewhere, made.blames = False, True, False
+    if made.code == _UNKNOWN:  # another provider is asked without these thoughts
+        made.try_elsewhere = True
     return made
 
 
@@ -82,6 +86,8 @@ def _code(error: Json) -> str | None:
         return "model_not_found" if _NO_MODEL.search(message) else "not_found"
     if kind == "invalid_request_error" and _NO_MONEY.search(message):
         return "insufficient_quota"
+    if _SIGNATURE.search(message):
+        return _UNKNOWN
     code = error.get("code")
     return code if isinstance(code, str) else _CODES.get(kind)
 
