@@ -89,7 +89,8 @@ class Translator(Protocol):
 
     What `feed` and `finish` give are whole frames, ready for the client. Both may raise UpstreamError after having given
     some; those are still good. They are held back until `started`, unless it has a true `shows_early`: the client then
-    asked to see the work on its answer.
+    asked to see the work on its answer. One with a `grace`, seconds, is given no more time than that once this is not None:
+    the provider has said the end, and `finish` is called even where the connection lingers or breaks.
     """
 
     @property

@@ -24,6 +24,7 @@ from llmproxy.observe.periodic import where
 from llmproxy.wire.encoded import Encoded
 from llmproxy.wire.text_completions import as_chat
 
+from .grace import Grace
 from .http import Client
 from .idle_timer import IdleTimer
 
@@ -248,7 +249,12 @@ class _Exchange(Opening):
         comments_count, shows_early = self._pace.comments_count, getattr(translator, "shows_early", False)
         frames: list[bytes] = []
         produced = 0
-        async for data in pieces:
+        grace = Grace(idle_timer)
+        while True:
+            wait = getattr(translator, "grace", None)
+            data = await anext(pieces, None) if wait is None else await grace.next(pieces, wait)
+            if data is None:
+                break
             failure = _collect(frames, translator.feed, data)
             if translator.started or (shows_early and frames):
                 return _Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count, self._meter)
@@ -286,6 +292,7 @@ class _Frames:
         "_begun",
         "_comments_count",
         "_failure",
+        "_grace",
         "_held",
         "_idle",
         "_idle_timer",
@@ -311,6 +318,7 @@ class _Frames:
         self._pieces = pieces
         self._translator = translator
         self._idle_timer = idle_timer
+        self._grace = Grace(idle_timer)
         self._idle = idle
         self._comments_count = comments_count
         self._begun = translator.started
@@ -336,7 +344,8 @@ class _Frames:
         idle_timer.watching = True
         idle_timer.moved()
         while not translator.done:
-            data = await anext(pieces, None)
+            wait = getattr(translator, "grace", None)
+            data = await anext(pieces, None) if wait is None else await self._grace.next(pieces, wait)
             got: list[bytes] = []
             self._failure = _collect(got, translator.finish) if data is None else _collect(got, translator.feed, data)
             if not self._begun and translator.started:
@@ -350,6 +359,7 @@ class _Frames:
                 idle_timer.watching = True
                 idle_timer.moved()
             if got:
+                self._grace.anew()
                 idle_timer.watching = False
                 return got[0] if len(got) == 1 else b"".join(got)
             if self._failure is not None:

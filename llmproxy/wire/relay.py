@@ -30,6 +30,9 @@ from .plain_events import Shape
 from .sse import DONE, MAX_EVENT, Events, frame
 from .text_completions import FromText, as_text
 
+_CLOSING = 0.05  # seconds for a connection's end behind a whole JSON answer
+_LOOKS = 16
+
 
 class Relay:
     """A Translator. `steps` turn the provider's events into OpenAI's chunks; none are needed where they are that already.
@@ -66,6 +69,7 @@ class Relay:
         self._shape: Shape | None = None
         self._begun = False
         self._whole: list[bytes] | None = None  # the pieces of a reply that is one JSON text
+        self._looks = 0
         self._fast_text = 0
         self.done = False
         self.grace: float | None = None  # seconds to wait for more, once the provider has said the end
@@ -166,7 +170,20 @@ class Relay:
         self._whole.append(data)
         if len(self._whole) % 64 == 0 and sum(map(len, self._whole)) > 4 * MAX_EVENT:
             raise Malformed("The provider's answer is too large.", retry_here=False)
+        self.grace = _CLOSING if self._is_whole(data) else None
         return ()
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether the JSON text is there to its end. It is looked at where a piece ends so, and not for ever."""
+        assert self._whole is not None
+        if data.rstrip()[-1:] not in (b"}", b"]") or self._looks > _LOOKS:
+            return False
+        self._looks += 1
+        try:
+            orjson.loads(b"".join(self._whole))
+        except orjson.JSONDecodeError:
+            return False
+        return True
 
     def _parse(self, data: bytes) -> Iterator[bytes]:
         for event in self._events.feed(data):

@@ -1,0 +1,38 @@
+"""The wait after the provider has said the end: for its usage and for what closes the answer, and no longer than that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from llmproxy.core.errors import UpstreamError
+
+from .idle_timer import IdleTimer
+
+
+class Grace:
+    """Comments do not make the wait longer; a connection that breaks in it has lost nothing."""
+
+    __slots__ = ("_idle_timer", "_seconds", "_until")
+
+    def __init__(self, idle_timer: IdleTimer) -> None:
+        self._idle_timer = idle_timer
+        self._seconds = 0.0
+        self._until = 0.0
+
+    async def next(self, pieces: AsyncIterator[bytes], seconds: float) -> bytes | None:
+        """The next piece; None where there is none within what is left of `seconds`, which begin when they are another number."""
+        if seconds != self._seconds:
+            self._seconds, self._until = seconds, asyncio.get_running_loop().time() + seconds
+        self._idle_timer.watching = False
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await anext(pieces, None)
+        except (TimeoutError, UpstreamError):
+            return None
+        finally:
+            self._idle_timer.watching = True
+
+    def anew(self) -> None:
+        """More of the answer has come: the wait begins again."""
+        self._seconds = 0.0
