@@ -13,6 +13,7 @@ from llmproxy.adapter_kit import Account, Chat, Environment, OpenAICompatible
 from llmproxy.config import Timeouts
 from llmproxy.core.errors import GatewayError, Malformed, UpstreamError
 from llmproxy.core.trace import Trace
+from llmproxy.testing import check_chat, check_stream
 from llmproxy.upstream.exchange import Upstream, passed_on
 
 ODD: tuple[Any, ...] = (0, -1, 1.5, True, "x", "", None, [], {}, [1], [None], [[]], {"a": 1}, {"index": "x"})
@@ -67,6 +68,12 @@ async def ends(data: bytes, *, stream: bool) -> bytes:
         return str(error.code).encode()
 
 
+def faults(out: bytes) -> list[Any]:
+    """In what an answer is not as OpenAI's are, to the letter; an error is none."""
+    assert out
+    return check_stream(out) if out.startswith(b"data:") else check_chat(out) if out.startswith(b"{") else []
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
@@ -87,7 +94,8 @@ def changed(value: Any, path: tuple[Any, ...], odd: Any) -> bytes:
 async def test_whatever_a_member_of_a_chunk_is_it_is_an_answer_or_an_upstream_error(path: tuple[Any, ...]) -> None:
     for odd in ODD:
         data = b"data: " + changed(CHUNK, path, odd) + b"\n\ndata: [DONE]\n\n"
-        assert await ends(data, stream=True)
+        assert faults(await ends(data, stream=True)) == []
+        assert faults(await ends(data, stream=False)) == []
 
 
 @pytest.mark.parametrize("path", list(places(WHOLE)), ids=lambda path: ".".join(map(str, path)))
@@ -95,7 +103,8 @@ async def test_whatever_a_member_of_a_whole_answer_is_it_is_an_answer_or_an_upst
     path: tuple[Any, ...],
 ) -> None:
     for odd in ODD:
-        assert await ends(changed(WHOLE, path, odd), stream=False)
+        assert faults(await ends(changed(WHOLE, path, odd), stream=False)) == []
+        assert faults(await ends(changed(WHOLE, path, odd), stream=True)) == []
 
 
 class Breaks(Provider):

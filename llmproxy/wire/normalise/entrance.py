@@ -33,6 +33,8 @@ class Entrance:
             chunk = {**chunk, "usage": usual_usage(usage)}
         if "system_fingerprint" in chunk and not isinstance(chunk["system_fingerprint"], str | None):
             chunk = {key: value for key, value in chunk.items() if key != "system_fingerprint"}
+        if isinstance(chunk.get("created"), bool):
+            chunk = {**chunk, "created": None}
         choices = chunk.get("choices")
         if not choices:
             return (chunk,)

@@ -28,8 +28,8 @@ def is_usual(said: Json) -> bool:
         if key in TEXTS:
             if type(value) is not str and value is not None:
                 return False
-        elif key in _LOOK and value is not None and not _fits(key, value):
-            return False
+        elif key in _LOOK and not (_fits(key, value) if value is not None else key != "annotations"):
+            return False  # `annotations` is a list or not there; the others may be null
     return True
 
 
@@ -40,7 +40,9 @@ def usual(said: Json) -> Json:
     if isinstance(odd, list):
         made["annotations"], strange = _annotations(odd)
         made |= {"native_annotations": strange} if strange else {}
-    return {key: value for key, value in made.items() if value is not None or said[key] is None}
+    return {
+        key: value for key, value in made.items() if value is not None or (said[key] is None and key != "annotations")
+    }
 
 
 def _fits(key: str, value: Any) -> bool:
