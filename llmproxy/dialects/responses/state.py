@@ -87,9 +87,10 @@ class ResponseStore:
         self._forget()
         return self._kept.get((owner, id))
 
-    def of_request(self, owner: str, request_id: str) -> list[Kept]:
-        """Those of one of the gateway's requests, the last ones first."""
-        return [one for one in reversed(self._kept.values()) if (one.owner, one.request_id) == (owner, request_id)]
+    def holds(self, kept: Kept) -> bool:
+        """Whether it is this very one that is here."""
+        there = self._kept.get((kept.owner, kept.id))
+        return there is not None and there.response is kept.response
 
     def item(self, owner: str, id: str) -> KnownItem | None:
         """An item of one of the owner's responses."""

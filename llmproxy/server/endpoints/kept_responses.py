@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,10 +14,12 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
 from llmproxy.dialects.responses.known import KnownItem
-from llmproxy.dialects.responses.state import Kept
+from llmproxy.dialects.responses.state import Kept, ResponseStore
 from llmproxy.dialects.responses.watch import last_number
+from llmproxy.observe.log import log
 from llmproxy.requests.registry import Running, ended
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.store.responses import ResponseFile
 from llmproxy.wire.foreign_reasoning import is_ours
 from llmproxy.wire.json_body import parse_body
 
@@ -36,20 +41,54 @@ def keeps(request: web.Request) -> bool:
 
 
 def put(request: web.Request, kept: Kept) -> None:
-    limits = request.app[CURRENT].config.responses
-    store = request.app[RESPONSES]
+    """Keeps it: on disk soon, where that is wanted, and in memory until it is there."""
+    limits, store = request.app[CURRENT].config.responses, request.app[RESPONSES]
     store.most, store.seconds = limits.bytes, limits.hours * 3600
     store.put(kept)
+    if (file := _file(request)) is not None:
+        writing = asyncio.get_running_loop().run_in_executor(None, file.put, kept, time.time())
+        writing.add_done_callback(lambda done: _written(store, kept, done))
 
 
 async def find(request: web.Request, id: str) -> Kept | None:
     """The caller's response of that id."""
-    return request.app[RESPONSES].get(owner(request), id)
+    kept, file = request.app[RESPONSES].get(owner(request), id), _file(request)
+    if kept is not None or file is None:
+        return kept
+    return await asyncio.to_thread(file.get, owner(request), id)
 
 
 async def find_item(request: web.Request, id: str) -> KnownItem | None:
     """An item of one of the caller's responses."""
-    return request.app[RESPONSES].item(owner(request), id)
+    found, file = request.app[RESPONSES].item(owner(request), id), _file(request)
+    if found is not None or file is None:
+        return found
+    kept = await asyncio.to_thread(file.of_item, owner(request), id)
+    item = next((one for one in kept.output if one.get("id") == id), None) if kept is not None else None
+    return KnownItem(item, kept.answered_by) if kept is not None and item is not None else None
+
+
+async def _forget(request: web.Request, kept: Kept) -> None:
+    request.app[RESPONSES].delete(kept.owner, kept.id)
+    if (file := _file(request)) is not None:
+        await asyncio.to_thread(file.delete, kept.owner, kept.id)
+
+
+def _file(request: web.Request) -> ResponseFile | None:
+    config = request.app[CURRENT].config
+    if config.responses.store != "disk" or not config.storage.enabled:
+        return None
+    return ResponseFile(Path(config.storage.dir), config.responses.bytes, config.responses.hours * 3600)
+
+
+def _written(store: ResponseStore, kept: Kept, done: asyncio.Future[None]) -> None:
+    """Memory was only for the time until now, and is for what the disk does not take."""
+    if done.cancelled():
+        return
+    if (error := done.exception()) is not None:
+        log.error("response_not_kept", failure=type(error).__name__)
+    elif store.holds(kept):
+        store.delete(kept.owner, kept.id)
 
 
 # What is asked of one
@@ -70,7 +109,7 @@ async def one(request: web.Request) -> web.StreamResponse:
 
 async def delete(request: web.Request) -> web.Response:
     kept = await _found(request)
-    request.app[RESPONSES].delete(kept.owner, kept.id)
+    await _forget(request, kept)
     return _json({"id": kept.id, "object": "response.deleted", "deleted": True})
 
 
@@ -126,7 +165,11 @@ async def _found(request: web.Request) -> Kept:
 
 
 def _running(request: web.Request, kept: Kept) -> Running | None:
-    return request.app[REGISTRY].get(kept.request_id, kept.owner)
+    """The task that makes it. Raises GatewayError where that is not this process's: another one is asked then."""
+    running = request.app[REGISTRY].get(kept.request_id, kept.owner)
+    if running is None and kept.value.get("status") in UNFINISHED:
+        raise GatewayError("What made this response has ended.", status=404, code="request_not_found")
+    return running
 
 
 def _position(buffer: ReplayBuffer, number: int) -> int:

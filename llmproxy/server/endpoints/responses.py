@@ -19,7 +19,7 @@ from llmproxy.dialects.responses.response_object import queued
 from llmproxy.dialects.responses.state import Kept, with_ids
 from llmproxy.requests.registry import Running
 
-from ..context import CURRENT, RESPONSES, caller, owner
+from ..context import CURRENT, caller, owner
 from ..streaming.on_disconnect import in_background
 from ..streaming.replay import follow
 from ..streaming.request_task import ask, detach
@@ -35,7 +35,8 @@ async def create(request: web.Request) -> web.StreamResponse:
     chat = await asked(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
     earlier = await _earlier(request, chat)
     items = await _items(request, chat)
-    known = _known(request, chat, earlier, items)
+    made: dict[str, Kept] = {}
+    known = _known(request, chat, earlier, items, made)
     chat = replace(chat, dialect=Responses(known))
     gateway = request.app[CURRENT].gateway
     route = gateway.route(chat, caller(request))
@@ -47,11 +48,12 @@ async def create(request: web.Request) -> web.StreamResponse:
         )
     in_background(request)
     running, _ = detach(request, chat, gateway, route)
-    running.task.add_done_callback(lambda _: _settle(request, running))
+    running.task.add_done_callback(lambda _: _settle(request, running, made))
     if chat.stream:
         return await follow(request, running, 0)
     told = orjson.dumps(queued(chat, known.id))
-    put(request, Kept(known.id, owner(request), told, request_id=chat.trace.id))
+    made[known.id] = Kept(known.id, owner(request), told, request_id=chat.trace.id)
+    put(request, made[known.id])
     return web.Response(body=told, content_type="application/json")
 
 
@@ -82,7 +84,10 @@ async def _items(request: web.Request, chat: Chat) -> dict[str, KnownItem]:
     return {id: item for id, item in found.items() if item is not None}
 
 
-def _known(request: web.Request, chat: Chat, earlier: Kept | None, items: dict[str, KnownItem]) -> Known:
+def _known(
+    request: web.Request, chat: Chat, earlier: Kept | None, items: dict[str, KnownItem], made: dict[str, Kept]
+) -> Known:
+    """`made`: the responses that come of the request, by their ids, as they were kept last."""
     stored = chat.body.get("store") is not False and keeps(request)
     known = Known(fresh("resp"), stored, items=items)
     if earlier is not None:
@@ -98,14 +103,15 @@ def _known(request: web.Request, chat: Chat, earlier: Kept | None, items: dict[s
         parts = (*before, orjson.dumps(with_ids([one for one in own if one.get("type") != "item_reference"])))
         said = {**response, "id": renamed} if renamed else response
         theirs = "" if renamed or response["id"] == known.id else provider
-        put(request, Kept(said["id"], owner(request), orjson.dumps(said), parts, theirs, chat.trace.id))
+        made[said["id"]] = Kept(said["id"], owner(request), orjson.dumps(said), parts, theirs, chat.trace.id)
+        put(request, made[said["id"]])
 
     return replace(known, keep=keep, begun=keep if in_background and chat.stream else None)
 
 
-def _settle(request: web.Request, running: Running) -> None:
+def _settle(request: web.Request, running: Running, made: dict[str, Kept]) -> None:
     """What a request in the background has come to, where its encoder was not asked to say it."""
-    for kept in request.app[RESPONSES].of_request(running.owner, running.id):
+    for kept in made.values():
         response = kept.value
         if running.state == "cancelled":
             response |= {"status": "cancelled", "error": None}

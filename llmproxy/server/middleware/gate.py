@@ -84,7 +84,7 @@ def _note(request: web.Request, error: GatewayError, status: int) -> None:
 
 async def _elsewhere(request: web.Request, error: GatewayError) -> web.StreamResponse | None:
     """What another worker says of a request that we do not know."""
-    return await forward(request) if error.code == "request_not_found" else None
+    return await forward(request) if error.code in ("request_not_found", "response_not_found") else None
 
 
 def _http(error: web.HTTPException, request: web.Request) -> GatewayError:

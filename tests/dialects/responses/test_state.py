@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
 from llmproxy.config import Key
-from llmproxy.config.values import Responses, Server
+from llmproxy.config.values import Responses, Server, Storage
 from llmproxy.dialects.responses.state import Kept, ResponseStore
 from llmproxy.testing import FakeProvider, completion
 from tests.dialects.responses.house import House, Json, Open, call, last, said
@@ -246,6 +247,54 @@ async def test_openai_runs_nothing_in_its_own_background(opened: Open, provider:
         made = await house.sdk.responses.create(model="m", input="1?", background=True)
         assert (await until(house, made.id, "completed")).output_text == "One"
     assert "background" not in provider.last.json
+
+
+# On disk
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Json:
+    return {"responses": Responses(store="disk"), "storage": Storage(dir=str(tmp_path))}
+
+
+async def test_on_disk_a_response_outlives_its_process(opened: Open, provider: FakeProvider, on_disk: Json) -> None:
+    async with opened(**on_disk) as house:
+        first = await ask(house, provider, "One", input="1?")
+        second = await ask(house, provider, "Two", input="2?", previous_response_id=first["id"])
+    async with opened(**on_disk) as house:
+        reference = {"type": "item_reference", "id": second["output"][0]["id"]}
+        await ask(
+            house, provider, input=[{"role": "user", "content": "2?"}, reference, {"role": "user", "content": "3?"}]
+        )
+        assert [content for _, content in asked(provider)] == ["2?", "Two", "3?"]
+        await ask(house, provider, input="3?", previous_response_id=second["id"])
+        assert [content for _, content in asked(provider)] == ["1?", "One", "2?", "Two", "3?"]
+        await house.sdk.responses.delete(second["id"])
+    async with opened(**on_disk) as house:
+        assert (await house.call("GET", f"/v1/responses/{second['id']}"))[0] == 404
+        assert (await house.call("GET", f"/v1/responses/{first['id']}"))[0] == 200
+
+
+async def test_on_disk_the_background_is_told_there_too(opened: Open, provider: FakeProvider, on_disk: Json) -> None:
+    provider.answers(completion("Hello"))
+    async with opened(**on_disk) as house:
+        made = await house.sdk.responses.create(model="m", input="Hi", background=True)
+        assert (await until(house, made.id, "completed")).output_text == "Hello"
+        provider.hangs(before_headers=True)
+        stopped = await house.sdk.responses.create(model="m", input="Hi", background=True)
+        assert (await house.sdk.responses.cancel(stopped.id)).status == "cancelled"
+    async with opened(**on_disk) as house:
+        assert (await house.sdk.responses.retrieve(made.id)).output_text == "Hello"
+        assert (await house.sdk.responses.retrieve(stopped.id)).status == "cancelled"
+
+
+async def test_a_disk_that_takes_nothing_leaves_them_in_memory(
+    opened: Open, provider: FakeProvider, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    async with opened(responses=Responses(store="disk"), storage=Storage(dir=str(tmp_path / "file"))) as house:
+        first = await ask(house, provider)
+        assert (await house.call("GET", f"/v1/responses/{first['id']}"))[0] == 200
 
 
 # The store
