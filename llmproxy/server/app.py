@@ -25,6 +25,7 @@ from .context import (
     OBSERVER,
     PEERS,
     REGISTRY,
+    RESPONSE_FILES,
     RESPONSES,
     STORE,
     Current,
@@ -62,8 +63,15 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[OBSERVER] = observer
     app[STORE] = store
     app[RESPONSES] = ResponseStore()
+    app[RESPONSE_FILES] = {}
+    app.on_cleanup.append(_close_files)
     app[PEERS] = peers
     app[AUTH_THROTTLE] = AuthThrottle()
     app[LOAD_SHEDDING] = LoadShedding()
     routes.add(app, API + PROBES + (PAGE if config.server.page else ()))
     return app
+
+
+async def _close_files(app: web.Application) -> None:
+    for file in app[RESPONSE_FILES].values():
+        file.close()

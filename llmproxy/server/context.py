@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmproxy.cluster.peers import Peers
     from llmproxy.dialects.responses.state import ResponseStore
     from llmproxy.store import Store
+    from llmproxy.store.responses import ResponseFile
 
     from .middleware.auth_throttle import AuthThrottle
     from .middleware.load_shedding import LoadShedding
@@ -43,6 +44,7 @@ OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
 
 ACCOUNTS = web.AppKey("accounts", Accounts)
+RESPONSE_FILES: web.AppKey[dict[str, ResponseFile]] = web.AppKey("response_files")  # by their folders
 RESPONSES: web.AppKey[ResponseStore] = web.AppKey("responses")
 AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
 LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")

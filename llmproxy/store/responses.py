@@ -1,15 +1,16 @@
 """Kept responses on disk, for all processes of a gateway: a small SQLite file of its own, as they live for an hour or so.
 
-Its calls take their time: they are for a thread. Each opens the file anew, so that nothing is held by anybody.
+Its calls take their time: they are for a thread, and wait for each other.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmproxy.core.errors import StoreError
@@ -40,8 +41,18 @@ class ResponseFile:
 
     def __init__(self, folder: Path, most: int, seconds: float) -> None:
         self._path = folder / FILE
-        self._most = most
-        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self.limit(most, seconds)
+
+    def limit(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+
+    def close(self) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
 
     def put(self, kept: Kept, at: float) -> None:
         """Keeps it in place of what had its id before, and forgets what is too old or too much. Raises StoreError.
@@ -94,17 +105,26 @@ class ResponseFile:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """One transaction."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as db:
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = NORMAL")
-                db.executescript(_SCHEMA)
+            with self._lock:
+                self._db = db = self._db or self._connected()
                 with db:
                     yield db
         except (OSError, sqlite3.Error) as error:
             raise StoreError("Responses cannot be kept or read just now.") from error
+
+    def _connected(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        db = sqlite3.connect(self._path, timeout=_PATIENCE, check_same_thread=False)
+        try:
+            for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"):
+                db.execute(statement)
+            db.executescript(_SCHEMA)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
 
 
 def _split(parts: bytes) -> tuple[bytes, ...]:

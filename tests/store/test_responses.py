@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import stat
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,23 @@ def kept(
     id: str = "resp_1", owner: str = "me", said: bytes = b"", parts: tuple[bytes, ...] = (b'["a"]', b"[]")
 ) -> Kept:
     return Kept(id, owner, b'{"output":[{"id":"msg_%b"}],"said":"%b"}' % (id.encode(), said), parts, "up", "req")
+
+
+@pytest.fixture(autouse=True)
+def files() -> Iterator[None]:
+    """Closes those of the test."""
+    made: list[ResponseFile] = []
+    init = ResponseFile.__init__
+
+    def noted(self: ResponseFile, *given: Any) -> None:
+        init(self, *given)
+        made.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResponseFile, "__init__", noted)
+        yield
+    for one in made:
+        one.close()
 
 
 def test_another_process_finds_it_whole(tmp_path: Path) -> None:

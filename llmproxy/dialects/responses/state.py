@@ -94,9 +94,13 @@ class ResponseStore:
 
     def item(self, owner: str, id: str) -> KnownItem | None:
         """An item of one of the owner's responses."""
-        kept = self.get(owner, self._items.get((owner, id), ""))
+        kept = self.with_item(owner, id)
         found = next((one for one in kept.output if one.get("id") == id), None) if kept is not None else None
         return KnownItem(found, kept.answered_by) if kept is not None and found is not None else None
+
+    def with_item(self, owner: str, id: str) -> Kept | None:
+        """The owner's response that has this item."""
+        return self.get(owner, self._items.get((owner, id), ""))
 
     def delete(self, owner: str, id: str) -> bool:
         self._forget()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -23,12 +24,15 @@ from llmproxy.store.responses import ResponseFile
 from llmproxy.wire.foreign_reasoning import is_ours
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, REGISTRY, RESPONSES, owner
+from ..context import CURRENT, REGISTRY, RESPONSE_FILES, RESPONSES, owner
 from ..middleware.body import read_json
+from ..middleware.forwarding import is_from_peer, others_say
 from ..streaming.replay import follow
 
 UNFINISHED = frozenset(("queued", "in_progress"))
 _MOST = 100  # items of one page
+_LOST = {"code": "server_error", "message": "The process that made this response has ended."}
+_WHOLE = "whole"  # asked by another worker only
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
@@ -53,19 +57,43 @@ def put(request: web.Request, kept: Kept) -> None:
 async def find(request: web.Request, id: str) -> Kept | None:
     """The caller's response of that id."""
     kept, file = request.app[RESPONSES].get(owner(request), id), _file(request)
-    if kept is not None or file is None:
+    if kept is not None:
         return kept
-    return await asyncio.to_thread(file.get, owner(request), id)
+    return await asyncio.to_thread(file.get, owner(request), id) if file is not None else await _elsewhere(request, id)
 
 
 async def find_item(request: web.Request, id: str) -> KnownItem | None:
     """An item of one of the caller's responses."""
     found, file = request.app[RESPONSES].item(owner(request), id), _file(request)
-    if found is not None or file is None:
+    if found is not None:
         return found
-    kept = await asyncio.to_thread(file.of_item, owner(request), id)
+    if file is not None:
+        kept = await asyncio.to_thread(file.of_item, owner(request), id)
+    else:
+        kept = await _elsewhere(request, id)
     item = next((one for one in kept.output if one.get("id") == id), None) if kept is not None else None
     return KnownItem(item, kept.answered_by) if kept is not None and item is not None else None
+
+
+async def _elsewhere(request: web.Request, id: str) -> Kept | None:
+    """The caller's response of that id, or with an item of that id, out of another worker's memory."""
+    told = await others_say(request, f"/v1/responses/{quote(id, safe='')}?{_WHOLE}=1") if len(id) < 200 else []
+    if not told:
+        return None
+    members = told[0]
+    parts = tuple(orjson.dumps(part) for part in members["parts"])
+    response = orjson.dumps(members["response"])
+    return Kept(members["id"], owner(request), response, parts, members["answered_by"], members["request_id"])
+
+
+def _told_whole(request: web.Request) -> web.Response:
+    """What another worker needs of one to follow on it."""
+    store, id = request.app[RESPONSES], request.match_info["id"]
+    kept = store.get(owner(request), id) or store.with_item(owner(request), id)
+    if kept is None:
+        raise _unknown(id)
+    told = {"id": kept.id, "answered_by": kept.answered_by, "request_id": kept.request_id}
+    return _json({**told, "response": kept.value, "parts": [orjson.loads(part) for part in kept.parts]})
 
 
 async def _forget(request: web.Request, kept: Kept) -> None:
@@ -78,7 +106,11 @@ def _file(request: web.Request) -> ResponseFile | None:
     config = request.app[CURRENT].config
     if config.responses.store != "disk" or not config.storage.enabled:
         return None
-    return ResponseFile(Path(config.storage.dir), config.responses.bytes, config.responses.hours * 3600)
+    files, folder = request.app[RESPONSE_FILES], config.storage.dir
+    if folder not in files:
+        files[folder] = ResponseFile(Path(folder), config.responses.bytes, config.responses.hours * 3600)
+    files[folder].limit(config.responses.bytes, config.responses.hours * 3600)
+    return files[folder]
 
 
 def _written(store: ResponseStore, kept: Kept, done: asyncio.Future[None]) -> None:
@@ -96,9 +128,11 @@ def _written(store: ResponseStore, kept: Kept, done: asyncio.Future[None]) -> No
 
 async def one(request: web.Request) -> web.StreamResponse:
     """The response, or with `stream=true` its events, those after `starting_after`, and then the live ones."""
+    if _WHOLE in request.query and is_from_peer(request):
+        return _told_whole(request)
     kept = await _found(request)
     if request.query.get("stream") != "true":
-        return _json(_shown(kept.value, request))
+        return _json(_shown(await _as_it_is(kept, request), request))
     running = _running(request, kept)
     if running is None or running.buffer is None or not running.stream:
         text = "Only a response that was made with `background` and `stream`, and not long ago, can be streamed again."
@@ -156,12 +190,34 @@ async def input_tokens(request: web.Request) -> web.Response:
 
 
 async def _found(request: web.Request) -> Kept:
-    id = request.match_info["id"]
-    kept = await find(request, id)
-    if kept is None:  # another key's is as unknown as none
-        text = f"Response with id '{id}' not found."
-        raise GatewayError(text, status=404, code="response_not_found", param="response_id")
+    """One of this worker's, or on disk; the gate asks the other workers where it is neither."""
+    id, file = request.match_info["id"], _file(request)
+    kept = request.app[RESPONSES].get(owner(request), id)
+    if kept is None and file is not None:
+        kept = await asyncio.to_thread(file.get, owner(request), id)
+    if kept is None:
+        raise _unknown(id)
     return kept
+
+
+def _unknown(id: str) -> GatewayError:
+    """Another key's is as unknown as none."""
+    text = f"Response with id '{id}' not found."
+    return GatewayError(text, status=404, code="response_not_found", param="response_id")
+
+
+async def _as_it_is(kept: Kept, request: web.Request) -> Json:
+    """One that was not finished when it was kept may have begun by now, here or with another worker, or never end."""
+    response = kept.value
+    if response.get("status") not in UNFINISHED:
+        return response
+    running = request.app[REGISTRY].get(kept.request_id, kept.owner)
+    if running is not None:
+        return {**response, "status": "in_progress"} if running.trace.attempts else response
+    if is_from_peer(request):
+        raise _unknown(kept.id)
+    told = await others_say(request, f"/v1/responses/{quote(kept.id, safe='')}")
+    return told[0] if told else {**response, "status": "failed", "error": _LOST}
 
 
 def _running(request: web.Request, kept: Kept) -> Running | None:

@@ -56,12 +56,23 @@ async def others(request: web.Request) -> list[Json]:
     return [] if peers is None or TOKEN in request.headers else await peers.gather(await _question(request, peers))
 
 
+async def others_say(request: web.Request, path: str) -> list[Json]:
+    """What the other workers say to GET `path`, asked on behalf of the same caller."""
+    peers = request.app[PEERS]
+    if peers is None or TOKEN in request.headers:
+        return []
+    return await peers.gather(Question("GET", path, _on_behalf(request, peers), b""))
+
+
 async def _question(request: web.Request, peers: Peers) -> Question:
-    key = request[CALLER]
     passed = {name: request.headers[name] for name in _PASSED if name in request.headers}
-    ours = {TOKEN: peers.token, _NAME: key.name, _ADMIN: "1" if key.admin else "0", "Host": "localhost"}
     body = request[SMALL_BODY] if SMALL_BODY in request else await request.read()
-    return Question(request.method, without_key(request.path_qs), {**passed, **ours}, body)
+    return Question(request.method, without_key(request.path_qs), {**passed, **_on_behalf(request, peers)}, body)
+
+
+def _on_behalf(request: web.Request, peers: Peers) -> dict[str, str]:
+    key = request[CALLER]
+    return {TOKEN: peers.token, _NAME: key.name, _ADMIN: "1" if key.admin else "0", "Host": "localhost"}
 
 
 async def _relayed(request: web.Request, found: aiohttp.ClientResponse) -> web.StreamResponse:
