@@ -56,9 +56,10 @@ def _answer(exchange: Exchange) -> Behaviour | None:
 
 
 async def call(gateway: Gateway, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    async with ClientSession(connector=TCPConnector(force_close=True)) as client:
-        async with client.request(method, f"{gateway.base_url}/responses{path}", json=body) as response:
-            return response.status, await response.json()
+    url = f"{gateway.base_url}/responses{path}"
+    connector = TCPConnector(force_close=True)
+    async with ClientSession(connector=connector) as client, client.request(method, url, json=body) as response:
+        return response.status, await response.json()
 
 
 async def test_a_response_is_found_by_all(gateway: Gateway) -> None:
