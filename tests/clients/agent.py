@@ -245,4 +245,5 @@ EVERY = (
     _pi("responses", "openai-responses"),
     _pi("messages", "anthropic-messages"),
     QWEN,
+    GEMINI_CLI,
 )

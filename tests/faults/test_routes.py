@@ -11,9 +11,10 @@ from llmproxy.server.routes import API, PAGE
 from tests.faults.conftest import KEY_A, KEY_ROOT
 from tests.faults.house import House
 
-OPEN = {"/livez", "/readyz", "/healthz", "/"}
+OPEN = {"/livez", "/readyz", "/healthz", "/", "/api/hello"}
+# What a missing key is called in each dialect, and in which member of the error.
+UNAUTHORISED = {"messages": ("type", "authentication_error"), "gemini": ("status", "UNAUTHENTICATED")}
 UNKNOWN = (
-    "/messages",
     "/providers/x",
     "/v1",
     "/v1/nothing",
@@ -26,6 +27,10 @@ UNKNOWN = (
 
 def path_of(route: Route) -> str:
     return re.sub(r"\{[^}]*\}+", "x", route.path)
+
+
+def method_of(route: Route) -> str:
+    return "POST" if route.method == "*" else route.method
 
 
 def head(method: str, path: str, **headers: str) -> bytes:
@@ -50,14 +55,15 @@ def test_each_route_stands_once_in_the_table() -> None:
 
 @pytest.mark.parametrize("route", [route for route in API if route.access == "key"], ids=named)
 async def test_a_closed_route_asks_for_a_key(guarded: House, route: Route) -> None:
-    seen = await guarded.call(head(route.method, path_of(route)))
-    assert (seen.status, seen.error["code"]) == (401, "invalid_api_key")
+    seen = await guarded.call(head(method_of(route), path_of(route)))
+    member, word = UNAUTHORISED.get(route.dialect, ("code", "invalid_api_key"))
+    assert (seen.status, seen.error[member]) == (401, word)
 
 
 @pytest.mark.parametrize("route", API, ids=named)
 @pytest.mark.parametrize("key", [KEY_A, KEY_ROOT], ids=["client", "administrator"])
 async def test_with_a_key_every_route_gets_to_its_handler(guarded: House, route: Route, key: str) -> None:
-    seen = await guarded.call(head(route.method, path_of(route), Authorization=f"Bearer {key}"))
+    seen = await guarded.call(head(method_of(route), path_of(route), Authorization=f"Bearer {key}"))
     assert seen.status not in (401, 405, 500)
 
 

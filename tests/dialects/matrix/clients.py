@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import anthropic
 import openai
 import orjson
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types
 
 Json = dict[str, Any]
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -121,8 +125,43 @@ async def messages(url: str, ask: Ask) -> Heard:
     return heard
 
 
+async def gemini(url: str, ask: Ask) -> Heard:
+    parts = [types.Part.from_text(text="Hi")]
+    if ask.image:
+        parts.append(types.Part.from_bytes(data=base64.b64decode(PNG), mime_type="image/png"))
+    function = types.FunctionDeclaration(name="look", parameters_json_schema=SCHEMA)
+    config = types.GenerateContentConfig(
+        tools=[types.Tool(function_declarations=[function])] if ask.tools else None,
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        thinking_config=types.ThinkingConfig(include_thoughts=True),
+    )
+    client = genai.Client(api_key="key", http_options=types.HttpOptions(base_url=url))
+    heard = Heard()
+    content = types.Content(role="user", parts=parts)
+    async for event in await client.aio.models.generate_content_stream(
+        model=ask.model, contents=content, config=config
+    ):
+        _hear(event, heard)
+    await client.aio.aclose()
+    return heard
+
+
+def _hear(event: types.GenerateContentResponse, heard: Heard) -> None:
+    content = event.candidates[0].content if event.candidates else None
+    for part in (content.parts if content is not None else None) or ():
+        if part.function_call is not None:
+            heard.calls += ((part.function_call.name or "", dict(part.function_call.args or {})),)
+        elif part.thought:
+            heard.reasoning += part.text or ""
+        else:
+            heard.text += part.text or ""
+    if event.usage_metadata is not None:
+        said = event.usage_metadata
+        heard.tokens = (said.prompt_token_count or 0, said.candidates_token_count or 0)
+
+
 Client = Callable[[str, Ask], Awaitable[Heard]]
-CLIENTS: Mapping[str, Client] = {"chat": chat, "responses": responses, "messages": messages}
+CLIENTS: Mapping[str, Client] = {"chat": chat, "responses": responses, "messages": messages, "gemini": gemini}
 
 
 async def hears(client: Client, url: str, ask: Ask) -> Heard:
@@ -131,3 +170,5 @@ async def hears(client: Client, url: str, ask: Ask) -> Heard:
         return await client(url, ask)
     except (openai.APIStatusError, anthropic.APIStatusError) as error:
         return Heard(status=error.status_code)
+    except genai_errors.APIError as error:
+        return Heard(status=error.code)
