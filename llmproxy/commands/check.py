@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def main(given: argparse.Namespace) -> int:
     source = config.source or "the environment"
     names = ", ".join(provider.name for provider in config.providers) or "none"
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
-    for doubt in (*doubts(config), *_taken(config.server)):
+    for doubt in (*doubts(config), *_taken(config.server), *old_prices(datetime.now(UTC).date())):
         print(f"warning: {doubt}", file=sys.stderr)
     if problem := _storage_problem(config):
         print(f"storage: {problem}", file=sys.stderr)
@@ -68,6 +69,14 @@ def _taken(server: Server) -> Iterator[str]:
         refuse_taken(server.host, server.port)
     except PortTaken as error:
         yield f"{error} (if that is this gateway, running, all is well)"
+
+
+def old_prices(today: date) -> Iterator[str]:
+    """The table of prices is too old to be trusted."""
+    from llmproxy.accounts.prices import MAX_AGE_DAYS, age_in_days
+
+    if (age := age_in_days(today)) > MAX_AGE_DAYS:
+        yield f"the table of prices is {age} days old: newer versions of llmproxy bring newer prices, [prices] goes before them"
 
 
 def _storage_problem(config: Config) -> str:

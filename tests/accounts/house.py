@@ -78,16 +78,16 @@ async def house(
 ) -> AsyncIterator[House]:
     """A gateway of a test's own. Tokens cost 1 and 2 dollars a million, but at `far`, where no price is known.
 
-    All providers are the fake one; `plain` is not asked for streams.
+    All providers are the fake one; `plain` is not asked for streams. PORT in the config is where it listens.
     """
     async with FakeProvider(route=route) as provider, aiohttp.ClientSession() as client:
         text = "\n".join(_provider(name, provider.port) for name in ("near", "far", "plain"))
         text += "\nstream_options = false\n"
-        costs = {"near/free": (0, 0), "near/m*": (1, 2), "plain/*": (1, 2)}
+        costs = {"near/free": (0, 0), "near/m*": (1, 2), "plain/*": (1, 2), "gem/*": (1, 2)}
         prices = "[prices]\n" + "".join(
             f'"{name}" = {{ input = {a}, output = {b} }}\n' for name, (a, b) in costs.items()
         )
-        with running_gateway(f"{config}\n{text}\n{prices}", environment) as gateway:
+        with running_gateway(f"{config}\n{text}\n{prices}".replace("PORT", str(provider.port)), environment) as gateway:
             yield House(gateway, provider, client)
 
 

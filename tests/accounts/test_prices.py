@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from llmproxy.accounts import prices
 from llmproxy.accounts.prices import Price, Prices
+from llmproxy.commands.check import old_prices
 from llmproxy.core.usage import Tokens, in_e12
 
 OPENAI, ANTHROPIC = "https://api.openai.com/v1", "https://api.anthropic.com/v1"
@@ -101,6 +102,13 @@ def test_long_prompts_are_dearer_as_a_whole() -> None:
 def test_the_table_is_not_older_than_it_may_be() -> None:
     assert prices.age_in_days(datetime.now(UTC).date()) <= prices.MAX_AGE_DAYS, "run `make prices`"
     assert prices.age_in_days(date.fromisoformat(prices.table()["made"])) == 0
+
+
+def test_check_warns_of_a_table_that_is_too_old() -> None:
+    made = date.fromisoformat(prices.table()["made"])
+    assert list(old_prices(made + timedelta(days=prices.MAX_AGE_DAYS))) == []
+    [warning] = old_prices(made + timedelta(days=prices.MAX_AGE_DAYS + 1))
+    assert "61 days old" in warning
 
 
 def shown(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
