@@ -59,8 +59,11 @@ _MEANING: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
 )  # fmt: skip
 
 
-def disguised(answer: Json) -> Json | None:
-    """The error, if this is one although it is not written as `{"error": ...}`; OpenAI's members as far as they are said."""
+def disguised(answer: Json, *, by_words: bool = True) -> Json | None:
+    """The error, if this is one although it is not written as `{"error": ...}`; OpenAI's members as far as they are said.
+
+    by_words: a text alone is one too. Not where the provider has names of its own: `reason` may be how its answers end.
+    """
     base = answer.get("base_resp")  # MiniMax
     if isinstance(base, dict) and _is_code(number := base.get("status_code")):
         return _error(base, _MINIMAX.get(number, number) if isinstance(number, int) else number)
@@ -73,7 +76,7 @@ def disguised(answer: Json) -> Json | None:
         code = answer["status"]
     if answer.get("success") is False or (code is not None and _text(answer)):
         return _error(answer, code)
-    return _error(answer, None) if _text(answer) and _OF_ANSWERS.isdisjoint(answer) else None
+    return _error(answer, None) if by_words and _text(answer) and _OF_ANSWERS.isdisjoint(answer) else None
 
 
 def _listed(errors: Any, answer: Json) -> Json:

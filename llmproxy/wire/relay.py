@@ -348,7 +348,7 @@ def _object(parsed: Any, name: bytes = b"", *, own: bool = True) -> Json:
         return parsed
     if name == b"error" or parsed.get("object") == "error":
         return {"error": parsed}
-    error = disguised(parsed) if own or "type" not in parsed else None
+    error = disguised(parsed, by_words=own) if own or "type" not in parsed else None
     return parsed if error is None else {"error": error}
 
 
