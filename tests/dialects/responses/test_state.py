@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import orjson
 import pytest
 
 from llmproxy.config import Key
@@ -295,6 +296,42 @@ async def test_a_disk_that_takes_nothing_leaves_them_in_memory(
     async with opened(responses=Responses(store="disk"), storage=Storage(dir=str(tmp_path / "file"))) as house:
         first = await ask(house, provider)
         assert (await house.call("GET", f"/v1/responses/{first['id']}"))[0] == 200
+
+
+async def test_a_stream_of_openais_in_the_background_is_read_again_by_its_own_id(
+    opened: Open, provider: FakeProvider
+) -> None:
+    def event(number: int, kind: str, **members: Any) -> bytes:
+        data = orjson.dumps({"type": kind, "sequence_number": number, **members})
+        return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+    begun: Json = {**UP, "created_at": 1, "status": "in_progress", "output": []}
+    place = {"item_id": "msg_up", "output_index": 0, "content_index": 0}
+    provider.streams(
+        event(0, "response.created", response=begun),
+        event(1, "response.output_text.delta", **place, delta="On", logprobs=[]),
+        event(2, "response.output_text.delta", **place, delta="e", logprobs=[]),
+        event(3, "response.completed", response={**UP, "created_at": 1, "output": [ITEM]}),
+    )
+    async with opened("openai") as house:
+        await house.stream(input="Hi", background=True)
+        async with house.client.get(f"{house.url}/v1/responses/resp_up?stream=true&starting_after=1") as answer:
+            again = [line for line in (await answer.read()).split(b"\n") if line.startswith(b"data: ")]
+        assert [orjson.loads(line[6:])["sequence_number"] for line in again] == [2, 3]
+        assert (await house.call("GET", "/v1/responses/resp_up"))[1]["output"] == [ITEM]
+
+
+async def test_a_detached_answer_is_continued_by_its_request_id(house: House, provider: FakeProvider) -> None:
+    provider.streams(*said({"content": "Hel"}, {"content": "lo"}))
+    body = orjson.dumps({"model": "m", "input": "Hi", "stream": True})
+    sent = {"Content-Type": "application/json", "X-LLMProxy-On-Disconnect": "detach", "X-Request-ID": "my-own-request"}
+    async with house.client.post(f"{house.url}/v1/responses", data=body, headers=sent) as answer:
+        await answer.content.readuntil(b"\n\n")
+        answer.close()
+    async with house.client.get(f"{house.url}/v1/requests/my-own-request/stream?from=2") as answer:
+        rest = await answer.read()
+    assert rest.startswith(b"id: 3\nevent: response.output_item.added\n")
+    assert b"event: response.completed\n" in rest
 
 
 # The store
