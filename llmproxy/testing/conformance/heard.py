@@ -64,15 +64,15 @@ def _joined(heard: Heard, said: Iterable[Json]) -> Json:
             message["content"].append({**event["content_block"], "json": ""})
         elif kind == "content_block_delta":
             _grow(message["content"][event["index"]], event["delta"])
+        elif kind == "content_block_stop":
+            _close(message["content"][event["index"]])
         elif kind == "message_delta":
             message |= event["delta"]
             message["usage"] = {**message["usage"], **(event.get("usage") or {})}
         elif kind == "error":
             heard.error = event.get("error") or {}
     for block in message.get("content") or ():
-        pieces = block.pop("json", "")
-        if pieces and heard.error is None:
-            block["input"] = orjson.loads(pieces)
+        block.pop("json")
     return message
 
 
@@ -86,6 +86,12 @@ def _grow(block: Json, delta: Json) -> None:
     else:
         name = delta["type"].removesuffix("_delta")
         block[name] = block.get(name, "") + delta[name]
+
+
+def _close(block: Json) -> None:
+    """Only a call that has ended is one."""
+    if block["json"]:
+        block["input"] = orjson.loads(block["json"])
 
 
 def _counted(usage: Json) -> Json:
