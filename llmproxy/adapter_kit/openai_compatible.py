@@ -56,6 +56,7 @@ class OpenAICompatible:
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self._no_options = False  # the provider refuses `stream_options`: learnt from its answer
         self.base_url, self.query = address(account.base_url or self.environment.base_url)
         self._headers = {"Content-Type": "application/json", **self.headers(), **account.headers}
 
@@ -89,8 +90,20 @@ class OpenAICompatible:
         if chat.dialect is not None:  # the provider speaks it: what the client wrote goes out
             chat = chat.dialect.passed(chat, self) if isinstance(chat.dialect, Adapts) else chat
             return Outgoing(self.url(chat), chat.render(), {**self._headers, **chat.headers})
+        chat = chat.drop("stream_options") if self._no_options else chat
         chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
         return Outgoing(self.url(chat), self._body(chat), self._headers)
+
+    def learn(self, chat: Chat, error: UpstreamError) -> bool:
+        """Whether the same question is to be asked again, as the refusal was about something that is left out from now on:
+        `stream_options`, which some servers do not know."""
+        given = chat.body.get("stream_options")
+        ours = given is None or (isinstance(given, dict) and given.keys() <= {"include_usage"})
+        named = "stream_options" in f"{error.param} {error.message}" or "include_usage" in error.message
+        if self._no_options or not (ours and named and error.status in (400, 422)):
+            return False
+        self._no_options, self.asks_usage = True, False
+        return True
 
     def translator(self, chat: Chat) -> Translator:
         if chat.face == "embeddings":

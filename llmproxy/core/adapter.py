@@ -174,6 +174,15 @@ class KnowsPace(Protocol):
 
 
 @runtime_checkable
+class Learns(Protocol):
+    """An adapter that learns from a refusal what its provider does not take."""
+
+    def learn(self, chat: Chat, error: UpstreamError) -> bool:
+        """Whether the same question is to be asked again, now without it."""
+        ...
+
+
+@runtime_checkable
 class TakesFew(Protocol):
     """An adapter whose provider takes only so many texts in one embeddings request; more are several requests."""
 

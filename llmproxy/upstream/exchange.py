@@ -197,8 +197,22 @@ class _Exchange(Opening):
         return await self._begin()
 
     async def _begin(self) -> tuple[_Frames, Mapping[str, str]]:
-        pieces, headers = await self._ask()
+        pieces, headers = await self._ask_learning()
         return await self._first(pieces), headers
+
+    async def _ask_learning(self) -> tuple[Pieces, Mapping[str, str]]:
+        """Asks once again where the refusal was about something that the adapter leaves out from now on."""
+        try:
+            return await self._ask()
+        except UpstreamError as error:
+            learns = getattr(self._of.adapter, "learn", None)
+            if not self._refused or learns is None or not _called(learns, self._chat, error):
+                raise
+        self._refused = 0
+        if self._source is not None:
+            source, self._source = self._source, None
+            await source.__aexit__(None, None, None)
+        return await self._ask()
 
     async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
         of, trace, attempt = self._of, self._chat.trace, self._attempt

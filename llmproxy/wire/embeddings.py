@@ -13,6 +13,7 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import Malformed, UpstreamError
 from llmproxy.core.usage import Usage
 
+from .error_dresses import disguised
 from .nesting import MAX_NESTING, is_deep
 from .provider_errors import in_band
 
@@ -51,6 +52,8 @@ class Vectors:
         answer = _parsed(body)
         if answer.get("error"):
             raise self._blame(answer)
+        if self._read is None and not answer.get("data") and (error := disguised(answer)) is not None:
+            raise self._blame({"error": error})
         shown = self._read(answer) if self._read else answer
         data = shown.get("data")
         if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
@@ -61,8 +64,9 @@ class Vectors:
         yield body if shown is answer and _is_whole(answer) else orjson.dumps(self._completed(shown))
 
     def _completed(self, answer: Json) -> Json:
-        data = [{"object": "embedding", "index": i, **one} for i, one in enumerate(answer["data"])]
-        return {"object": "list", "model": self._chat.model, **answer, "data": data}
+        data = [{**one, "object": "embedding", "index": _place(one, i)} for i, one in enumerate(answer["data"])]
+        model = answer.get("model") if isinstance(answer.get("model"), str) else self._chat.model
+        return {**answer, "object": "list", "model": model, "data": data}
 
 
 def _parsed(body: bytes) -> Json:
@@ -77,9 +81,14 @@ def _parsed(body: bytes) -> Json:
     return answer
 
 
+def _place(one: Json, at: int) -> int:
+    index = one.get("index")
+    return index if type(index) is int else at
+
+
 def _is_whole(answer: Json) -> bool:
-    first = answer["data"][0] if answer["data"] else {"object": 0, "index": 0}
-    return answer.get("object") == "list" and "model" in answer and {"object", "index"} <= first.keys()
+    named = answer.get("object") == "list" and isinstance(answer.get("model"), str)
+    return named and all(one.get("object") == "embedding" and type(one.get("index")) is int for one in answer["data"])
 
 
 def encoded(vector: Iterable[float], encoding: object) -> list[float] | str:

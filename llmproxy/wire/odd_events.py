@@ -35,6 +35,8 @@ def is_alive_name(name: bytes) -> bool:
 
 def is_ping(event: Any) -> bool:
     """The same of an event that is JSON: nothing, a number, or an object of that type."""
+    if isinstance(event, str):
+        return _ALIVE.fullmatch(event.encode("utf-8", "replace")) is not None
     if not isinstance(event, dict):
         return not event or isinstance(event, (int, float))
     said = event.get("type") or event.get("event") or event.get("status")

@@ -164,3 +164,10 @@ def test_base64_is_of_little_endian_floats(vector: list[float]) -> None:
     assert isinstance(told, str)
     assert list(struct.unpack(f"<{len(vector)}f", base64.b64decode(told))) == vector
     assert encoded(vector, "float") == vector
+
+
+def test_embeddings_without_places_and_kinds_get_them() -> None:
+    vectors = Vectors(chat(face="embeddings", stream=False))
+    vectors.feed(b'{"data":[{"embedding":[0.5],"index":null},{"embedding":[1.5],"object":null}]}')
+    data = orjson.loads(b"".join(vectors.finish()))["data"]
+    assert [(one["object"], one["index"]) for one in data] == [("embedding", 0), ("embedding", 1)]
