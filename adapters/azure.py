@@ -27,6 +27,10 @@ class Azure(OpenAICompatible):
         "responses": "responses",
     }
 
+    def adapt(self, chat: Chat) -> Chat:
+        """As OpenAI, which refuses what clients of other dialects send without being asked."""
+        return chat.drop("top_k") if chat.encoder is not None else chat
+
     def __init__(self, account: Account) -> None:
         """The address may be the target URI as Azure's portal shows it: then it is that deployment's, and its version counts."""
         super().__init__(account)

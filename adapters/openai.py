@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.adapter_kit import Environment, OpenAICompatible
+from llmproxy.adapter_kit import Chat, Environment, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):
@@ -21,3 +21,7 @@ class OpenAI(OpenAICompatible):
         named = {"OpenAI-Organization": "organization", "OpenAI-Project": "project"}
         options = self.account.options
         return {**super().headers(), **{header: str(options[key]) for header, key in named.items() if options.get(key)}}
+
+    def adapt(self, chat: Chat) -> Chat:
+        """What clients of other dialects send without being asked (Gemini CLI always does), and OpenAI refuses."""
+        return chat.drop("top_k") if chat.encoder is not None else chat

@@ -99,6 +99,18 @@ async def test_what_cannot_be_carried_is_named(house: House, provider: FakeProvi
     assert headers["x-llmproxy-dropped-params"] == "tools.googleSearch, safetySettings"
 
 
+async def test_openai_is_not_sent_what_it_refuses(house: House, provider: FakeProvider) -> None:
+    """Gemini CLI sends topK with every question."""
+    provider.answers(completion())
+    provider.answers(completion())
+    body = {**ASK, "generationConfig": {"topK": 64}}
+    _, headers, _ = await house.post("/v1beta/models/openai/m:generateContent", body)
+    assert "top_k" not in provider.last.json
+    assert headers["x-llmproxy-dropped-params"] == "top_k"
+    await house.post("/v1beta/models/chat/m:generateContent", body)
+    assert provider.last.json["top_k"] == 64
+
+
 async def test_tools_are_called_and_answered_by_the_sdk_itself(house: House, provider: FakeProvider) -> None:
     """It calls the function and asks again; calls and results find each other by their ids."""
     first = completion("")
