@@ -28,6 +28,8 @@ def answer(exchange: Exchange) -> Behaviour:
     """The whole upstream behind /openai/v1/chat/completions."""
     if exchange.headers.get("authorization") != f"Bearer {KEY}":
         return _failure(401, "Incorrect API key provided.", "invalid_api_key")
+    if not exchange.path.endswith("/chat/completions"):  # it is an older one: Responses are translated for it
+        return _failure(404, "There is no such path.", "unknown_url")
     question = exchange.json
     special = _SPECIAL.get(question["model"])
     if special is not None:

@@ -30,6 +30,7 @@ class Client:
     bad_key: str
     unknown_model: str
     verbs: frozenset[str]
+    unknown_status: int = 404  # of an unknown model; OpenAI's Responses say 400
 
     def __str__(self) -> str:
         return self.name
@@ -45,8 +46,8 @@ def _python(name: str, environment: Environment, errors: tuple[str, str] = _OPEN
     return Client(name, environment, program, *errors, verbs=_ALL)
 
 
-def _node(name: str, verbs: frozenset[str], errors: tuple[str, str] = _OPENAI) -> Client:
-    return Client(f"{name}-node", NODE_MODULES, HERE / "node" / f"{name}.js", *errors, verbs=verbs)
+def _node(name: str, verbs: frozenset[str], errors: tuple[str, str] = _OPENAI, unknown_status: int = 404) -> Client:
+    return Client(f"{name}-node", NODE_MODULES, HERE / "node" / f"{name}.js", *errors, verbs, unknown_status)
 
 
 CLIENTS = (
@@ -57,6 +58,7 @@ CLIENTS = (
     _node("openai", _ALL | {"models"}),
     _node("langchain", _ALL),
     _node("vercel", _ALL - {"stop"}, _VERCEL),  # leaving its textStream does not end it
+    _node("vercel-responses", _ALL - {"stop"}, _VERCEL, 400),
 )
 
 
