@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from .endpoints import (
-    api,
-    gemini,
-    health,
-    kept_responses,
-    keys,
-    messages,
-    metrics,
-    models,
-    native,
-    page,
-    requests,
-    responses,
-    threads,
-    usage,
-)
+import importlib
+
+from aiohttp import web
+
+from .endpoints import api, health, metrics, models, native, page, requests, threads
 from .endpoints.chat_completions import chat_completions
 from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
-from .middleware.routes import Route
+from .middleware.routes import Handler, Route
+
+
+def _later(module: str, name: str) -> Handler:
+    """A handler whose module is loaded by its first request: a start pays only for what every gateway serves."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        handle: Handler = getattr(importlib.import_module(f"{__package__}.endpoints.{module}"), name)
+        return await handle(request)
+
+    return handler
+
+
+def _by_header(others: Handler, googles: Handler) -> Handler:
+    """For an address that both APIs have: Google's clients are known by the header of their key."""
+
+    async def either(request: web.Request) -> web.StreamResponse:
+        return await (googles if "X-Goog-Api-Key" in request.headers else others)(request)
+
+    return either
+
 
 _GEMINI = tuple(
     Route("POST", f"/{version}/{{model:.+}}:{method}", handler, counts=method != "countTokens", dialect="gemini")
     for version in ("v1beta", "v1")
     for method, handler in (
-        ("generateContent", gemini.generate),
-        ("streamGenerateContent", gemini.stream),
-        ("countTokens", gemini.count),
-        ("embedContent", gemini.embed),
-        ("batchEmbedContents", gemini.embed_many),
+        ("generateContent", _later("gemini", "generate")),
+        ("streamGenerateContent", _later("gemini", "stream")),
+        ("countTokens", _later("gemini", "count")),
+        ("embedContent", _later("gemini", "embed")),
+        ("batchEmbedContents", _later("gemini", "embed_many")),
     )
 )
 
@@ -39,25 +48,28 @@ API = (
     Route("POST", "/v1/chat/completions", chat_completions, counts=True),
     Route("POST", "/v1/completions", completions, counts=True),
     Route("POST", "/v1/embeddings", embeddings, counts=True),
-    Route("POST", "/v1/responses", responses.create, counts=True, dialect="responses"),
-    Route("GET", "/v1/responses", responses.websocket, dialect="responses"),
-    Route("POST", "/v1/responses/input_tokens", kept_responses.input_tokens, dialect="responses"),
-    Route("GET", "/v1/responses/{id}", kept_responses.one, dialect="responses"),
-    Route("DELETE", "/v1/responses/{id}", kept_responses.delete, dialect="responses"),
-    Route("POST", "/v1/responses/{id}/cancel", kept_responses.cancel, dialect="responses"),
-    Route("GET", "/v1/responses/{id}/input_items", kept_responses.input_items, dialect="responses"),
+    Route("POST", "/v1/responses", _later("responses", "create"), counts=True, dialect="responses"),
+    Route("GET", "/v1/responses", _later("responses", "websocket"), dialect="responses"),
+    Route("POST", "/v1/responses/input_tokens", _later("kept_responses", "input_tokens"), dialect="responses"),
+    Route("GET", "/v1/responses/{id}", _later("kept_responses", "one"), dialect="responses"),
+    Route("DELETE", "/v1/responses/{id}", _later("kept_responses", "delete"), dialect="responses"),
+    Route("POST", "/v1/responses/{id}/cancel", _later("kept_responses", "cancel"), dialect="responses"),
+    Route("GET", "/v1/responses/{id}/input_items", _later("kept_responses", "input_items"), dialect="responses"),
     *(  # clients differ in whether they append /v1 themselves, and people mix them up
         Route("POST", f"{base}/messages{path}", handler, counts=counts, dialect="messages")
         for base in ("/v1", "/v1/v1", "")
-        for path, handler, counts in (("", messages.create, True), ("/count_tokens", messages.count_tokens, False))
+        for path, handler, counts in (
+            ("", _later("messages", "create"), True),
+            ("/count_tokens", _later("messages", "count_tokens"), False),
+        )
     ),
-    Route("HEAD", "/api/hello", messages.hello, access="open"),
-    Route("GET", "/v1/models", gemini.by_header(models.models, gemini.models)),
-    Route("GET", "/v1/models/{id:.+}", gemini.by_header(models.model, gemini.model)),
+    Route("HEAD", "/api/hello", _later("messages", "hello"), access="open"),
+    Route("GET", "/v1/models", _by_header(models.models, _later("gemini", "models"))),
+    Route("GET", "/v1/models/{id:.+}", _by_header(models.model, _later("gemini", "model"))),
     *_GEMINI,
-    Route("GET", "/v1beta/models", gemini.models, dialect="gemini"),
-    Route("GET", "/v1beta/models/{id:.+}", gemini.model, dialect="gemini"),
-    Route("*", "/v1beta/{rest:.*}", gemini.nothing, dialect="gemini"),
+    Route("GET", "/v1beta/models", _later("gemini", "models"), dialect="gemini"),
+    Route("GET", "/v1beta/models/{id:.+}", _later("gemini", "model"), dialect="gemini"),
+    Route("*", "/v1beta/{rest:.*}", _later("gemini", "nothing"), dialect="gemini"),
     Route("GET", "/v1/requests", requests.listed),
     Route("GET", "/v1/requests/{id}", requests.one),
     Route("GET", "/v1/requests/{id}/stream", native.resume),
@@ -80,13 +92,13 @@ API = (
     Route("GET", "/threads/{id}/export", threads.export_file),
     Route("GET", "/api/info", api.info),
     Route("GET", "/api/metrics/performance", api.performance),
-    Route("GET", "/api/keys", keys.listed),
-    Route("POST", "/api/keys", keys.create),
-    Route("GET", "/api/keys/{name}", keys.one),
-    Route("PATCH", "/api/keys/{name}", keys.change),
-    Route("DELETE", "/api/keys/{name}", keys.revoke),
-    Route("POST", "/api/keys/{name}/rotate", keys.rotate),
-    Route("GET", "/api/usage", usage.usage),
+    Route("GET", "/api/keys", _later("keys", "listed")),
+    Route("POST", "/api/keys", _later("keys", "create")),
+    Route("GET", "/api/keys/{name}", _later("keys", "one")),
+    Route("PATCH", "/api/keys/{name}", _later("keys", "change")),
+    Route("DELETE", "/api/keys/{name}", _later("keys", "revoke")),
+    Route("POST", "/api/keys/{name}/rotate", _later("keys", "rotate")),
+    Route("GET", "/api/usage", _later("usage", "usage")),
     Route("GET", "/metrics", metrics.metrics),
     Route("GET", "/livez", health.livez, access="open", always=True),
     Route("GET", "/readyz", health.readyz, access="open", always=True),

@@ -19,7 +19,6 @@ from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, caller
 from ..middleware.body import read_json
-from ..middleware.routes import Handler
 from .answer import answer
 from .models import first_lists, listed_entries
 
@@ -80,15 +79,6 @@ async def model(request: web.Request) -> web.Response:
     if found is None:
         raise ModelNotFound(f"There is no model {wanted!r}. GET /v1beta/models lists what there is.", param="model")
     return _json(_model(found))
-
-
-def by_header(others: Handler, googles: Handler) -> Handler:
-    """For an address that both APIs have: Google's clients are known by the header of their key."""
-
-    async def either(request: web.Request) -> web.StreamResponse:
-        return await (googles if "X-Goog-Api-Key" in request.headers else others)(request)
-
-    return either
 
 
 async def nothing(request: web.Request) -> web.StreamResponse:

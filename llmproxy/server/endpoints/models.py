@@ -16,7 +16,6 @@ from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import permits
 
 from ..context import CURRENT, caller
-from . import messages
 
 _FIRST = 2.0  # seconds
 _VERSION = "anthropic-version"  # the header that says which form of the list is wanted
@@ -27,6 +26,8 @@ async def models(request: web.Request) -> web.Response:
     await first_lists(gateway)
     entries = list(listed_entries(gateway, caller(request)))
     if _VERSION in request.headers:
+        from . import messages  # only Anthropic's clients need it
+
         return _json_text(messages.listed(entries, dict(request.query)))
     listed: Json = {"object": "list", "data": entries}
     if (
@@ -45,7 +46,11 @@ async def model(request: web.Request) -> web.Response:
     found = named.get(wanted) or next(bare, None)
     if found is None:
         raise ModelNotFound(f"There is no model {wanted!r}. GET /v1/models lists what there is.", param="model")
-    return _json_text(messages.one(found)) if _VERSION in request.headers else _json(found)
+    if _VERSION in request.headers:
+        from . import messages
+
+        return _json_text(messages.one(found))
+    return _json(found)
 
 
 async def first_lists(gateway: Gateway) -> None:
