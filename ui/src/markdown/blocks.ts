@@ -95,6 +95,11 @@ export class Blocks {
     return { finished, tail: this.grow(text).tail };
   }
 
+  /** The text grows no more: what its tail defines is whole. */
+  end({ token }: Block): void {
+    if (token.type === 'def') this.#define(token as Tokens.Def);
+  }
+
   #finish(token: Token): Block[] {
     const block = { token, joins: this.#joins };
     if (token.type === 'def') this.#define(token as Tokens.Def);

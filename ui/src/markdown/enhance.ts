@@ -74,8 +74,11 @@ const noteText: Step = (node) => {
   node.classList.add('note');
 };
 
-/** Every block runs in the direction of its own words. */
-const direction: Step = (node) => node.setAttribute('dir', 'auto');
+/** Every block runs in the direction of its own words; what is inside a list, a quote or a table runs as that does. */
+const direction: Step = (node) => {
+  if (node.matches(TOGETHER) || !node.parentElement?.closest(TOGETHER)) node.setAttribute('dir', 'auto');
+};
+const TOGETHER = 'ul, ol, blockquote, table, dl';
 
 const STEPS: [selector: string, step: Step][] = [
   ['img', image],
@@ -87,7 +90,7 @@ const STEPS: [selector: string, step: Step][] = [
   ['blockquote', alert],
   ['[data-note]', note],
   ['[data-note-text]', noteText],
-  ['p, h1, h2, h3, h4, h5, h6, ul, ol, li, blockquote, table, td, th, summary, dl, div:not([data-math])', direction],
+  ['p, h1, h2, h3, h4, h5, h6, ul, ol, blockquote, table, summary, dl, .note', direction],
 ];
 
 export function enhance(fragment: DocumentFragment, growing: boolean): DocumentFragment {

@@ -101,6 +101,7 @@ export class Painter {
     }
     if (tail) this.#tail = { nodes: this.#place(tail, growing), joins: tail.joins };
     else this.#take(null);
+    if (tail && !growing) this.#blocks.end(tail);
     this.#define();
   }
 

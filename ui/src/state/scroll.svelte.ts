@@ -18,7 +18,9 @@ function follow(): Follow {
   let last = { top: 0, height: 0 };
 
   const pin = (): void => {
-    if (atEnd && scroller) scroller.scrollTop = scroller.scrollHeight;
+    if (!atEnd || !scroller) return;
+    scroller.scrollTop = scroller.scrollHeight;
+    last = { top: scroller.scrollTop, height: scroller.scrollHeight };
   };
 
   /** Moving up lets go, by however little; growing text moves the end away by itself, and shrinking text moves everything up. */
@@ -37,7 +39,6 @@ function follow(): Follow {
 
   function attach(element: HTMLElement): () => void {
     scroller = element;
-    atEnd = true;
     last = { top: 0, height: 0 };
     const sizes = new ResizeObserver(pin);
     sizes.observe(element);

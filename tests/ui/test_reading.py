@@ -1,0 +1,293 @@
+"""Reading: the place holds, nothing is hidden, no word disappears, and what was found is shown."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.gateway import Gateway
+from tests.ui.cable import cable
+from tests.ui.site import Site
+
+TOP = "document.querySelector('.scroller').scrollTop"
+ROOM = "document.querySelector('.scroller').scrollHeight - document.querySelector('.scroller').clientHeight"
+
+
+@pytest.fixture(autouse=True)
+def _alone(page: Page, gateway: Gateway) -> None:
+    """No chats but one's own."""
+    page.request.delete(f"{gateway.url}/threads")
+
+
+def until(page: Page, expression: str) -> None:
+    """Waits for what the page's own policy lets nobody wait for in it."""
+    for _ in range(600):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {expression}")
+
+
+def long_answer(site: Site) -> None:
+    """One that is still being written, and higher than the window."""
+    site.choose("demo/long")
+    site.ask("Tell me")
+    expect(site.page.locator(".scroller")).to_be_visible()
+    until(site.page, f"{ROOM} > 300")
+
+
+def two_models(site: Site) -> None:
+    site.button("Ask a second model too").click()
+    site.page.locator(".composer .model-button").click()
+    site.page.get_by_role("combobox", name="Search models").fill("quick/markdown")
+    site.page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("way", ["wheel", "bar", "keys"])
+def test_scrolling_up_holds_the_place_while_an_answer_grows(site: Site, way: str) -> None:
+    page = site.page
+    page.set_viewport_size({"width": 900, "height": 420})
+    long_answer(site)
+    if way == "wheel":
+        page.mouse.move(600, 200)
+        page.mouse.wheel(0, -40)
+    elif way == "bar":
+        page.evaluate("document.querySelector('.scroller').scrollTop -= 30")
+    else:
+        page.locator(".scroller").click(position={"x": 5, "y": 100})
+        page.keyboard.press("PageUp")
+    expect(site.button("Jump to the latest words")).to_be_visible()
+    page.wait_for_timeout(300)  # a scroll that is smooth comes to its end
+    held, room = page.evaluate(TOP), page.evaluate(ROOM)
+    until(page, f"{ROOM} > {room} + 60")
+    assert page.evaluate(TOP) == held
+    site.button("Jump to the latest words").click()
+    expect(site.button("Jump to the latest words")).to_have_count(0)
+    until(page, f"{ROOM} - {TOP} < 2")
+    page.keyboard.press("Escape")
+
+
+def test_a_selection_survives_in_a_growing_paragraph(site: Site) -> None:
+    site.choose("demo/slow")
+    site.ask("Tell me")
+    site.begun(beyond=20)
+    chosen = site.page.evaluate(
+        """() => {
+            const text = document.querySelector('.answer .prose p').firstChild;
+            getSelection().setBaseAndExtent(text, 0, text, 12);
+            return String(getSelection());
+        }"""
+    )
+    site.begun(beyond=len(site.text()) + 20)
+    assert site.page.evaluate("String(getSelection())") == chosen
+    site.page.keyboard.press("Escape")
+
+
+def test_a_follow_up_to_compared_answers_is_asked_of_one_that_is_shown(site: Site) -> None:
+    two_models(site)
+    site.ask("Compare")
+    group = site.page.get_by_role("group", name="Answers to one question")
+    expect(group.get_by_role("article")).to_have_count(2)
+    for index in range(2):
+        site.complete(group.get_by_role("article").nth(index))
+    site.button("Ask a second model too").click()
+    site.ask("And then?")
+    for _ in range(2):
+        expect(site.questions).to_have_count(2)
+        expect(site.answers.last).to_contain_text("You said: “And then?”.")
+        expect(group.get_by_role("article")).to_have_count(2)
+        shown = group.locator(".current").get_attribute("data-answer")
+        assert next(one for one in site.stored() if one["content"] == "And then?")["parent_id"] == shown
+        site.page.reload()
+
+
+def test_compared_answers_can_be_copied_and_asked_for_again(site: Site) -> None:
+    two_models(site)
+    site.ask("Compare")
+    group = site.page.get_by_role("group", name="Answers to one question")
+    expect(group.get_by_role("article")).to_have_count(2)
+    for index in range(2):
+        site.complete(group.get_by_role("article").nth(index))
+    first = group.get_by_role("article").first
+    first.locator(".tools").get_by_role("button", name="Copy", exact=True).click()
+    assert "You said: “Compare”." in site.page.evaluate("navigator.clipboard.readText()")
+    first.get_by_role("button", name="Answer again").click()
+    expect(group.get_by_role("article")).to_have_count(3)
+
+
+WORDS = """A List<String> on <branch-name>, $PATH, $5 and $10.
+
+> [!WARNING]
+> Mind the gap
+
+So it is[^1].
+
+<details>
+<summary>Fold</summary>
+
+- hidden **words**
+
+</details>
+
+\\begin{align} a &= b + c \\\\ d + e + f &= g \\end{align}
+
+$\\ce{H2O}$
+
+[^1]: A note
+"""
+
+
+def test_no_word_of_an_answer_disappears(site: Site) -> None:
+    site.choose("parrot")
+    prose = site.answered(f"say:{WORDS}").locator(".prose")
+    expect(prose).to_contain_text("A List<String> on <branch-name>, $PATH, $5 and $10.")
+    expect(prose.locator("blockquote.warning")).to_contain_text("Warning")
+    expect(prose.locator("blockquote")).not_to_contain_text("[!")
+    prose.get_by_text("Fold").click()
+    expect(prose.get_by_text("hidden words")).to_be_visible()
+    expect(prose.locator("math")).to_have_count(2)
+    sides = (
+        prose.locator("mtable mtr").first.locator("mtd").evaluate_all("c => c.map(x => getComputedStyle(x).textAlign)")
+    )
+    assert sides[:2] == ["right", "left"]
+    prose.get_by_role("button", name="Footnote 1").click()
+    expect(prose.locator("[data-note-text]")).to_be_focused()
+
+
+def test_every_citation_is_a_link_and_nothing_else_is(site: Site) -> None:
+    site.choose("perplexity/sonar-pro")
+    answer = site.answered("say:Both[1][2], and both [1, 2]; a[1] and `x[2]` are not.")
+    expect(answer.locator(".prose a.cite")).to_have_text(["1", "2", "1", "2"])
+
+
+def test_sources_that_the_text_names_itself_are_linked(site: Site) -> None:
+    site.choose("parrot")
+    answer = site.answered("say:Water boils [1].\n\n[1]: https://a.example/boiling")
+    expect(answer.locator(".prose a.cite")).to_have_attribute("href", "https://a.example/boiling")
+
+
+def test_a_hit_opens_its_thread_at_the_hit_while_another_is_open(site: Site) -> None:
+    site.choose("parrot")
+    site.answered("say:heliotrope\n\n" + "line\n\n" * 80)
+    for number in range(3):
+        site.answered(f"say:{number}" + "\n\nfiller" * 40)
+    site.page.keyboard.press("Alt+n")
+    site.answered("say:Something else")
+    fetched: list[str] = []
+    site.page.on("request", lambda request: fetched.append(request.url) if "/messages" in request.url else None)
+    site.page.keyboard.press("Control+k")
+    site.page.get_by_role("searchbox", name="Search chats").fill("heliotrope")
+    site.page.locator("nav mark").last.click()
+    expect(site.page.locator(".sought")).to_contain_text("heliotrope")
+    expect(site.page.locator(".sought").get_by_text("heliotrope")).to_be_in_viewport()
+    assert len(fetched) == 1
+
+
+def test_switching_a_branch_keeps_the_place(site: Site) -> None:
+    site.choose("parrot")
+    site.answered("say:" + "before\n\n" * 40)
+    site.answered("say:" + "long\n\n" * 60)
+    site.answers.last.hover()
+    site.answers.last.get_by_role("button", name="Answer again").click()
+    expect(site.page.locator("[data-versions]")).to_contain_text("2/2")
+    site.complete(site.answers.last)
+    site.answers.last.scroll_into_view_if_needed()
+    top = "document.querySelector('[data-message]:last-child').getBoundingClientRect().top"
+    before = site.page.evaluate(top)
+    site.button("Previous version").click()
+    expect(site.page.locator("[data-versions]")).to_contain_text("1/2")
+    assert abs(site.page.evaluate(top) - before) < 3
+
+
+def test_the_list_of_chats_does_not_shrink_after_an_answer(site: Site) -> None:
+    for number in range(60):
+        site.page.request.post(f"{site.url}/threads", data={"title": f"Chat {number}"})
+    site.page.reload()
+    site.button("Show older chats").click()
+    expect(site.chats).to_have_count(60)
+    site.answered("One more")
+    expect(site.chats).to_have_count(61)
+
+
+def test_the_list_of_chats_comes_when_the_gateway_is_back(page: Page, gateway: Gateway) -> None:
+    page.request.post(f"{gateway.url}/threads", data={"title": "Kept"})
+    with cable(gateway.url) as (line, address):
+        page.goto(address)
+        expect(page.locator("nav li a")).to_have_count(1)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.reload()
+        line.pull()
+        page.reload()
+        expect(page.get_by_text("The gateway cannot be reached. You can read")).to_be_visible()
+        expect(page.get_by_text("Your chats will be listed here.")).to_have_count(0)
+        line.put_back()
+        expect(page.locator("nav li a")).to_have_count(1)
+
+
+def test_words_run_in_their_own_direction(site: Site) -> None:
+    site.choose("parrot")
+    prose = site.answered("say:שלום עולם\n\n- פריט\n\nplain words\n\n`code`").locator(".prose")
+    direction = "element => getComputedStyle(element).direction"
+    assert prose.locator("p").first.evaluate(direction) == "rtl"
+    assert prose.locator("ul").evaluate(direction) == "rtl"
+    assert prose.locator("p").filter(has_text="plain").evaluate(direction) == "ltr"
+
+
+def test_print_shows_the_whole_thread_and_nothing_else(site: Site) -> None:
+    site.choose("parrot")
+    for number in range(3):
+        site.answered(f"say:{number}" + "\n\nfiller" * 30)
+    site.page.emulate_media(media="print")
+    expect(site.composer).to_be_hidden()
+    expect(site.page.locator("nav")).to_be_hidden()
+    height = site.page.locator(".scroller").evaluate("element => element.clientHeight")
+    assert height > 2000
+    assert site.page.evaluate("document.documentElement.scrollHeight") >= height
+    site.page.emulate_media(media="screen")
+
+
+def test_forced_colours_show_stop(site: Site) -> None:
+    site.page.emulate_media(forced_colors="active")
+    site.choose("demo/slow")
+    site.ask("Tell me")
+    square = site.page.locator(".square")
+    expect(square).to_be_visible()
+    colour = "element => getComputedStyle(element).backgroundColor"
+    assert square.evaluate(colour) != site.page.locator(".go").evaluate(colour)
+    site.page.keyboard.press("Escape")
+
+
+def test_a_thread_of_two_thousand_messages_opens_at_once_and_is_all_there(browser: Browser, gateway: Gateway) -> None:
+    page = browser.new_page()
+    messages = []
+    for number in range(1000):
+        parent = f"a{number - 1}" if number else None
+        question = {
+            "id": f"q{number}",
+            "parent_id": parent,
+            "role": "user",
+            "content": f"question {number}",
+            "state": "complete",
+        }
+        answer = {
+            "id": f"a{number}",
+            "parent_id": f"q{number}",
+            "role": "assistant",
+            "content": f"**answer** {number}",
+            "state": "complete",
+        }
+        messages += [question, answer]
+    made = {
+        "format": "llmproxy-threads",
+        "version": 1,
+        "threads": [{"title": "Long", "head": "a999", "messages": messages}],
+    }
+    thread = page.request.post(f"{gateway.url}/threads/import", data=made).json()["threads"][0]
+    page.goto(f"{gateway.url}/#/activity")
+    expect(page.get_by_role("heading", name="Activity")).to_be_visible()
+    page.evaluate("id => { window.began = performance.now(); location.hash = `#/t/${id}`; }", thread)
+    expect(page.get_by_text("answer 999")).to_be_visible()
+    took = page.evaluate("performance.now() - window.began")
+    assert took < 1000
+    expect(page.locator("[data-message]")).to_have_count(2000, timeout=20_000)
+    page.close()
