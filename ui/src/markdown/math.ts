@@ -46,14 +46,15 @@ function show(node: HTMLElement, mathml: string): void {
   node.querySelectorAll('mtable[columnalign]').forEach(align);
 }
 
-/** MathML Core leaves the columns of a table to CSS. */
+/** MathML Core leaves the columns of a table to CSS, and `text-align` moves no formula. */
 function align(table: Element): void {
   const sides = (table.getAttribute('columnalign') ?? '').split(' ');
   const gaps = (table.getAttribute('columnspacing') ?? '').split(' ');
   for (const row of table.querySelectorAll(':scope > mtr')) {
     [...row.children].forEach((cell, index) => {
       const { style } = cell as HTMLElement;
-      style.textAlign = sides[Math.min(index, sides.length - 1)] ?? '';
+      style.display = 'flex';
+      style.justifyContent = sides[Math.min(index, sides.length - 1)] ?? 'center';
       if (gaps[Math.min(index, gaps.length - 1)] === '0em') style.paddingInline = '0';
     });
   }
