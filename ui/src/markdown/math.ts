@@ -51,7 +51,8 @@ function align(table: Element): void {
   const sides = (table.getAttribute('columnalign') ?? '').split(' ');
   const gaps = (table.getAttribute('columnspacing') ?? '').split(' ');
   for (const row of table.querySelectorAll(':scope > mtr')) {
-    [...row.children].forEach((cell, index) => {
+    // Around the cells of a numbered row stand others, for its number.
+    [...row.children].filter((cell) => !cell.matches('.mtr-glue, .mml-eqn-num')).forEach((cell, index) => {
       const { style } = cell as HTMLElement;
       style.display = 'flex';
       style.justifyContent = sides[Math.min(index, sides.length - 1)] ?? 'center';
