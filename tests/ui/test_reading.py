@@ -146,8 +146,12 @@ def test_no_word_of_an_answer_disappears(site: Site) -> None:
     prose.get_by_text("Fold").click()
     expect(prose.get_by_text("hidden words")).to_be_visible()
     expect(prose.locator("math")).to_have_count(2)
-    rights = prose.locator("mtable[columnalign] > mtr > mtd:has(mi)").filter(has_not_text="=").evaluate_all(
-        "cells => cells.map(cell => Math.round([...cell.querySelectorAll('mi')].at(-1).getBoundingClientRect().right))"
+    rights = (
+        prose.locator("mtable[columnalign] > mtr > mtd:has(mi)")
+        .filter(has_not_text="=")
+        .evaluate_all(
+            "cells => cells.map(cell => Math.round([...cell.querySelectorAll('mi')].at(-1).getBoundingClientRect().right))"
+        )
     )
     assert max(rights) - min(rights) <= 1
     prose.get_by_role("button", name="Footnote 1").click()

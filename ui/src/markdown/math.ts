@@ -46,7 +46,7 @@ function show(node: HTMLElement, mathml: string): void {
   node.querySelectorAll('mtable[columnalign]').forEach(align);
 }
 
-/** MathML Core leaves the columns of a table to CSS, and `text-align` moves no formula. */
+/** MathML Core leaves the columns of a table to CSS, where `text-align` moves no formula: but one in a cell from right to left ends at its end. */
 function align(table: Element): void {
   const sides = (table.getAttribute('columnalign') ?? '').split(' ');
   const gaps = (table.getAttribute('columnspacing') ?? '').split(' ');
@@ -54,8 +54,10 @@ function align(table: Element): void {
     // Around the cells of a numbered row stand others, for its number.
     [...row.children].filter((cell) => !cell.matches('.mtr-glue, .mml-eqn-num')).forEach((cell, index) => {
       const { style } = cell as HTMLElement;
-      style.display = 'flex';
-      style.justifyContent = sides[Math.min(index, sides.length - 1)] ?? 'center';
+      if (sides[Math.min(index, sides.length - 1)] === 'right') {
+        style.direction = 'rtl';
+        for (const inside of cell.children) (inside as HTMLElement).style.direction = 'ltr';
+      }
       if (gaps[Math.min(index, gaps.length - 1)] === '0em') style.paddingInline = '0';
     });
   }
