@@ -46,7 +46,7 @@ function show(node: HTMLElement, mathml: string): void {
   node.querySelectorAll('mtable[columnalign]').forEach(align);
 }
 
-/** MathML Core leaves the columns of a table to CSS, where `text-align` moves no formula: but one in a cell from right to left ends at its end. */
+/** MathML Core leaves the columns of a table to CSS. In Chromium a formula knows no right, but one in a cell from right to left begins there. */
 function align(table: Element): void {
   const sides = (table.getAttribute('columnalign') ?? '').split(' ');
   const gaps = (table.getAttribute('columnspacing') ?? '').split(' ');
@@ -54,11 +54,12 @@ function align(table: Element): void {
     // Around the cells of a numbered row stand others, for its number.
     [...row.children].filter((cell) => !cell.matches('.mtr-glue, .mml-eqn-num')).forEach((cell, index) => {
       const { style } = cell as HTMLElement;
-      if (sides[Math.min(index, sides.length - 1)] === 'right') {
-        style.direction = 'rtl';
-        for (const inside of cell.children) (inside as HTMLElement).style.direction = 'ltr';
-      }
       if (gaps[Math.min(index, gaps.length - 1)] === '0em') style.paddingInline = '0';
+      const side = sides[Math.min(index, sides.length - 1)];
+      style.textAlign = side === 'center' ? 'center' : 'start';
+      if (side !== 'right') return;
+      style.direction = 'rtl';
+      for (const inside of cell.children) (inside as HTMLElement).style.direction = 'ltr';
     });
   }
 }
