@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmproxy.config import Budget, Budgets
 from llmproxy.core.adapter import Translator
-from llmproxy.core.chat import Chat
+from llmproxy.core.chat import Chat, Json
 from llmproxy.core.clock import loop_time
 from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
 from llmproxy.core.measure import IMAGE_TOKENS, measured
@@ -41,6 +41,7 @@ _MOST = {  # the member that limits an answer, by dialect
     "completions": ("max_tokens",),
     "messages": ("max_tokens",),
     "responses": ("max_output_tokens",),
+    "gemini": ("maxOutputTokens",),  # in its generationConfig
 }
 
 Asked = Callable[[], Iterable[tuple[str, Budget]]]  # (account, budget) as they are now
@@ -297,8 +298,10 @@ class AttemptMeter:
         self._note()
         if wanted is not None and wanted <= fits:
             return chat
-        name = next((one for one in names if chat.body.get(one) is not None), names[-1])
+        name = next((one for one in names if _settings(chat).get(one) is not None), names[-1])
         self._wallet.trace.headers["X-LLMProxy-Clamped"] = f"{name}={most}"
+        if chat.face == "gemini":
+            return chat.saying(generationConfig={**_settings(chat), name: most})
         return chat.saying(**{name: most})
 
     async def grow(self, translator: Translator) -> None:
@@ -370,6 +373,14 @@ class AttemptMeter:
 def _wanted(chat: Chat) -> int | None:
     """The most tokens that the client asked for."""
     for name in _MOST.get(chat.face, ()):
-        if isinstance(value := chat.body.get(name), int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value := _settings(chat).get(name), int) and not isinstance(value, bool) and value > 0:
             return value
     return None
+
+
+def _settings(chat: Chat) -> Json:
+    """Where the limit of the answer stands."""
+    if chat.face != "gemini":
+        return chat.body
+    settings = chat.body.get("generationConfig")
+    return settings if isinstance(settings, dict) else {}

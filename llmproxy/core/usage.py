@@ -51,7 +51,7 @@ class Usage:
     """As the provider counted. `raw` is its own usage object, further members included.
 
     prompt, completion, reasoning, cached: in OpenAI's sense, where cached is a part of prompt and reasoning of completion.
-    cost: dollars, if the provider said them. tokens: the same counts in disjoint classes, which are what is billed.
+    cost: dollars, if the provider said them. classes: see `tokens`.
     """
 
     prompt: int = 0
@@ -60,51 +60,27 @@ class Usage:
     cached: int = 0
     cost: float | None = None
     raw: Json = field(default_factory=dict)
-    tokens: Tokens = field(default_factory=Tokens)
+    classes: Tokens | None = field(default=None, compare=False)
 
-    def __post_init__(self) -> None:
-        if not any(self.tokens):
-            cached = min(self.cached, self.prompt)
-            self.tokens = Tokens(
-                input=self.prompt - cached, cache_read=cached, output=self.completion, reasoning=self.reasoning
-            )
+    @property
+    def tokens(self) -> Tokens:
+        """The same counts in disjoint classes, which are what is billed; made when they are first asked for."""
+        if self.classes is None:
+            self.classes = _of_chat(self.raw) if self.raw else self._of_counts()
+        return self.classes
+
+    def _of_counts(self) -> Tokens:
+        cached = min(self.cached, self.prompt)
+        return Tokens(self.prompt - cached, cached, output=self.completion, reasoning=self.reasoning)
 
     @classmethod
     def parse(cls, raw: Json) -> Usage:
         """Reads the usage object of Chat Completions; members that are missing or of the wrong type count as zero."""
         prompt, completion = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
-        into, out = _object(raw.get("prompt_tokens_details")), _object(raw.get("completion_tokens_details"))
-        reasoning = _count(out.get("reasoning_tokens")) or _count(raw.get("reasoning_tokens"))
-        beside, reasoning = _beside(prompt, completion, reasoning, _count(raw.get("total_tokens")))
-        cached = _count(into.get("cached_tokens"))
-        prompt_classes = _parts(
-            prompt, cached, _count(into.get("cache_write_tokens")), _count(into.get("audio_tokens")),
-            _count(into.get("image_tokens")),
-        )  # fmt: skip
-        plain, cache_read, cache_write, audio_in, image_in = prompt_classes
-        output, audio_out, image_out = _parts(
-            completion + beside, _count(out.get("audio_tokens")), _count(out.get("image_tokens"))
-        )
-        return cls(
-            prompt=prompt,
-            completion=completion,
-            reasoning=reasoning,
-            cached=cached,
-            cost=_cost(raw),
-            raw=raw,
-            tokens=Tokens(
-                input=plain,
-                cache_read=cache_read,
-                cache_write_5m=cache_write,
-                output=output,
-                reasoning=min(reasoning, output),
-                audio_in=audio_in,
-                audio_out=audio_out,
-                image_in=image_in,
-                image_out=image_out,
-                calls=_count(raw.get("num_search_queries")) or _count(raw.get("num_server_side_tools_used")),
-            ),
-        )
+        reasoning = _reasoning(raw)
+        _, reasoning = _beside(prompt, completion, reasoning, _count(raw.get("total_tokens")))
+        cached = _count(_object(raw.get("prompt_tokens_details")).get("cached_tokens"))
+        return cls(prompt, completion, reasoning, cached, _cost(raw), raw)
 
     @classmethod
     def of_responses(cls, raw: Json) -> Usage:
@@ -116,6 +92,7 @@ class Usage:
             "completion_tokens_details": raw.get("output_tokens_details"),
         }
         usage = cls.parse({**raw, **renamed})
+        usage.classes = usage.tokens
         usage.raw = raw
         return usage
 
@@ -136,7 +113,7 @@ class Usage:
             reasoning=tokens.reasoning,
             cached=tokens.cache_read,
             raw=raw,
-            tokens=tokens,
+            classes=tokens,
         )
         usage.cost = _cost(raw)
         return usage
@@ -158,6 +135,36 @@ class Usage:
 def in_e12(dollars: float) -> int:
     """Dollars as the integer that money is kept in."""
     return round(dollars * DOLLAR)
+
+
+def _of_chat(raw: Json) -> Tokens:
+    prompt, completion = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
+    into, out = _object(raw.get("prompt_tokens_details")), _object(raw.get("completion_tokens_details"))
+    beside, reasoning = _beside(prompt, completion, _reasoning(raw), _count(raw.get("total_tokens")))
+    plain, cache_read, cache_write, audio_in, image_in = _parts(
+        prompt, _count(into.get("cached_tokens")), _count(into.get("cache_write_tokens")),
+        _count(into.get("audio_tokens")), _count(into.get("image_tokens")),
+    )  # fmt: skip
+    output, audio_out, image_out = _parts(
+        completion + beside, _count(out.get("audio_tokens")), _count(out.get("image_tokens"))
+    )
+    return Tokens(
+        input=plain,
+        cache_read=cache_read,
+        cache_write_5m=cache_write,
+        output=output,
+        reasoning=min(reasoning, output),
+        audio_in=audio_in,
+        audio_out=audio_out,
+        image_in=image_in,
+        image_out=image_out,
+        calls=_count(raw.get("num_search_queries")) or _count(raw.get("num_server_side_tools_used")),
+    )
+
+
+def _reasoning(raw: Json) -> int:
+    details = _object(raw.get("completion_tokens_details"))
+    return _count(details.get("reasoning_tokens")) or _count(raw.get("reasoning_tokens"))
 
 
 def _of_message(raw: Json) -> Tokens:

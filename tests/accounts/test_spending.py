@@ -252,3 +252,29 @@ async def test_what_has_no_price_cannot_be_paid(store: Store) -> None:
     with pytest.raises(BadRequest) as caught:
         await there.wallet().begin(Chat({"messages": []}, "m"), "q", Attempt(1, "q", "m", 0.0), streams=True)
     assert (caught.value.status, caught.value.code) == (403, "unpriced_model")
+
+
+@pytest.mark.parametrize(
+    ("face", "body", "clamped"),
+    [
+        ("chat", {"messages": [], "max_completion_tokens": 32_000}, {"max_completion_tokens": 1000}),
+        ("messages", {"messages": [], "max_tokens": 32_000}, {"max_tokens": 1000}),
+        ("responses", {"input": "x"}, {"max_output_tokens": 1000}),
+        (
+            "gemini",
+            {"generationConfig": {"maxOutputTokens": 32_000, "seed": 1}},
+            {"generationConfig": {"maxOutputTokens": 1000, "seed": 1}},
+        ),
+    ],
+)
+async def test_what_cannot_be_watched_is_clamped_in_its_own_dialect(
+    store: Store, face: Any, body: Any, clamped: Any
+) -> None:
+    there, attempt = House(store, [of(1000)]), Attempt(1, "p", "m", time.monotonic())
+    wallet = there.wallet()
+    meter, asked = await wallet.begin(Chat(body, "m", face), "p", attempt, streams=False)
+    assert {name: asked.body[name] for name in clamped} == clamped
+    assert wallet.trace.headers["X-LLMProxy-Clamped"].endswith("=1000")
+    assert there.pot.held == 1000 * RATE
+    meter.settle(attempt)
+    assert there.pot.held == 0

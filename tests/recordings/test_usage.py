@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from llmproxy.adapters.gemini.usage import render_usage
 
 from llmproxy.core.usage import Usage
+from llmproxy.dialects.gemini.usage import gemini_usage
 from tests.recordings.recording import FOLDER
 
 Json = dict[str, Any]
@@ -52,7 +52,7 @@ def found(value: Any) -> Iterator[Json]:
 
 def read(said: Json) -> Usage | None:
     if any(key.endswith("Count") for key in said):
-        rendered = render_usage(said).get("usage")
+        rendered = gemini_usage(said).get("usage")
         return Usage.parse(rendered) if rendered else None
     if "cache_creation_input_tokens" in said or "cache_creation" in said:
         return Usage.of_messages(said)
