@@ -6,8 +6,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from llmproxy.config.values import Dialects
 from llmproxy.testing import FakeProvider, completion
-from tests.dialects.responses.house import USAGE, House, call, said
+from tests.dialects.responses.house import USAGE, House, Open, call, said
 
 
 class City(BaseModel):
@@ -69,3 +70,10 @@ async def test_a_cut_stream_raises(house: House, provider: FakeProvider) -> None
     with pytest.raises(Exception, match=r"response\.completed"):
         async with house.sdk.responses.stream(model="m", input="Hi") as stream:
             await stream.get_final_response()
+
+
+async def test_it_can_be_switched_off(opened: Open) -> None:
+    async with opened(dialects=Dialects(responses=False)) as house:
+        for method, path in (("POST", ""), ("GET", "/resp_1"), ("POST", "/input_tokens")):
+            status, body = await house.call(method, f"/v1/responses{path}", {"model": "m", "input": "Hi"})
+            assert (status, body["error"]["code"]) == (404, "unknown_url")
