@@ -105,6 +105,7 @@ def test_a_pause_before_the_next_try_is_said_and_can_be_stopped(site: Site) -> N
     expect(site.answers.last).to_have_text(re.compile(r"Retrying with moody in 1\d s, after \w+"))
     site.button("Stop").click()
     expect(site.answers.last).to_contain_text("Stopped.")
+    expect(site.answers.last).not_to_contain_text("closed")  # nothing was open
     assert site.in_flight() == []
 
 
