@@ -14,6 +14,7 @@ _TARGET = re.compile(r"(?P<root>.*)/openai/deployments/(?P<deployment>[^/]+)(?:/
 class Azure(OpenAICompatible):
     speaks = OpenAICompatible.speaks | {"responses"}
     keeps_responses = True
+    hides = ("reasoning_details", "reasoning_content")
     inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("AZURE_OPENAI_API_KEY",),

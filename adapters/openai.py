@@ -10,6 +10,7 @@ from llmproxy.adapter_kit import Chat, Environment, OpenAICompatible
 class OpenAI(OpenAICompatible):
     speaks = OpenAICompatible.speaks | {"responses"}
     keeps_responses = True
+    hides = ("reasoning_details", "reasoning_content")
     inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("OPENAI_API_KEY",),

@@ -23,6 +23,9 @@ _PATHS: Mapping[Face, str] = {
     "responses": "/responses",
 }
 
+# What a translation may have added, and a model may do without.
+_WISHES = ("reasoning_effort", "parallel_tool_calls", "top_k", "user", "service_tier", "logprobs")
+_MODELS = 1000  # whose refusals are remembered
 _ENDINGS = (*_PATHS.values(), "/models")
 
 
@@ -31,6 +34,7 @@ class OpenAICompatible:
 
     always_stream: ask for a stream even if the client did not, because only then does a cancel reach the model.
     asks_usage: the provider understands `stream_options.include_usage`.
+    hides: members of messages that a client of another dialect has given back and that mean nothing to this provider.
     keeps_responses: of Responses the provider knows everything that OpenAI does, earlier responses by their ids among it.
     checked_hooks: the methods that are called here, with the number of their arguments; checked when an adapter is loaded.
     """
@@ -43,6 +47,7 @@ class OpenAICompatible:
     asks_usage = True
     keeps_responses = False
     streams_metered = True  # a stream is also asked for where a budget must be watched while the answer grows
+    hides: ClassVar[tuple[str, ...]] = ("reasoning_details",)
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
     checked_hooks: ClassVar[Mapping[str, int]] = {
@@ -57,6 +62,7 @@ class OpenAICompatible:
     def __init__(self, account: Account) -> None:
         self.account = account
         self._no_options = False  # the provider refuses `stream_options`: learnt from its answer
+        self._refused: dict[str, set[str]] = {}  # by model: what a translation has added and this model refuses
         self.base_url, self.query = address(account.base_url or self.environment.base_url)
         self._headers = {"Content-Type": "application/json", **self.headers(), **account.headers}
 
@@ -91,19 +97,43 @@ class OpenAICompatible:
             chat = chat.dialect.passed(chat, self) if isinstance(chat.dialect, Adapts) else chat
             return Outgoing(self.url(chat), chat.render(), {**self._headers, **chat.headers})
         chat = chat.drop("stream_options") if self._no_options else chat
+        chat = self._translated(chat) if chat.encoder is not None else chat
         chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
         return Outgoing(self.url(chat), self._body(chat), self._headers)
 
     def learn(self, chat: Chat, error: UpstreamError) -> bool:
         """Whether the same question is to be asked again, as the refusal was about something that is left out from now on:
-        `stream_options`, which some servers do not know."""
+        `stream_options`, which some servers do not know, and what clients of other dialects send whatever the model is."""
+        if error.status not in (400, 422):
+            return False
+        return self._learn_options(chat, error) or (chat.encoder is not None and self._learn_member(chat, error))
+
+    def _learn_options(self, chat: Chat, error: UpstreamError) -> bool:
         given = chat.body.get("stream_options")
         ours = given is None or (isinstance(given, dict) and given.keys() <= {"include_usage"})
         named = "stream_options" in f"{error.param} {error.message}" or "include_usage" in error.message
-        if self._no_options or not (ours and named and error.status in (400, 422)):
+        if self._no_options or not (ours and named):
             return False
         self._no_options, self.asks_usage = True, False
         return True
+
+    def _learn_member(self, chat: Chat, error: UpstreamError) -> bool:
+        """Claude Code and Codex send an effort with every question; a model that does not think refuses it."""
+        said, known = f"{error.param} {error.message}", self._refused.get(chat.model, set())
+        found = next((one for one in _WISHES if one in said and one in chat.body and one not in known), None)
+        if found is None or len(self._refused) > _MODELS:
+            return False
+        self._refused.setdefault(chat.model, set()).add(found)
+        return True
+
+    def _translated(self, chat: Chat) -> Chat:
+        """A question that was put in another dialect, without what only other providers want or what this model refuses."""
+        refused = self._refused.get(chat.model)
+        chat = chat.drop(*refused) if refused else chat
+        if not self.hides or not any(name in message for message in chat.messages for name in self.hides):
+            return chat
+        hidden = frozenset(self.hides)
+        return chat.saying(messages=[{k: v for k, v in one.items() if k not in hidden} for one in chat.messages])
 
     def translator(self, chat: Chat) -> Translator:
         if chat.face == "embeddings":

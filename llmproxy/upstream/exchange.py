@@ -34,6 +34,7 @@ _KINDS = {True: "text/event-stream", False: "application/json"}
 _PASSED_ON = re.compile(
     r"x-ratelimit-[a-z-]+|anthropic-ratelimit-[a-z0-9-]+|openai-processing-ms|openai-version|x-generation-id"
 )
+_LEARNS = 3  # members that one request may learn to leave out
 _ASK_AGAIN = frozenset((429, 503))  # it was refused before it began
 _USUAL = Pace()
 _ASK_ANEW = (
@@ -201,17 +202,18 @@ class _Exchange(Opening):
         return await self._first(pieces), headers
 
     async def _ask_learning(self) -> tuple[Pieces, Mapping[str, str]]:
-        """Asks once again where the refusal was about something that the adapter leaves out from now on."""
-        try:
-            return await self._ask()
-        except UpstreamError as error:
-            learns = getattr(self._of.adapter, "learn", None)
-            if not self._refused or learns is None or not _called(learns, self._chat, error):
-                raise
-        self._refused = 0
-        if self._source is not None:
-            source, self._source = self._source, None
-            await source.__aexit__(None, None, None)
+        """Asks once again where the refusal was about something that the adapter leaves out from now on, a few times."""
+        for _ in range(_LEARNS):
+            try:
+                return await self._ask()
+            except UpstreamError as error:
+                learns = getattr(self._of.adapter, "learn", None)
+                if not self._refused or learns is None or not _called(learns, self._chat, error):
+                    raise
+            self._refused = 0
+            if self._source is not None:
+                source, self._source = self._source, None
+                await source.__aexit__(None, None, None)
         return await self._ask()
 
     async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
