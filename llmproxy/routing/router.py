@@ -109,7 +109,7 @@ class Router:
     def _through(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
         if alias.rules:
             return self._ruled(alias, question, used)
-        names = self._drawn(alias.weights) if alias.weights else alias.chain
+        names = self._drawn(alias.weights, question) if alias.weights else alias.chain
         return self._chained(alias.name, names, question, used)
 
     def _chained(self, said: str, names: Sequence[str], question: Question, used: frozenset[str]) -> Route:
@@ -127,10 +127,12 @@ class Router:
                     return route
         return self._chained(f"{alias.name}: default", alias.default, question, used)
 
-    def _drawn(self, weights: Mapping[str, float]) -> list[str]:
-        """One by lot, then the others, the heaviest first."""
+    def _drawn(self, weights: Mapping[str, float], question: Question) -> list[str]:
+        """One by lot, then the others, the heaviest first. A conversation of an agent always draws the same: the reasoning
+        that it gives back is bound to the account that made it."""
         names = sorted(weights, key=lambda name: -weights[name])
-        drawn = self._dice.choices(names, [weights[name] for name in names])[0]
+        dice = self._dice if question.conversation is None else random.Random(question.conversation)
+        drawn = dice.choices(names, [weights[name] for name in names])[0]
         return [drawn, *(name for name in names if name != drawn)]
 
     def _bare(self, model: str) -> Route:

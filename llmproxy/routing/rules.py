@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -59,6 +60,16 @@ class Question:
         """The last thing the user said, its middle left out if it is long."""
         text = self._last_said()
         return text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+
+    @cached_property
+    def conversation(self) -> int | None:
+        """A number that is the same in every turn: of how the conversation begins. None of OpenAI's chats, whose turns
+        carry nothing that is bound to an account."""
+        if self._given.dialect is None:
+            return None
+        first = next((one for one in _messages(self._chat) if one.get("role") == "user"), {})
+        begun = "\n".join(_texts(first.get("content")))[:_EDGE]
+        return zlib.crc32(begun.encode("utf-8", "replace"))
 
     def _last_said(self) -> str:
         for message in reversed(_messages(self._chat)):

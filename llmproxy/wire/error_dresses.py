@@ -20,6 +20,7 @@ _TEXTS = (
 _CODES = ("code", "error_code", "errorCode", "err_code", "errcode", "status_code", "statusCode", "errno")
 _FINE = frozenset(("", "0", "200", "ok", "success", "succeeded", "true", "none", "null", "00000"))  # of codes
 _FAILED = frozenset(("error", "err", "failed", "fail", "failure", "exception", "rejected"))  # of a status
+_SIGNS = frozenset((*_TEXTS, *_CODES, "base_resp", "errors", "status", "success"))  # no error has none of them
 # Members that an answer has: where one of them stands, a text alone is no error.
 _OF_ANSWERS = frozenset(("id", "object", "choices", "usage", "created", "model", "data", "candidates", "type"))
 # MiniMax's numbers, by what they mean.
@@ -64,6 +65,8 @@ def disguised(answer: Json, *, by_words: bool = True) -> Json | None:
 
     by_words: a text alone is one too. Not where the provider has names of its own: `reason` may be how its answers end.
     """
+    if _SIGNS.isdisjoint(answer):  # as nearly every event is
+        return None
     base = answer.get("base_resp")  # MiniMax
     if isinstance(base, dict) and _is_code(number := base.get("status_code")):
         return _error(base, _MINIMAX.get(number, number) if isinstance(number, int) else number)

@@ -12,6 +12,7 @@ from llmproxy.config import Alias, Config, Key, Provider, Rule, When
 from llmproxy.core.adapter import Model
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import ModelNotFound
+from llmproxy.dialects.messages.dialect import DIALECT as MESSAGES
 from llmproxy.routing.router import Route, Router, Target, allowed, permits
 
 OFFERED = [
@@ -87,6 +88,21 @@ def test_aliases_lead_through_aliases_and_each_target_is_asked_once() -> None:
         Alias("fast", chain=("gpt-mini",)),
     ).route(chat("gpt-4"))
     assert names(route) == ["perplexity/sonar", "openai/gpt-mini"]
+
+
+def test_an_agents_conversation_always_draws_the_same_and_conversations_draw_by_weight() -> None:
+    ways = router(Alias("mix", weights={"openai/gpt-mini": 3, "perplexity/sonar": 1}))
+
+    def drawn(first: str, *later: str) -> str:
+        turns = [{"role": "user", "content": first}]
+        for one in later:
+            turns += [{"role": "assistant", "content": "Yes"}, {"role": "user", "content": one}]
+        body = {"model": "mix", "max_tokens": 9, "messages": turns}
+        return names(ways.route(Chat(body, "mix", "messages", dialect=MESSAGES)))[0]
+
+    assert all(drawn("Hi", *["more"] * turn) == drawn("Hi") for turn in range(20))
+    draws = Counter(drawn(f"Question {number}") for number in range(1000))
+    assert 650 < draws["openai/gpt-mini"] < 850
 
 
 def test_a_pattern_stands_for_every_name_that_fits_and_says_so() -> None:

@@ -36,6 +36,7 @@ class Envelope:
         self._usage_extras: Json = {}
         self.usage: Usage | None = None
         self.started = False
+        self._ending = False  # a choice has its finish
         self.produced = 0
 
     def feed(self, chunk: Json) -> Iterable[Json]:
@@ -81,6 +82,8 @@ class Envelope:
     @property
     def grace(self) -> float | None:
         """Seconds to wait for more once every choice has its finish: for the usage, or for what closes the answer."""
+        if not self._ending:
+            return None
         finished = sum(one.finish is not None for one in self._choices.values())
         if not finished or finished < len(self._choices) or finished < self._wanted:
             return None
@@ -146,7 +149,7 @@ class Envelope:
         if not self.started and MARK in choice:
             self.started = _begins_work(choice[MARK])
         if choice.get("finish_reason"):
-            self.started = True
+            self.started = self._ending = True
             choice = state.take_finish(choice, speaks=any(tidy.values()))
             if not any(tidy.values()):
                 return None
