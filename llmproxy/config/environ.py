@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from llmproxy.core import adapter_registry
@@ -50,6 +50,40 @@ def notes(environ: Environ) -> Iterator[str]:
         yield "llmproxy is not tested on Windows: use WSL or a container (docs/deployment.md)"
     if _is_link("LLMPROXY_PORT", environ.get("LLMPROXY_PORT", "")):
         yield "LLMPROXY_PORT is an address that Kubernetes or Docker set for a service of this name: it does not count"
+
+
+# Keys of model services that people have set and that no adapter here reads.
+_UNREAD = (
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "BASETEN_API_KEY",
+    "CODESTRAL_API_KEY",
+    "DASHSCOPE_API_KEY",
+    "FRIENDLI_TOKEN",
+    "HYPERBOLIC_API_KEY",
+    "REPLICATE_API_TOKEN",
+    "SILICONFLOW_API_KEY",
+    "TOGETHERAI_API_KEY",
+    "UPSTAGE_API_KEY",
+    "VOLCENGINE_API_KEY",
+    "VOYAGE_API_KEY",
+    "WATSONX_API_KEY",
+)
+
+
+def idle_keys(environ: Environ, configured: Collection[Provider], settled: Iterable[str]) -> Iterator[str]:
+    """Sentences about keys that are set and make no provider. A key that the file uses in its own way is not idle."""
+    used = {provider.api_key for provider in configured}
+    for name in sorted(set(adapter_registry.names()) - {one.name for one in configured} - set(settled)):
+        declared = environment_of(name)
+        variable = next((one for one in declared.keys if environ.get(one)), "")
+        if variable and declared.needs_key and declared.base_urls and environ[variable] not in used:
+            yield f"{variable} is set, but the address is missing: set {declared.base_urls[0]} to use {name}"
+    for variable in _UNREAD:
+        if (key := environ.get(variable)) and key not in used:
+            yield (
+                f"{variable} is set, but no adapter reads it: if the service speaks OpenAI's dialect, set "
+                "COMPATIBLE_API_KEY and COMPATIBLE_BASE_URL, or give it a table [providers.NAME] in llmproxy.toml"
+            )
 
 
 def client_keys(environ: Environ) -> tuple[Key, ...]:

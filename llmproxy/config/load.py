@@ -79,6 +79,7 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
     server = replace(config.server, **changes.get("server", {}))
     own = {provider.name for provider in config.providers}
     found = tuple(env.providers(environ, own | config.switched_off))
+    idle = env.idle_keys(environ, (*config.providers, *found), config.switched_off)
     keys, doubles = _distinct(server.keys, env.client_keys(environ))
     return replace(
         config,
@@ -87,7 +88,7 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
         storage=_placed(replace(config.storage, **changes.get("storage", {})), environ),
         providers=_demos_last((*config.providers, *found)),
         proxies=from_environment(environ),
-        notes=(*config.notes, *env.notes(environ), *doubles),
+        notes=(*config.notes, *env.notes(environ), *doubles, *idle),
     )
 
 

@@ -128,8 +128,9 @@ def _is_given_self(adapter: type, name: str) -> bool:
     )
 
 
+@cache
 def _takes(called: Any, count: int) -> bool:
-    """Whether it can be called with so many arguments."""
+    """Whether it can be called with so many arguments. Presets share their methods, and each is looked at once."""
     try:
         inspect.signature(called).bind(*range(count))
     except TypeError:

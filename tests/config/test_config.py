@@ -306,7 +306,7 @@ WRONG: list[tuple[str, int, str]] = [
     ('[server]\nkeys = [""]', 2, "the secret is empty"),
     ('[[server.keys]]\nsecret = "a"\n[[server.keys]]\nadmin = true', 3, "server.keys[1]: needs `secret`"),
     ('[modes.m]\nsystem = "${UNSET}"', 2, "the environment variable UNSET is not set"),
-    ("[providers.groq]", 1, "needs `adapter`"),
+    ("[providers.acme]", 1, "needs `adapter`"),
     ('[providers.x]\nadapter = "opnai"', 2, 'did you mean "openai"?'),
     ("[providers.openai]", 1, "has no key: set OPENAI_API_KEY in the environment"),
     ("[providers.ollama]\nbase_ulr = 'x'", 2, 'did you mean "base_url"?'),

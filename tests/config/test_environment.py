@@ -311,3 +311,24 @@ def test_a_host_with_a_scheme_or_a_port_is_refused(host: str) -> None:
 @pytest.mark.parametrize(("host", "meant"), [("[::1]", "::1"), ("localhost", "localhost"), ("::", "::")])
 def test_a_host_may_be_an_address_or_a_name(host: str, meant: str) -> None:
     assert load(environ={"LLMPROXY_HOST": host, "LLMPROXY_KEY": KEY}).server.host == meant
+
+
+# Keys that make no provider
+
+
+def test_a_services_key_that_no_adapter_reads_is_said_without_the_key() -> None:
+    notes = load(environ={"DASHSCOPE_API_KEY": KEY}).notes
+    assert [note for note in notes if "DASHSCOPE_API_KEY" in note and "COMPATIBLE_BASE_URL" in note]
+    assert KEY not in "".join(notes)
+
+
+def test_a_key_that_the_file_uses_is_not_said(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "llmproxy.toml"
+    file.write_text(
+        '[providers.qwen]\nadapter = "compatible"\nbase_url = "https://qwen.example/v1"\napi_key = "${DASHSCOPE_API_KEY}"\n'
+    )
+    assert not [note for note in load(file, {"DASHSCOPE_API_KEY": KEY}).notes if "DASHSCOPE" in note]
+
+
+def test_a_key_of_something_else_is_not_said() -> None:
+    assert not [note for note in load(environ={"WEATHER_API_KEY": KEY}).notes if "WEATHER" in note]

@@ -1,0 +1,82 @@
+"""Services that speak OpenAI's dialect, as a table: where each is, which variables have its key, and what it does differently.
+
+The sources of addresses and variables are the files providers/*/provider.toml of anomalyco/models.dev, or else the row's comment.
+Databricks and Cloudflare have an address for each account, so that it must be given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+from llmproxy.adapter_kit import Chat, Environment
+
+from .compatible import Compatible
+
+
+class Preset(NamedTuple):
+    base_url: str
+    keys: tuple[str, ...]
+    differs: Mapping[str, Any] = {}  # class attributes with other values than Hosted's
+
+
+class Hosted(Compatible):
+    """renames: parameters that the service has under another name only."""
+
+    renames: ClassVar[Mapping[str, str]] = {}
+
+    def adapt(self, chat: Chat) -> Chat:
+        there = {old: new for old, new in self.renames.items() if chat.body.get(old) is not None}
+        if not there:
+            return chat
+        return chat.saying(**{new: chat.body[old] for old, new in there.items()}, **dict.fromkeys(there))
+
+
+PRESETS: Mapping[str, Preset] = {
+    # BerriAI/litellm, get_llm_provider_logic.py
+    "ai21": Preset("https://api.ai21.com/studio/v1", ("AI21_API_KEY",)),
+    "cerebras": Preset("https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",)),
+    "cloudflare": Preset("", ("CLOUDFLARE_API_KEY",)),
+    # docs.cohere.com/docs/compatibility-api
+    "cohere": Preset("https://api.cohere.ai/compatibility/v1", ("COHERE_API_KEY", "CO_API_KEY")),
+    "databricks": Preset("", ("DATABRICKS_TOKEN",)),
+    # vercel/ai, packages/deepinfra/src/deepinfra-provider.ts
+    "deepinfra": Preset("https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY",)),
+    "deepseek": Preset("https://api.deepseek.com", ("DEEPSEEK_API_KEY",)),
+    "fireworks": Preset("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)),
+    # GITHUB_TOKEN is set for much else, so that it does not make a provider; GITHUB_API_KEY is LiteLLM's name.
+    "github": Preset("https://models.github.ai/inference", ("GITHUB_API_KEY",)),
+    # `n` may only be 1: console.groq.com/docs/api-reference
+    "groq": Preset("https://api.groq.com/openai/v1", ("GROQ_API_KEY",), {"many": False}),
+    # HF_TOKEN is set to download models, so that it does not make a provider; HUGGINGFACE_API_KEY is LiteLLM's name.
+    "huggingface": Preset("https://router.huggingface.co/v1", ("HUGGINGFACE_API_KEY",)),
+    # platform.minimax.io/docs/api-reference/text-openai-api
+    "minimax": Preset("https://api.minimax.io/v1", ("MINIMAX_API_KEY",)),
+    # `max_completion_tokens` is refused with 422: editor-code-assistant/eca#231
+    "mistral": Preset(
+        "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), {"renames": {"max_completion_tokens": "max_tokens"}}
+    ),
+    "moonshot": Preset("https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",)),
+    "nebius": Preset("https://api.tokenfactory.nebius.com/v1", ("NEBIUS_API_KEY",)),
+    # The address is that of novita.ai/docs/api-reference/model-apis-llm-create-chat-completion
+    "novita": Preset("https://api.novita.ai/openai/v1", ("NOVITA_API_KEY",)),
+    # The second name is LiteLLM's.
+    "nvidia": Preset("https://integrate.api.nvidia.com/v1", ("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY")),
+    "ovhcloud": Preset("https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", ("OVHCLOUD_API_KEY",)),
+    "sambanova": Preset("https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",)),
+    "scaleway": Preset("https://api.scaleway.ai/v1", ("SCALEWAY_API_KEY",)),
+    # BerriAI/litellm, get_llm_provider_logic.py
+    "together": Preset("https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY")),
+    # vercel.com/docs/ai-gateway/openai-compat
+    "vercel": Preset("https://ai-gateway.vercel.sh/v1", ("AI_GATEWAY_API_KEY",)),
+    "xai": Preset("https://api.x.ai/v1", ("XAI_API_KEY",)),
+    "zai": Preset("https://api.z.ai/api/paas/v4", ("ZAI_API_KEY", "ZHIPU_API_KEY")),
+}
+
+
+def _made(name: str, preset: Preset) -> type[Hosted]:
+    environment = Environment(preset.keys, (f"{name.upper()}_BASE_URL",), preset.base_url)
+    return type(name, (Hosted,), {"__module__": __name__, "environment": environment, **preset.differs})
+
+
+globals().update({name: _made(name, preset) for name, preset in PRESETS.items()})
