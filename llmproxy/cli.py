@@ -8,16 +8,33 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmproxy import __version__
 from llmproxy.config import ConfigError
 
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 WRONG_CONFIG = 2  # the exit code of a configuration that cannot be used; argparse's for a wrong command line, too
 INTERRUPTED = 130
+_FIRST = """\
+llmproxy: one light process that makes every model look like OpenAI.
+
+  llmproxy serve     run the gateway, with the keys that the environment has
+  llmproxy init      write a first llmproxy.toml
+  llmproxy check     whether the configuration holds
+  llmproxy chat      talk to a model through the running gateway
+
+Without any key there is a demo: `llmproxy serve`, then http://127.0.0.1:8811.
+All commands: llmproxy --help. One, with an example: llmproxy serve --help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
+    if given.command is None:
+        print(_FIRST)
+        return 0
     # Each command is imported only when it is asked for: `serve` must not pay for what `chat` needs.
     command = importlib.import_module(f"llmproxy.commands.{given.command}")
     try:
@@ -37,18 +54,70 @@ def _parser() -> argparse.ArgumentParser:
         prog="llmproxy", description="One light process that makes every model look like OpenAI."
     )
     parser.add_argument("--version", action="version", version=f"llmproxy {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _serve(commands.add_parser("serve", help="run the gateway"))
-    _chat(commands.add_parser("chat", help="talk to a model through the running gateway"))
-    _models(commands.add_parser("models", help="list what the running gateway offers"))
-    _check(commands.add_parser("check", help="validate the configuration"))
-    _backup(commands.add_parser("backup", help="copy the database while the gateway may be running"))
-    _prices(commands.add_parser("prices", help="show what models cost"))
-    _keys(commands.add_parser("keys", help="make, show and revoke clients' keys"))
-    _run(commands.add_parser("run", help="run a command with a gateway, a key and a budget of its own"))
-    _usage(commands.add_parser("usage", help="show what was used and what it cost"))
-    _conformance(commands.add_parser("conformance", help="test whether a URL behaves like OpenAI's API"))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _init(_command(commands, "init", "write a first llmproxy.toml", "llmproxy init"))
+    _serve(_command(commands, "serve", "run the gateway", "llmproxy serve --port 9000"))
+    _chat(
+        _command(
+            commands,
+            "chat",
+            "talk to a model through the running gateway",
+            'llmproxy chat openai/gpt-4o-mini --once "Why is the sky blue?"',
+        )
+    )
+    _models(
+        _command(
+            commands,
+            "models",
+            "list what the running gateway offers",
+            "llmproxy models --base-url http://127.0.0.1:9000",
+        )
+    )
+    _check(_command(commands, "check", "validate the configuration", "llmproxy check --config llmproxy.toml --call"))
+    _backup(
+        _command(commands, "backup", "copy the database while the gateway may be running", "llmproxy backup copy.db")
+    )
+    _prices(_command(commands, "prices", "show what models cost", "llmproxy prices gpt-4o"))
+    _keys(
+        _command(
+            commands,
+            "keys",
+            "make, show and revoke clients' keys",
+            "llmproxy keys create alice --rpm 60 --budget 20/month",
+        )
+    )
+    _run(
+        _command(
+            commands,
+            "run",
+            "run a command with a gateway, a key and a budget of its own",
+            "llmproxy run --budget 2 -- python agent.py",
+        )
+    )
+    _usage(
+        _command(
+            commands, "usage", "show what was used and what it cost", "llmproxy usage --by model --since 2026-01-01"
+        )
+    )
+    _conformance(
+        _command(
+            commands,
+            "conformance",
+            "test whether a URL behaves like OpenAI's API",
+            "llmproxy conformance http://127.0.0.1:8811",
+        )
+    )
     return parser
+
+
+def _command(commands: _Commands, name: str, help: str, example: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=help, epilog=f"example: {example}")
+
+
+def _init(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "file", nargs="?", type=Path, default=Path("llmproxy.toml"), metavar="FILE", help="a new file (./llmproxy.toml)"
+    )
 
 
 def _serve(command: argparse.ArgumentParser) -> None:

@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import pathlib
+import re
+import shlex
 import signal
 import socketserver
 import stat
@@ -20,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.cli import main
+from llmproxy.cli import _parser, main
 from llmproxy.commands import banner, discover
 from llmproxy.commands.table import table
 from llmproxy.config import Config, Provider, Server, load, reach
@@ -378,3 +380,55 @@ def test_help_needs_nothing_to_be_loaded() -> None:
     command = "import sys, llmproxy.cli as cli\ntry: cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
     assert not {"aiohttp", "openai", "msgspec", "structlog"} & set(loaded)
+
+
+# The first minutes
+
+
+def test_alone_it_says_what_to_do_next_within_80_columns(tmp_path: pathlib.Path) -> None:
+    code, out, err = ran(folder=tmp_path)
+    assert (code, err) == (0, "")
+    assert "llmproxy serve" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_help_of_each_command_has_one_example_that_can_be_parsed() -> None:
+    parser = _parser()
+    commands = next(one.choices for one in parser._actions if isinstance(one.choices, dict))
+    assert {"serve", "init"} <= set(commands)
+    for name, command in commands.items():
+        assert command.epilog is not None
+        said, example = command.epilog.split(": llmproxy ")
+        assert said == "example"
+        assert parser.parse_args(shlex.split(example)).command == name
+
+
+def test_init_writes_a_file_that_holds_and_has_no_key_in_it(tmp_path: pathlib.Path) -> None:
+    code, out, err = ran("init", folder=tmp_path, GROQ_API_KEY="s3cret-groq", OLLAMA_HOST="0.0.0.0")
+    assert (code, err) == (0, "")
+    assert "groq (GROQ_API_KEY), ollama (OLLAMA_HOST)" in out
+    written = tmp_path / "llmproxy.toml"
+    assert "s3cret" not in written.read_text() + out
+    config = load(written, {"GROQ_API_KEY": "s3cret-groq"})
+    assert [one.name for one in config.providers] == ["groq", "ollama", "demo"]
+
+
+def test_each_setting_that_init_shows_can_be_made(tmp_path: pathlib.Path) -> None:
+    ran("init", folder=tmp_path)
+    lines = (tmp_path / "llmproxy.toml").read_text().splitlines()
+    shown = [line.removeprefix("# ") for line in lines if re.match(r"# (\[|[a-z_]+ = )", line)]
+    assert len(shown) > 10
+    file = tmp_path / "shown.toml"
+    file.write_text("\n".join(shown))
+    config = load(file, {"ALICE_KEY": "alice-0123456789", "OPENAI_API_KEY": "k"})
+    assert [key.name for key in config.server.keys] == ["alice"]
+    assert {"openai", "local"} <= {one.name for one in config.providers}
+
+
+def test_init_never_replaces_a_file(tmp_path: pathlib.Path) -> None:
+    mine = tmp_path / "llmproxy.toml"
+    mine.write_text("# mine\n")
+    code, out, err = ran("init", folder=tmp_path)
+    assert (code, out) == (1, "")
+    assert "llmproxy.toml exists" in err
+    assert mine.read_text() == "# mine\n"
