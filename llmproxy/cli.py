@@ -24,6 +24,7 @@ llmproxy: one light process that makes every model look like OpenAI.
   llmproxy serve     run the gateway, with the keys that the environment has
   llmproxy init      write a first llmproxy.toml
   llmproxy check     whether the configuration holds
+  llmproxy doctor    what is wrong on this machine, and how to fix it
   llmproxy chat      talk to a model through the running gateway
 
 Without any key there is a demo: `llmproxy serve`, then http://127.0.0.1:8811.
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _check(_command(commands, "check", "validate the configuration", "llmproxy check --config llmproxy.toml --call"))
+    _doctor(_command(commands, "doctor", "say what is wrong on this machine, and how to fix it", "llmproxy doctor"))
     _backup(
         _command(commands, "backup", "copy the database while the gateway may be running", "llmproxy backup copy.db")
     )
@@ -140,6 +142,10 @@ def _models(command: argparse.ArgumentParser) -> None:
 
 def _check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--call", action="store_true", help="ask every provider for a first word, and show a table")
+    _config(command)
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
     _config(command)
 
 

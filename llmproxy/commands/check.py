@@ -51,7 +51,7 @@ def main(given: argparse.Namespace) -> int:
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
     for doubt in (*doubts(config), *_taken(config.server), *old_prices(datetime.now(UTC).date())):
         print(f"warning: {doubt}", file=sys.stderr)
-    if problem := _storage_problem(config):
+    if problem := storage_problem(config):
         print(f"storage: {problem}", file=sys.stderr)
         return 1
     if not given.call:
@@ -79,7 +79,7 @@ def old_prices(today: date) -> Iterator[str]:
         yield f"the table of prices is {age} days old: newer versions of llmproxy bring newer prices, [prices] goes before them"
 
 
-def _storage_problem(config: Config) -> str:
+def storage_problem(config: Config) -> str:
     """What is wrong with the place for threads and the ledger; empty if they can be kept, or are not to be."""
     kept = config.storage
     if not kept.enabled:
