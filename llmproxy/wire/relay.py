@@ -320,7 +320,12 @@ class Relay:
         yield from self._close(complete=answered and not isinstance(whole, list))
 
     def _not_whole(self, body: bytes) -> Iterator[bytes]:
-        """It began like JSON and is not: JSON that was cut, or bare events one after the other."""
+        """It began like JSON and is not: JSON lines, bare events one after the other, or JSON that was cut."""
+        if lines := _odd.several(body.strip()):
+            yield from self._several(lines, b"")
+            if not self.done:
+                yield from self._close(complete=False)
+            return
         for event in (*self._events.feed(body), *self._flushed()):
             yield from self._event(event.data, event.name)
         if not self.done:

@@ -13,7 +13,8 @@ from .inflate import CODINGS
 MAX_HEAD = 64 * 1024  # bytes of a head, and of anything else that is neither head nor body
 MAX_INTERIM = 20  # 1xx responses before the real one
 TRANSFER_CODINGS = frozenset({"identity", "chunked"})
-CONTENT_CODINGS = frozenset({"", "identity", *CODINGS})  # identity is asked for; some compress nevertheless
+# identity is asked for; some compress nevertheless, and some name a character set here, which changes nothing.
+CONTENT_CODINGS = frozenset({"", "identity", "none", "utf-8", "utf8", "us-ascii", "8bit", "binary", *CODINGS})
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -103,14 +104,17 @@ class Answer:
         self.complete = self.begun
 
     def _check_codings(self) -> None:
-        if self.headers.get("transfer-encoding", "identity").lower() not in TRANSFER_CODINGS:
+        if not self._transfer_codings() <= TRANSFER_CODINGS:
             raise Malformed("The provider used a transfer coding that was not asked for.")
         if self.headers.get("content-encoding", "identity").lower() not in CONTENT_CODINGS:
             raise Malformed("The provider used a content coding that was not asked for.")
 
     def _ends_with_connection(self) -> bool:
-        chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
-        return not chunked and "content-length" not in self.headers
+        return "chunked" not in self._transfer_codings() and "content-length" not in self.headers
+
+    def _transfer_codings(self) -> set[str]:
+        """Servers behind two others may say `chunked` twice; the body is chunked once, as every client reads it."""
+        return {one.strip().lower() for one in self.headers.get("transfer-encoding", "identity").split(",")}
 
     def _count_interim(self) -> None:
         self._interim += 1
