@@ -17,7 +17,6 @@ class OpenRouter(OpenAICompatible):
         base_url="https://openrouter.ai/api/v1",
     )
     speaks = OpenAICompatible.speaks | {"responses", "messages"}
-    hides = ()  # it takes the details of reasoning back
     many = False  # `n` is ignored (openrouter-runner#99)
     always_stream = True  # a request that is not streamed cannot be cancelled there, and is billed whole
 

@@ -47,7 +47,7 @@ class OpenAICompatible:
     asks_usage = True
     keeps_responses = False
     streams_metered = True  # a stream is also asked for where a budget must be watched while the answer grows
-    hides: ClassVar[tuple[str, ...]] = ("reasoning_details",)
+    hides: ClassVar[tuple[str, ...]] = ()
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
     checked_hooks: ClassVar[Mapping[str, int]] = {

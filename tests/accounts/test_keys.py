@@ -13,6 +13,7 @@ from llmproxy.server.middleware.routes import Route
 from llmproxy.server.routes import API
 from llmproxy.testing import chunk, sse
 from tests.accounts.house import ANN, ASK, BOB, ROOT, House, answer, house
+from tests.waiting import soon
 
 FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
 STREAMED = {**ASK, "stream": True}
@@ -25,11 +26,13 @@ async def made(there: House, **body: Any) -> str:
     return str(told["secret"])
 
 
-async def soon(there: House, key: str, status: int) -> None:
+async def answered(there: House, key: str, status: int) -> None:
     """Until a key is answered so: what another process wrote is seen within a second or so."""
-    async with asyncio.timeout(PATIENCE):
-        while (await there.call("GET", "/v1/requests", key))[0] != status:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def look() -> bool:
+        return bool((await there.call("GET", "/v1/requests", key))[0] == status)
+
+    await soon(look)
 
 
 async def test_a_key_is_made_used_shown_changed_and_revoked() -> None:
@@ -142,17 +145,17 @@ async def test_the_command_makes_a_key_that_the_running_gateway_takes_up() -> No
         secret = there.command(
             "keys", "create", "eve", "--budget", "2/day", "--rpm", "9", "--expires", "30d"
         ).stdout.strip()
-        await soon(there, "", 401)
+        await answered(there, "", 401)
         assert (await there.call("GET", "/v1/requests", secret))[0] == 200
         listed = json.loads(there.command("keys", "list", "--json").stdout)
         assert [(one["name"], one["rpm"], one["budget"]) for one in listed] == [("eve", 9, ["2/day"])]
         assert there.command("keys", "set", "eve", "--rpm", "none", "--models", "a,b/*").returncode == 0
         assert json.loads(there.command("keys", "show", "eve").stdout)["models"] == ["a", "b/*"]
         fresh = there.command("keys", "rotate", "eve", "--overlap", "0s").stdout.strip()
-        await soon(there, fresh, 200)
+        await answered(there, fresh, 200)
         assert (await there.call("GET", "/v1/requests", secret))[0] == 401
         there.command("keys", "revoke", "eve")
-        await soon(there, fresh, 401)
+        await answered(there, fresh, 401)
         assert (await there.call("GET", "/v1/requests"))[0] == 401  # who revokes the last one opens no door by it
 
 

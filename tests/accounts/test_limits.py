@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from llmproxy.config import Group, Key
 from llmproxy.core.errors import GatewayError
 from llmproxy.testing import chunk, sse
 from tests.accounts.house import ASK, KEYS, ROOT, House, answer, house, usage
+from tests.waiting import soon
 
 FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
 PATIENCE = 10.0
@@ -165,6 +165,7 @@ async def test_a_key_without_limits_sees_the_providers_own_numbers() -> None:
 
 
 async def until_idle(there: House) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while (await there.call("GET", "/v1/requests", ROOT))[1]["data"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async def look() -> bool:
+        return not (await there.call("GET", "/v1/requests", ROOT))[1]["data"]
+
+    await soon(look)

@@ -14,6 +14,7 @@ from tests.clients import agent as agents
 from tests.clients.agent import DONE, HELLO, Agent, run
 from tests.clients.environments import CODING_AGENTS
 from tests.gateway import Gateway, running_gateway
+from tests.waiting import soon
 
 pytestmark = [
     pytest.mark.skipif(not CODING_AGENTS.ready, reason="the agents are not installed: make test-clients installs them"),
@@ -46,10 +47,11 @@ def gateway(provider: FakeProvider) -> Iterator[Gateway]:
 
 async def spoken(gateway: Gateway) -> set[str]:
     """The dialects of all requests; their lines are written a moment after the answers."""
-    async with asyncio.timeout(10):
-        while not (found := {line["face"] for line in gateway.events("request")}):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        return found
+
+    async def look() -> set[str]:
+        return {line["face"] for line in gateway.events("request")}
+
+    return await soon(look)
 
 
 @pytest.mark.parametrize("agent", agents.EVERY, ids=str)

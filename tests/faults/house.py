@@ -6,15 +6,16 @@ import asyncio
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
 from llmproxy.testing.provider import Route
+from tests import waiting
 from tests.faults.wire import Seen, Wire, get, post
 from tests.gateway import Gateway
 
@@ -25,7 +26,7 @@ FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
 MORE = sse(chunk({"content": "more "}), done=False)
 LAST = sse(chunk({}, finish="stop"))
 _numbers = itertools.count(1)
-T = TypeVar("T")
+soon = waiting.soon
 
 
 def config(port: int, full: int = 9, limits: str = "", keys: str = "", **server: object) -> str:
@@ -85,14 +86,6 @@ def streaming(*frames: bytes, **how: Any) -> Behaviour:
 def whole(body: object, status: int = 200, **headers: str) -> Behaviour:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     return Behaviour([raw], status, {**JSON, **{k.replace("_", "-"): v for k, v in headers.items()}}, framing="length")
-
-
-async def soon(look: Callable[[], Awaitable[T | None]]) -> T:
-    """What `look` gives once that is anything. Another process has no event to wait for: it can only be asked again."""
-    async with asyncio.timeout(PATIENCE):
-        while not (found := await look()):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-        return found
 
 
 @dataclass(slots=True, repr=False)  # a failing test would show all its scripts, megabytes of them

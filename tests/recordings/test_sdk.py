@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import orjson
 import pytest
 from openai import ContentFilterFinishReasonError, LengthFinishReasonError
 from openai.lib.streaming.chat import ChatCompletionStreamState
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.core.kit import chunks_in
 from tests.recordings.recording import Recording
 from tests.recordings.replay import Replay
-from tests.recordings.test_recordings import ALL, STREAMS, each
+from tests.recordings.test_recordings import ALL, ANSWERS, STREAMS, each
 
 pytestmark = pytest.mark.skipif(not ALL, reason="no recordings")
+
+
+CHATS = [one for one in ANSWERS if one.face == "chat"]
+
+
+@each(CHATS)
+@pytest.mark.parametrize("mode", ["usage", "whole"])
+def test_every_word_is_one_that_openais_types_have(replay: Replay, recording: Recording, mode: str) -> None:
+    """Their types list what an enum may be: finish reasons, roles, kinds of calls, service tiers."""
+    outcome = replay.outcomes.get((recording.number, mode))
+    if outcome is None or outcome.status != 200 or outcome.answer.error is not None:
+        pytest.skip("not asked in this way, or an error")
+    if outcome.body.startswith(b"{"):
+        ChatCompletion.model_validate(orjson.loads(outcome.body))
+        return
+    for chunk in chunks_in(outcome.body):
+        ChatCompletionChunk.model_validate(chunk)
 
 
 @each([one for one in STREAMS if one.face == "chat"])

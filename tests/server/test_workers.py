@@ -9,8 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from llmproxy.server.process.workers import NoFolder, meeting_folder
 from tests.gateway import Gateway, running_gateway
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for who holds a connection")
 
@@ -32,16 +32,6 @@ adapter = "demo"
 tokens_per_second = {pace}
 """
 PATIENCE = 10.0  # seconds after which something that should happen is taken to have not
-
-
-def until(true: Callable[[], Any], what: str) -> Any:
-    """What it gives once it is true."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := true():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"it did not come to pass that {what}")
 
 
 @dataclass

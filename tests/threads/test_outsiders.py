@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import waiting
 from tests.gateway import Gateway, free_port, running_gateway
 
 from .test_process import FAST, asked, call, until
@@ -66,7 +67,7 @@ class House:
     def more(self, count: int = 12) -> None:
         """Waits until so many more answers have been told."""
         goal = len(self.told) + count
-        wait_until(lambda: len(self.told) >= goal)
+        waiting.until(lambda: len(self.told) >= goal)
 
     def nothing_is_missing(self) -> None:
         with closing(sqlite3.connect(self.data / "llmproxy.db")) as database:
@@ -74,14 +75,6 @@ class House:
             rows = database.execute("SELECT id, thread_id, text FROM messages WHERE state = 'complete'").fetchall()
         found = {id: (thread, text) for id, thread, text in rows}
         assert {id for id, what in self.told.items() if found.get(id) != what} == set()
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Another process has no event to wait for: it is looked at again and again."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def workers_of(gateway: Gateway) -> list[int]:
@@ -141,7 +134,7 @@ def a_stopped_worker(house: House, gateway: Gateway) -> None:
 def replaced(gateway: Gateway, by: signal.Signals) -> None:
     gone = workers_of(gateway)[0]
     os.kill(gone, by)
-    wait_until(lambda: len(now := workers_of(gateway)) == 2 and gone not in now)
+    waiting.until(lambda: len(now := workers_of(gateway)) == 2 and gone not in now)
 
 
 OUTSIDERS = (a_reader, check, backup, a_second_gateway, a_killed_worker, a_stopped_worker)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from llmproxy.config.values import Responses, Server, Storage
 from llmproxy.dialects.responses.state import Kept, ResponseStore
 from llmproxy.testing import FakeProvider, completion
 from tests.dialects.responses.house import House, Json, Open, call, last, said
+from tests.waiting import soon
 
 ME, YOU = Key("me", "key-of-mine"), Key("you", "key-of-yours")
 
@@ -138,10 +138,11 @@ async def test_tokens_of_an_input_are_estimated(house: House) -> None:
 
 
 async def until(house: House, id: str, *status: str) -> Any:
-    async with asyncio.timeout(10):
-        while (response := await house.sdk.responses.retrieve(id)).status not in status:  # noqa: ASYNC110  # it is polled
-            await asyncio.sleep(0.01)
-    return response
+    async def look() -> Any:
+        response = await house.sdk.responses.retrieve(id)
+        return response if response.status in status else None
+
+    return await soon(look)
 
 
 async def test_a_response_in_the_background_is_there_when_it_is_done(house: House, provider: FakeProvider) -> None:
