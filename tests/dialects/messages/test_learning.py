@@ -50,7 +50,9 @@ async def test_another_refusal_is_the_clients(house: House, provider: FakeProvid
     assert "too long" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize(("adapter", "kept"), [("compatible", {"reasoning_content", "reasoning_details"}), ("openai", set())])
+@pytest.mark.parametrize(
+    ("adapter", "kept"), [("compatible", {"reasoning_content", "reasoning_details"}), ("openai", set())]
+)
 async def test_state_of_another_provider_is_not_shown_to_this_one(
     opened: Open, provider: FakeProvider, adapter: str, kept: set[str]
 ) -> None:
