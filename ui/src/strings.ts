@@ -123,6 +123,12 @@ const english = {
     cost: 'Cost', states: { running: 'running', completed: 'completed', cancelled: 'stopped', failed: 'failed' } as Record<string, string>,
     phases: { queued: 'queued', connecting: 'connecting', waiting: 'waiting', streaming: 'streaming', backing_off: 'backing off', finishing: 'finishing' } as Record<string, string>,
   },
+  accounts: {
+    title: 'Budgets and usage', noBudget: 'No budget limits what you may spend here.', by: 'Usage by', ways: { key: 'Key', model: 'Model', day: 'Day' },
+    unpriced: 'Without a price',
+    budget: (key: string, account: string, window: string) => account === `key:${key}` ? `${key}, ${window}` : `${key} (${account}), ${window}`,
+    left: (left: string, limit: string) => `${left} left of ${limit}`,
+  },
   shortcuts: {
     title: 'Keyboard shortcuts',
     names: { newChat: 'New chat', search: 'Search chats', focus: 'Write a message', stop: 'Stop the answer', copy: 'Copy the last answer',

@@ -1,0 +1,97 @@
+"""What the page says of budgets and usage: an administrator sees everybody's, others their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.gateway import Gateway, running_gateway
+from tests.ui.test_page import AXE, audit
+
+ADMIN, ANNA = "sesame-sesame-admin", "sesame-sesame-anna-1"
+CONFIG = f"""
+default_model = "quick/hello"
+
+[providers.quick]
+adapter = "demo"
+tokens_per_second = 3000
+
+[[server.keys]]
+name = "boss"
+secret = "{ADMIN}"
+admin = true
+
+[[server.keys]]
+name = "anna"
+secret = "{ANNA}"
+budget = "20/month"
+
+[[server.keys]]
+name = "bert"
+secret = "sesame-sesame-bert-1"
+budget = "5/day"
+"""
+
+
+@pytest.fixture(scope="module")
+def keyed() -> Iterator[Gateway]:
+    with running_gateway(CONFIG) as running:
+        yield running
+
+
+def opened(browser: Browser, keyed: Gateway, secret: str, width: int = 1280, scheme: str = "light") -> Page:
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page.add_init_script(f"sessionStorage.setItem('llmproxy.key', '{secret}')")
+    ask = {"model": "quick/hello", "messages": [{"role": "user", "content": "hi"}]}
+    asked = page.request.post(
+        f"{keyed.url}/v1/chat/completions", data=ask, headers={"Authorization": f"Bearer {ADMIN}"}
+    )
+    assert asked.ok, asked.text()
+    page.goto(f"{keyed.url}/#/activity")
+    expect(page.get_by_role("heading", name="Budgets and usage")).to_be_visible()
+    return page
+
+
+def test_one_sees_what_is_left_of_ones_own_budget_and_nobody_elses(browser: Browser, keyed: Gateway) -> None:
+    page = opened(browser, keyed, ANNA)
+    accounts = page.get_by_role("region", name="Budgets and usage")
+    expect(accounts.get_by_text("$20.00 left of $20.00")).to_be_visible()
+    expect(accounts.get_by_role("meter")).to_have_count(1)
+    with page.expect_response("**/api/usage?by=key"):
+        accounts.get_by_role("button", name="Key", exact=True).click()
+    expect(accounts).not_to_contain_text("boss")
+    expect(accounts).not_to_contain_text("bert")
+    page.close()
+
+
+def test_an_administrator_sees_every_budget_and_what_each_key_and_model_used(browser: Browser, keyed: Gateway) -> None:
+    page = opened(browser, keyed, ADMIN)
+    accounts = page.get_by_role("region", name="Budgets and usage")
+    expect(accounts.get_by_role("meter")).to_have_count(2)
+    expect(accounts.get_by_text("$5.00 left of $5.00")).to_be_visible()
+    expect(accounts.get_by_role("cell", name="hello")).to_be_visible()
+    accounts.get_by_role("button", name="Key", exact=True).click()
+    expect(accounts.get_by_role("cell", name="boss")).to_be_visible()
+    page.close()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm ci in ui/)")
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "light"), (1280, "dark")])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
+    browser: Browser, keyed: Gateway, width: int, scheme: str
+) -> None:
+    page = opened(browser, keyed, ADMIN, width, scheme)
+    accounts = page.get_by_role("region", name="Budgets and usage")
+    expect(accounts.get_by_role("cell", name="hello")).to_be_visible()
+    accounts.scroll_into_view_if_needed()
+    found = audit(page)
+    assert not found, "\n".join(found)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if os.environ.get("SHOTS"):
+        accounts.screenshot(path=f"{os.environ['SHOTS']}/accounts-{width}-{scheme}.png")
+    page.close()
