@@ -21,6 +21,7 @@ from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
 from tests.clients.environments import CODEX
 from tests.clients.house import KEY, PATIENCE, elsewhere
 from tests.gateway import Gateway, running_gateway
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(not CODEX.ready, reason="the environment 'codex' is not made: `make test-clients` makes it"),
@@ -229,11 +230,11 @@ def test_talks_http_at_once_where_it_would_have_a_websocket(desk: Desk) -> None:
 def test_ctrl_c_closes_the_providers_connection(desk: Desk) -> None:
     desk.script(Behaviour([sse(chunk({"content": "Once upon"}), done=False)], headers=_STREAM, ending="hang"))
     with desk.codex("Tell a story") as process:
-        exchange = within(lambda: next((one for one in desk.provider.exchanges if one.sent.is_set()), None))
+        exchange = until(lambda: next((one for one in desk.provider.exchanges if one.sent.is_set()), None))
         process.send_signal(signal.SIGINT)
-        within(lambda: exchange.closed_at)
+        until(lambda: exchange.closed_at)
         process.wait(PATIENCE)
-    ended = within(lambda: next((one for one in desk.events() if one.get("outcome") == "cancelled"), None))
+    ended = until(lambda: next((one for one in desk.events() if one.get("outcome") == "cancelled"), None))
     assert ended["by"] == "client_disconnect"
 
 
@@ -242,15 +243,6 @@ def test_every_answer_that_was_whole_counts_as_such(desk: Desk) -> None:
     desk.script(says({"content": "Good day."}))
     before = len(desk.events())
     desk.run("Say hello")
-    (ended,) = within(lambda: desk.events()[before:])
+    (ended,) = until(lambda: desk.events()[before:])
     assert (ended["outcome"], ended["face"]) == ("ok", "responses")
     assert re.search(r"web_search", ",".join(ended["dropped"]))
-
-
-def within(look: Callable[[], Any]) -> Any:
-    """What `look` gives once that is anything: the other processes can only be asked again."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found

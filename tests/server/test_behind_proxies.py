@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.gateway import Gateway, running_gateway
 from tests.server.asking import Said, ask
+from tests.waiting import until
 
 KEY = {"Authorization": "Bearer a-clients-key"}
 HELLO = {"model": "demo/hello", "messages": [{"role": "user", "content": "hi"}]}
@@ -176,12 +176,9 @@ def test_an_address_that_nobody_trusted_has_sent_is_not_taken(plain: Gateway) ->
 
 
 def logged(gateway: Gateway, id: str) -> dict[str, object]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if found := [event for event in gateway.events("refused") if event.get("id") == id]:
-            return found[0]
-        time.sleep(0.02)
-    raise AssertionError("it was not logged")
+    return until(
+        lambda: next((event for event in gateway.events("refused") if event.get("id") == id), None), "its line"
+    )
 
 
 # Basic auth in front

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.gateway import Gateway, running_gateway
 from tests.server.asking import Said, ask
+from tests.waiting import until
 
 PAGE = "http://localhost:23121"
 STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count"
@@ -92,12 +92,5 @@ def test_origins_that_a_reload_brings_hold_from_then_on() -> None:
         file = gateway.folder / "llmproxy.toml"
         file.write_text('[server]\nallowed_origins = ["*"]\n')
         os.utime(file, (1, 1))
-        eventually(lambda: preflight(gateway, PAGE, STAINLESS).status == 204)
+        until(lambda: preflight(gateway, PAGE, STAINLESS).status == 204)
         assert preflight(gateway, PAGE, STAINLESS).headers["Access-Control-Allow-Origin"] == PAGE
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.05)

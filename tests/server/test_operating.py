@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +28,11 @@ from tests.faults.conftest import Started, started  # noqa: F401  # a fixture
 from tests.faults.house import FIRST, LAST, MORE, streaming
 from tests.gateway import Gateway, free_port, running_gateway
 from tests.server.asking import ask
+from tests.waiting import until
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make mounts and give up its rights")
 HELLO = {"model": "demo/hello", "messages": [{"role": "user", "content": "hi"}]}
 QUICK = "[providers.demo]\noptions = { tokens_per_second = 4000 }\n"
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 15
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.02)
-    return found
 
 
 # The port
@@ -106,7 +98,7 @@ def mounted(script: str, serve: list[str], output: Path, environ: dict[str, str]
 
 
 def announced(gateway: Gateway) -> Gateway:
-    gateway.url = eventually(lambda: gateway.events("listening"))[0]["url"].removesuffix("/v1")
+    gateway.url = until(lambda: gateway.events("listening"))[0]["url"].removesuffix("/v1")
     return gateway
 
 
@@ -120,13 +112,13 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once_everywhere(tmp_path:
     process = mounted(script, serve, tmp_path / "output", environ)
     try:
         gateway = announced(Gateway("", tmp_path, process))
-        line = eventually(lambda: gateway.events("storage_failed"))[0]
+        line = until(lambda: gateway.events("storage_failed"))[0]
         assert line["reason"].startswith(f"{data} is not writable")
         assert ask(gateway.url, "/readyz").json["storage"] == "failing"
         assert ask(gateway.url, "/v1/chat/completions", method="POST", body=HELLO).status == 200
         refused = ask(gateway.url, "/threads", method="POST", body={"title": "t"})
         assert (refused.status, refused.code) == (503, "storage_unavailable")
-        eventually(lambda: [one for one in gateway.events("refused") if one["code"] == "storage_unavailable"])
+        until(lambda: [one for one in gateway.events("refused") if one["code"] == "storage_unavailable"])
     finally:
         process.terminate()
         process.wait(10)
@@ -135,7 +127,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once_everywhere(tmp_path:
 def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with running_gateway(QUICK, {"LLMPROXY_DATA_DIR": str(tmp_path / "file" / "data")}) as gateway:
-        assert "is not a folder" in eventually(lambda: gateway.events("storage_failed"))[0]["reason"]
+        assert "is not a folder" in until(lambda: gateway.events("storage_failed"))[0]["reason"]
         assert ask(gateway.url, "/readyz").json["storage"] == "failing"
 
 
@@ -143,7 +135,7 @@ def test_a_database_of_a_later_version_is_said_at_the_start(tmp_path: Path) -> N
     with sqlite3.connect(tmp_path / "llmproxy.db") as later:
         later.execute("PRAGMA user_version = 9999")
     with running_gateway(QUICK, {"LLMPROXY_DATA_DIR": str(tmp_path)}) as gateway:
-        eventually(lambda: gateway.events("storage_failed"))
+        until(lambda: gateway.events("storage_failed"))
         assert ask(gateway.url, "/readyz").json["storage"] == "failing"
 
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pytest
 from tests.docs.markdown import ROOT
 from tests.gateway import Gateway, free_port, running_gateway
 from tests.server.asking import Said, ask
+from tests.waiting import until
 
 KEY = {"Authorization": "Bearer a-clients-key"}
 CONFIG = """
@@ -114,11 +114,10 @@ def answers(port: int) -> bool:
 
 
 def eventually(look: Callable[[], Any], why: Callable[[], str] = str) -> Any:
-    deadline = time.monotonic() + 20
-    while not (found := look()):
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.02)
-    return found
+    try:
+        return until(look)
+    except AssertionError:
+        raise AssertionError(why()) from None
 
 
 def question(model: str, *, stream: bool = False, **more: object) -> Mapping[str, object]:

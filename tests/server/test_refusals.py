@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.refusals import Refusal, Refusals
 from tests.gateway import Gateway, running_gateway
 from tests.server.asking import ask
+from tests.waiting import until
 
 ADMIN, CLIENT = {"Authorization": "Bearer an-admins-key"}, {"Authorization": "Bearer a-clients-key"}
 CONFIG = """
@@ -61,14 +61,6 @@ def refuse(gateway: Gateway, headers: dict[str, str] | None = None, **what: Any)
     return said.status, said.code, said.headers["X-Request-ID"]
 
 
-def eventually(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 10
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.02)
-    return found
-
-
 def counted(gateway: Gateway, status: int, code: str) -> float:
     text = ask(gateway.url, "/metrics", ADMIN).body.decode()
     found = re.search(rf'^llmproxy_refused_total\{{code="{code}",status="{status}"\}} (\S+)', text, re.MULTILINE)
@@ -84,7 +76,7 @@ def test_a_refusal_is_logged_counted_and_listed(
     got, told, id = refuse(gateway, headers, body=what["body"], path=what.get("path", CHAT))
     assert (got, told) == (status, code)
     assert counted(gateway, status, code) == before + 1
-    line = eventually(lambda: [event for event in gateway.events("refused") if event.get("id") == id])[0]
+    line = until(lambda: [event for event in gateway.events("refused") if event.get("id") == id])[0]
     expected = {
         "address": "203.0.113.9",
         "method": "POST",
@@ -94,7 +86,7 @@ def test_a_refusal_is_logged_counted_and_listed(
     }
     assert expected.items() <= line.items()
     assert line.get("owner", "") == owner
-    because = eventually(lambda: [event for event in gateway.events("refused_because") if event.get("id") == id])[0]
+    because = until(lambda: [event for event in gateway.events("refused_because") if event.get("id") == id])[0]
     entry = ask(gateway.url, "/v1/requests", ADMIN).json["recent"][0]
     assert (entry["id"], entry["state"], entry["status"], entry["code"]) == (id, "failed", status, code)
     assert entry["refused"]["message"] == because["message"]
@@ -118,7 +110,7 @@ def test_a_request_that_had_a_task_is_not_told_twice(gateway: Gateway) -> None:
     body = {**HELLO, "model": "demo/no-such-model-of-the-demo"}
     said = ask(gateway.url, CHAT, {**CLIENT, "X-Request-ID": "with-a-task"}, method="POST", body=body)
     assert said.status == 404
-    eventually(lambda: [one for one in gateway.events("request") if one["id"] == "with-a-task"])
+    until(lambda: [one for one in gateway.events("request") if one["id"] == "with-a-task"])
     assert not [one for one in gateway.events("refused") if one.get("id") == "with-a-task"]
 
 
@@ -126,7 +118,7 @@ def test_what_is_no_http_is_told_too(gateway: Gateway) -> None:
     with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), timeout=10) as wire:
         wire.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")  # TLS, spoken to a plain port
         assert b"400" in wire.recv(100)
-    line = eventually(lambda: [event for event in gateway.events("refused") if event["code"] == "invalid_http"])[0]
+    line = until(lambda: [event for event in gateway.events("refused") if event["code"] == "invalid_http"])[0]
     assert (line["status"], line["address"]) == (400, "127.0.0.1")
 
 

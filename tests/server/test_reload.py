@@ -8,9 +8,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from llmproxy.config import Config, Server
 from llmproxy.server.process.reload import NEEDS_RESTART, waiting_settings
 from tests.gateway import Gateway, running_gateway
 from tests.server.asking import ask
+from tests.waiting import until
 
 QUICK = "[providers.demo]\noptions = { tokens_per_second = 4000 }\n"
 HELLO = {"model": "demo/hello", "messages": [{"role": "user", "content": "hi"}]}
@@ -29,19 +28,12 @@ SERVER = {
 }  # fmt: skip
 
 
-def eventually(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.02)
-
-
 def reloaded(gateway: Gateway, text: str) -> None:
     """The new file has been taken up, or refused."""
     before = outcomes(gateway)
     (gateway.folder / "llmproxy.toml").write_text(text + QUICK)
     gateway.process.send_signal(signal.SIGHUP)
-    eventually(lambda: outcomes(gateway) > before)
+    until(lambda: outcomes(gateway) > before)
 
 
 def outcomes(gateway: Gateway) -> int:
@@ -98,15 +90,15 @@ def test_the_size_of_bodies_and_the_number_of_remembered_requests_hold_at_once()
 def test_the_level_of_the_log_holds_at_once() -> None:
     with running_gateway(QUICK) as gateway:
         chat(gateway)
-        eventually(lambda: len(gateway.events("request")) == 1)
+        until(lambda: len(gateway.events("request")) == 1)
         reloaded(gateway, "[logs]\nlevel = 'info'\n")
         (gateway.folder / "llmproxy.toml").write_text("[logs]\nlevel = 'error'\n" + QUICK)
         gateway.process.send_signal(signal.SIGHUP)
-        eventually(lambda: silent(gateway))
+        until(lambda: silent(gateway))
         reloaded(gateway, "[logs]\nlevel = 'info'\n")
         before = len(gateway.events("request"))
         chat(gateway)
-        eventually(lambda: len(gateway.events("request")) == before + 1)
+        until(lambda: len(gateway.events("request")) == before + 1)
 
 
 def silent(gateway: Gateway) -> bool:
@@ -129,7 +121,7 @@ def test_storage_that_is_switched_off_stores_nothing_from_then_on() -> None:
     with running_gateway(QUICK) as gateway:
         assert ask(gateway.url, "/threads", method="POST", body={"title": "kept"}).status == 201
         assert chat(gateway) == 200
-        eventually(lambda: rows(gateway) == 1)
+        until(lambda: rows(gateway) == 1)
         reloaded(gateway, "[storage]\nenabled = false\n")
         before = content(gateway, "data")
         assert ask(gateway.url, "/threads", method="POST", body={"title": "gone"}).status == 201
@@ -172,7 +164,7 @@ def test_a_file_that_is_gone_changes_nothing() -> None:
     with running_gateway('[server]\nkeys = ["a-key-of-a-client"]\n') as gateway:
         assert (chat(gateway), chat(gateway, "a-key-of-a-client")) == (401, 200)
         (gateway.folder / "llmproxy.toml").unlink()
-        eventually(lambda: gateway.events("config_rejected"))
+        until(lambda: gateway.events("config_rejected"))
         assert (chat(gateway), chat(gateway, "a-key-of-a-client")) == (401, 200)
         assert "No such file" in gateway.events("config_rejected")[0]["reason"]
 
@@ -183,7 +175,7 @@ def test_a_file_that_is_replaced_by_one_with_the_same_time_is_noticed() -> None:
         (gateway.folder / "new").write_text('[server]\nkeys = ["a-key-of-a-client"]\n')
         os.utime(gateway.folder / "new", ns=(file.stat().st_mtime_ns, file.stat().st_mtime_ns))
         os.replace(gateway.folder / "new", file)
-        eventually(lambda: chat(gateway) == 401)
+        until(lambda: chat(gateway) == 401)
 
 
 def test_the_last_key_cannot_be_taken_away_while_it_listens_beyond_loopback() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from aiohttp import ClientSession, TCPConnector
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, completion
 from tests.clients.house import elsewhere
 from tests.gateway import Gateway, running_gateway
+from tests.waiting import soon
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is one worker only")
 OFTEN = 8  # each on a connection of its own, so that every worker is asked
@@ -76,8 +76,10 @@ async def test_a_response_is_found_by_all(gateway: Gateway) -> None:
 
 async def test_one_in_the_background_is_stopped_by_any(gateway: Gateway) -> None:
     _, made = await call(gateway, "POST", "", {"model": "silent", "input": "Hi", "background": True})
-    async with asyncio.timeout(10):
-        while (await call(gateway, "GET", f"/{made['id']}"))[1]["status"] != "in_progress":  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def runs() -> bool:
+        return bool((await call(gateway, "GET", f"/{made['id']}"))[1]["status"] == "in_progress")
+
+    await soon(runs)
     assert {(await call(gateway, "GET", f"/{made['id']}"))[1]["status"] for _ in range(OFTEN)} == {"in_progress"}
     assert (await call(gateway, "POST", f"/{made['id']}/cancel"))[1]["status"] == "cancelled"
