@@ -1,6 +1,7 @@
 """Services that speak OpenAI's dialect, as a table: where each is, which variables have its key, and what it does differently.
 
-The sources of addresses and variables are the files providers/*/provider.toml of anomalyco/models.dev, or else the row's comment.
+Most addresses and variables are from the files providers/*/provider.toml of anomalyco/models.dev, others from the source in the row's
+comment. None of these services was called; those of xAI, Mistral, MiniMax, Cohere and Databricks are not confirmed by a file of that list.
 Databricks and Cloudflare have an address for each account, so that it must be given.
 """
 
