@@ -1,7 +1,7 @@
 """Services that speak OpenAI's dialect, as a table: where each is, which variables have its key, and what it does differently.
 
 Most addresses and variables are from the files providers/*/provider.toml of anomalyco/models.dev, others from the source in
-the row's comment. No service was called; xAI's, Mistral's, MiniMax's, Cohere's and Databricks' rows are not confirmed by those files.
+the row's comment. No service was called; the rows of xAI, Mistral, MiniMax, Cohere and Databricks are not confirmed.
 Databricks and Cloudflare have an address for each account, so that it must be given.
 """
 
