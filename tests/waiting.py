@@ -12,11 +12,11 @@ PATIENCE = 20.0  # seconds until a test gives up; nothing is asserted about it
 _AGAIN = 0.01
 
 
-async def soon(look: Callable[[], Awaitable[T | None]], seconds: float = PATIENCE) -> T:
+async def soon(look: Callable[[], Awaitable[T | None]], seconds: float = PATIENCE, every: float = _AGAIN) -> T:
     """What `look` gives once that is anything. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not (found := await look()):  # noqa: ASYNC110
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(every)
         return found
 
 
