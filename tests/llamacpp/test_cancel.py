@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import openai
@@ -54,6 +55,30 @@ async def test_leaving_a_request_that_is_not_streamed_frees_the_slot(
     asking = asyncio.ensure_future(client.chat.completions.create(model="llamacpp/endless", messages=QUESTION))
     await free_slots(session, endless, free=1)
     asking.cancel()
+    await free_slots(session, endless, free=2)
+
+
+DIALECTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "messages": ("/v1/messages", {"max_tokens": 100_000, "messages": QUESTION}),
+    "responses": ("/v1/responses", {"input": "What is the name of the city?"}),
+    "gemini": (
+        "/v1beta/models/llamacpp/endless:streamGenerateContent?alt=sse",
+        {"contents": [{"parts": [{"text": "Hi"}]}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+async def test_leaving_a_stream_of_another_dialect_frees_the_slot(
+    gateway: Gateway, endless: str, session: aiohttp.ClientSession, name: str
+) -> None:
+    path, asked = DIALECTS[name]
+    body = {**asked, "model": "llamacpp/endless", "stream": True} if name != "gemini" else asked
+    response = await session.post(f"{gateway.url}{path}", json=body)
+    assert response.status == 200
+    await response.content.readline()
+    await free_slots(session, endless, free=1)
+    response.close()
     await free_slots(session, endless, free=2)
 
 
