@@ -25,8 +25,8 @@ from .message_shapes import (
     STARTED,
     TOKENS,
 )
-from .named_events import Named, named_events
-from .schemas import Shape, misfits
+from .named_events import Named, judged, parsed_as
+from .schemas import misfits
 
 Fault = tuple[str, str]
 _CUT = ("max_tokens", "model_context_window_exceeded", "refusal")  # what may end a call in the middle of its arguments
@@ -34,14 +34,14 @@ _CUT = ("max_tokens", "model_context_window_exceeded", "refusal")  # what may en
 
 def check_message(body: bytes) -> list[Violation]:
     """A whole message."""
-    message, found = _parsed(body, MESSAGE)
+    message, found = parsed_as(body, MESSAGE)
     faults = [*_blocks(message.get("content")), *_stop(message.get("stop_reason"), message.get("content"))]
     return found + [Violation(path, what) for path, what in faults]
 
 
 def check_message_error(body: bytes, status: int | None = None) -> list[Violation]:
     """`{"type": "error", "error": {"type", "message"}}`; with a status, of the type that belongs to it."""
-    error, found = _parsed(body, ERROR)
+    error, found = parsed_as(body, ERROR)
     kind = (error.get("error") or {}).get("type") if not found else None
     wanted = ERROR_TYPES.get(status or 0)
     if kind and wanted and kind != wanted:
@@ -51,7 +51,7 @@ def check_message_error(body: bytes, status: int | None = None) -> list[Violatio
 
 def check_message_models(body: bytes) -> list[Violation]:
     """A page of models."""
-    page, found = _parsed(body, MODELS)
+    page, found = parsed_as(body, MODELS)
     data = page.get("data")
     if found or not isinstance(data, list):
         return found
@@ -61,17 +61,12 @@ def check_message_models(body: bytes) -> list[Violation]:
 
 
 def check_message_tokens(body: bytes) -> list[Violation]:
-    return _parsed(body, TOKENS)[1]
+    return parsed_as(body, TOKENS)[1]
 
 
 def check_message_stream(stream: bytes) -> list[Violation]:
     """A whole event stream."""
-    events, found = named_events(stream)
-    order = MessageOrder()
-    for event in events:
-        where = f"event {event.number}"
-        found += [Violation(f"{where}: {path}" if path else where, what) for path, what in order.event(event)]
-    return found + [Violation("end", what) for what in order.end()]
+    return judged(stream, MessageOrder())
 
 
 class MessageOrder:
@@ -225,12 +220,3 @@ def _is_object(text: str) -> bool:
         return isinstance(orjson.loads(text), dict)
     except orjson.JSONDecodeError:
         return False
-
-
-def _parsed(body: bytes, shape: Shape) -> tuple[dict[str, Any], list[Violation]]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        return {}, [Violation("body", f"not JSON ({error}): {body[:60]!r}")]
-    found = [Violation(path or "body", what) for path, what in misfits(value, shape)]
-    return (value if isinstance(value, dict) else {}), found

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from .event_order import Violation
-from .named_events import Named, named_events
+from .named_events import Named, judged, parsed_as
 from .response_shapes import DELETED, EVENTS, GROWS, INPUT_ITEMS, ITEMS, OWN_TOOLS, PARTS, RESPONSE, TOKENS, USAGE
-from .schemas import Shape, misfits
+from .schemas import misfits
 
 Fault = tuple[str, str]
 _ENDS = {f"response.{status}": status for status in ("completed", "incomplete", "failed")}
@@ -24,30 +24,25 @@ _OPENING = ("response.created", "response.queued", "response.in_progress")
 
 def check_response(body: bytes) -> list[Violation]:
     """A whole response."""
-    response, found = _parsed(body, RESPONSE)
+    response, found = parsed_as(body, RESPONSE)
     return found + [Violation(path, what) for path, what in _whole(response)]
 
 
 def check_response_tokens(body: bytes) -> list[Violation]:
-    return _parsed(body, TOKENS)[1]
+    return parsed_as(body, TOKENS)[1]
 
 
 def check_deleted_response(body: bytes) -> list[Violation]:
-    return _parsed(body, DELETED)[1]
+    return parsed_as(body, DELETED)[1]
 
 
 def check_input_items(body: bytes) -> list[Violation]:
-    return _parsed(body, INPUT_ITEMS)[1]
+    return parsed_as(body, INPUT_ITEMS)[1]
 
 
 def check_response_stream(stream: bytes) -> list[Violation]:
     """A whole event stream."""
-    events, found = named_events(stream)
-    order = ResponseOrder()
-    for event in events:
-        where = f"event {event.number}"
-        found += [Violation(f"{where}: {path}" if path else where, what) for path, what in order.event(event)]
-    return found + [Violation("end", what) for what in order.end()]
+    return judged(stream, ResponseOrder())
 
 
 @dataclass(slots=True)
@@ -314,12 +309,3 @@ def _is_object(text: object) -> bool:
         return isinstance(orjson.loads(str(text)), dict)
     except orjson.JSONDecodeError:
         return False
-
-
-def _parsed(body: bytes, shape: Shape) -> tuple[dict[str, Any], list[Violation]]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        return {}, [Violation("body", f"not JSON ({error}): {body[:60]!r}")]
-    found = [Violation(path or "body", what) for path, what in misfits(value, shape)]
-    return (value if isinstance(value, dict) else {}), found

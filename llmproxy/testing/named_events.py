@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from .event_order import Violation
+from .schemas import Shape, misfits
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,23 @@ def named_events(stream: bytes) -> tuple[list[Named], list[Violation]]:
     return events, found
 
 
+class Order(Protocol):
+    """What judges the events of a stream one after the other: `(path, what is wrong)` of each, and what is missing at the end."""
+
+    def event(self, event: Named) -> Iterator[tuple[str, str]]: ...
+
+    def end(self) -> Iterator[str]: ...
+
+
+def judged(stream: bytes, order: Order) -> list[Violation]:
+    """All that is wrong with a whole stream."""
+    events, found = named_events(stream)
+    for event in events:
+        where = f"event {event.number}"
+        found += [Violation(f"{where}: {path}" if path else where, what) for path, what in order.event(event)]
+    return found + [Violation("end", what) for what in order.end()]
+
+
 def _event(number: int, lines: list[bytes]) -> Named:
     name, data = b"", b""
     for line in lines:
@@ -71,3 +89,13 @@ def _frame_faults(lines: list[bytes], event: Named) -> Iterator[str]:
         yield f"not a JSON object: {event.data[:60]!r}"
     elif event.name and event.value.get("type") != event.name:
         yield f"named {event.name}, but its type is {event.value.get('type')!r}"
+
+
+def parsed_as(body: bytes, shape: Shape) -> tuple[dict[str, Any], list[Violation]]:
+    """A whole answer as an object, empty where it is none, and how it differs from the shape."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return {}, [Violation("body", f"not JSON ({error}): {body[:60]!r}")]
+    found = [Violation(path or "body", what) for path, what in misfits(value, shape)]
+    return (value if isinstance(value, dict) else {}), found

@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from functools import cache
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
 from llmproxy.config import Config, Provider
-from llmproxy.routing.gateway import Gateway
-from llmproxy.server.app import build
-from llmproxy.server.context import REGISTRY
-from llmproxy.store import Store
 from llmproxy.testing import FakeProvider
 from tests.dialects.matrix.clients import CLIENTS, PNG, Ask, Heard, hears
 from tests.dialects.matrix.providers import Story, route
+from tests.in_loop import served
 
 PROVIDERS = (
     "openai",
@@ -50,19 +45,8 @@ async def url(provider: FakeProvider) -> AsyncIterator[str]:
     made = tuple(
         Provider(name, name, provider.url, "sk-up", models=("m",), list_models=False, retries=0) for name in PROVIDERS
     )
-    config = Config(providers=made)
-    gateway = Gateway.build(config)
-    gateway.catalog.first.set()  # nobody asks for lists here
-    async with Store(None) as store:
-        app = build(config, gateway, cache(lambda: store))
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        app[REGISTRY].stop_all("drain")
-        await app[REGISTRY].idle()
-        await runner.cleanup()
-        await gateway.close()
+    async with served(Config(providers=made)) as (at, *_):
+        yield at
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

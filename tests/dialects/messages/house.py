@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from aiohttp import ClientSession
 from anthropic import AsyncAnthropic
 from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 from llmproxy.requests.registry import RequestRegistry
-from llmproxy.testing import chunk, sse
+from tests.dialects.streams import Asked, Json, chat_stream, parsed
 
-Json = dict[str, Any]
 USAGE = {
     "prompt_tokens": 50,
     "completion_tokens": 20,
@@ -33,33 +31,15 @@ _DELTAS = {
 
 def said(*deltas: Json, finish: str = "stop", usage: Any = USAGE) -> list[bytes]:
     """A chat provider's stream, one frame for each delta."""
-    frames = [sse(chunk(delta), done=False) for delta in deltas]
-    return [*frames, sse(chunk({}, finish=finish), chunk(None, usage=usage))]
-
-
-def call(index: int, id: str, name: str, arguments: str, **more: Any) -> Json:
-    """A piece of a tool call; without a name it is a later one."""
-    function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
-    first = {"id": id, "type": "function"} if id else {}
-    return {"tool_calls": [{"index": index, **first, "function": function, **more}]}
+    return chat_stream(*deltas, finish=finish, usage=usage)
 
 
 @dataclass
-class House:
+class House(Asked):
     """A running gateway, a plain client to it, and Anthropic's."""
 
-    url: str
-    client: ClientSession
     sdk: AsyncAnthropic
     registry: RequestRegistry
-
-    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and JSON of a whole answer."""
-        data = None if body is None else orjson.dumps(body)
-        sent = {"Content-Type": "application/json", **headers} if data else headers
-        async with self.client.request(method, self.url + path, data=data, headers=sent) as response:
-            raw = await response.read()
-            return response.status, orjson.loads(raw) if raw else None
 
     async def ask(self, **body: Any) -> Json:
         """The JSON answer, checked by Anthropic's own types."""
@@ -72,10 +52,7 @@ class House:
     async def stream(self, path: str = "/v1/messages", **body: Any) -> bytes:
         """The bytes of a whole stream."""
         asked = {"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}], **body}
-        data, sent = orjson.dumps({**asked, "stream": True}), {"Content-Type": "application/json"}
-        async with self.client.post(self.url + path, data=data, headers=sent) as response:
-            assert response.status == 200, await response.read()
-            return await response.read()
+        return await self.streamed(path, {**asked, "stream": True})
 
     async def events(self, **body: Any) -> list[Json]:
         """The events of a stream, which are checked."""
@@ -83,19 +60,6 @@ class House:
 
 
 Open = Callable[..., AbstractAsyncContextManager[House]]
-
-
-def parsed(stream: bytes) -> list[Json]:
-    """The events in these bytes; each has its name twice, and one line of data."""
-    found = []
-    for block in stream.decode().split("\n\n"):
-        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
-        if lines:
-            name, data = lines
-            event = orjson.loads(data.removeprefix("data: "))
-            assert name == f"event: {event['type']}"
-            found.append(event)
-    return found
 
 
 def checked(stream: bytes) -> list[Json]:

@@ -6,7 +6,8 @@ import pytest
 
 from llmproxy.testing import FakeProvider
 from llmproxy.wire.foreign_reasoning import Packed, pack
-from tests.dialects.messages.house import House, Json, Open, blocks, said
+from tests.dialects.messages.house import House, Open, blocks, said
+from tests.dialects.streams import Json
 
 THINKS: Json = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}
 REFUSED = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +19,8 @@ from llmproxy.core.trace import Trace
 from llmproxy.dialects.messages.dialect import DIALECT
 from llmproxy.dialects.messages.watch import Watched
 from llmproxy.wire.provider_errors import in_band
-from tests.dialects.messages.house import blocks, parsed
+from tests.dialects.messages.house import blocks
+from tests.dialects.streams import cut, parsed, run
 from tests.recordings.recording import FOLDER
 
 FILES = sorted((FOLDER / "anthropic").glob("messages-*.json"))
@@ -68,22 +68,6 @@ def watching(*, stream: bool) -> Watched:
     watched = DIALECT.watch(asking(stream=stream), in_band)
     assert isinstance(watched, Watched)
     return watched
-
-
-def run(translator: Watched, pieces: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
-    """What the client gets, and the failure at the end."""
-    out: list[bytes] = []
-    try:
-        for piece in pieces:
-            out.extend(translator.feed(piece))
-        out.extend(translator.finish())
-    except UpstreamError as error:
-        return b"".join(out), error
-    return b"".join(out), None
-
-
-def cut(body: bytes, size: int) -> list[bytes]:
-    return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 def through_the_middle(body: bytes, *, stream: bool) -> bytes:

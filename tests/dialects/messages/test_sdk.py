@@ -8,7 +8,8 @@ from anthropic.types import MessageParam, ToolParam
 
 from llmproxy.config import Alias, Config, Dialects, Key, Server
 from llmproxy.testing import FakeProvider, completion
-from tests.dialects.messages.house import USAGE, House, Open, call, said
+from tests.dialects.messages.house import USAGE, House, Open, said
+from tests.dialects.streams import call
 
 HI: list[MessageParam] = [{"role": "user", "content": "Hi"}]
 LOOK: ToolParam = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}

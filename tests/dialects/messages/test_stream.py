@@ -10,7 +10,8 @@ import pytest
 from llmproxy.config import Limits
 from llmproxy.testing import Behaviour, FakeProvider, chunk, sse
 from llmproxy.wire.foreign_reasoning import Packed, unpack
-from tests.dialects.messages.house import House, Json, Open, blocks, call, checked, parsed, said
+from tests.dialects.messages.house import House, Open, blocks, checked, said
+from tests.dialects.streams import Json, call, parsed
 
 
 async def test_the_end_has_the_true_usage_and_the_beginning_an_estimate(house: House, provider: FakeProvider) -> None:

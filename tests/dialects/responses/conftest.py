@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
 from openai import AsyncOpenAI
 
 from llmproxy.config import Config, Provider
-from llmproxy.routing.gateway import Gateway
-from llmproxy.server.app import build
-from llmproxy.server.context import REGISTRY
-from llmproxy.store import Store
 from llmproxy.testing import FakeProvider
 from tests.dialects.responses.house import House, Open
+from tests.in_loop import served
 
 
 @pytest.fixture
@@ -33,24 +28,8 @@ def opened(provider: FakeProvider) -> Open:
     @asynccontextmanager
     async def opening(adapter: str = "compatible", **members: Any) -> AsyncIterator[House]:
         fake = Provider("fake", adapter, provider.url + "/v1", "sk-up", models=("m",), list_models=False, retries=0)
-        config = Config(**{"providers": (fake,), **members})
-        gateway = Gateway.build(config)
-        async with Store(None) as store:
-            app = build(config, gateway, cache(lambda: store))
-            runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            try:
-                async with ClientSession() as client:
-                    sdk = AsyncOpenAI(base_url=f"{url}/v1", api_key="key", max_retries=0)
-                    yield House(url, client, sdk, app[REGISTRY])
-            finally:
-                app[REGISTRY].stop_all("drain")
-                await app[REGISTRY].idle()
-                await runner.cleanup()
-                await gateway.close()
+        async with served(Config(**{"providers": (fake,), **members})) as (url, client, registry, _):
+            yield House(url, client, AsyncOpenAI(base_url=f"{url}/v1", api_key="key", max_retries=0), registry)
 
     return opening
 

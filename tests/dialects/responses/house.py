@@ -7,16 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from aiohttp import ClientSession
 from openai import AsyncOpenAI
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from llmproxy.requests.registry import RequestRegistry
-from llmproxy.testing import chunk, sse
+from tests.dialects.streams import Asked, Json, chat_stream, parsed
 
-Json = dict[str, Any]
 USAGE = {
     "prompt_tokens": 50,
     "completion_tokens": 20,
@@ -29,41 +26,19 @@ _EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 
 def said(*deltas: Json, finish: str = "stop", usage: Any = USAGE) -> list[bytes]:
     """A chat provider's stream, one frame for each delta."""
-    frames = [sse(chunk(delta), done=False) for delta in deltas]
-    return [*frames, sse(chunk({}, finish=finish), chunk(None, usage=usage))]
-
-
-def call(index: int, id: str, name: str, arguments: str) -> Json:
-    """A piece of a tool call; without a name it is a later one."""
-    function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
-    first = {"id": id, "type": "function"} if id else {}
-    return {"tool_calls": [{"index": index, **first, "function": function}]}
+    return chat_stream(*deltas, finish=finish, usage=usage)
 
 
 @dataclass
-class House:
+class House(Asked):
     """A running gateway, a plain client to it, and OpenAI's."""
 
-    url: str
-    client: ClientSession
     sdk: AsyncOpenAI
     registry: RequestRegistry
 
-    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and JSON of a whole answer."""
-        data = None if body is None else orjson.dumps(body)
-        sent = {"Content-Type": "application/json", **headers} if data else headers
-        async with self.client.request(method, self.url + path, data=data, headers=sent) as response:
-            raw = await response.read()
-            return response.status, orjson.loads(raw) if raw else None
-
     async def stream(self, **body: Any) -> bytes:
         """The bytes of a whole stream."""
-        data = orjson.dumps({"model": "m", "stream": True, **body})
-        sent = {"Content-Type": "application/json"}
-        async with self.client.post(f"{self.url}/v1/responses", data=data, headers=sent) as response:
-            assert response.status == 200, await response.read()
-            return await response.read()
+        return await self.streamed("/v1/responses", {"model": "m", "stream": True, **body})
 
     async def events(self, **body: Any) -> list[Json]:
         """The events of a stream, which are checked."""
@@ -71,19 +46,6 @@ class House:
 
 
 Open = Callable[..., AbstractAsyncContextManager[House]]
-
-
-def parsed(stream: bytes) -> list[Json]:
-    """The events in these bytes; each has its name twice, and one line of data."""
-    found = []
-    for block in stream.decode().split("\n\n"):
-        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
-        if lines:
-            name, data = lines
-            event = orjson.loads(data.removeprefix("data: "))
-            assert name == f"event: {event['type']}"
-            found.append(event)
-    return found
 
 
 def checked(stream: bytes) -> list[Json]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from llmproxy.testing import FakeProvider
-from tests.dialects.responses.house import Json, Open, checked, kinds, said
+from tests.dialects.responses.house import Open, checked, kinds, said
+from tests.dialects.streams import Json
 from tests.recordings.recording import FOLDER
 
 FILES = sorted((FOLDER.parent / "captures").glob("*.json"))

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from llmproxy.testing import Behaviour, FakeProvider
-from tests.dialects.responses.house import House, Json, Open, last
+from tests.dialects.responses.house import House, Open, last
+from tests.dialects.streams import Json
 
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}, "strict": False}
 ASKED = {"tools": [LOOK], "include": ["reasoning.encrypted_content"]}

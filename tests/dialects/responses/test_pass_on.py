@@ -9,7 +9,8 @@ import pytest
 
 from llmproxy.testing import Behaviour, FakeProvider, completion
 from llmproxy.wire.foreign_reasoning import Packed, pack
-from tests.dialects.responses.house import House, Json, Open, kinds, parsed, said
+from tests.dialects.responses.house import House, Open, kinds, said
+from tests.dialects.streams import Json, parsed
 
 BLOB = pack(Packed(({"type": "reasoning.text", "signature": "s"},)))
 USAGE = {

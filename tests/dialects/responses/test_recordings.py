@@ -18,6 +18,8 @@ from llmproxy.core.trace import Trace
 from llmproxy.dialects.responses.dialect import DIALECT
 from llmproxy.dialects.responses.watch import Watched
 from llmproxy.wire.provider_errors import in_band
+from tests.dialects import streams
+from tests.dialects.streams import cut
 from tests.recordings.recording import FOLDER
 
 FILES = sorted((FOLDER / "openai-responses").glob("responses-*.json"))
@@ -58,22 +60,9 @@ def watching(*, stream: bool) -> Watched:
 
 
 def run(watched: Watched, pieces: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
-    """What the client gets, and the failure at the end."""
-    out: list[bytes] = []
-    try:
-        for piece in pieces:
-            for given in watched.feed(piece):
-                out.append(given)
-        for given in watched.finish():
-            out.append(given)
-    except UpstreamError as error:
-        out.append(watched.failed(error) or b"")
-        return b"".join(out), error
-    return b"".join(out), None
-
-
-def cut(body: bytes, size: int) -> list[bytes]:
-    return [body[at : at + size] for at in range(0, len(body), size)]
+    """What the client gets with the failure told at the end, and the failure."""
+    out, error = streams.run(watched, pieces)
+    return (out, None) if error is None else (out + (watched.failed(error) or b""), error)
 
 
 def as_clients_read(body: bytes) -> bytes:

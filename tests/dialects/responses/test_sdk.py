@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from llmproxy.config.values import Dialects
 from llmproxy.testing import FakeProvider, completion
-from tests.dialects.responses.house import USAGE, House, Open, call, said
+from tests.dialects.responses.house import USAGE, House, Open, said
+from tests.dialects.streams import call
 
 
 class City(BaseModel):

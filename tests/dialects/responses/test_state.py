@@ -13,7 +13,8 @@ from llmproxy.config import Key
 from llmproxy.config.values import Responses, Server, Storage
 from llmproxy.dialects.responses.state import Kept, ResponseStore
 from llmproxy.testing import FakeProvider, completion
-from tests.dialects.responses.house import House, Json, Open, call, last, said
+from tests.dialects.responses.house import House, Open, last, said
+from tests.dialects.streams import Json, call
 from tests.waiting import soon
 
 ME, YOU = Key("me", "key-of-mine"), Key("you", "key-of-yours")

@@ -10,7 +10,8 @@ from llmproxy.config import Limits
 from llmproxy.core.errors import Cancelled, GatewayError, Truncated, UpstreamError
 from llmproxy.dialects.responses.errors import failure
 from llmproxy.testing import Behaviour, FakeProvider, chunk, sse
-from tests.dialects.responses.house import House, Open, call, checked, kinds, last, parsed, said, text
+from tests.dialects.responses.house import House, Open, checked, kinds, last, said, text
+from tests.dialects.streams import call, parsed
 
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
 MESSAGE = [

@@ -9,7 +9,8 @@ import pytest
 
 from llmproxy.testing import FakeProvider, completion
 from llmproxy.wire.foreign_reasoning import unpack
-from tests.dialects.responses.house import House, call, kinds, last, said
+from tests.dialects.responses.house import House, kinds, last, said
+from tests.dialects.streams import call
 
 PATCH = {"type": "custom", "name": "apply_patch", "format": {"type": "text"}}
 FILES = {

@@ -1,0 +1,47 @@
+"""A gateway on a real socket in the test's own loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import ClientSession, web
+
+from llmproxy.config import Config
+from llmproxy.requests.registry import RequestRegistry
+from llmproxy.routing.gateway import Gateway
+from llmproxy.server.app import build
+from llmproxy.server.context import REGISTRY
+from llmproxy.store import Store
+
+
+class Served(NamedTuple):
+    """Where it is, a plain client to it, and what it holds."""
+
+    url: str
+    client: ClientSession
+    registry: RequestRegistry
+    store: Store
+
+
+@asynccontextmanager
+async def served(config: Config, folder: Path | None = None) -> AsyncIterator[Served]:
+    """Serves as long as the block lasts. folder: of the database; None keeps everything in memory."""
+    gateway = Gateway.build(config)
+    gateway.catalog.first.set()  # nobody asks the providers for their lists here
+    async with Store(folder) as store:
+        app = build(config, gateway, cache(lambda: store))
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            async with ClientSession() as client:
+                yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, app[REGISTRY], store)
+        finally:
+            app[REGISTRY].stop_all("drain")
+            await app[REGISTRY].idle()
+            await runner.cleanup()
+            await gateway.close()
