@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from llmproxy.wire.sse import Events as Events
     from llmproxy.wire.sse import event as event
     from llmproxy.wire.sse import frame as frame
+    from llmproxy.wire.tool_names import ToolNames as ToolNames
 
     from .openai_compatible import OpenAICompatible as OpenAICompatible
 
@@ -146,6 +147,7 @@ _WHERE = {
         "parse_error",
     ),
     "wire.retry_after": ("retry_after",),
+    "wire.tool_names": ("ToolNames",),
     "adapter_kit.openai_compatible": ("OpenAICompatible",),
 }
 _HOMES = {name: module for module, names in _WHERE.items() for name in names}

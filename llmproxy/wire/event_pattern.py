@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from .plain_events import TEXT
+from .plain_events import TEXT, is_utf8
 
 _TEXT = re.compile(TEXT)
 _NUMBER = re.compile(rb"0|[1-9]\d*")
@@ -70,12 +70,4 @@ class EventPattern:
                 if counts:
                     text += end - at
                 at = end + length
-        return text if block.isascii() or _is_utf8(block) else -1
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        return text if block.isascii() or is_utf8(block) else -1

@@ -60,7 +60,7 @@ class Shape:
         before, rest = self._before, self._rest
         if len(block) < 2 * self._least:  # no room for two
             return self.text_of(block)
-        if b"\x00" in block or b"\x01" in block or not (block.isascii() or _is_utf8(block)):
+        if b"\x00" in block or b"\x01" in block or not (block.isascii() or is_utf8(block)):
             return -1
         texts = list(map(self._inside, block.split(b"\n")[:-1:2]))
         whole = (rest + before).join(texts)
@@ -91,7 +91,7 @@ class Shape:
         """The same of one event with its blank line."""
         if len(event) < self._least or not (event.startswith(self._before) and event.endswith(self._rest)):
             return -1
-        if not (event.isascii() or _is_utf8(event)):
+        if not (event.isascii() or is_utf8(event)):
             return -1
         text = event[len(self._before) : -len(self._rest)]
         if self._middle:
@@ -101,7 +101,7 @@ class Shape:
         return len(text) if _STRING(text) is not None else -1
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.gateway import Gateway
 from tests.ui.cable import cable
@@ -41,6 +41,17 @@ def two_models(site: Site) -> None:
     site.page.locator(".composer .model-button").click()
     site.page.get_by_role("combobox", name="Search models").fill("quick/markdown")
     site.page.keyboard.press("Enter")
+
+
+def compared(site: Site) -> Locator:
+    """Two complete answers to one question."""
+    two_models(site)
+    site.ask("Compare")
+    group = site.page.get_by_role("group", name="Answers to one question")
+    expect(group.get_by_role("article")).to_have_count(2)
+    for index in range(2):
+        site.complete(group.get_by_role("article").nth(index))
+    return group
 
 
 @pytest.mark.parametrize("way", ["wheel", "bar", "keys"])
@@ -84,12 +95,7 @@ def test_a_selection_survives_in_a_growing_paragraph(site: Site) -> None:
 
 
 def test_a_follow_up_to_compared_answers_is_asked_of_one_that_is_shown(site: Site) -> None:
-    two_models(site)
-    site.ask("Compare")
-    group = site.page.get_by_role("group", name="Answers to one question")
-    expect(group.get_by_role("article")).to_have_count(2)
-    for index in range(2):
-        site.complete(group.get_by_role("article").nth(index))
+    group = compared(site)
     site.button("Ask a second model too").click()
     site.ask("And then?")
     for _ in range(2):
@@ -102,12 +108,7 @@ def test_a_follow_up_to_compared_answers_is_asked_of_one_that_is_shown(site: Sit
 
 
 def test_compared_answers_can_be_copied_and_asked_for_again(site: Site) -> None:
-    two_models(site)
-    site.ask("Compare")
-    group = site.page.get_by_role("group", name="Answers to one question")
-    expect(group.get_by_role("article")).to_have_count(2)
-    for index in range(2):
-        site.complete(group.get_by_role("article").nth(index))
+    group = compared(site)
     first = group.get_by_role("article").first
     first.locator(".tools").get_by_role("button", name="Copy", exact=True).click()
     assert "You said: “Compare”." in site.page.evaluate("navigator.clipboard.readText()")

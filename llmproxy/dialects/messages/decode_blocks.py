@@ -11,13 +11,13 @@ from llmproxy.core.chat import Json
 from llmproxy.core.marks import marked
 
 from .tables import FORMAT, NAME
-from .tool_names import ToolNames
+from .tool_names import MessagesToolNames
 
 
 class Turn:
     """What the blocks of one answer share: how much there is of each kind so far."""
 
-    def __init__(self, names: ToolNames, customs: frozenset[str]) -> None:
+    def __init__(self, names: MessagesToolNames, customs: frozenset[str]) -> None:
         self.names = names
         self.customs = customs
         self.characters = 0

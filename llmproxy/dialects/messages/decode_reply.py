@@ -11,7 +11,7 @@ from llmproxy.core.usage import Usage
 
 from .decode_blocks import KINDS, Block, Other, Turn
 from .tables import NAME, PLAIN_FINISHES, VENDOR, finish_of, usage_of
-from .tool_names import ToolNames, customs, declared
+from .tool_names import MessagesToolNames, customs, declared
 
 _OF_MESSAGE = ("stop_sequence", "stop_details", "container")
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -22,7 +22,7 @@ class MessagesReply:
     """The Step of one answer. The finish is given with `message_stop`: an answer that ends before it was cut."""
 
     def __init__(self, chat: Chat) -> None:
-        self._turn = Turn(ToolNames(declared(chat.body)), customs(chat.body))
+        self._turn = Turn(MessagesToolNames(declared(chat.body)), customs(chat.body))
         self._head: Json = {}
         self._open: dict[int, Block] = {}
         self._blocks: list[Json] = []  # the turn as the provider said it

@@ -13,7 +13,7 @@ from llmproxy.wire.foreign_reasoning import is_ours
 
 from .encode_parts import encode_content, text_block
 from .tables import FORMAT, NAME, VENDOR, MessagesAbilities, Raw
-from .tool_names import ToolNames, plain
+from .tool_names import MessagesToolNames
 
 UNANSWERED = "No result was given."
 GO_ON = "Continue."
@@ -29,7 +29,7 @@ class Conversation:
     dropped: gets `messages` where something was moved or filled in.
     """
 
-    def __init__(self, can: MessagesAbilities, names: ToolNames, dropped: list[str]) -> None:
+    def __init__(self, can: MessagesAbilities, names: MessagesToolNames, dropped: list[str]) -> None:
         self._can = can
         self._names = names
         self._dropped = dropped
@@ -166,7 +166,7 @@ class Conversation:
         return {"type": "tool_use", "id": id, "name": self._names.theirs(body["name"]), "input": given, **cached}
 
     def _call_id(self, given: str, *, keep: bool = False) -> str:
-        told = given if keep else _free(plain(given) or "call", self._ids)
+        told = given if keep else _free(MessagesToolNames.rewritten(given) or "call", self._ids)
         self._ids.add(told)
         self._calls.append((given, told))
         return told

@@ -14,7 +14,7 @@ from .encode_thinking import Thinking, encode_thinking, wish_of
 from .encode_tools import encode_choice, encode_tools
 from .schema import strict_schema
 from .tables import TIERS, MessagesAbilities
-from .tool_names import ToolNames, declared
+from .tool_names import MessagesToolNames, declared
 
 # Members that Messages has under the same name.
 _PASSED = ("cache_control", "container", "context_management", "inference_geo", "mcp_servers", "speed", "output_config")
@@ -68,7 +68,7 @@ def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = 
     Raises BadRequest for what could never be said.
     """
     body, dropped = chat.body, list[str]()
-    names = ToolNames(declared(body))
+    names = MessagesToolNames(declared(body))
     talk = Conversation(can, names, dropped)
     talk.add_all(body.get("messages"), chat.beside)
     max_tokens = _max_tokens(body) or can.output()
@@ -96,7 +96,9 @@ def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = 
     return told
 
 
-def _tools(body: Json, can: MessagesAbilities, names: ToolNames, thinking: Thinking, dropped: list[str]) -> Json:
+def _tools(
+    body: Json, can: MessagesAbilities, names: MessagesToolNames, thinking: Thinking, dropped: list[str]
+) -> Json:
     tools = encode_tools(body, can, names)
     forced = can.forced and thinking.thinking.get("type") not in ("enabled", "adaptive")
     choice = encode_choice(body, bool(tools), forced, names, dropped)

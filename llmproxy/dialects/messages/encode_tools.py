@@ -9,7 +9,7 @@ from llmproxy.core.errors import BadRequest
 
 from .schema import strict_schema, tool_schema
 from .tables import MessagesAbilities
-from .tool_names import ToolNames
+from .tool_names import MessagesToolNames
 
 MOST_STRICT = 20  # tools whose arguments a grammar may hold to (recorded)
 SEARCH = "web_search_20250305"
@@ -21,7 +21,7 @@ _RAW_INPUT = {
 }
 
 
-def encode_tools(body: Json, can: MessagesAbilities, names: ToolNames) -> list[Json]:
+def encode_tools(body: Json, can: MessagesAbilities, names: MessagesToolNames) -> list[Json]:
     """What the client declared, in its order; tools of the provider's own are passed as they are. Raises BadRequest."""
     tools = body.get("tools") or []
     if not isinstance(tools, list):
@@ -35,7 +35,9 @@ def encode_tools(body: Json, can: MessagesAbilities, names: ToolNames) -> list[J
     return encoded
 
 
-def encode_choice(body: Json, has_tools: bool, forced: bool, names: ToolNames, dropped: list[str]) -> Json | None:
+def encode_choice(
+    body: Json, has_tools: bool, forced: bool, names: MessagesToolNames, dropped: list[str]
+) -> Json | None:
     """`tool_choice`; where a call may not be forced, the model is left to decide, and that is told."""
     asked = body.get("tool_choice")
     if not has_tools:
@@ -49,7 +51,7 @@ def encode_choice(body: Json, has_tools: bool, forced: bool, names: ToolNames, d
     return choice
 
 
-def _choice(asked: Any, names: ToolNames, dropped: list[str]) -> Json | None:
+def _choice(asked: Any, names: MessagesToolNames, dropped: list[str]) -> Json | None:
     if asked is None:
         return None
     if isinstance(asked, str):
@@ -76,7 +78,7 @@ def _choice(asked: Any, names: ToolNames, dropped: list[str]) -> Json | None:
 _WORDS = {"auto": "auto", "required": "any", "any": "any", "none": "none"}
 
 
-def _tool(where: str, tool: Any, can: MessagesAbilities, names: ToolNames) -> Json:
+def _tool(where: str, tool: Any, can: MessagesAbilities, names: MessagesToolNames) -> Json:
     if not isinstance(tool, dict):
         raise BadRequest(f"{where} must be an object.", param=where)
     kind = tool.get("type")
@@ -99,7 +101,7 @@ def _tool(where: str, tool: Any, can: MessagesAbilities, names: ToolNames) -> Js
 _BESIDE = ("cache_control", "defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
 
 
-def _custom(custom: Json, names: ToolNames) -> Json:
+def _custom(custom: Json, names: MessagesToolNames) -> Json:
     """A tool that takes any text, as a function with one member for it."""
     if not isinstance(custom.get("name"), str) or not custom["name"]:
         raise BadRequest("A custom tool must have a name.", param="tools")

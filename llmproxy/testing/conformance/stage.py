@@ -186,6 +186,15 @@ class Stage:
         async with self.send("POST", path, self._body(path, members)) as response:
             yield response
 
+    async def hears(self, text: bytes, *, path: str = CHAT, **members: Any) -> None:
+        """Asks for a stream and reads until `text` has come. Raises Failed if the stream ends before."""
+        async with self.asking(path=path, stream=True, **members) as response:
+            got = b""
+            while text not in got:
+                piece = await response.content.readany()
+                expect(piece, f"the stream ended: {got[:100]!r}")
+                got += piece
+
     def _body(self, path: str, members: Mapping[str, Any]) -> bytes:
         hello = {"messages": [{"role": "user", "content": "Hello"}]} if path == CHAT else {}
         return as_bytes({"model": self.model, **hello, **members})

@@ -3,11 +3,7 @@ same blocks come out again."""
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -20,43 +16,13 @@ from llmproxy.dialects.messages.dialect import DIALECT
 from llmproxy.dialects.messages.watch import Watched
 from llmproxy.wire.provider_errors import in_band
 from tests.dialects.messages.house import blocks
+from tests.dialects.recorded import SIZES, Recording, recordings
 from tests.dialects.streams import cut, parsed, run
-from tests.recordings.recording import FOLDER
 
-FILES = sorted((FOLDER / "anthropic").glob("messages-*.json"))
-SIZES = (1, 2, 3, 7, 64, 1000, 4096, 1 << 20)
+STREAMED = recordings("anthropic", "messages", stream=True)
+WHOLE = recordings("anthropic", "messages", stream=False)
 
-pytestmark = pytest.mark.skipif(not FILES, reason="there are no recordings here")
-
-
-@dataclass(frozen=True)
-class Recording:
-    name: str
-    stream: bool
-    body: bytes
-    asked: Json
-
-    @property
-    def named(self) -> bool:
-        """Whether its events have names, as all but some hosts' have."""
-        return b"event: message_start" in self.body
-
-
-@cache
-def recording(path: Path) -> Recording | None:
-    """A good answer to POST /v1/messages; None for other calls and for errors by status."""
-    case = json.loads(path.read_text())
-    response = case["response"]
-    if response["status"] != 200 or case["api"] != "messages":
-        return None
-    asked = case["request"].get("body")
-    return Recording(
-        path.stem, case["stream"], base64.b64decode(response["body_b64"]), asked if isinstance(asked, dict) else {}
-    )
-
-
-def recordings(*, stream: bool) -> list[Recording]:
-    return [one for path in FILES if (one := recording(path)) is not None and one.stream == stream]
+pytestmark = pytest.mark.skipif(not STREAMED, reason="there are no recordings here")
 
 
 def asking(*, stream: bool) -> Chat:
@@ -78,7 +44,7 @@ def through_the_middle(body: bytes, *, stream: bool) -> bytes:
     return b"".join([*translator.feed(body), *translator.finish()])
 
 
-@pytest.mark.parametrize("one", recordings(stream=True), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
     wanted = one.body.replace(b"\r\n", b"\n").removesuffix(b"data: [DONE]\n\n")
     for size in SIZES:
@@ -91,7 +57,7 @@ def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
         assert watched.usage is not None
 
 
-@pytest.mark.parametrize("one", recordings(stream=True), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
     events = [event + b"\n\n" for event in one.body.replace(b"\r\n", b"\n").split(b"\n\n") if event.strip()]
     last = next(number for number, event in enumerate(events) if b"message_delta" in event or b"message_stop" in event)
@@ -103,7 +69,7 @@ def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
         assert isinstance(error, UpstreamError)
 
 
-@pytest.mark.parametrize("one", recordings(stream=False), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
 def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
     watched = watching(stream=False)
     assert run(watched, cut(one.body, 100)) == (one.body, None)
@@ -112,7 +78,7 @@ def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
     assert isinstance(error, Truncated)
 
 
-@pytest.mark.parametrize("one", [one for one in recordings(stream=True) if one.named], ids=lambda one: one.name)
+@pytest.mark.parametrize("one", [one for one in STREAMED if one.named], ids=lambda one: one.name)
 def test_through_the_middle_a_stream_comes_to_the_same_blocks(one: Recording) -> None:
     before = parsed(one.body.replace(b"\r\n", b"\n"))
     after = parsed(through_the_middle(one.body, stream=True))
@@ -120,7 +86,7 @@ def test_through_the_middle_a_stream_comes_to_the_same_blocks(one: Recording) ->
     assert stop(after) == stop(before)
 
 
-@pytest.mark.parametrize("one", recordings(stream=False), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
 def test_through_the_middle_an_unstreamed_answer_has_the_same_blocks(one: Recording) -> None:
     before, after = json.loads(one.body), json.loads(through_the_middle(one.body, stream=False))
     assert [bare(block) for block in after["content"]] == [bare(block) for block in before["content"]]

@@ -3,12 +3,7 @@ where they are not."""
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -19,36 +14,13 @@ from llmproxy.dialects.responses.dialect import DIALECT
 from llmproxy.dialects.responses.watch import Watched
 from llmproxy.wire.provider_errors import in_band
 from tests.dialects import streams
+from tests.dialects.recorded import SIZES, Recording, recordings
 from tests.dialects.streams import cut
-from tests.recordings.recording import FOLDER
 
-FILES = sorted((FOLDER / "openai-responses").glob("responses-*.json"))
-SIZES = (1, 2, 3, 7, 64, 1000, 4096, 1 << 20)
+STREAMED = recordings("openai-responses", "responses", stream=True)
+WHOLE = recordings("openai-responses", "responses", stream=False)
 
-pytestmark = pytest.mark.skipif(not FILES, reason="there are no recordings here")
-
-
-@dataclass(frozen=True)
-class Recording:
-    name: str
-    stream: bool
-    body: bytes
-    failed: bool  # its last event says so
-
-
-@cache
-def recording(path: Path) -> Recording | None:
-    """A good answer to POST /v1/responses; None for other calls and for errors by status."""
-    case = json.loads(path.read_text())
-    response = case["response"]
-    if response["status"] != 200 or case["api"] != "responses":
-        return None
-    body = base64.b64decode(response["body_b64"])
-    return Recording(path.stem, case["stream"], body, b"response.failed" in body)
-
-
-def recordings(*, stream: bool) -> list[Recording]:
-    return [one for path in FILES if (one := recording(path)) is not None and one.stream == stream]
+pytestmark = pytest.mark.skipif(not STREAMED, reason="there are no recordings here")
 
 
 def watching(*, stream: bool) -> Watched:
@@ -71,7 +43,7 @@ def as_clients_read(body: bytes) -> bytes:
     return text.removesuffix(b"data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize("one", recordings(stream=True), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
     wanted = as_clients_read(one.body)
     for size in SIZES:
@@ -85,7 +57,7 @@ def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
         assert one.failed or (watched.done and watched.usage is not None)
 
 
-@pytest.mark.parametrize("one", recordings(stream=True), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
     events = as_clients_read(one.body).split(b"\n\n")[:-1]
     for number in range(0, len(events) - 1, max(1, len(events) // 40)):
@@ -105,7 +77,7 @@ def told_before(stream: bytes) -> bytes:
     return b"\n\n".join(one for one in events if not one.startswith(b":"))
 
 
-@pytest.mark.parametrize("one", recordings(stream=False), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
 def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
     watched = watching(stream=False)
     out, error = run(watched, cut(one.body, 100))

@@ -1,0 +1,53 @@
+"""Names of tools as a provider takes them, the same whenever the same request is read, and the way back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2s
+from typing import ClassVar
+
+
+class ToolNames:
+    """The names of one request's tools: those that the provider refuses are written otherwise.
+
+    A subclass has the provider's rule: `longest` in characters, `allowed` that a whole name must match, and `refused`, the
+    characters for which `_` is written.
+    """
+
+    longest: ClassVar[int]
+    allowed: ClassVar[re.Pattern[str]]
+    refused: ClassVar[re.Pattern[str]]
+
+    def __init__(self, declared: Iterable[str] = ()) -> None:
+        self._theirs: dict[str, str] = {}
+        self._ours: dict[str, str] = {}
+        fitting_first = sorted(set(declared), key=lambda name: (not self._fits(name), name))  # those stay as they are
+        for name in fitting_first:
+            self.theirs(name)
+
+    @classmethod
+    def rewritten(cls, name: str) -> str:
+        """Without refused characters. It may be too long, or another tool's."""
+        return cls.refused.sub("_", name)
+
+    def theirs(self, name: str) -> str:
+        """The name as the provider is told it."""
+        if name not in self._theirs:
+            written = name if self._fits(name) else self.rewritten(name)
+            if len(written) > self.longest or self._ours.get(written, name) != name:
+                written = self._marked(written, name)
+            self._theirs[name], self._ours[written] = written, name
+        return self._theirs[name]
+
+    def ours(self, name: str) -> str:
+        """The client's name for what the model calls."""
+        return self._ours.get(name, name)
+
+    def _fits(self, name: str) -> bool:
+        return len(name) <= self.longest and self.allowed.fullmatch(name) is not None
+
+    def _marked(self, written: str, name: str) -> str:
+        """Cut, with a mark of the whole name, so that no two names become one."""
+        mark = blake2s(name.encode(errors="replace"), digest_size=4).hexdigest()
+        return f"{written[: self.longest - len(mark) - 1]}_{mark}"
