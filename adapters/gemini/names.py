@@ -25,7 +25,7 @@ class Names(ToolNames):
 
     def ours(self, name: str) -> str:
         """The client's name, also without the namespace."""
-        return super().ours(name if name in self._ours else _PREFIX.sub("", name, count=1))
+        return self._ours.get(name) or self._ours.get(_PREFIX.sub("", name, count=1), name)
 
 
 def declared(body: Json) -> list[str]:

@@ -175,8 +175,9 @@ class Running:
         if self.reply is None:
             return self._tokens
         translator = self.reply.translator
-        if translator.usage is not None and (self.ended is not None or translator.usage.completion):
-            return translator.usage.completion, False
+        counted = translator.usage.completion if translator.usage is not None else None
+        if counted or (counted is not None and self.ended is not None and not translator.produced):
+            return counted, False
         return (translator.produced + 3) // 4, True
 
     @property

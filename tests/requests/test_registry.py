@@ -388,6 +388,17 @@ async def test_tokens_without_a_count_are_estimated_and_say_so(logged: list[Any]
     ]
 
 
+async def test_output_that_was_not_counted_is_estimated_beside_an_input_that_was(logged: list[Any]) -> None:
+    async def stopped(running: Running) -> None:
+        running.began(replied(Usage(3, 0), produced=41))
+        running.stop("api")
+        await asyncio.sleep(0)
+
+    _, rows = await observed(stopped)
+    assert (logged[0]["tokens_in"], logged[0]["tokens_out"], logged[0]["estimated"]) == (3, 11, True)
+    assert [(row.usage_source, row.tokens_in, row.tokens_out) for row in rows] == [("estimated", 3, 11)]
+
+
 async def test_a_request_that_never_began_counted_nothing(logged: list[Any]) -> None:
     _, rows = await observed(raises(Dropped("x")))
     assert (logged[0]["tokens_out"], logged[0]["ttft_ms"], logged[0]["code"]) == (None, None, "upstream_disconnected")

@@ -10,7 +10,7 @@ from llmproxy.core.marks import marked
 from llmproxy.core.usage import Usage
 
 from .decode_blocks import KINDS, Block, Other, Turn
-from .tables import NAME, PLAIN_FINISHES, VENDOR, finish_of, usage_of
+from .tables import NAME, PLAIN_FINISHES, VENDOR, before_output, finish_of, usage_of
 from .tool_names import MessagesToolNames, customs, declared
 
 _OF_MESSAGE = ("stop_sequence", "stop_details", "container")
@@ -27,6 +27,7 @@ class MessagesReply:
         self._open: dict[int, Block] = {}
         self._blocks: list[Json] = []  # the turn as the provider said it
         self._usage: Json = {}
+        self._output_counted = False  # at the start the provider has counted only the first tokens
         self._message: Json = {}
         self._reason = ""
         self._ended = False
@@ -45,8 +46,9 @@ class MessagesReply:
         return usage_of(self._usage) if self._usage else {}
 
     def accounted(self) -> Usage | None:
-        """The same in the classes that are billed, with what compactions and advisors took."""
-        return Usage.of_messages(self._usage) if self._usage else None
+        """The same in the classes that are billed, with what compactions and advisors took; output only once it is counted."""
+        usage = self._usage if self._output_counted else before_output(self._usage)
+        return Usage.of_messages(usage) if usage else None
 
     def _start(self, event: Json) -> Iterator[Json]:
         message = _object(event.get("message"))
@@ -66,6 +68,7 @@ class MessagesReply:
         self._head = {name: value for name, value in head.items() if isinstance(value, str) and value}
         self._count(message.get("usage"))
         self._note_end(message)
+        self._output_counted = bool(self._reason)
         yield marked({}, {"begin": {"id": id or "", "model": model or "", "usage": self.counted()}})
 
     def _whole_block(self, index: int, block: Json) -> Iterator[Json]:
@@ -92,6 +95,7 @@ class MessagesReply:
 
     def _delta(self, event: Json) -> Iterable[Json]:
         self._count(event.get("usage"))
+        self._output_counted |= "output_tokens" in _object(event.get("usage"))
         self._note_end(_object(event.get("delta")))
         return ()
 

@@ -103,5 +103,11 @@ def usage_of(counted: Json) -> Json:
     return usage
 
 
+def before_output(counted: object) -> Json:
+    """A count at the start of a stream without its output: there the provider has counted the first tokens only (recorded)."""
+    there = counted.items() if isinstance(counted, dict) else ()
+    return {name: value for name, value in there if name not in ("output_tokens", "output_tokens_details")}
+
+
 def number(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -13,6 +13,7 @@ from llmproxy.core.usage import Usage
 from llmproxy.wire.pass_through import PassThrough
 
 from . import errors
+from .tables import before_output
 
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _PLAIN = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -49,9 +50,10 @@ class Watched(PassThrough):
         if kind == "error" or event.get("error"):
             raise self.judge({"error": _error(event)})
         if kind == "message_start" and isinstance(event.get("message"), dict):
-            self._count(event["message"].get("usage"))
-            self.started |= bool(event["message"].get("content"))
-            self._ended = event["message"].get("stop_reason") is not None
+            message = event["message"]
+            self.started |= bool(message.get("content"))
+            self._ended = message.get("stop_reason") is not None
+            self._count(message.get("usage") if self._ended else before_output(message.get("usage")))
         elif kind == "content_block_start":
             block = event.get("content_block")
             self.started |= isinstance(block, dict) and block.get("type") not in _EMPTY
