@@ -14,6 +14,7 @@ from aiohttp import web
 from llmproxy.testing import Behaviour, chunk, sse
 from tests.accounts.house import ASK, KEYS, ROOT, House, answer, house, usage
 from tests.gateway import free_port
+from tests.waiting import soon
 
 EVE = "eve-secret-of-some-length"
 STREAMED = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
@@ -53,15 +54,27 @@ def sum_of_rows(there: House, owner: str = "eve") -> int:
     return int(total)
 
 
-async def settled(there: House, least: int = 1) -> int:
-    """What was spent, once nothing runs and every row is written: the sum of the rows, to the last digit. `least`: of it."""
-    async with asyncio.timeout(10):
-        while True:
-            _, told, _ = await there.call("GET", "/v1/requests", ROOT)
-            cost = max((row[2] for row in spent(there)), default=0)
-            if not told["data"] and cost >= least and cost == sum_of_rows(there):
-                return int(cost)
-            await asyncio.sleep(0.02)
+def closed_rows(there: House) -> int:
+    """How many requests have their row; -1 while one of them is open."""
+    with closing(sqlite3.connect(there.gateway.folder / "data" / "llmproxy.db")) as db:
+        states = [state for (state,) in db.execute("SELECT state FROM ledger")]
+    return -1 if "open" in states else len(states)
+
+
+async def settled(there: House, least: int = 1, requests: int = 0) -> int:
+    """What was spent, once nothing runs and every row is written: the sum of the rows, to the last digit.
+
+    least: of it. requests: how many must have their row.
+    """
+
+    async def cost() -> int | None:
+        _, told, _ = await there.call("GET", "/v1/requests", ROOT)
+        if told["data"] or closed_rows(there) < requests:
+            return None
+        cost = max((row[2] for row in spent(there)), default=0)
+        return int(cost) if cost >= least and cost == sum_of_rows(there) else None
+
+    return await soon(cost)
 
 
 async def test_what_was_spent_is_the_sum_of_the_rows() -> None:
