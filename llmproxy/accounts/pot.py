@@ -71,7 +71,10 @@ class Pot:
         return amount
 
 
-def slice_of(unheld: int, open_attempts: int, rate: int, most: int, least: int = 16) -> int:
+LEAST = 16  # tokens of a slice
+
+
+def slice_of(unheld: int, open_attempts: int, rate: int, most: int, least: int = LEAST) -> int:
     """Tokens by which a hold grows: a fair part of what is left, so that no stream keeps the others out."""
     if rate <= 0:
         return most

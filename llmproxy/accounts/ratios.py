@@ -29,8 +29,9 @@ class Ratios:
         seen.append(count / tokens)
 
     def bytes_per_token(self, kind: str, model: str) -> float:
-        """The 1st percentile."""
+        """The 1st percentile; of few answers, as much of the way to it as there are of those that are enough."""
         seen = self._seen.get(f"{kind} {model}")
-        if seen is None or len(seen) < _ENOUGH:
+        if seen is None:
             return UNKNOWN
-        return max(0.5, sorted(seen)[len(seen) // 100])
+        found = max(0.5, sorted(seen)[len(seen) // 100])
+        return found if found < UNKNOWN else UNKNOWN + (found - UNKNOWN) * min(1.0, len(seen) / _ENOUGH)

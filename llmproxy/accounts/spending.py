@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmproxy.config import Budget, Budgets
@@ -20,9 +21,9 @@ from llmproxy.core.trace import Attempt, Trace
 from llmproxy.core.usage import DOLLAR, Tokens, in_e12
 from llmproxy.observe.log import log
 from llmproxy.store import spend
-from llmproxy.store.spend import PotKey, Spent
+from llmproxy.store.spend import Grant, PotKey, Spent
 
-from .pot import Pot, slice_of
+from .pot import LEAST, Pot, slice_of
 from .prices import Price
 from .pricing import Pricing
 from .ratios import Ratios
@@ -89,7 +90,9 @@ class Bank:
             lacking = need - pot.free
             want = 2**62 if self.shares == 1 else max(lacking, pot.limit // (8 * self.shares))
             store = self.store()
-            pot.learn(await store.write(spend.buy, pot.key, store.process, want, pot.limit))
+            bought = store.write(spend.buy, pot.key, store.process, want, pot.limit)
+            bought.add_done_callback(partial(_learn, pot))  # also where who asked has left meanwhile
+            await asyncio.shield(bought)
 
     async def shrink(self, pot: Pot) -> None:
         """Gives back what a limit that was lowered no longer covers."""
@@ -145,6 +148,11 @@ class Bank:
         return True
 
 
+def _learn(pot: Pot, bought: asyncio.Future[Grant]) -> None:
+    if not bought.cancelled() and bought.exception() is None:
+        pot.learn(bought.result())
+
+
 @dataclass(slots=True, eq=False)
 class Wallet:
     """What one request may spend: a Purse. spent: what its attempts have cost its budgets."""
@@ -176,33 +184,35 @@ class Wallet:
             meter.settle(attempt)
             raise
 
-    async def hold(self, pots: list[Pot], amount: int, seconds: float, *, first: bool) -> bool:
-        """Holds so much in all of them, waiting for what only other holds keep away. False: there is no money.
+    async def hold(self, pots: list[Pot], least: int, most: int, seconds: float, *, first: bool) -> int | None:
+        """Holds up to `most` in all of them, and waits for `least` where only other holds keep it away. None: no money.
 
         first: nothing is held yet, so that the pots may be those of another window than before.
         """
         ends = loop_time() + seconds
         while True:
             for pot in pots:
-                if pot.free < amount:
-                    await self.bank.buy(pot, amount)
-            lacking = [pot for pot in pots if pot.free < amount]
-            if not lacking or self.bank.settings.mode == "soft":
+                if pot.free < most:
+                    await self.bank.buy(pot, most)
+            soft = self.bank.settings.mode == "soft"
+            amount = most if soft else min([most, *(pot.free for pot in pots)])
+            lacking = [pot for pot in pots if pot.free < max(amount, least)]
+            if not lacking or soft:
                 for pot in pots:
                     pot.hold(amount)
                 for pot in lacking:
                     self._over(pot)
-                return True
+                return amount
             if self.bank.settings.mode == "pause":
                 if not await self._paused():
-                    return False
+                    return None
                 now = [self.bank.pot(account, budget) for account, budget in self.asked()]
                 if first:
                     pots[:] = now
                 continue
             left = ends - loop_time()
-            if left <= 0 or any(pot.limit - pot.spent < amount for pot in lacking):
-                return False
+            if left <= 0 or any(pot.limit - pot.spent < least for pot in lacking):
+                return None
             await self.bank.change(min(left, LOOK))
 
     def _over(self, pot: Pot) -> None:
@@ -278,12 +288,13 @@ class AttemptMeter:
             if pot.free < self._input:
                 await self._wallet.bank.buy(pot, self._input)
         tokens = 0 if self._chat.face == "embeddings" else min(self._slice(), wanted or self._slice())
-        if not await self._take(self._input + tokens * self._rate, ADMISSION_WAIT):
+        least = self._input + min(tokens, LEAST) * self._rate
+        if not await self._take(least, self._input + tokens * self._rate, ADMISSION_WAIT):
             raise self._wallet.refusal(self._pots)
         for pot in self._pots:
             pot.open += 1
         self._open = True
-        self.ceiling = int(tokens * self._ratio)
+        self.ceiling = int(self._covered(tokens) * self._ratio)
         self._note()
 
     async def clamped(self, chat: Chat, wanted: int | None) -> Chat:
@@ -294,7 +305,7 @@ class AttemptMeter:
         fair = min(pot.free // max(1, pot.open) + self._held for pot in self._pots) - self._input
         fits = max(16, fair // self._rate)
         most = min(fits, wanted if wanted is not None else fits)
-        await self._take(self._input + most * self._rate, 0.0)
+        await self._take(self._input, self._input + most * self._rate, 0.0)
         self._note()
         if wanted is not None and wanted <= fits:
             return chat
@@ -305,15 +316,22 @@ class AttemptMeter:
         return chat.saying(**{name: most})
 
     async def grow(self, translator: Translator) -> None:
+        if translator.done or getattr(translator, "grace", None) is not None:
+            return  # the whole answer is here, and billed: ending it would save nothing
         usage = translator.usage
         counted = usage.tokens.completion if usage is not None else 0
-        tokens = max(math.ceil(translator.produced / self._ratio), counted) + self._slice()
+        came = max(math.ceil(translator.produced / self._ratio), counted)
+        tokens = came + self._slice()
         wait = GROW_WAIT if self._wallet.bank.shares == 1 else SHARED_GROW_WAIT
-        if not await self._take(self._input + tokens * self._rate, wait):
+        if not await self._take(self._input + came * self._rate, self._input + tokens * self._rate, wait):
             self._wallet.bank.ended += 1
             raise Cancelled.because("budget")
-        self.ceiling = max(translator.produced, int(tokens * self._ratio))
+        self.ceiling = max(translator.produced, int(self._covered(tokens) * self._ratio))
         self._note()
+
+    def _covered(self, tokens: int) -> int:
+        """How many of so many tokens of output the hold is enough for."""
+        return min(tokens, (self._held - self._input) // self._rate) if self._rate > 0 else tokens
 
     def _note(self) -> None:
         """Until it is settled an attempt is written down with what it holds."""
@@ -359,14 +377,15 @@ class AttemptMeter:
         most = self._wallet.bank.settings.slice_tokens
         return min((slice_of(pot.unheld, pot.open, self._rate, most) for pot in self._pots), default=most)
 
-    async def _take(self, amount: int, seconds: float) -> bool:
-        """Raises the hold to `amount`."""
-        more = amount - self._held
-        if more <= 0:
+    async def _take(self, least: int, most: int, seconds: float) -> bool:
+        """Raises the hold to `most`, or to what there is of it from `least` on."""
+        if most <= self._held:
             return True
-        if not await self._wallet.hold(self._pots, more, seconds, first=self._held == 0):
+        more = max(0, least - self._held), most - self._held
+        held = await self._wallet.hold(self._pots, *more, seconds, first=self._held == 0)
+        if held is None:
             return False
-        self._held = amount
+        self._held += held
         return True
 
 

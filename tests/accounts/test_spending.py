@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 from llmproxy.accounts.pot import Pot
 from llmproxy.accounts.prices import Prices
 from llmproxy.accounts.pricing import Place, Pricing
+from llmproxy.accounts.ratios import Ratios
 from llmproxy.accounts.spending import Bank, Wallet
 from llmproxy.config import Budget, Budgets
 from llmproxy.core.chat import Chat
@@ -36,6 +38,8 @@ class Growing:
 
     produced: int = 0
     usage: Usage | None = None
+    done: bool = False
+    grace: float | None = None
 
 
 @dataclass
@@ -126,10 +130,61 @@ async def test_holds_grow_slice_by_slice_until_the_money_is_gone(store: Store) -
     assert (ended.status, ended.code, ended.type, ended.extra["by"]) == (
         429, "insufficient_quota", "insufficient_quota", "budget",
     )  # fmt: skip
-    assert 950 <= growing.produced / 2 <= 1000
+    assert growing.produced // 2 == 1000
     assert there.pot.held <= 1000 * RATE
     meter.settle(counted(attempt, 980))
     assert there.pot.held == 0
+
+
+async def test_a_block_that_leaves_no_room_for_a_whole_slice_is_paid_from_what_there_is(store: Store) -> None:
+    there = House(store, [of(620)])
+    meter, attempt, _ = await there.begin()
+    await meter.grow(Growing(produced=2 * 600))  # type: ignore[arg-type]
+    assert (there.pot.held, meter.ceiling) == (620 * RATE, 2 * 620)
+    meter.settle(counted(attempt, 300))
+    assert there.pot.free == 320 * RATE
+
+
+@pytest.mark.parametrize("over", [{"done": True}, {"grace": 0.05}], ids=["at its end", "its end was said"])
+async def test_an_answer_that_is_whole_is_not_refused_any_more(store: Store, over: Any) -> None:
+    there = House(store, [of(100)])
+    meter, attempt, _ = await there.begin()
+    await meter.grow(Growing(produced=2 * 600, **over))  # type: ignore[arg-type]
+    meter.settle(counted(attempt, 300))
+    assert (there.pot.spent, there.pot.held, there.pot.free) == (300 * RATE, 0, -200 * RATE)
+
+
+async def test_what_fits_with_the_least_slice_is_let_in(store: Store) -> None:
+    there = House(store, [of(60)])
+    meter, attempt, _ = await there.begin(max_tokens=16)
+    other, later, _ = await there.begin(max_tokens=30)
+    assert there.pot.held == 2 * 16 * RATE
+    meter.settle(attempt)
+    other.settle(later)
+
+
+async def test_who_leaves_while_a_lease_is_bought_takes_no_money_along(store: Store) -> None:
+    there, slow_disk = House(store, [of(1000)]), threading.Event()
+    store.write(lambda _: slow_disk.wait(10))
+    gone = asyncio.ensure_future(there.begin())
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    slow_disk.set()
+    meter, attempt, _ = await there.begin()
+    meter.settle(attempt)
+    assert (there.pot.free, there.pot.held) == (1000 * RATE, 0)
+
+
+async def test_the_first_answers_of_a_model_make_its_estimate_less_cautious_one_by_one() -> None:
+    ratios, found = Ratios(), []
+    for _ in range(6):
+        found.append(ratios.bytes_per_token("out", "m"))
+        ratios.learn("out", "m", 4000, 1000)
+    assert found == pytest.approx([2.0, 2.4, 2.8, 3.2, 3.6, 4.0])
+    ratios.learn("out", "m", 1200, 1000)
+    assert ratios.bytes_per_token("out", "m") == pytest.approx(1.2)  # the dearest of few counts as it is
 
 
 async def test_the_providers_running_count_wins_where_it_is_larger(store: Store) -> None:
