@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmproxy.adapter_kit import Chat, Environment, Json, Model, OpenAICompatible, Outgoing, Pace, Step
+from llmproxy.adapter_kit import Chat, Environment, Json, Model, OpenAICompatible, Outgoing, Pace, Step, check_chat
 
 from .perplexity_turns import shaped
 
@@ -55,6 +55,8 @@ class Perplexity(OpenAICompatible):
     )
 
     def adapt(self, chat: Chat) -> Chat:
+        if chat.face == "chat":
+            check_chat(chat.body)
         wanted = chat.body.get("response_format")
         if isinstance(wanted, dict) and wanted.get("type") not in _FORMATS:
             chat = chat.drop("response_format")

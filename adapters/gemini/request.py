@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.adapter_kit import BadRequest, Chat, Json
+from llmproxy.adapter_kit import BadRequest, Chat, Json, check_chat
 
 from .field_names import Members
 from .generation import render_config
@@ -30,6 +30,7 @@ def render(
 
     options: the account's. server_side: see Tools.
     """
+    check_chat(chat.body)
     members = Members(chat.body)
     members.take("model", "stream", "stream_options")
     google, names = google_members(members), Names(declared(chat.body))

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from llmproxy.dialects.messages.own_reasoning import own_reasoning_only as own_reasoning_only
     from llmproxy.dialects.messages.tables import MESSAGES_EFFORTS as MESSAGES_EFFORTS
     from llmproxy.dialects.messages.tables import MessagesAbilities as MessagesAbilities
+    from llmproxy.wire.chat_shape import check_chat as check_chat
     from llmproxy.wire.embeddings import Vectors as Vectors
     from llmproxy.wire.embeddings import encoded as encoded
     from llmproxy.wire.provider_errors import blame as blame
@@ -130,6 +131,7 @@ _WHERE = {
         "MESSAGES_EFFORTS",
         "MessagesAbilities",
     ),
+    "wire.chat_shape": ("check_chat",),
     "wire.embeddings": (
         "Vectors",
         "encoded",

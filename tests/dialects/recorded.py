@@ -7,6 +7,9 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.recordings.recording import FOLDER
 
@@ -45,3 +48,24 @@ def recordings(folder: str, api: str, *, stream: bool) -> list[Recording]:
     """Those in a folder of the recordings; none where there are no recordings."""
     found = (_good(path, api) for path in sorted((FOLDER / folder).glob(f"{api}-*.json")))
     return [one for one in found if one is not None and one.stream == stream]
+
+
+_DIALECTS = {
+    "messages": "messages",
+    "responses": "responses",
+    "generateContent": "gemini",
+    "streamGenerateContent": "gemini",
+    "chat": "chat to Anthropic",
+}
+
+
+def requests_of(*folders: str) -> list[Any]:
+    """Parameters of a test: the dialect's name and the body of every recorded request that was answered well."""
+    found = []
+    for path in (one for folder in folders for one in sorted((FOLDER / folder).glob("*.json"))):
+        case = json.loads(path.read_text())
+        dialect = _DIALECTS.get(case["api"]) if path.name != "INDEX.json" else None
+        body = case["request"].get("body") if dialect else None
+        if dialect and isinstance(body, dict) and body and case["response"]["status"] == 200:
+            found.append(pytest.param(dialect, body, id=f"{dialect}: {path.stem}"))
+    return found

@@ -10,10 +10,12 @@ from .contents import Messages
 from .encode_reply import Reply
 from .fields import Fields
 from .generation import settings, shows_thoughts, tools
+from .shape import check_generate
 
 
 def as_chat(chat: Chat, *, as_list: bool = False) -> Chat:
     """Raises BadRequest for what no other provider could answer."""
+    check_generate(chat.body)
     body, lost, shown = _translated(chat.body)
     chat.trace.dropped.extend(name for name in dict.fromkeys(lost) if name not in chat.trace.dropped)
     body["model"] = chat.model

@@ -13,13 +13,15 @@ from llmproxy.core.trace import Trace
 from llmproxy.wire.json_body import parse_body
 
 from .errors import failure
-from .fields import Fields, listed, spelled, words
+from .fields import Fields, listed, number, spelled, words
 from .request import model_name
+from .shape import check_embed
 
 
 def parse_embed(raw: bytes, trace: Trace, *, model: str, many: bool, default_model: str = "") -> Chat:
     """The Chat in the body of either call. Raises BadRequest."""
     body = parse_body(raw)
+    check_embed(body, many=many)
     asked = listed(spelled(body).get("requests"), "requests") if many else [spelled(body)]
     if not asked:
         raise BadRequest("`requests` must not be empty.", param="requests", code="missing_required_parameter")
@@ -46,7 +48,7 @@ def _options(asked: list[Json], trace: Trace) -> Json:
         fields = Fields({**spelled(one.get("embedContentConfig")), **one})
         for name in ("content", "model", "embedContentConfig"):
             fields.take(name)
-        if isinstance(size := fields.take("outputDimensionality"), int):
+        if (size := number(fields.take("outputDimensionality"))) is not None:
             found["dimensions"] = size
         trace.dropped.extend(name for name in fields.left() if name not in trace.dropped)
     return found

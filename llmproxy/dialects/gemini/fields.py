@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite, nan
 from typing import Any
 
 from llmproxy.core.chat import Json
@@ -25,8 +26,22 @@ def listed(value: Any, where: str) -> list[Json]:
     found = [] if value is None else value if isinstance(value, list) else [value]
     for at, one in enumerate(found):
         if not isinstance(one, dict):
-            raise BadRequest(f"{where}[{at}] must be an object.", param=f"{where}[{at}]", code="invalid_type")
+            place = f"{where}[{at}]" if isinstance(value, list) else where
+            raise BadRequest(f"`{place}` must be an object.", param=place, code="invalid_type")
     return [spelled(one) for one in found]
+
+
+def number(value: Any) -> int | float | None:
+    """A number, or the number that a text says; None for anything else, infinity and NaN included."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    try:
+        found = float(value) if isinstance(value, str) else nan
+    except ValueError:
+        return None
+    if not isfinite(found):
+        return None
+    return int(found) if found.is_integer() else found
 
 
 def words(value: Any) -> str:

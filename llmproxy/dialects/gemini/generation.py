@@ -7,7 +7,7 @@ from typing import Any
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
-from .fields import Fields, an_object, listed, spelled, words
+from .fields import Fields, an_object, listed, number, spelled, words
 
 _SAME = {
     "temperature": "temperature",
@@ -28,13 +28,11 @@ _NOT_JSON_SCHEMA = frozenset(("propertyOrdering", "property_ordering", "nullable
 
 def settings(given: Any, lost: list[str]) -> Json:
     """The members that say how an answer is to be made. What cannot be carried is added to `lost`."""
-    if given is not None and not isinstance(given, dict):
-        raise BadRequest("`generationConfig` must be an object.", param="generationConfig", code="invalid_type")
     config = Fields(given)
-    found = {ours: value for theirs, ours in _SAME.items() if (value := config.take(theirs)) is not None}
+    found: Json = {ours: value for theirs, ours in _SAME.items() if (value := number(config.take(theirs))) is not None}
     if stops := config.take("stopSequences"):
         found["stop"] = stops
-    if (many := config.take("candidateCount")) not in (None, 1):
+    if (many := number(config.take("candidateCount"))) not in (None, 1):
         lost.append(f"generationConfig.candidateCount={many}")
     found |= _format(config) | _logprobs(config) | _voice(config) | _effort(spelled(config.take("thinkingConfig")))
     lost += [f"generationConfig.{name}" for name in config.left()]
@@ -58,7 +56,7 @@ def _format(config: Fields) -> Json:
 
 
 def _logprobs(config: Fields) -> Json:
-    wanted, top = config.take("responseLogprobs"), config.take("logprobs")
+    wanted, top = config.take("responseLogprobs"), number(config.take("logprobs"))
     return {"logprobs": True, **({"top_logprobs": top} if isinstance(top, int) else {})} if wanted is True else {}
 
 
@@ -77,10 +75,10 @@ def _voice(config: Fields) -> Json:
 
 
 def _effort(thinking: Json) -> Json:
-    level, budget = words(thinking.get("thinkingLevel")).upper(), thinking.get("thinkingBudget")
+    level, budget = words(thinking.get("thinkingLevel")).upper(), number(thinking.get("thinkingBudget"))
     if level in _EFFORTS:
         return {"reasoning_effort": _EFFORTS[level]}
-    if not isinstance(budget, int) or budget < 0:  # -1 leaves it to the model
+    if budget is None or budget < 0:  # -1 leaves it to the model
         return {}
     if budget == 0:
         return {"reasoning_effort": "none"}

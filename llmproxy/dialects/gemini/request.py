@@ -13,6 +13,7 @@ from llmproxy.core.trace import Trace
 from llmproxy.wire.json_body import parse_body
 
 from .fields import camel, listed, spelled
+from .shape import check_outline
 from .signatures import FOREIGN, NO_CHECK, is_foreign
 
 _LONGEST = 512  # characters of a model's name
@@ -33,6 +34,7 @@ def parse_generate(
 ) -> Chat:
     """The Chat in the body. Raises BadRequest, with the member at fault in `param`."""
     body = parse_body(raw)
+    check_outline(body)
     if not listed(spelled(body).get("contents"), "contents"):
         raise BadRequest("`contents` must not be empty.", param="contents", code="missing_required_parameter")
     name = model_name(model, default_model)

@@ -10,6 +10,7 @@ from llmproxy.core.errors import BadRequest
 
 from .client_tools import functions, tool_choice
 from .encode_reply import Encoder
+from .shape import check_messages
 from .tables import NAME, Raw
 from .turns import Turns
 
@@ -29,6 +30,7 @@ _BUDGETS = ((4_096, "low"), (16_384, "medium"))  # fewer thinking tokens than th
 def as_chat(chat: Chat) -> Chat:
     """The chat, with its encoder. Raises BadRequest, with the member at fault in `param`."""
     body = chat.body
+    check_messages(body)
     for name, text in _REFUSED.items():
         if body.get(name):
             raise BadRequest(text, param=name, code="unsupported_parameter")

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from llmproxy.core.chat import Chat, Json
+from llmproxy.wire.chat_shape import check_chat
 
 from .encode_messages import Conversation
 from .encode_parts import text_block
@@ -68,6 +69,7 @@ def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = 
     Raises BadRequest for what could never be said.
     """
     body, dropped = chat.body, list[str]()
+    check_chat(body)
     names = MessagesToolNames(declared(body))
     talk = Conversation(can, names, dropped)
     talk.add_all(body.get("messages"), chat.beside)

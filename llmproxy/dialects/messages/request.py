@@ -19,6 +19,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "thinking": ((dict,), "a valid dictionary"),
     "output_config": ((dict,), "a valid dictionary"),
     "metadata": ((dict,), "a valid dictionary"),
+    "tools": ((list,), "a valid list"),
 }
 
 
@@ -60,13 +61,17 @@ def _check_asked(body: Json) -> None:
         if body.get(name) is not None and not isinstance(body[name], kinds):
             raise _wrong(name, wanted)
     for number, tool in enumerate(body.get("tools") or ()):
-        if not isinstance(tool, dict) or not isinstance(tool.get("type", "custom"), str):
+        if not isinstance(tool, dict):
             raise _wrong(f"tools.{number}", "a valid dictionary")
+        if not isinstance(tool.get("type") or "custom", str):
+            raise _wrong(f"tools.{number}.type", "a valid string")
 
 
 def _check_message(message: object, where: str) -> None:
     if not isinstance(message, dict):
         raise _wrong(where, "a valid dictionary")
+    if not isinstance(message.get("role", ""), str):
+        raise _wrong(f"{where}.role", "a valid string")
     if message.get("role") not in ROLES:
         raise BadRequest(
             f"{where}.role: Input should be 'user', 'assistant' or 'system'",
@@ -79,8 +84,16 @@ def _check_message(message: object, where: str) -> None:
     if not isinstance(content, (str, list)):
         raise _wrong(f"{where}.content", "a valid string or list")
     for at, block in enumerate(content if isinstance(content, list) else ()):
-        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
-            raise _missing(f"{where}.content.{at}.type")
+        _check_typed(block, f"{where}.content.{at}")
+
+
+def _check_typed(block: object, where: str) -> None:
+    if not isinstance(block, dict):
+        raise _wrong(where, "a valid dictionary")
+    if block.get("type") is None:
+        raise _missing(f"{where}.type")
+    if not isinstance(block["type"], str):
+        raise _wrong(f"{where}.type", "a valid string")
 
 
 def _missing(where: str) -> BadRequest:

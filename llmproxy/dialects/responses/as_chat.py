@@ -11,6 +11,7 @@ from llmproxy.core.errors import BadRequest
 from .encode_reply import Encoder
 from .known import Known
 from .request import input_items
+from .shape import check_response
 from .tools import ToolTable, choice
 from .turns import Turns, last_settings, lifted_tools
 
@@ -29,6 +30,7 @@ _DROPPED = (
 def as_chat(chat: Chat, known: Known) -> Chat:
     """The chat, with its encoder. Raises BadRequest, with the member at fault in `param`."""
     body = chat.body
+    check_response(body)
     for name, text in _REFUSED.items():
         if body.get(name) is not None:
             raise BadRequest(text, param=name, code="unsupported_parameter")

@@ -52,8 +52,10 @@ def _check(body: Json) -> None:
         raise BadRequest("`input` is missing.", param="input", code="missing_required_parameter")
     for name in ("input", "instructions", "tools"):
         _check_typed(body.get(name), name)
-    if not all(isinstance(one, str) for one in body.get("include") or ()):
-        raise BadRequest("`include` must be a list of strings.", param="include", code="invalid_type")
+    for number, one in enumerate(body.get("include") or ()):
+        if not isinstance(one, str):
+            where = f"include[{number}]"
+            raise BadRequest(f"`{where}` must be a string.", param=where, code="invalid_type")
     most = body.get("max_output_tokens")
     if most is not None and most < 1:
         text = "`max_output_tokens` must be at least 1."
