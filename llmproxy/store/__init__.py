@@ -19,14 +19,13 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 
 from . import ledger, messages, owners, replay, search, spend, threads
+from .engine import engine_of
 from .ledger import Entry, Ledger
 from .spend import Spent
-from .sqlite import processes
-from .sqlite.database import connect
-from .sqlite.worker import Worker
+from .worker import Worker
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 __all__ = ["Damaged", "Entry", "Ledger", "NotFound", "Store", "StoreError"]
 
@@ -56,22 +55,21 @@ class Store:
         heirs: Mapping[str, str] | None = None,
     ) -> None:
         self.process = secrets.token_hex(8)
-        self.tape_bytes = tape_bytes if folder is not None else 0
+        self._engine = engine_of(folder)
+        self.tape_bytes = tape_bytes if self._engine.lasting else 0
         self._tape_seconds = tape_hours * 3600
         self.ledger = Ledger(self.write)
-        self._folder = folder
         self._ledger_days = ledger_days
         self._heirs = heirs or {}
-        self._held: int | None = None
-        self._there = folder is None  # the schema is in the file: readers may open it
+        self._there = not self._engine.lasting  # the schema is in the file: readers may open it
         self._tidy_at = math.inf
         self.fault = ""  # why nothing can be kept just now; empty while all is well
         self.failures = 0
-        self._writer = Worker("store", self._open, "BEGIN IMMEDIATE", heard=self._heard)
+        self._writer = Worker("store", self._engine, self._open, self._engine.begins[0], heard=self._heard)
         # A database in memory is seen by its own connection only.
-        reading = partial(connect, folder, reading=True)
+        reading, begin = partial(self._engine.connect, reading=True), self._engine.begins[1]
         self._reader, self._searcher, self._analyst = (
-            self._writer if folder is None else Worker(name, reading, "BEGIN", batch=_READS)
+            Worker(name, self._engine, reading, begin, batch=_READS) if self._engine.lasting else self._writer
             for name in ("reads", "search", "sums")
         )
 
@@ -131,7 +129,7 @@ class Store:
     def settle(self, ledger_days: int, tape_bytes: int, tape_hours: float) -> None:
         """How long what is kept is kept, from now on."""
         self._ledger_days, self._tape_seconds = ledger_days, tape_hours * 3600
-        self.tape_bytes = tape_bytes if self._folder is not None else 0
+        self.tape_bytes = tape_bytes if self._engine.lasting else 0
 
     def adopt(self, heirs: Mapping[str, str]) -> None:
         """Moves what the owners in `heirs` had to those who they are now, as it is done when the database is opened."""
@@ -145,13 +143,11 @@ class Store:
         await self._reader.close()
         await self._searcher.close()
         await self._analyst.close()
-        if self._folder is not None and self._held is not None:
-            processes.release(self._folder, self.process, self._held)
-            self._held = None
+        self._engine.leave(self.process)
 
     def check(self) -> None:
         """Opens and closes the database, for `llmproxy check`. Raises StoreError with what is wrong."""
-        connect(self._folder).close()
+        self._engine.connect().close()
 
     async def __aenter__(self) -> Store:
         return self
@@ -171,19 +167,24 @@ class Store:
             log.info("storage_recovered", failures=self.failures)
 
     def _open(self) -> Connection:
-        connection = connect(self._folder)
-        if self._folder is not None and self._held is None:
-            self._held = processes.hold(self._folder, self.process)
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
+        connection = self._engine.connect()
+        try:
+            self._engine.enter(connection, self.process)
+            connection.execute(self._engine.begins[0])
             adopt(connection, self._heirs)
             self._tidy(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, Exception) and self._engine.is_failure(error):
+                raise self._engine.translated(error) from error
+            raise
         return connection
 
     def _tidy(self, db: Connection) -> None:
         """What a process left behind when it ended, and what is kept for a time only."""
         now = time.time()
-        for process in _left_open(db) - processes.living(self._folder) - {self.process}:
+        for process in _left_open(db) - self._engine.living(db) - {self.process}:
             messages.lose(db, process)
             spend.settle_dead(db, process)
             ledger.lose(db, process, now)

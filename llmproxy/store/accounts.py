@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError, NotFound
 
-from .sqlite.database import FILE
+from .engine import engine_of
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 
 class Secret(NamedTuple):
@@ -72,45 +73,42 @@ def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
     )  # fmt: skip
 
 
-def known_at(folder: Path) -> Known:
+def known_at(where: Path) -> Known:
     """The same of a database that is not opened otherwise; nothing where there is none, or an older one."""
-    import sqlite3
-
-    if not (folder / FILE).exists():
-        return NOTHING
+    engine = engine_of(where)
     try:
-        db = sqlite3.connect(
-            f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None
-        )
-    except sqlite3.Error:
-        return NOTHING
-    try:
-        return known(db)
-    except sqlite3.Error:  # an older schema: there were no such keys; a damaged file is told by who opens it to write
-        return NOTHING
-    finally:
-        db.close()
+        db = engine.look()
+        if db is None:
+            return NOTHING
+        with closing(db):
+            return known(db)
+    except Exception as error:
+        if engine.is_failure(
+            error
+        ):  # an older schema had no such keys; a damaged file is told by who opens it to write
+            return NOTHING
+        raise
 
 
 def create(db: Connection, account: Account) -> None:
     """Raises GatewayError (409) if the name is taken, also by a key that was revoked: what it spent is under its name."""
-    if db.execute("SELECT 1 FROM accounts WHERE name = ?", (account.name,)).fetchone():
-        raise GatewayError(f"There is a key {account.name!r} already.", status=409, code="key_exists", param="name")
-    db.execute(
+    made = db.execute(
         "INSERT INTO accounts (id, kind, name, grp, admin, models, limits, created_at, expires_at) "
-        "VALUES (?, 'key', ?, ?, ?, ?, ?, ?, ?)",
+        "VALUES (?, 'key', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
         (
-            account.id, account.name, account.group, account.admin, json.dumps(account.models), json.dumps(account.limits),
+            account.id, account.name, account.group, int(account.admin), json.dumps(account.models), json.dumps(account.limits),
             account.created_at, account.expires_at,
         ),
     )  # fmt: skip
+    if not made.rowcount:
+        raise GatewayError(f"There is a key {account.name!r} already.", status=409, code="key_exists", param="name")
     _add(db, account.id, account.secrets[0].hash, account.created_at)
     _changed(db)
 
 
 def change(db: Connection, name: str, changes: Json) -> None:
     """Sets members of an account. `limits` are merged: None takes one away."""
-    row = _row(db, name)
+    row = _locked(db, name)
     for member, column in _CHANGES.items():
         if member in changes:
             value = changes[member]
@@ -119,13 +117,15 @@ def change(db: Connection, name: str, changes: Json) -> None:
                 value = json.dumps({key: one for key, one in merged.items() if one is not None})
             elif member == "models":
                 value = json.dumps(value)
+            elif member == "admin":
+                value = int(value)
             db.execute(f"UPDATE accounts SET {column} = ? WHERE id = ?", (value, row["id"]))
     _changed(db)
 
 
 def revoke(db: Connection, name: str, now: float) -> None:
     """It never opens anything again. Its row stays, for what it spent."""
-    row = _row(db, name)
+    row = _locked(db, name)
     db.execute("UPDATE accounts SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now, row["id"]))
     db.execute("DELETE FROM secrets WHERE account_id = ?", (row["id"],))
     _changed(db)
@@ -133,13 +133,13 @@ def revoke(db: Connection, name: str, now: float) -> None:
 
 def rotate(db: Connection, name: str, hash: bytes, now: float, until: float) -> str:
     """A further secret; the older ones count until then. Gives the account's id. Raises GatewayError where it is revoked."""
-    row = _row(db, name)
+    row = _locked(db, name)
     if row["revoked_at"] is not None:
         raise GatewayError(f"The key {name!r} is revoked.", status=409, code="key_revoked")
     db.execute("DELETE FROM secrets WHERE account_id = ? AND expires_at <= ?", (row["id"], now))
     db.execute(
-        "UPDATE secrets SET expires_at = min(coalesce(expires_at, ?), ?) WHERE account_id = ?",
-        (until, until, row["id"]),
+        "UPDATE secrets SET expires_at = ? WHERE account_id = ? AND (expires_at IS NULL OR expires_at > ?)",
+        (until, row["id"], until),
     )
     _add(db, row["id"], hash, now)
     _changed(db)
@@ -159,6 +159,12 @@ def _row(db: Connection, name: str) -> Any:
     if row is None:
         raise not_found(name)
     return row
+
+
+def _locked(db: Connection, name: str) -> Any:
+    """The account as it is now, and stays until this change of it is done."""
+    db.lock("accounts", _row(db, name)["id"])
+    return _row(db, name)
 
 
 def not_found(name: str) -> NotFound:

@@ -12,7 +12,7 @@ from llmproxy.core.errors import BadRequest
 from . import messages, threads
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 FORMAT = "llmproxy-threads"
 VERSION = 1

@@ -15,7 +15,7 @@ from llmproxy.observe.periodic import attempt
 from .spend import Spent, settle
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 State = Literal["open", "completed", "cancelled", "failed", "lost"]
 LINGER = 0.05  # seconds that entries wait for company: what a kill -9 can take
@@ -117,17 +117,20 @@ def attempt_rows(record: RequestRecord) -> list[AttemptRow]:
 _TOGETHER = (256, 64, 16, 4, 1)
 
 
-def _statements(table: str, names: tuple[str, ...]) -> dict[int, str]:
+def _statements(table: str, names: tuple[str, ...], key: tuple[str, ...]) -> dict[int, str]:
+    """Rows that take the place of those of the same key."""
     names = tuple("grp" if name == "group" else name for name in names)  # a word that SQL keeps for itself
     row = f"({', '.join('?' * len(names))})"
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    replace = f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}"
     return {
-        size: f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES {row}" + f", {row}" * (size - 1)
+        size: f"INSERT INTO {table} ({', '.join(names)}) VALUES {row}" + f", {row}" * (size - 1) + replace
         for size in _TOGETHER
     }
 
 
-_REQUESTS = _statements("ledger", Entry._fields)
-_ATTEMPTS = _statements("attempts", AttemptRow._fields)
+_REQUESTS = _statements("ledger", Entry._fields, ("opened_at", "id"))
+_ATTEMPTS = _statements("attempts", AttemptRow._fields, ("opened_at", "id", "number"))
 
 
 class Submit(Protocol):

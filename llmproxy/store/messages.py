@@ -14,7 +14,7 @@ from . import threads, titles
 from .json_columns import read_json
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection, Row
+    from .connection import Connection, Row
 
 Content = str | list[Json]
 State = Literal["complete", "stopped", "failed"]
@@ -83,6 +83,7 @@ class Ended:
 
 def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> Asked:
     """Keeps the question and an empty answer, which becomes the head. Raises NotFound, BadRequest."""
+    db.lock("threads", thread_id)  # of two questions at once, one follows the other's answer
     thread = threads.present(db, owner, thread_id)
     question_id, before = _question(db, thread, what, now)
     _insert(
@@ -117,27 +118,34 @@ def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> As
 def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> None:
     """The answer so far. Nothing happens to one that has ended or was removed."""
     db.execute(
-        "UPDATE messages SET text = ?, facts = json_set(facts, '$.reasoning', ?) WHERE id = ? AND state = 'streaming'",
+        f"UPDATE messages SET text = ?, facts = {db.sql.with_member.format('facts', 'reasoning')} "
+        "WHERE id = ? AND state = 'streaming'",
         (text, reasoning, answer_id),
     )
 
 
 def end(db: Connection, answer_id: str, ended: Ended, now: float) -> None:
     """How the answer ended; it ends once."""
-    db.execute(
-        "UPDATE messages SET state = ?, text = ?, facts = ?, process = NULL WHERE id = ? AND state = 'streaming'",
-        (ended.state, ended.text, json.dumps(ended.facts), answer_id),
-    )
+    # The thread first, as everywhere: two that need both rows take them in one order.
     db.execute(
         "UPDATE threads SET updated_at = ? WHERE id = (SELECT thread_id FROM messages WHERE id = ?)", (now, answer_id)
     )
+    grew = db.execute(
+        "UPDATE messages SET state = ?, text = ?, facts = ?, process = NULL WHERE id = ? AND state = 'streaming'",
+        (ended.state, ended.text, json.dumps(ended.facts), answer_id),
+    )
+    if grew.rowcount:
+        db.index(answer_id, ended.text)
 
 
 def lose(db: Connection, process: str) -> None:
     """Marks the answers that a process left unfinished when it ended."""
-    db.execute(
-        "UPDATE messages SET state = 'lost', process = NULL WHERE state = 'streaming' AND process = ?", (process,)
+    unfinished = db.execute(
+        "UPDATE messages SET state = 'lost', process = NULL WHERE state = 'streaming' AND process = ? RETURNING id, text",
+        (process,),
     )
+    for id, text in unfinished.fetchall():
+        db.index(id, text)
 
 
 def of_thread(db: Connection, owner: str, thread_id: str) -> Json:
@@ -175,9 +183,7 @@ def part_of_thread(db: Connection, owner: str, thread_id: str, part: Part) -> Js
         wanted = list(branches.parents)
     else:
         wanted = [id for one in shown for id in branches.children[branches.parents[one]]]
-    rows = db.execute(
-        "SELECT * FROM messages WHERE id IN (SELECT value FROM json_each(?)) ORDER BY seq", (json.dumps(wanted),)
-    )
+    rows = db.execute(f"SELECT * FROM messages WHERE id IN {db.sql.among} ORDER BY seq", (json.dumps(wanted),))
     return {"thread": thread, "messages": [message(row) for row in rows], "head": head, "more": more}
 
 
@@ -210,7 +216,7 @@ def path(db: Connection, thread_id: str, leaf: str | None) -> list[Json]:
     """The messages from the root to `leaf`."""
     rows = db.execute(
         """WITH RECURSIVE up (id, depth) AS (
-             SELECT ?, 0 UNION ALL SELECT m.parent_id, depth + 1 FROM up JOIN messages m ON m.id = up.id
+             SELECT CAST(? AS TEXT), 0 UNION ALL SELECT m.parent_id, depth + 1 FROM up JOIN messages m ON m.id = up.id
                WHERE m.parent_id IS NOT NULL)
            SELECT m.* FROM up JOIN messages m ON m.id = up.id WHERE m.thread_id = ? ORDER BY depth DESC""",
         (leaf, thread_id),
@@ -292,11 +298,8 @@ def _question(db: Connection, thread: Json, what: Ask, now: float) -> tuple[str,
 
 
 def _there(db: Connection, thread: Json, id: str | None, role: str | None, param: str) -> Row:
-    row: Row | None = db.execute(
-        "SELECT * FROM messages WHERE id = ? AND thread_id = ? AND (? IS NULL OR role = ?)",
-        (id, thread["id"], role, role),
-    ).fetchone()
-    if row is None:
+    row: Row | None = db.execute("SELECT * FROM messages WHERE id = ? AND thread_id = ?", (id, thread["id"])).fetchone()
+    if row is None or role not in (None, row["role"]):
         raise BadRequest(f"{param} is not a fitting message of this thread.", param=param)
     return row
 
@@ -307,4 +310,6 @@ def _insert(db: Connection, content: Content, **columns: Any) -> str:
     row = {"id": new_id(), "text": text_of(content), "parts": parts, **columns}
     places = ", ".join("?" * len(row))
     db.execute(f"INSERT INTO messages ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
+    if row["state"] != "streaming":
+        db.index(row["id"], row["text"])
     return str(row["id"])

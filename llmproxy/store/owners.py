@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 _POSITIONAL = re.compile(r"(key|environment)-\d{1,4}")
 _TABLES = ("threads", "ledger")

@@ -1,4 +1,4 @@
-"""How fast and how reliably the models answered, computed by SQLite from the ledger."""
+"""How fast and how reliably the models answered, computed by the database from the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from llmproxy.core.chat import Json
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 Window = Literal["hour", "day", "week"]
 WINDOWS: dict[Window, tuple[int, int]] = {  # seconds, and seconds of one point of the series
@@ -18,17 +18,17 @@ WINDOWS: dict[Window, tuple[int, int]] = {  # seconds, and seconds of one point 
 }
 
 _SUMS = """
-SELECT {key} AS key, count(*) AS requests, sum(state IN ('failed', 'lost')) AS errors,
-  sum(state = 'cancelled') AS cancelled, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
-  sum(cost_e12) / 1e12 AS cost, sum(code IS 'upstream_truncated') AS truncated
+SELECT {key} AS key, count(*) AS requests, count(*) FILTER (WHERE state IN ('failed', 'lost')) AS errors,
+  count(*) FILTER (WHERE state = 'cancelled') AS cancelled, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out,
+  sum(cost_e12) / 1e12 AS cost, count(*) FILTER (WHERE code = 'upstream_truncated') AS truncated
 FROM ended GROUP BY 1"""
 # The nearest rank: the smallest value that is not below the given share of all.
 _RANKED = """
 SELECT key, share, value FROM (
   SELECT {key} AS key, {column} AS value,
     row_number() OVER ranked AS place, count(*) OVER (PARTITION BY {key}) AS number
-  FROM ended WHERE {column} IS NOT NULL AND {which} WINDOW ranked AS (PARTITION BY {key} ORDER BY {column})),
-  (SELECT 50 AS share UNION ALL SELECT 95)
+  FROM ended WHERE {column} IS NOT NULL AND {which} WINDOW ranked AS (PARTITION BY {key} ORDER BY {column})) AS measured,
+  (SELECT 50 AS share UNION ALL SELECT 95) AS shares
 WHERE place = (number * share + 99) / 100"""
 _ENDED = "WITH ended AS (SELECT * FROM ledger WHERE opened_at >= :start AND opened_at < :stop AND state <> 'open') "
 
@@ -40,7 +40,7 @@ class Measure:
     column: str
     p50: str
     p95: str | None
-    which: str = "1"
+    which: str = "1 = 1"
 
 
 MEASURES = (
@@ -72,8 +72,8 @@ def performance(db: Connection, window: Window, now: float) -> Json:
     stop = (int(now) // step + 1) * step
     start = stop - seconds
     span = {"start": start, "stop": stop, "step": step}
-    models = _numbers(db, "json_array(provider, coalesce(provider_model, model))", span)
-    points = _numbers(db, "CAST((opened_at - :start) / :step AS INTEGER)", span)
+    models = _numbers(db, db.sql.pair.format("provider", "coalesce(provider_model, model)"), span)
+    points = _numbers(db, db.sql.whole.format("(opened_at - :start) / :step"), span)
     return {
         "window": window,
         "from": start,

@@ -13,11 +13,11 @@ from . import messages
 from .messages import Ended
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 _ADD = """
 INSERT INTO tapes (ends, message_id, first, last, kept_at, events)
-SELECT (SELECT coalesce(max(ends), 0) FROM tapes) + length(:events), id, :first, :last, :now, :events
+SELECT {ends}, id, :first, :last, :now, :events
 FROM messages WHERE id = :message"""
 _FIND = """
 SELECT m.*, (SELECT last FROM tapes WHERE message_id = m.id ORDER BY first DESC LIMIT 1) AS newest
@@ -45,8 +45,10 @@ def keep(db: Connection, answer_id: str, pieces: Iterable[Piece], room: int, now
     for piece in pieces:
         if _newest(db, answer_id) not in (None, piece.first - 1):
             db.execute("DELETE FROM tapes WHERE message_id = ?", (answer_id,))
-        db.execute(_ADD, {**piece._asdict(), "message": answer_id, "now": now})
-    db.execute("DELETE FROM tapes WHERE ends <= (SELECT max(ends) FROM tapes) - ?", (room,))
+        db.execute(
+            _ADD.format(ends=db.sql.tape_end.format(":events")), {**piece._asdict(), "message": answer_id, "now": now}
+        )
+    db.execute("DELETE FROM tapes WHERE ends <= (SELECT max(ends) FROM tapes) - ?", (room // db.sql.tape_unit,))
 
 
 def checkpoint(

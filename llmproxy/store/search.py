@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
 from collections.abc import Callable
 from threading import Event
@@ -12,34 +11,24 @@ from typing import TYPE_CHECKING, TypeVar
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
 
+from .connection import Sought
+
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 T = TypeVar("T")
 OPEN, CLOSE, CUT = "\u2039", "\u203a", "\u2026"
 SECONDS = 1.0  # that a search may take
-_STEPS = 2_000  # of SQLite's machine between two looks at the clock
 _READ = 200_000  # characters of a message that are looked through for a snippet
 _BEFORE, _AFTER = 60, 140  # characters around the first word that was found
 
-_IN_MESSAGES = """
-SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
-FROM words JOIN messages m ON m.seq = words.rowid JOIN threads t ON t.id = m.thread_id
-WHERE words MATCH :query AND t.owner = :owner AND t.deleted_at IS NULL ORDER BY words.rowid DESC LIMIT :most"""
-# Words of scripts that write no spaces are found wherever they stand. The index knows only whole runs of them, so the
-# messages themselves are looked through, those first that have the other words.
-_INSIDE = """
-SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
-FROM messages m JOIN threads t ON t.id = m.thread_id
-WHERE {indexed} m.state <> 'streaming' AND t.owner = :owner AND t.deleted_at IS NULL AND {inside}
-ORDER BY m.seq DESC LIMIT :most"""
-_INDEXED = "m.seq IN (SELECT rowid FROM words WHERE words MATCH :query) AND"
-# Han, kana and their neighbours; Thai, Lao, Burmese, Khmer.
+# Scripts that write no spaces, whose words are found wherever they stand: Han, kana and their neighbours; Thai, Lao, Burmese,
+# Khmer.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _RUN = re.compile(f"[{_UNSPACED}]+")
 _IN_TITLES = """
 SELECT id AS thread_id, title, head AS message_id, title AS snippet FROM threads
-WHERE owner = ? AND deleted_at IS NULL AND title LIKE ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?"""
+WHERE owner = ? AND deleted_at IS NULL AND title {like} ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?"""
 
 
 class TookTooLong(GatewayError):
@@ -51,18 +40,11 @@ class TookTooLong(GatewayError):
 
 def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
     """Runs `job` for SECONDS at most, and no longer than somebody waits for it (`left`). Raises TookTooLong."""
-    import sqlite3
-
-    deadline = time.monotonic() + SECONDS
-    db.set_progress_handler(lambda: left.is_set() or time.monotonic() > deadline, _STEPS)
     try:
-        return job(db)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname == "SQLITE_INTERRUPT":
-            raise TookTooLong("The search took too long. Search for a rarer word.") from error
-        raise
-    finally:
-        db.set_progress_handler(None, 0)
+        with db.within(SECONDS, left.is_set):
+            return job(db)
+    except TimeoutError as error:
+        raise TookTooLong("The search took too long. Search for a rarer word.") from error
 
 
 def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json]:
@@ -70,26 +52,15 @@ def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json
 
     The last word may be the beginning of one. No word at all finds nothing.
     """
-    runs = _RUN.findall(words)
-    query = match(_RUN.sub(" ", words))
-    if not query and not runs:
+    runs, found = _RUN.findall(words), re.findall(r"\w+", _RUN.sub(" ", words))
+    if not found and not runs:
         return []
-    asked = {"read": _READ, "query": query, "owner": owner, "most": limit}
     marks = _marks(words)
-    said = [_found(dict(row), marks) for row in db.execute(*_asked(asked, runs))]
+    said = [_found(dict(row), marks) for row in db.said(Sought(owner, found, runs, _READ, limit))]
     there = {one["thread_id"] for one in said}
-    titles = db.execute(_IN_TITLES, (owner, f"%{_literal(words.strip())}%", limit))
+    titles = db.execute(_IN_TITLES.format(like=db.sql.like), (owner, f"%{_literal(words.strip())}%", limit))
     marked = ({**dict(row), "snippet": _marked(row["title"], words.strip())} for row in titles)
     return [*said, *(one for one in marked if one["thread_id"] not in there)][:limit]
-
-
-def _asked(asked: Json, runs: list[str]) -> tuple[str, Json]:
-    """The query for the messages, with its parameters."""
-    if not runs:
-        return _IN_MESSAGES, asked
-    names = {f"run{number}": run for number, run in enumerate(runs)}
-    inside = " AND ".join(f"instr(m.text, :{name}) > 0" for name in names)
-    return _INSIDE.format(indexed=_INDEXED if asked["query"] else "", inside=inside), {**asked, **names}
 
 
 def _found(row: Json, marks: re.Pattern[str]) -> Json:
@@ -124,12 +95,6 @@ def _marks(words: str) -> re.Pattern[str]:
     whole = [rf"\b{re.escape(word)}\b" for word in found[:-1]]
     last = [rf"\b{re.escape(word)}\w*" for word in found[-1:]]
     return re.compile("|".join([*inside, *whole, *last]), re.IGNORECASE)
-
-
-def match(words: str) -> str:
-    """What FTS5 is asked: each word quoted, so that nothing in it is an operator."""
-    found = re.findall(r"\w+", words)
-    return " ".join(f'"{word}"' for word in found) + "*" if found else ""
 
 
 def _literal(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 
 class PotKey(NamedTuple):
@@ -34,22 +34,34 @@ class Grant(NamedTuple):
     leased: int
 
 
+_LEASE = """
+INSERT INTO leases (id, account, win, win_start, process, granted_e12) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET granted_e12 = leases.granted_e12 + excluded.granted_e12"""
+_MOVE = """
+INSERT INTO spend (account, win, win_start, spent_e12, leased_e12) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (account, win, win_start) DO UPDATE SET
+  spent_e12 = spend.spent_e12 + excluded.spent_e12, leased_e12 = spend.leased_e12 + excluded.leased_e12"""
+_TAKE = f"{_MOVE} WHERE spend.spent_e12 + spend.leased_e12 + excluded.leased_e12 <= ?"
+
+
 def buy(db: Connection, key: PotKey, process: str, want: int, limit: int) -> Grant:
-    """Leases up to `want`, never more than the limit leaves. What is acknowledged is on disk before it is spent."""
-    db.execute("INSERT OR IGNORE INTO spend (account, win, win_start) VALUES (?, ?, ?)", key)
-    row = db.execute(
-        "SELECT spent_e12, leased_e12 FROM spend WHERE account = ? AND win = ? AND win_start = ?", key
-    ).fetchone()
-    spent, leased = int(row[0]), int(row[1])
-    granted = max(0, min(want, limit - spent - leased))
-    if granted:
-        _lease(db, key, process, granted)
-    return Grant(granted, spent, leased + granted)
+    """Leases up to `want`, never more than the limit leaves. What is acknowledged is on disk before it is spent.
+
+    That it leaves so much is a condition of the statement that takes it: how many ask at once does not matter.
+    """
+    while True:
+        [(spent_now, leased)] = spent(db, [key]).values()
+        granted = max(0, min(want, limit - spent_now - leased))
+        if not granted:
+            return Grant(0, spent_now, leased)
+        if db.execute(_TAKE, (*key, 0, granted, limit)).rowcount:
+            db.execute(_LEASE, (_id(key, process), *key, process, granted))
+            return Grant(granted, spent_now, leased + granted)
 
 
 def give_back(db: Connection, key: PotKey, process: str, amount: int) -> None:
     """Ends a part of a lease that nothing was spent of."""
-    _lease(db, key, process, -amount)
+    _move(db, key, process, 0, -amount)
     db.execute("DELETE FROM leases WHERE id = ? AND granted_e12 = 0", (_id(key, process),))
 
 
@@ -58,12 +70,8 @@ def settle(db: Connection, spent: Iterable[Spent]) -> None:
     sums: dict[tuple[PotKey, str], int] = defaultdict(int)
     for one in spent:
         sums[one.pot, one.process] += one.cost_e12
-    for (key, process), cost in sums.items():
-        db.execute("INSERT OR IGNORE INTO spend (account, win, win_start) VALUES (?, ?, ?)", key)
-        db.execute(
-            "UPDATE spend SET spent_e12 = spent_e12 + ? WHERE account = ? AND win = ? AND win_start = ?", (cost, *key)
-        )
-        _lease(db, key, process, -cost)
+    for (key, process), cost in sorted(sums.items()):  # in one order, so that no two wait for each other
+        _move(db, key, process, cost, -cost)
 
 
 def settle_dead(db: Connection, process: str) -> None:
@@ -94,15 +102,10 @@ def spent(db: Connection, keys: Iterable[PotKey]) -> dict[PotKey, tuple[int, int
     return found
 
 
-def _lease(db: Connection, key: PotKey, process: str, amount: int) -> None:
-    db.execute(
-        "INSERT INTO leases (id, account, win, win_start, process, granted_e12) VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET granted_e12 = granted_e12 + excluded.granted_e12",
-        (_id(key, process), *key, process, amount),
-    )
-    db.execute(
-        "UPDATE spend SET leased_e12 = leased_e12 + ? WHERE account = ? AND win = ? AND win_start = ?", (amount, *key)
-    )
+def _move(db: Connection, key: PotKey, process: str, spent: int, leased: int) -> None:
+    """Adds to what is spent, and to what is leased by this process."""
+    db.execute(_MOVE, (*key, spent, leased))
+    db.execute(_LEASE, (_id(key, process), *key, process, leased))
 
 
 def _id(key: PotKey, process: str) -> str:

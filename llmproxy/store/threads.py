@@ -13,13 +13,13 @@ from llmproxy.core.errors import BadRequest, NotFound
 from .json_columns import read_json
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection, Row
+    from .connection import Connection, Row
 
 UNDO_SECONDS = 24 * 3600.0
 
 _THREAD = """
 SELECT t.*, (SELECT count(*) FROM messages m WHERE m.thread_id = t.id) AS messages,
-  (SELECT json_group_array(m.request_id) FROM messages m WHERE m.thread_id = t.id AND m.state = 'streaming') AS running
+  (SELECT {running} FROM messages m WHERE m.thread_id = t.id AND m.state = 'streaming') AS running
 FROM threads t WHERE t.owner = ?"""
 _CHANGED = frozenset(("title", "pinned", "model", "settings", "head"))
 
@@ -32,14 +32,14 @@ def create(
     db.execute(
         "INSERT INTO threads (id, owner, title, titled, created_at, updated_at, model, settings)"
         " VALUES (?,?,?,?,?,?,?,?)",
-        (id, owner, title, bool(title), now, now, model, json.dumps(settings or {})),
+        (id, owner, title, int(bool(title)), now, now, model, json.dumps(settings or {})),
     )
     return thread(db, owner, id)
 
 
 def thread(db: Connection, owner: str, id: str) -> Json:
     """Raises NotFound; one that was deleted but not yet purged is there, and says so."""
-    row = db.execute(f"{_THREAD} AND t.id = ?", (owner, id)).fetchone()
+    row = db.execute(f"{_threads(db)} AND t.id = ?", (owner, id)).fetchone()
     if row is None:
         raise NotFound("There is no such thread.")
     return _thread(row)
@@ -57,7 +57,7 @@ def listed(db: Connection, owner: str, limit: int, before: str | None) -> Json:
     """A page of threads, pinned first, then the latest: `{"threads", "next"}`."""
     where, place = ("AND (t.pinned, t.updated_at, t.id) < (?,?,?)", _place(before)) if before else ("", ())
     rows = db.execute(
-        f"{_THREAD} AND t.deleted_at IS NULL {where} ORDER BY t.pinned DESC, t.updated_at DESC, t.id DESC LIMIT ?",
+        f"{_threads(db)} AND t.deleted_at IS NULL {where} ORDER BY t.pinned DESC, t.updated_at DESC, t.id DESC LIMIT ?",
         (owner, *place, limit + 1),
     ).fetchall()
     page = [_thread(row) for row in rows[:limit]]
@@ -71,6 +71,8 @@ def change(db: Connection, owner: str, id: str, changes: Mapping[str, Any], now:
         _belongs(db, id, head)
     for name in changes.keys() & _CHANGED:
         value = json.dumps(changes[name]) if name == "settings" else changes[name]
+        if name == "pinned":
+            value = int(value)
         db.execute(f"UPDATE threads SET {name} = ? WHERE id = ?", (value, id))
     if "title" in changes:
         db.execute("UPDATE threads SET titled = 1 WHERE id = ?", (id,))
@@ -86,7 +88,7 @@ def titled(db: Connection, id: str) -> bool:
 
 def entitle(db: Connection, id: str, title: str) -> bool:
     """The title a model thought of; one that the user gave in the meantime stays. Whether it was taken."""
-    return db.execute("UPDATE threads SET title = ?, titled = 1 WHERE id = ? AND NOT titled", (title, id)).rowcount > 0
+    return db.execute("UPDATE threads SET title = ?, titled = 1 WHERE id = ? AND titled = 0", (title, id)).rowcount > 0
 
 
 def delete(db: Connection, owner: str, id: str, now: float, purge: bool) -> None:
@@ -100,12 +102,16 @@ def delete(db: Connection, owner: str, id: str, now: float, purge: bool) -> None
 
 def delete_all(db: Connection, owner: str) -> None:
     db.execute("DELETE FROM threads WHERE owner = ?", (owner,))
-    db.execute("INSERT INTO words (words) VALUES ('optimize')")  # or deleted words would stay in the index's segments
+    db.forget_words()
 
 
 def purge_deleted(db: Connection, now: float) -> None:
     """Removes what was deleted longer ago than it can be undone."""
     db.execute("DELETE FROM threads WHERE deleted_at < ?", (now - UNDO_SECONDS,))
+
+
+def _threads(db: Connection) -> str:
+    return _THREAD.format(running=db.sql.list_of.format("m.request_id"))
 
 
 def _belongs(db: Connection, thread_id: str, message_id: str) -> None:

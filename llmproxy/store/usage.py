@@ -9,7 +9,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.usage import DOLLAR, Tokens
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 By = Literal["key", "group", "model", "provider", "day"]
 BY: Mapping[By, str] = {
@@ -17,14 +17,14 @@ BY: Mapping[By, str] = {
     "group": "grp",
     "model": "provider || '/' || model",
     "provider": "provider",
-    "day": "date(opened_at, 'unixepoch')",
+    "day": "{day}",
 }
 _CLASSES = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in Tokens._fields)
 _SUMS = f"""
 SELECT {{key}} AS key, count(DISTINCT opened_at || id) AS requests, count(*) AS attempts, {_CLASSES},
-  sum(usage_source = 'estimated') AS estimated, sum(state = 'unknown') AS unknown,
-  sum(cost_e12 IS NULL AND input + output > 0) AS unpriced, coalesce(sum(cost_e12), 0) AS cost_e12
-FROM attempts WHERE opened_at >= :since AND opened_at < :until AND (:owner IS NULL OR owner = :owner)
+  count(*) FILTER (WHERE usage_source = 'estimated') AS estimated, count(*) FILTER (WHERE state = 'unknown') AS unknown,
+  count(*) FILTER (WHERE cost_e12 IS NULL AND input + output > 0) AS unpriced, coalesce(sum(cost_e12), 0) AS cost_e12
+FROM attempts WHERE opened_at >= :since AND opened_at < :until AND {{whose}}
 GROUP BY 1 ORDER BY cost_e12 DESC, requests DESC, 1"""
 
 
@@ -37,8 +37,11 @@ class Span(NamedTuple):
 
 def usage(db: Connection, by: By, span: Span, owner: str | None = None) -> list[Json]:
     """One row for each key, group, model, provider or day (UTC), the dearest first; of everybody, or of one owner."""
-    asked = {"since": span.since, "until": span.until, "owner": owner}
-    return [_row(by, dict(row)) for row in db.execute(_SUMS.format(key=BY[by]), asked)]
+    asked: dict[str, Any] = {"since": span.since, "until": span.until}
+    if owner is not None:
+        asked["owner"] = owner
+    key, whose = BY[by].format(day=db.sql.day.format("opened_at")), "1 = 1" if owner is None else "owner = :owner"
+    return [_row(by, dict(row)) for row in db.execute(_SUMS.format(key=key, whose=whose), asked)]
 
 
 def _row(by: By, row: dict[str, Any]) -> Json:

@@ -9,7 +9,6 @@ a quiet system holds nothing
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from llmproxy.accounts.pot import Pot, slice_of
 from llmproxy.store import spend
+from llmproxy.store.connection import Connection
 from llmproxy.store.spend import PotKey, Spent
 from llmproxy.store.sqlite.database import connect
 
@@ -45,7 +45,7 @@ class Process:
 class Budgets(RuleBasedStateMachine):
     @initialize(limit=st.integers(0, 2000), processes=st.integers(1, 3))
     def begin(self, limit: int, processes: int) -> None:
-        self.db: sqlite3.Connection = connect(None)
+        self.db: Connection = connect(None)
         self.limit = limit
         self.number = 0
         self.billed = 0  # of all that was settled, or died

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
-from sqlite3 import Connection
 
 from llmproxy.store import Store
-from llmproxy.store.sqlite.fair_queue import FairQueue
+from llmproxy.store.connection import Connection
+from llmproxy.store.fair_queue import FairQueue
 
 MANY = 500
 

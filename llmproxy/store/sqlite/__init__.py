@@ -1,4 +1,5 @@
 """The embedded database.
 
-database.py (schema and migrations), worker.py (the threads), processes.py (who is alive), backup.py.
+engine.py, connection.py (what SQLite says in its own words), database.py (schema and migrations), processes.py (who is alive),
+backup.py.
 """

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from llmproxy.core.errors import Damaged, StoreError
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import SqliteConnection as Connection
 
 FILE = "llmproxy.db"
 BUSY_SECONDS = 5.0
+_LOOK_SECONDS = 1.0  # that a mere look waits for who has the file alone
 _CREATING = threading.Lock()
 _AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
 
@@ -135,9 +136,16 @@ def connect(folder: Path | None, *, reading: bool = False) -> Connection:
     """
     import sqlite3
 
+    from .connection import SqliteConnection
+
     try:
         connection = sqlite3.connect(
-            _place(folder), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+            _place(folder),
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
+            factory=SqliteConnection,
         )
         connection.row_factory = sqlite3.Row
         return _ready(connection, reading)
@@ -145,6 +153,19 @@ def connect(folder: Path | None, *, reading: bool = False) -> Connection:
         raise StoreError(f"The data directory cannot be used: {error.strerror}.") from error
     except sqlite3.Error as error:
         raise translated(error) from error
+
+
+def looking(folder: Path) -> Connection | None:
+    """A connection that only reads, and changes nothing of the file; None if there is no file."""
+    import sqlite3
+
+    from .connection import SqliteConnection
+
+    file = folder / FILE
+    if not file.exists():
+        return None
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=_LOOK_SECONDS, isolation_level=None, factory=SqliteConnection)
 
 
 def translated(error: Exception) -> StoreError:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from llmproxy.core.errors import StoreError
 
-from .database import translated
+from .engine import Engine
 from .fair_queue import FairQueue
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
+    from .connection import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,14 +36,15 @@ class Outcome:
 class Worker:
     """Starts with its first job. A job's future is done when its transaction is on disk.
 
-    connect: opens the connection, in the thread. begin: how a transaction begins. batch: jobs of one transaction; between
-    two, the owners' turns are taken. limit: jobs that may wait.
+    engine: the database. connect: opens the connection, in the thread. begin: how a transaction begins. batch: jobs of one
+    transaction; between two, the owners' turns are taken. limit: jobs that may wait.
     heard: told of each batch, in the event loop: the failure of the database, or None.
     """
 
     def __init__(
         self,
         name: str,
+        engine: Engine,
         connect: Callable[[], Connection],
         begin: str,
         limit: int = 10_000,
@@ -52,6 +53,7 @@ class Worker:
     ) -> None:
         self._name = name
         self._heard = heard
+        self._engine = engine
         self._connect = connect
         self._begin = begin
         self._limit = limit
@@ -99,7 +101,7 @@ class Worker:
                 batch += self._jobs.take(len(self._jobs)) if len(self._jobs) else []
             if jobs := [job for job in batch if job.run is not None]:
                 connection = connection or self._opened()
-                _deliver(jobs, self._transact(connection, jobs) if connection else self._failed(jobs), self._heard)
+                self._deliver(jobs, self._transact(connection, jobs) if connection else self._failed(jobs))
         if connection is not None:
             connection.close()
 
@@ -121,8 +123,21 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # disk full, locked, damaged: nothing of the batch is kept
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            return [Outcome(error=translated(error))] * len(batch)
+            return [Outcome(error=self._engine.translated(error))] * len(batch)
         return outcomes
+
+    def _deliver(self, batch: list[Job], outcomes: list[Outcome]) -> None:
+        errors = (one.error for one in outcomes)
+        failure = next((one for one in errors if one is not None and self._engine.is_failure(one)), None)
+
+        def told() -> None:
+            self._heard(failure)
+            _settle(batch, outcomes)
+
+        try:
+            batch[0].future.get_loop().call_soon_threadsafe(told)
+        except RuntimeError:  # the loop has ended: nobody waits
+            return
 
 
 def _outcome(connection: Connection, job: Job) -> Outcome:
@@ -138,22 +153,6 @@ def _outcome(connection: Connection, job: Job) -> Outcome:
         return Outcome(error=error)
     connection.execute("RELEASE job")
     return Outcome(value)
-
-
-def _deliver(batch: list[Job], outcomes: list[Outcome], heard: Callable[[Exception | None], None]) -> None:
-    def told() -> None:
-        heard(next((one.error for one in outcomes if _is_of_storage(one.error)), None))
-        _settle(batch, outcomes)
-
-    try:
-        batch[0].future.get_loop().call_soon_threadsafe(told)
-    except RuntimeError:  # the loop has ended: nobody waits
-        return
-
-
-def _is_of_storage(error: Exception | None) -> bool:
-    """Whether it is the database that failed, and not what was asked of it."""
-    return isinstance(error, StoreError) or type(error).__module__ == "sqlite3"
 
 
 def _settle(batch: list[Job], outcomes: list[Outcome]) -> None:

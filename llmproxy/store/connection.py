@@ -1,0 +1,91 @@
+"""What a job sees of a database: a connection that speaks SQL which every engine understands.
+
+SQL is written once: TEXT, BIGINT, DOUBLE PRECISION and BLOB or BYTEA, whole numbers for truth values, `?` and `:name` for
+parameters, ON CONFLICT and RETURNING. Where engines have different words for one thing, `Sql` has them; where they do
+different things, the connection has a method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+Row = Any  # its values by name and by position, `keys()`, and as an iterator
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Row: ...
+    def fetchall(self) -> list[Row]: ...
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """One engine's words. Each is a template for `str.format`.
+
+    list_of: all values of {0}, as a JSON list. pair: {0} and {1} as a JSON list. with_member: the JSON object {0} with the
+    text of the next parameter as its member {1}. among: the texts in a JSON list, which is the parameter. day: the UTC date
+    of {0}, Unix seconds. whole: {0} without its fraction, if it is not negative. like: LIKE, whatever the case of letters.
+    tape_end: where a piece {0} of a tape ends in the log of all tapes, counted in tape_unit bytes.
+    """
+
+    list_of: str
+    pair: str
+    with_member: str
+    among: str
+    day: str
+    whole: str
+    like: str
+    tape_end: str
+    tape_unit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Messages of one owner that say all `words`, the last of which may be the beginning of one, and contain all `runs`.
+
+    read: characters of each message that are given. most: how many messages.
+    """
+
+    owner: str
+    words: Sequence[str]
+    runs: Sequence[str]
+    read: int
+    most: int
+
+
+class Connection(Protocol):
+    """Of one thread. Between two jobs no transaction is open."""
+
+    @property
+    def sql(self) -> Sql: ...
+    @property
+    def in_transaction(self) -> bool: ...
+    @property
+    def lost(self) -> bool:
+        """The database is no longer at the other end."""
+
+    def execute(self, sql: str, parameters: Parameters = ..., /) -> Rows: ...
+    def close(self) -> None: ...
+
+    def lock(self, table: str, id: str) -> None:
+        """Keeps other writers from the row of this id until the transaction ends."""
+
+    def index(self, message_id: str, text: str) -> None:
+        """Lets a message that grows no more be found by its words."""
+
+    def forget_words(self) -> None:
+        """Removes the words of deleted messages from the index for good."""
+
+    def said(self, what: Sought) -> Rows:
+        """thread_id, title, message_id, text; the newest first."""
+
+    def within(self, seconds: float, left: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Ends what is executed in the block after so long, or when `left` says so. Raises TimeoutError then."""

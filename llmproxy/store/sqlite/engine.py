@@ -1,0 +1,46 @@
+"""SQLite as the store's engine: one file in a folder, or memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmproxy.core.errors import StoreError
+
+from ..connection import Connection
+from . import processes
+from .database import connect, looking, translated
+
+
+class SQLite:
+    """folder: where the database lies; None keeps it in memory, where only its own connection sees it."""
+
+    begins = ("BEGIN IMMEDIATE", "BEGIN")
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self.lasting = folder is not None
+        self._held: int | None = None
+
+    def connect(self, *, reading: bool = False) -> Connection:
+        return connect(self._folder, reading=reading)
+
+    def look(self) -> Connection | None:
+        return looking(self._folder) if self._folder is not None else None
+
+    def translated(self, error: Exception) -> StoreError:
+        return translated(error)
+
+    def is_failure(self, error: BaseException) -> bool:
+        return isinstance(error, StoreError) or type(error).__module__ == "sqlite3"
+
+    def enter(self, db: Connection, process: str) -> None:
+        if self._folder is not None and self._held is None:
+            self._held = processes.hold(self._folder, process)
+
+    def leave(self, process: str) -> None:
+        if self._folder is not None and self._held is not None:
+            processes.release(self._folder, process, self._held)
+            self._held = None
+
+    def living(self, db: Connection) -> set[str]:
+        return processes.living(self._folder)
