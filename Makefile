@@ -13,7 +13,7 @@ MODULES := ui/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui ui-build ui-test prices dashboard bench bench-peers bench-compare test-clients soak clean page system
+.PHONY: help run test check ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare test-clients soak clean page system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -58,6 +58,9 @@ test-clients: $(TESTS) ## drive the gateway with other people's clients, each in
 prices: $(TESTS) ## the table of prices, made anew from the newest genai-prices
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade genai-prices
 	$(BIN)/python tools/make_prices.py
+
+docs: $(TESTS) ## the pages of docs that are made from the code
+	$(BIN)/python -m tools.make_cli_docs
 
 dashboard: $(TESTS) ## the dashboard for Grafana, made anew
 	$(BIN)/python tools/make_dashboard.py

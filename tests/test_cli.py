@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.cli import _parser, main
+from llmproxy.cli import main, parser
 from llmproxy.commands import banner, discover
 from llmproxy.commands.table import table
 from llmproxy.config import Config, Provider, Server, load, reach
@@ -99,7 +99,7 @@ def test_elsewhere_than_on_a_terminal_the_start_is_one_line(gateway: Gateway) ->
 async def test_the_line_to_paste_works(gateway: Gateway) -> None:
     assembled = Assembled.build(load(environ={}))
     lines = list(banner.trial(gateway.url, assembled.config, banner.model_to_try(assembled)))
-    command = next(line.strip() for line in lines if line.strip().startswith("curl"))
+    command = "\n".join(lines[lines.index(next(line for line in lines if "curl" in line)) :])
     answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=WINDOW, check=True).stdout
     assert answer.startswith("data: {")
     assert answer.endswith("data: [DONE]\n\n")
@@ -109,8 +109,9 @@ async def test_the_line_to_paste_works(gateway: Gateway) -> None:
 async def test_the_banner_says_what_was_found_and_why() -> None:
     assembled = Assembled.build(load(environ={"OPENAI_API_KEY": "hush"}))
     text = "\n".join(banner.full("http://127.0.0.1:8811", assembled))
-    for said in ("openai", "OPENAI_API_KEY", "demo", "http://127.0.0.1:8811/v1", "curl"):
+    for said in ("openai", "OPENAI_API_KEY", "demo", "http://127.0.0.1:8811/v1", "none: open to this machine", "curl"):
         assert said in text
+    assert max(map(len, text.splitlines())) <= 80
     assert "hush" not in text
     await assembled.close()
 
@@ -220,16 +221,36 @@ def test_models_are_a_table_of_what_the_gateway_offers(gateway: Gateway, tmp_pat
     code, out, _ = ran("models", folder=tmp_path, LLMPROXY_URL=gateway.url)
     rows = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert ["fast", "demo/hello"] in [[row[0], row[-1]] for row in rows]
+    assert ["fast", "demo/hello"] in [row[:2] for row in rows]
     assert any(row[0] == "demo/reasoning" for row in rows)
 
 
-@pytest.mark.parametrize("command", [("models",), ("chat", "demo/hello", "--once", "hi")])
-def test_without_a_gateway_the_commands_say_so(tmp_path: pathlib.Path, command: tuple[str, ...]) -> None:
-    code, _, err = ran(*command, "--base-url", f"http://127.0.0.1:{free_port()}/v1", folder=tmp_path)
+def test_models_as_json_are_what_the_gateway_says(gateway: Gateway, tmp_path: pathlib.Path) -> None:
+    code, out, _ = ran("models", "--json", folder=tmp_path, LLMPROXY_URL=gateway.url)
+    assert code == 0
+    assert "fast" in [entry["id"] for entry in json.loads(out)]
+
+
+@pytest.mark.parametrize("command", [("models",), ("chat", "--once", "hi"), ("chat", "demo/hello", "--once", "hi")])
+def test_without_a_gateway_the_commands_say_where_they_looked_and_what_to_do(
+    tmp_path: pathlib.Path, command: tuple[str, ...]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    code, _, err = ran(*command, "--base-url", url, folder=tmp_path)
     assert code == 1
-    assert "refused" in err or "Connection" in err
+    assert f"no gateway answers at {url}" in err
+    assert "`llmproxy serve`" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [("models",), ("chat", "demo/hello", "--once", "hi")])
+def test_without_a_key_where_one_is_needed_they_name_the_variable(
+    tmp_path: pathlib.Path, command: tuple[str, ...]
+) -> None:
+    with running_gateway('[server]\nkeys = ["sesame-sesame-sesame"]\n[providers.demo]\n') as locked:
+        code, _, err = ran(*command, folder=tmp_path, LLMPROXY_URL=locked.url)
+    assert code == 1
+    assert "LLMPROXY_KEY" in err
 
 
 def test_a_table_shows_no_control_characters_and_no_empty_column() -> None:
@@ -257,9 +278,20 @@ def test_chat_keeps_the_conversation(gateway: Gateway, tmp_path: pathlib.Path) -
     assert second > first
 
 
-def test_an_error_is_told_in_the_gateways_words_and_the_chat_goes_on(gateway: Gateway, tmp_path: pathlib.Path) -> None:
+def test_without_a_model_the_default_is_asked_and_a_pipe_gets_the_answers_alone(
+    gateway: Gateway, tmp_path: pathlib.Path
+) -> None:
+    code, out, err = ran("chat", "--base-url", gateway.url, folder=tmp_path, say="good morning\n")
+    assert (code, err) == (0, "")
+    assert "good morning" in out
+    assert not out.startswith(">")
+
+
+def test_an_error_is_told_in_the_gateways_words_the_chat_goes_on_and_ends_with_1(
+    gateway: Gateway, tmp_path: pathlib.Path
+) -> None:
     code, _, err = ran("chat", "no-such-model", "--base-url", gateway.url, folder=tmp_path, say="one\ntwo\n")
-    assert code == 0
+    assert code == 1
     assert err.count("no-such-model' does not exist here") == 2
 
 
@@ -293,7 +325,7 @@ def test_chat_without_the_sdk_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
     assert main(["chat", "--once", "hi"]) == 1
-    assert capsys.readouterr().err == "llmproxy: chat needs the openai SDK: pip install 'llmproxy[chat]'\n"
+    assert capsys.readouterr().err == "llmproxy: chat needs the openai SDK: pip install 'llmproxy-gateway[chat]'\n"
 
 
 # check
@@ -393,14 +425,14 @@ def test_alone_it_says_what_to_do_next_within_80_columns(tmp_path: pathlib.Path)
 
 
 def test_the_help_of_each_command_has_one_example_that_can_be_parsed() -> None:
-    parser = _parser()
-    commands = next(one.choices for one in parser._actions if isinstance(one.choices, dict))
+    root = parser()
+    commands = next(one.choices for one in root._actions if isinstance(one.choices, dict))
     assert {"serve", "init"} <= set(commands)
     for name, command in commands.items():
         assert command.epilog is not None
-        said, example = command.epilog.split(": llmproxy ")
+        said, example = command.epilog.split(": llmproxy ", 1)
         assert said == "example"
-        assert parser.parse_args(shlex.split(example)).command == name
+        assert root.parse_args(shlex.split(example)).command == name
 
 
 def test_init_writes_a_file_that_holds_and_has_no_key_in_it(tmp_path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""What the operator reads once the gateway listens: what was found, where it is, and a line to try it with."""
+"""The start banner: providers, addresses, and a curl command to paste."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from llmproxy import __version__
-from llmproxy.config import Config
+from llmproxy.config import Config, Provider
 from llmproxy.observe.log import log
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def banner(address: str, gateway: Gateway) -> None:
-    """On a terminal the whole picture, elsewhere one line, in the log's form. To stderr, where the log goes."""
+    """The full banner on a terminal, one line in the log's format elsewhere; both to stderr."""
     if not log.is_readable:
         message = next(short(address, gateway))
         log.always("listening", message=message, url=f"{address}/v1", providers=list(gateway.stacks))
@@ -30,34 +30,61 @@ def short(address: str, gateway: Gateway) -> Iterator[str]:
 
 
 def full(address: str, gateway: Gateway) -> Iterator[str]:
-    from llmproxy.server.endpoints.page import FOLDER
-
+    """At most 80 columns, as far as names and folders allow."""
     config = gateway.config
-    page = f"{address}/" if (FOLDER / "index.html").is_file() else "not built (make ui-build, with Node 20)"
     yield ""
     yield f"  llmproxy {__version__}"
     yield ""
     for number, provider in enumerate(config.providers):
-        note = f"  {provider.source}" if provider.source else ""
-        yield f"  {'providers' if number == 0 else '':<10} {provider.name:<11}{note}".rstrip()
+        yield f"  {'' if number else 'providers':<10} {provider.name:<11} {_origin(provider)}".rstrip()
     if not config.providers:
-        yield "  providers  none: set a key such as OPENAI_API_KEY, or write llmproxy.toml"
-    yield f"  {'page':<10} {page}" if config.server.page else f"  {'page':<10} switched off"
-    yield f"  {'base_url':<10} {address}/v1"
-    yield f"  {'config':<10} {config.source or 'the environment (no llmproxy.toml here)'}"
+        yield "  providers  none: set a key such as OPENAI_API_KEY, or run `llmproxy init`"
+    for name, value in _facts(address, config):
+        yield f"  {name:<10} {value}"
     yield ""
     yield from trial(address, config, model_to_try(gateway))
 
 
+def _origin(provider: Provider) -> str:
+    """Where its settings come from."""
+    return provider.source or provider.base_url or "built in"
+
+
+def _facts(address: str, config: Config) -> Iterator[tuple[str, str]]:
+    if config.aliases:
+        yield "aliases", f"{len(config.aliases)}"
+    yield "page", _page(address, config)
+    yield "base_url", f"{address}/v1"
+    yield "metrics", f"{address}/metrics"
+    yield (
+        "keys",
+        f"{len(config.server.keys)} in the configuration" if config.server.keys else "none: open to this machine",
+    )
+    yield "data", str(config.storage.dir) if config.storage.enabled else "nothing is stored"
+    yield "config", config.source or "the environment (no llmproxy.toml here)"
+    yield "stop", "Ctrl-C"
+
+
+def _page(address: str, config: Config) -> str:
+    from llmproxy.server.endpoints.page import FOLDER
+
+    if not config.server.page:
+        return "off ([server] page = false)"
+    return f"{address}/" if (FOLDER / "index.html").is_file() else "not built (make ui-build, with Node 20)"
+
+
 def trial(address: str, config: Config, model: str) -> Iterator[str]:
-    """A curl line that works when pasted."""
+    """A curl command that works when pasted."""
     if not model:
         return
-    key = ' -H "Authorization: Bearer $LLMPROXY_KEY"' if config.server.keys else ""
-    body = f'{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
     yield f"  Try it ({model}):"
     yield ""
-    yield f"  curl -sN {address}/v1/chat/completions -H 'Content-Type: application/json'{key} -d '{body}'"
+    yield f"  curl -sN {address}/v1/chat/completions \\"
+    if config.server.keys:
+        yield '    -H "Authorization: Bearer $LLMPROXY_KEY" \\'
+    yield "    -H 'Content-Type: application/json' \\"
+    yield f"""    -d '{{"model": "{model}", "stream": true,"""
+    yield """         "messages": [{"role": "user", "content": "Hello!"}]}'"""
     yield ""
 
 

@@ -12,21 +12,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llmproxy.config import reach
+from llmproxy.config import Reach, reach
 from llmproxy.config.addresses import is_loopback
+
+from . import gateway_calls
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 _GREY, _PLAIN = "\x1b[2m", "\x1b[0m"
+FAILED, STOPPED = 1, 130  # exit codes
 
 
 def main(given: argparse.Namespace) -> int:
     try:
         import openai  # noqa: F401
     except ImportError:
-        print("llmproxy: chat needs the openai SDK: pip install 'llmproxy[chat]'", file=sys.stderr)
+        print("llmproxy: chat needs the openai SDK: pip install 'llmproxy-gateway[chat]'", file=sys.stderr)
         return 1
     place = reach(given.base_url)
     try:
@@ -37,12 +40,21 @@ def main(given: argparse.Namespace) -> int:
     except ValueError as error:  # a proxy that httpx does not know
         print(f"llmproxy: the proxy in the environment cannot be used: {str(error).partition(' ')[0]}", file=sys.stderr)
         return 1
+    try:
+        model = given.model or _default(place)
+    except gateway_calls.FAILURES as error:
+        print(f"llmproxy: {gateway_calls.explained(place, error)}", file=sys.stderr)
+        return 1
     with client:
-        talk = Talk(client, given.model, _beginning(given.system))
-        if given.once is not None:
-            return 0 if talk.ask(given.once) else 1
-        _converse(talk)
-    return 0
+        talk = Talk(client, model, _beginning(given.system))
+        return talk.ask(given.once) if given.once is not None else _converse(talk)
+
+
+def _default(place: Reach) -> str:
+    """The gateway's `default_model`, else the first of its models; empty if it has none."""
+    if configured := str(gateway_calls.get(place, "/../api/info").get("default_model") or ""):
+        return configured
+    return next((str(entry.get("id")) for entry in gateway_calls.models(place)), "")
 
 
 def _client(base_url: str, key: str) -> OpenAI:
@@ -58,18 +70,43 @@ def _beginning(system: str) -> list[ChatCompletionMessageParam]:
     return [{"role": "system", "content": system}] if system else []
 
 
-def _converse(talk: Talk) -> None:
+def _converse(talk: Talk) -> int:
+    """Asks each line of the input. The exit code: 1 if an answer failed; one that was stopped with Ctrl-C has not."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  # gives input() its history and its editing
-    print(f"{talk.model or 'the default model'}; Ctrl-C stops an answer, Ctrl-D ends", file=sys.stderr)
+    prompt = "> " if sys.stdin.isatty() else ""
+    if prompt:
+        print(f"{talk.model}; Ctrl-C cancels an answer, Ctrl-D quits, /help lists the commands", file=sys.stderr)
+    failed = 0
     while True:
         try:
-            question = input("> ")
+            line = input(prompt).strip()
         except (EOFError, KeyboardInterrupt):
-            print()
-            return
-        if question.strip():
-            talk.ask(question)
+            if prompt:
+                print()
+            return failed
+        if line in ("/exit", "/quit"):
+            return failed
+        if prompt and line.startswith("/"):
+            _command(talk, line)
+        elif line:
+            failed = FAILED if talk.ask(line) == FAILED else failed
+
+
+_HELP = "/model NAME asks another model, /clear forgets the conversation, /exit quits"
+
+
+def _command(talk: Talk, line: str) -> None:
+    """A line that begins with a slash, on a terminal; in a pipe such a line is a question."""
+    name, _, argument = line.partition(" ")
+    if name == "/model" and argument.strip():
+        talk.model = argument.strip()
+    elif name == "/clear":
+        talk.messages[:] = [one for one in talk.messages if one["role"] == "system"]
+    else:
+        print(_HELP, file=sys.stderr)
+        return
+    print(f"{talk.model}, {len(talk.messages)} messages so far", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -90,33 +127,32 @@ class Talk:
     model: str
     messages: list[ChatCompletionMessageParam] = field(default_factory=list)
 
-    def ask(self, question: str) -> bool:
-        """Prints the answer as it comes. Whether it came whole; a question without any answer is taken back."""
+    def ask(self, question: str) -> int:
+        """Prints the answer as it comes. 0, FAILED or STOPPED; a question without any answer is taken back."""
         import openai
 
         self.messages.append({"role": "user", "content": question})
         # Named by us, so that it can be cancelled in every phase, before any answer has begun.
         request_id = f"chat-{uuid.uuid4().hex}"
         heard: list[str] = []
-        whole = False
+        code = FAILED
         try:
-            whole = self._listen(request_id, heard)
+            code = self._listen(request_id, heard)
         except openai.APIError as error:
-            print(f"\nllmproxy: {_said(error)}", file=sys.stderr)
+            print(f"\nllmproxy: {self._explained(error)}", file=sys.stderr)
         print(flush=True)
         self._remember("".join(heard))
-        return whole
+        return code
 
-    def _listen(self, request_id: str, heard: list[str]) -> bool:
-        """Prints the answer as it comes, and notes it in `heard`. Whether it was left to end by itself."""
+    def _listen(self, request_id: str, heard: list[str]) -> int:
+        """Prints the answer as it comes, and notes it in `heard`. 0, or STOPPED."""
         import openai
 
-        stopped: list[bool] = []
+        stopped: list[str] = []  # what became of it, told after the words that were on their way
 
         def stop(*_: object) -> None:
             if not stopped:
-                stopped.append(True)
-                self._cancel(request_id)
+                stopped.append(self._cancel(request_id))
 
         with _interrupts(stop):
             try:
@@ -131,10 +167,12 @@ class Talk:
             except openai.APIError:
                 if not stopped:
                     raise
-        return not stopped
+        if stopped:
+            print(f"\n[{stopped[0]}]", file=sys.stderr)
+        return STOPPED if stopped else 0
 
-    def _cancel(self, request_id: str) -> None:
-        """On the server, too: closing our connection would do, but saying it is exact and works through any proxy."""
+    def _cancel(self, request_id: str) -> str:
+        """Cancels the request on the server, which works through any proxy; closing our connection might not."""
         import openai
 
         # A client of its own: the other one may be holding its lock just where the signal came in.
@@ -143,10 +181,18 @@ class Talk:
             with own:
                 said: Any = own.post(f"/requests/{request_id}/cancel", cast_to=object)
         except openai.APIError:
-            print("\n[stopped here]", file=sys.stderr)
-        else:
-            state = said.get("state", "cancelled") if isinstance(said, dict) else "cancelled"
-            print(f"\n[{state} on the server]", file=sys.stderr)
+            return "stopped here"
+        state = said.get("state", "cancelled") if isinstance(said, dict) else "cancelled"
+        return f"{state} on the server"
+
+    def _explained(self, error: Exception) -> str:
+        import openai
+
+        if isinstance(error, openai.APIConnectionError):
+            return gateway_calls.not_there(str(self.client.base_url).rstrip("/"), error.__cause__ or error)
+        if isinstance(error, openai.AuthenticationError):
+            return f"{_said(error)} {gateway_calls.KEY_HINT}"
+        return _said(error)
 
     def _remember(self, answer: str) -> None:
         if answer:
@@ -172,5 +218,4 @@ def _said(error: Exception) -> str:
     body = getattr(error, "body", None)
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return str(body["message"])
-    cause = error.__cause__
-    return f"{error}{f' ({cause})' if cause else ''}"
+    return str(error)

@@ -13,4 +13,4 @@ def main(given: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         print(f"llmproxy: conformance needs {error.name}, which is not installed here", file=sys.stderr)
         return 1
-    return int(conformance.main([given.url, *given.options]))
+    return int(conformance.main(given.argv))

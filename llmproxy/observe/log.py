@@ -14,6 +14,7 @@ import orjson
 from llmproxy.config import Logs
 
 from .log_writer import LogWriter
+from .request_log import short
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -102,8 +103,12 @@ def _readable(sink: Any, stream: TextIO) -> Callable[[str], Write]:
 
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     shown = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+
+    def rendered(logger: Any, name: str, line: MutableMapping[str, Any]) -> str:
+        return f"{line['timestamp']} {short(line)}" if line["event"] == "request" else shown(logger, name, line)
+
     structlog.configure(
-        [structlog.processors.add_log_level, stamp, _escaped, shown],
+        [structlog.processors.add_log_level, stamp, _escaped, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=sink),
     )

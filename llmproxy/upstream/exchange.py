@@ -15,7 +15,7 @@ from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
 from llmproxy.core.dialect import Adapts
-from llmproxy.core.errors import GatewayError, Malformed, Misspoken, TimedOut, UpstreamError
+from llmproxy.core.errors import Dropped, GatewayError, Malformed, Misspoken, TimedOut, Unreachable, UpstreamError
 from llmproxy.core.measure import estimated
 from llmproxy.core.metering import UNMETERED, Meter, Purse
 from llmproxy.core.opener import Opening, Reply
@@ -126,6 +126,8 @@ class _Exchange(Opening):
         except BaseException as error:
             if self._pace.once and isinstance(error, UpstreamError):
                 self._not_again(error)
+            if isinstance(error, (Unreachable, Dropped)):  # in the gateway's own words, which name nobody yet
+                error.message = f"{of.name}: {error.message}"
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
         self._attempt.state, self._attempt.first_frame = "open", time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from llmproxy.config import Timeouts
 from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import UpstreamError
+from llmproxy.core.errors import Unreachable, UpstreamError
 from llmproxy.testing import Behaviour, FakeProvider, chunk, completion, sse
 from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
@@ -80,3 +80,15 @@ async def test_chunked_said_twice_is_chunked_once(upstream: tuple[Upstream, Fake
         )
     )
     assert b'"Hello"' in b"".join(await taken(opener, asked(stream=True)))
+
+
+async def test_a_failure_to_connect_names_the_provider(unused_tcp_port: int) -> None:
+    client = Client()
+    adapter = Compatible(Account("gpu", f"http://127.0.0.1:{unused_tcp_port}/v1"))
+    try:
+        with pytest.raises(Unreachable) as caught:
+            async with Upstream(adapter, client, Timeouts()).open(Chat({"model": "m", "messages": []}, "m")):
+                pass
+    finally:
+        await client.close()
+    assert caught.value.message == "gpu: No connection to the provider: connection refused."

@@ -1,4 +1,4 @@
-"""The command: runs every check against a gateway and prints what was seen."""
+"""Runs the conformance checks against a gateway, and prints the results."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    said = _options().parse_args(arguments)
+    said = options().parse_args(arguments)
     try:
         if said.budgets:
             return _tortured(said)
@@ -134,7 +134,7 @@ def _tortured(said: argparse.Namespace) -> int:
     return int(not all(one.passed for one in results))
 
 
-def _options() -> argparse.ArgumentParser:
+def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("llmproxy conformance", description=__doc__, epilog=EPILOG)
     option = parser.add_argument
     option("url", help="the gateway, for example http://127.0.0.1:8811")
