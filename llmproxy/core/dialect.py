@@ -33,10 +33,18 @@ class Encoder(Protocol):
         ...
 
 
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+
 class Dialect(Protocol):
     """How one kind of client speaks. Without state: everything about one answer is in its Encoder or Translator."""
 
     name: str
+
+    @property
+    def stream_type(self) -> str:
+        """The media type of a stream."""
+        ...
 
     def as_chat(self, chat: Chat) -> Chat:
         """The request as a chat, with `encoder` set. What cannot be carried is noted by `Chat.drop`. Raises BadRequest."""

@@ -9,9 +9,10 @@ import orjson
 
 from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat
-from llmproxy.core.dialect import Judge
+from llmproxy.core.dialect import EVENT_STREAM, Judge
 from llmproxy.core.errors import GatewayError
 
+from .array import Array
 from .as_chat import as_chat
 from .encode_reply import failed
 from .errors import failure, status_of
@@ -20,10 +21,14 @@ from .watch import Watched
 
 @dataclass(slots=True)
 class Gemini:
-    """as_list: a stream that is asked for without `alt=sse` is one JSON array; it is given when it is whole."""
+    """as_list: a stream that is asked for without `alt=sse` is one JSON array."""
 
     as_list: bool = False
     name: str = "gemini"
+
+    @property
+    def stream_type(self) -> str:
+        return "application/json; charset=UTF-8" if self.as_list else EVENT_STREAM
 
     def as_chat(self, chat: Chat) -> Chat:
         return as_chat(chat, as_list=self.as_list)
@@ -39,10 +44,10 @@ class Gemini:
         return status_of(error)
 
     def error_event(self, error: GatewayError) -> bytes:
-        return failed(error)
+        return Array().failed(error) if self.as_list else failed(error)
 
     def ping(self, last: bytes) -> bytes:
-        """An empty line. Google's SDKs take a comment for broken JSON, or stop reading at it."""
+        """An empty line, which JSON allows too. Google's SDKs take a comment for broken JSON, or stop reading at it."""
         return b"\n"
 
     def headers(self, request_id: str) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from llmproxy.core.errors import GatewayError
 from llmproxy.wire.blocks import Begun, BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
 
 from . import signatures
+from .array import Array
 from .errors import failure
 from .fields import an_object, words
 from .grounding import grounding_metadata
@@ -34,7 +35,7 @@ class Reply:
         self._head: Json = {"modelVersion": model, "responseId": id}
         self._stream = stream
         self._thoughts = thoughts
-        self._as_list = as_list
+        self._array = Array() if as_list else None
         self._blocks = Blocks()
         self._kind = ""  # of the open block
         self._name = ""
@@ -58,17 +59,22 @@ class Reply:
             yield from self._event(event)
         last = self._last()
         if self._stream:
-            yield _frame(self._answer(last))
+            yield self._frame(self._answer(last))
+            if self._array is not None:
+                yield self._array.end()
             return
         for part in last["content"].pop("parts", ()):
             self._gather(part)
         if self._parts:
             last["content"]["parts"] = self._parts
         whole = self._answer(last)
-        yield orjson.dumps([whole] if self._as_list else whole)
+        yield orjson.dumps(whole if self._array is None else [whole])
 
     def failed(self, error: GatewayError) -> bytes:
-        return failed(error)
+        return failed(error) if self._array is None else self._array.failed(error)
+
+    def _frame(self, answer: Json) -> bytes:
+        return frame(answer) if self._array is None else self._array.entry(orjson.dumps(answer))
 
     def _beside(self, chunk: Json) -> None:
         """Members of a chunk that are no blocks: Gemini's own, where it is what answered."""
@@ -80,7 +86,7 @@ class Reply:
         for part in _READ[type(event)](self, event):
             if self._stream:
                 content = {"parts": [part], "role": "model"}
-                yield _frame(self._answer({"content": content, "index": 0}))
+                yield self._frame(self._answer({"content": content, "index": 0}))
             else:
                 self._gather(part)
 
@@ -195,7 +201,7 @@ _READ: dict[type[Any], Callable[[Reply, Any], Iterator[Json]]] = {
 }
 
 
-def _frame(answer: Json) -> bytes:
+def frame(answer: Json) -> bytes:
     return b"data: " + orjson.dumps(answer) + b"\n\n"
 
 

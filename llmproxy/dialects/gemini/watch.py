@@ -6,29 +6,44 @@ from collections.abc import Iterable, Iterator
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.dialect import Judge
+from llmproxy.core.errors import GatewayError
 from llmproxy.core.usage import Usage
 from llmproxy.wire.pass_through import PassThrough
 
+from .array import Array
 from .fields import an_object, words
 from .tables import gemini_end
 from .usage import gemini_counts, gemini_usage
 
 
 class Watched(PassThrough):
-    """Finds usage, start, end and errors. as_list: the client asked for a stream as one JSON array, and gets it whole.
+    """Finds usage, start, end and errors. as_list: the client asked for a stream as one JSON array.
 
     No event of Gemini's is the last one by what it says: an answer may go on after a finish, so its end is the stream's.
     """
 
     def __init__(self, chat: Chat, judge: Judge, *, as_list: bool = False) -> None:
         super().__init__(chat, judge)
-        self._as_list = as_list
+        self._array = Array() if as_list else None
         self._finished = False
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        given = super().feed(data)
+        return given if self._array is None or not self._stream else self._array.entries(given)
 
     def finish(self) -> Iterable[bytes]:
         if not self._stream:
             yield from self._wrapped()
-            return
+        elif self._array is None:
+            yield from self._rest()
+        else:
+            yield from self._array.entries(self._rest())
+            yield self._array.end()
+
+    def failed(self, error: GatewayError) -> bytes | None:
+        return self._array.failed(error) if self._array is not None else None
+
+    def _rest(self) -> Iterator[bytes]:
         if b"".join(self._held).strip():
             yield from self._last_event()
         self.done = self._finished
@@ -44,7 +59,7 @@ class Watched(PassThrough):
 
     def _wrapped(self) -> Iterator[bytes]:
         for body in super().finish():
-            yield b"[" + body + b"]" if self._as_list else body
+            yield b"[" + body + b"]" if self._array is not None else body
 
     def _read(self, event: Json) -> None:
         metadata = an_object(event.get("usageMetadata"))

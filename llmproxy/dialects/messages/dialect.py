@@ -8,7 +8,7 @@ import orjson
 
 from llmproxy.core.adapter import Adapter, Translator
 from llmproxy.core.chat import Chat
-from llmproxy.core.dialect import Judge
+from llmproxy.core.dialect import EVENT_STREAM, Judge
 from llmproxy.core.errors import GatewayError
 from llmproxy.wire.sse import PING
 
@@ -24,6 +24,7 @@ class Messages:
     """Has no state: what belongs to one answer is in its encoder or watcher."""
 
     name = "messages"
+    stream_type = EVENT_STREAM
 
     def as_chat(self, chat: Chat) -> Chat:
         return translating.as_chat(chat)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from llmproxy.core.adapter import Adapter, Translator
 from llmproxy.core.chat import Chat
-from llmproxy.core.dialect import Judge
+from llmproxy.core.dialect import EVENT_STREAM, Judge
 from llmproxy.core.errors import GatewayError
 from llmproxy.wire.sse import PING
 
@@ -27,6 +27,7 @@ class Responses:
 
     known: Known = field(default_factory=Known)
     name: str = "responses"
+    stream_type: str = EVENT_STREAM
 
     def as_chat(self, chat: Chat) -> Chat:
         return translating.as_chat(chat, self.known)

@@ -19,6 +19,7 @@ from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, caller
 from ..middleware.body import read_json
+from ..streaming.on_disconnect import leaving
 from .answer import answer
 from .models import first_lists, listed_entries
 
@@ -34,10 +35,10 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Events with `?alt=sse`. Without it Google sends a JSON array piece by piece; here it comes in one piece."""
+    """Events with `?alt=sse`, else a JSON array, piece by piece. One that is detached is kept, and given, as a whole."""
     if request.query.get("alt") == "sse":
         return await answer(request, _parse(request, stream=True, dialect=DIALECT))
-    return await answer(request, _parse(request, stream=False, dialect=AS_LIST))
+    return await answer(request, _parse(request, stream=leaving(request) != "detach", dialect=AS_LIST))
 
 
 async def embed(request: web.Request) -> web.StreamResponse:

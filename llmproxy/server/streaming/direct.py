@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 
 from llmproxy.config import Limits
+from llmproxy.core.dialect import EVENT_STREAM, Dialect
 from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
 from llmproxy.requests.registry import Running
@@ -20,7 +21,7 @@ from .client_socket import unsent
 from .keepalive import KeepAlive
 
 _STREAM = {
-    "Content-Type": "text/event-stream; charset=utf-8",
+    "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
@@ -32,12 +33,15 @@ class DirectAnswer:
 
     _running: Running
 
-    def __init__(self, request: web.Request, limits: Limits, *, drains: bool = False) -> None:
-        """`drains`: the provider's answer is taken to its end even if the client leaves."""
+    def __init__(
+        self, request: web.Request, limits: Limits, dialect: Dialect | None = None, *, drains: bool = False
+    ) -> None:
+        """dialect: of the request, where it says more than its route. drains: the provider's answer is taken to its end
+        even if the client leaves."""
         self._request = request
         self._limits = limits
         self._drains = drains
-        self._dialect = dialect_of(request)
+        self._dialect = dialect or dialect_of(request)
         self._last = b""  # the last block of a dialect whose keep-alives depend on it
         self._response: web.StreamResponse | None = None
 
@@ -146,10 +150,13 @@ class DirectAnswer:
 
     async def _begin(self, headers: Mapping[str, str]) -> web.StreamResponse:
         if self._response is None:
-            kind = _STREAM if self._running.stream else _JSON
+            kind = self._stream_headers() if self._running.stream else _JSON
             self._response = web.StreamResponse(headers={**kind, **self._told(), **headers})
             await self._response.prepare(self._request)
         return self._response
+
+    def _stream_headers(self) -> Mapping[str, str]:
+        return _STREAM if self._dialect is None else {**_STREAM, "Content-Type": self._dialect.stream_type}
 
     def _told(self) -> dict[str, str]:
         told = {"X-Request-ID": self._running.id, **errors.trace_headers(self._running.trace)}

@@ -30,7 +30,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     policy = leaving(request)
     if policy == "detach":
         return await _detached(request, chat, gateway, route)
-    answer = DirectAnswer(request, request.app[CURRENT].config.limits, drains=policy == "drain")
+    answer = DirectAnswer(request, request.app[CURRENT].config.limits, chat.dialect, drains=policy == "drain")
     given: list[web.StreamResponse] = []  # not the task's result: that is remembered with it
 
     async def work(running: Running) -> None:

@@ -290,11 +290,56 @@ async def test_a_model_may_be_named_in_several_ways(house: House, provider: Fake
 
 
 async def test_a_stream_without_alt_sse_is_a_json_array(house: House, provider: FakeProvider) -> None:
-    for model, answer in (("chat/m", completion("Hello")), ("gemini/m", gemini({"text": "Hello"}))):
-        provider.answers(answer)
+    last = b"data: %b\r\n\r\n" % orjson.dumps(gemini({"text": "Hello"}))
+    for model, frames in (("chat/m", said({"content": "Hello"})), ("gemini/m", [last])):
+        provider.streams(*frames)
         _, headers, body = await house.post(f"/v1beta/models/{model}:streamGenerateContent")
         assert headers["content-type"].startswith("application/json")
-        assert parts(orjson.loads(body)) == [{"text": "Hello"}]
+        assert "".join(part["text"] for part in parts(orjson.loads(body))) == "Hello"
+
+
+ARRAY = "/v1beta/models/{}:streamGenerateContent"
+
+
+def streamed(model: str) -> list[bytes]:
+    """Two pieces of an answer, as the model's provider sends them."""
+    if model == "chat/m":
+        return [sse(chunk({"content": one}), done=False) for one in ("Hel", "lo")]
+    return [b"data: %b\r\n\r\n" % orjson.dumps(gemini({"text": one}, finish=None)) for one in ("Hel", "lo")]
+
+
+@pytest.mark.parametrize("model", ["chat/m", "gemini/m"])
+async def test_entries_of_the_array_come_as_the_provider_sends_them(
+    house: House, provider: FakeProvider, model: str
+) -> None:
+    first, second = streamed(model)
+    provider.hangs(first + second)
+    async with house.client.post(house.url + ARRAY.format(model), json=ASK) as answer:
+        assert answer.headers["content-type"] == "application/json; charset=UTF-8"
+        body = b""
+        while b"lo" not in body:
+            body += await answer.content.readany()
+        assert parts(orjson.loads(body + b"]")) == [{"text": "Hel"}, {"text": "lo"}]
+
+
+@pytest.mark.parametrize("model", ["chat/m", "gemini/m"])
+async def test_the_last_entry_of_an_array_that_is_cut_is_an_error(
+    house: House, provider: FakeProvider, model: str
+) -> None:
+    body = b"".join(streamed(model))
+    provider.cuts(body, len(body))
+    status, _, given = await house.post(ARRAY.format(model))
+    *entries, last = orjson.loads(given)
+    assert (status, parts(entries)) == (200, [{"text": "Hel"}, {"text": "lo"}])
+    assert last["error"]["status"] == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("model", ["chat/m", "gemini/m"])
+async def test_an_array_that_is_detached_comes_whole(house: House, provider: FakeProvider, model: str) -> None:
+    provider.answers(completion("Hello") if model == "chat/m" else gemini({"text": "Hello"}))
+    url = house.url + ARRAY.format(model)
+    async with house.client.post(url, json=ASK, headers={"X-LLMProxy-On-Disconnect": "detach"}) as answer:
+        assert parts(orjson.loads(await answer.read())) == [{"text": "Hello"}]
 
 
 @pytest.mark.parametrize(
