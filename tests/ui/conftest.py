@@ -57,6 +57,7 @@ def _missing() -> str:
 
 
 HERE = Path(__file__).parent
+SECONDS = 240  # a test gives up after, so that its own waits say first what did not come
 MISSING = _missing()
 # Skips with the reason, and in CI fails: that file must be read even if the others cannot be.
 SAYS_SO = "test_browser.py"
@@ -65,15 +66,19 @@ collect_ignore = [] if find_spec("playwright") else [one.name for one in HERE.gl
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if MISSING and item.path.is_relative_to(HERE) and item.path.name != SAYS_SO:
-            item.add_marker(pytest.mark.skip(reason=MISSING))
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(SECONDS))
+            if MISSING and item.path.name != SAYS_SO:
+                item.add_marker(pytest.mark.skip(reason=MISSING))
 
 
 if not MISSING:
-    from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+    from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
     from tests.ui.parrot import Parrot, serving
-    from tests.ui.site import Site
+    from tests.ui.site import PATIENCE, Site
+
+    expect.set_options(timeout=PATIENCE)
 
     @pytest.fixture(scope="session")
     def gateway() -> Iterator[Gateway]:
@@ -93,7 +98,7 @@ if not MISSING:
         made = browser.new_context(
             viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
         )
-        made.set_default_timeout(10_000)
+        made.set_default_timeout(PATIENCE)
         yield made
         made.close()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-DONE = 15_000  # milliseconds for an answer of the demo model
+PATIENCE = 30_000  # milliseconds until a test gives up on what should come at once; nothing is asserted about it
+DONE = 90_000  # the same for an answer of the demo model
+LOOK = 50  # milliseconds between two looks at what has no event to wait for
 STARTED = 10  # characters after which an answer is in full flow
 
 
@@ -79,6 +82,20 @@ class Site:
     def complete(self, answer: Locator) -> Locator:
         expect(answer).to_have_attribute("aria-busy", "false", timeout=DONE)
         return answer
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Waits for what neither the page nor its policy lets one wait for in it."""
+        for _ in range(PATIENCE // LOOK):
+            if holds():
+                return
+            self.page.wait_for_timeout(LOOK)
+        raise AssertionError("what was waited for did not come")
+
+    def kept(self) -> dict[str, Any]:
+        """The open thread as the gateway keeps it."""
+        thread = self.page.url.rsplit("/", 1)[1]
+        found: dict[str, Any] = self.page.request.get(f"{self.url}/threads/{thread}").json()
+        return found
 
     def stored(self) -> list[dict[str, Any]]:
         """The open thread's messages as the gateway keeps them."""

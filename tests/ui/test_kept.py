@@ -47,12 +47,11 @@ def test_an_answer_that_a_killed_gateway_left_can_be_continued(page: Page, tmp_p
         site.choose("demo/slow")
         site.ask("Tell me")
         site.begun()
-        while not site.stored()[-1]["content"]:
-            page.wait_for_timeout(50)
+        site.until(lambda: site.stored()[-1]["content"])
         gateway.process.kill()
         expect(site.answers.last).to_contain_text("Connection lost.")
     with running_gateway(CONFIG, kept_in, port=int(site.url.rsplit(":", 1)[1])):
-        expect(site.answers.last).to_contain_text("The gateway ended while it was answering.", timeout=15_000)
+        expect(site.answers.last).to_contain_text("The gateway ended while it was answering.")
         kept = site.text()
         site.button("Continue").click()
         expect(site.answers.last).to_have_attribute("aria-busy", "true")

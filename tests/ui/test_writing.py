@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.gateway import Gateway, running_gateway
 from tests.ui.site import Site
@@ -148,8 +148,7 @@ def test_model_and_parameters_are_the_chats_own_and_survive_a_reload(site: Site)
     site.answered("One")
     site.choose("quick/markdown")
     page.keyboard.press("Control+,")
-    with page.expect_response(lambda found: found.request.method == "PATCH"):
-        page.get_by_label("System prompt").fill("Be brief.")
+    page.get_by_label("System prompt").fill("Be brief.")
     page.keyboard.press("Escape")
     site.page.keyboard.press("Alt+n")
     site.choose("quick/hello")
@@ -157,10 +156,35 @@ def test_model_and_parameters_are_the_chats_own_and_survive_a_reload(site: Site)
     expect(page.get_by_label("System prompt")).to_have_value("")
     page.keyboard.press("Escape")
     site.chats.first.click()
+    site.until(lambda: site.kept()["settings"].get("system") == "Be brief.")
     page.reload()
     expect(page.locator(".model-button").first).to_contain_text("quick/markdown")
     page.keyboard.press("Control+,")
     expect(page.get_by_label("System prompt")).to_have_value("Be brief.")
+
+
+def test_a_late_word_about_the_model_does_not_undo_what_was_typed_meanwhile(site: Site) -> None:
+    page = site.page
+    site.answered("One")
+    held: list[Route] = []
+    page.route("**/threads/*", lambda route: held.append(route) if not held else route.continue_())
+    site.choose("quick/markdown")
+    page.keyboard.press("Control+,")
+    prompt = page.get_by_label("System prompt")
+    prompt.fill("Be brief.")
+    site.until(lambda: held)
+    held[0].continue_()
+    site.until(lambda: site.kept()["settings"].get("system") == "Be brief.")
+    assert site.kept()["model"] == "quick/markdown"
+    expect(prompt).to_have_value("Be brief.")
+
+
+def test_what_was_typed_just_before_a_reload_is_kept(site: Site) -> None:
+    site.answered("One")
+    site.page.keyboard.press("Control+,")
+    site.page.get_by_label("System prompt").fill("Be brief.")
+    site.page.reload()
+    site.until(lambda: site.kept()["settings"].get("system") == "Be brief.")
 
 
 def test_a_negative_limit_is_not_accepted(site: Site) -> None:
@@ -235,6 +259,6 @@ def test_answers_go_on_while_another_chat_is_shown(site: Site) -> None:
     site.page.keyboard.press("Alt+n")
     expect(site.questions).to_have_count(0)
     site.chats.first.click()
-    expect(site.answers.last.locator(".prose")).to_contain_text("Hello!", timeout=1000)
+    expect(site.answers.last.locator(".prose")).to_contain_text("Hello!")
     site.complete(site.answers.last)
     assert site.text() == site.stored()[-1]["content"]

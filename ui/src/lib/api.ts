@@ -15,7 +15,7 @@ interface Part {
   at?: string;
 }
 
-type Change = Partial<Pick<Thread, 'title' | 'pinned' | 'model' | 'head' | 'deleted'>> & { settings?: ThreadSettings };
+export type Change = Partial<Pick<Thread, 'title' | 'pinned' | 'model' | 'head' | 'deleted'>> & { settings?: ThreadSettings };
 
 export const api = {
   alive: () => ask('/livez'),

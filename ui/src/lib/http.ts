@@ -58,6 +58,11 @@ export async function json<T>(path: string, init: RequestInit = {}): Promise<T> 
   return (await (await ask(path, init)).json()) as T;
 }
 
-export function sending(method: 'POST' | 'PATCH', body: unknown): RequestInit {
-  return { method, body: JSON.stringify(body) };
+/** A larger body is refused where a request is to outlive its page. */
+const OUTLIVES = 60_000;
+
+/** A change arrives even if the page is closed or loaded again meanwhile. */
+export function sending(method: 'POST' | 'PATCH', value: unknown): RequestInit {
+  const body = JSON.stringify(value);
+  return { method, body, keepalive: method === 'PATCH' && body.length < OUTLIVES };
 }

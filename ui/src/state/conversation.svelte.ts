@@ -3,19 +3,18 @@ import { blank } from '../lib/answer.ts';
 import { api, TAIL } from '../lib/api.ts';
 import { Unreachable } from '../lib/http.ts';
 import type { Event } from '../lib/stream.ts';
-import type { Ask, Content, Message, Page, Problem, Thread, ThreadSettings } from '../lib/types.ts';
+import type { Ask, Content, Message, Page, Problem, Thread } from '../lib/types.ts';
 import { Answers, type Owner } from './answers.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
 import { problemOf } from './live.ts';
 import { place } from './route.svelte.ts';
 import { parametersOf, sent, settings, type Parameters } from './settings.svelte.ts';
 import { tellTabs } from './tabs.ts';
+import { ThreadState } from './thread.svelte.ts';
 import { threads } from './threads.svelte.ts';
 
 /** How often a thread is looked at again while an answer runs that cannot be followed. */
 const LOOK_MS = 1000;
-/** How long to wait for the next letter of a setting. */
-const TYPING_MS = 300;
 
 let locals = 0;
 const localId = (): string => `local-${++locals}`;
@@ -30,7 +29,8 @@ export interface Around {
 
 export class Conversation implements Owner {
   id = $state<string | null>(null);
-  thread = $state.raw<Thread | null>(null);
+  readonly own = new ThreadState();
+  readonly thread = $derived(this.own.value);
   head = $state<string | null>(null);
   loading = $state(false);
   problem = $state.raw<Problem | null>(null);
@@ -47,7 +47,6 @@ export class Conversation implements Owner {
   readonly model = $derived(this.chosen ?? this.#threadsModel ?? gateway.preferred);
   #loading: Promise<void> | null = null;
   #filling = false;
-  #telling: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: string | null, readonly around: Around) {
     this.id = id;
@@ -73,30 +72,16 @@ export class Conversation implements Owner {
 
   /** Takes a change at once, and tells the gateway when no further one comes. */
   setParameters(change: Partial<Parameters>): void {
-    if (!this.thread) {
-      Object.assign(settings, change);
-      return;
-    }
-    this.thread = { ...this.thread, settings: { ...this.thread.settings, ...change } };
-    clearTimeout(this.#telling);
-    this.#telling = setTimeout(() => void this.#settle({}), TYPING_MS);
+    if (this.thread) this.own.set(change);
+    else Object.assign(settings, change);
   }
 
   async choose(model: string): Promise<void> {
     settings.model = model;
     this.chosen = model;
     const mode = gateway.mode(model);
-    const { thread } = this;
-    if (!thread) return;
-    const change = mode ? { settings: { ...thread.settings, mode } } : { model, settings: { ...thread.settings, mode: null } };
-    this.#put(await api.change(thread.id, change));
-  }
-
-  async #settle(change: Partial<ThreadSettings>): Promise<void> {
-    const { thread } = this;
-    if (!thread) return;
-    this.thread = { ...thread, settings: { ...thread.settings, ...change } };
-    this.#put(await api.change(thread.id, { settings: this.thread.settings ?? {} }));
+    if (!this.thread) return;
+    await (mode ? this.own.change({}, { mode }) : this.own.change({ model }, { mode: null }));
   }
 
   /** Fetches the thread's last messages, or those around `at`; the older ones follow when there is time. */
@@ -121,7 +106,7 @@ export class Conversation implements Owner {
 
   #take({ thread, messages, head }: Page, at: string | null = null): void {
     const switched = thread.head !== this.thread?.head && !this.answers.busy;
-    this.thread = thread;
+    this.own.put(thread);
     this.answers.take(messages);
     if (at !== null) this.head = head;
     else if (this.head === null || switched || this.messages.tree.leadsTo(this.head, thread.head)) this.head = thread.head;
@@ -195,12 +180,12 @@ export class Conversation implements Owner {
 
   /** Asks a second model the same, and shows both answers beside each other. */
   async #compare(question: string, model: string): Promise<void> {
-    await Promise.all([this.#settle({ compare: question }), this.again(question, model)]);
+    await Promise.all([this.own.change({}, { compare: question }), this.again(question, model)]);
   }
 
   async keep(answer: Message): Promise<void> {
     this.head = this.messages.tree.leaf(answer.id);
-    await Promise.all([this.#tellHead(), this.#settle({ compare: null })]);
+    await Promise.all([this.#tellHead(), this.own.change({}, { compare: null })]);
   }
 
   /** The leaf to show for a message's branch. While messages are missing, only the gateway knows how it goes on. */
@@ -237,7 +222,7 @@ export class Conversation implements Owner {
   async #tellHead(): Promise<void> {
     const { head, thread } = this;
     if (!thread || head === null || isLocal(head)) return;
-    this.#put(await api.change(thread.id, { head }));
+    await this.own.change({ head });
     tellTabs(thread.id);
   }
 
@@ -256,7 +241,7 @@ export class Conversation implements Owner {
       const mode = gateway.mode(this.model);
       const own = { ...sent(this.parameters), ...(mode ? { mode } : {}) };
       const thread = await api.create(mode ? null : this.model, own);
-      this.thread = thread;
+      this.own.put(thread);
       this.id = thread.id;
       this.problem = null;
       threads.put(thread);
@@ -287,12 +272,7 @@ export class Conversation implements Owner {
 
   #titled({ thread_id, title }: { thread_id: string; title: string }): void {
     threads.patch(thread_id, { title });
-    if (this.thread?.id === thread_id) this.thread = { ...this.thread, title };
-  }
-
-  #put(thread: Thread): void {
-    if (this.thread?.id === thread.id) this.thread = thread;
-    threads.patch(thread.id, thread);
+    if (this.thread?.id === thread_id) this.own.titled(title);
   }
 
   async #look(): Promise<void> {

@@ -7,7 +7,7 @@ import { threads } from './threads.svelte.ts';
 
 class Hub implements Around {
   shown = $state.raw(new Conversation(null, this));
-  /** Left, but still being answered. */
+  /** Left, but still being answered, or with settings that the gateway does not know yet. */
   readonly #busy = new Map<string, Conversation>();
 
   constructor() {
@@ -15,6 +15,7 @@ class Hub implements Around {
       void threads.load().catch(() => undefined);
       if (id === this.shown.id) void this.shown.refresh();
     });
+    addEventListener('pagehide', () => void this.shown.own.change().catch(() => undefined));
   }
 
   /** Shows a thread, at one of its messages if that is given; null is a new chat. */
@@ -30,8 +31,13 @@ class Hub implements Around {
 
   #leave(): void {
     const { shown } = this;
-    if (shown.id && shown.answers.busy) this.#busy.set(shown.id, shown);
+    if (shown.own.untold) void shown.own.change().finally(() => this.#done(shown));
+    if (shown.id && (shown.answers.busy || shown.own.untold)) this.#busy.set(shown.id, shown);
     else shown.answers.leave();
+  }
+
+  #done(one: Conversation): void {
+    if (one !== this.shown && one.id && !one.answers.busy) this.#busy.delete(one.id);
   }
 
   /** Lets go of everything, as when the key is forgotten. */
@@ -52,7 +58,7 @@ class Hub implements Around {
 
   idle(from: Conversation): void {
     if (from === this.shown) void from.refresh();
-    else if (from.id) this.#busy.delete(from.id);
+    else if (!from.own.untold) this.#done(from);
   }
 }
 
