@@ -31,26 +31,38 @@ def digest(secret: str) -> bytes:
     return sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
+class Learned:
+    """The keys of the store, with an index. Making it takes a while where there are many: a thread may do it."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self.by_id = {one.id: (one, key_of(one)) for one in known.accounts}
+        self.by_name = {one.name: (one, key) for one, key in self.by_id.values()}
+
+
 class Keyring:
     """All keys of now. `Known` is what the store had; a new one replaces it, whole."""
 
     def __init__(self, static: Iterable[Key] = (), known: Known = NOTHING) -> None:
         self.static: tuple[Key, ...] = ()
-        self.known = known
         self._by_hash: dict[bytes, Key] = {}
-        self._by_id: dict[str, tuple[Account, Key]] = {}
+        self._by_name: dict[str, Key] = {}
+        self.learned = Learned(known)
         self.configure(static)
-        self.learn(known)
 
     def configure(self, static: Iterable[Key]) -> None:
         """The keys of the config."""
         self.static = tuple(static)
         self._by_hash = {digest(key.secret): key for key in self.static}
+        self._by_name = {key.name: key for key in reversed(self.static)}
 
-    def learn(self, known: Known) -> None:
+    def learn(self, learned: Learned) -> None:
         """The keys of the store."""
-        self.known = known
-        self._by_id = {one.id: (one, key_of(one)) for one in known.accounts}
+        self.learned = learned
+
+    @property
+    def known(self) -> Known:
+        return self.learned.known
 
     @property
     def required(self) -> bool:
@@ -64,7 +76,7 @@ class Keyring:
         if key is not None:
             return key if _counts(key.expires, now) else None
         form = _FORM.fullmatch(given) if given.startswith(PREFIX) else None
-        account, key = self._by_id.get(form[1], (None, None)) if form else (None, None)
+        account, key = self.learned.by_id.get(form[1], (None, None)) if form else (None, None)
         if account is None or key is None or account.revoked_at is not None:
             return None
         fits = [one for one in account.secrets if compare_digest(one.hash, hash)]
@@ -73,18 +85,22 @@ class Keyring:
 
     def named(self, name: str) -> Key | None:
         """A key by its name, however it is now."""
-        stored = (key for _, key in self._by_id.values())
-        return next((key for key in (*self.static, *stored) if key.name == name), None)
+        return self._by_name.get(name) or self.learned.by_name.get(name, (None, None))[1]
 
     def account(self, name: str) -> Account | None:
         """Of a key that the store has."""
-        return next((one for one in self.known.accounts if one.name == name), None)
+        return self.learned.by_name.get(name, (None, None))[0]
 
-    def living(self, now: float) -> set[str]:
-        """The names of all keys that count now."""
-        static = {key.name for key in self.static if _counts(key.expires, now)}
-        stored = (one for one in self.known.accounts if one.revoked_at is None and _counts(one.expires_at, now))
-        return static | {one.name for one in stored}
+    def is_static(self, name: str) -> bool:
+        """Whether the config has a key of this name."""
+        return name in self._by_name
+
+    def counts(self, name: str, now: float) -> bool:
+        """Whether a key of this name counts now."""
+        static, account = self._by_name.get(name), self.account(name)
+        if static is not None and _counts(static.expires, now):
+            return True
+        return account is not None and account.revoked_at is None and _counts(account.expires_at, now)
 
 
 def _counts(expires: float | None, now: float | None) -> bool:

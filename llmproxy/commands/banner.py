@@ -93,7 +93,7 @@ def model_to_try(gateway: Gateway) -> str:
     config = gateway.config
     if config.default_model:
         return config.default_model
-    offered = [f"{provider}/{model.id}" for provider, model in gateway.catalog.models()]
+    offered = [f"{provider}/{model.id}" for provider, model in gateway.catalog.offer.models]
     keyless = {provider.name for provider in config.providers if not provider.api_key and not provider.base_url}
     free = (name for name in offered if name.partition("/")[0] in keyless)
     return next(free, next(iter(offered), ""))

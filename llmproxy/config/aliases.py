@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -17,7 +18,7 @@ def parse_aliases(table: object, providers: Mapping[str, object]) -> dict[str, A
     aliases = {name: _alias(name, value, (*path, name)) for name, value in expect_table(table, path).items()}
     for name in aliases:
         _refuse_shadowed(name, providers)
-        _refuse_cycle(name, aliases)
+    _refuse_cycles(aliases)
     return aliases
 
 
@@ -83,23 +84,49 @@ def _refuse_shadowed(name: str, providers: Mapping[str, object]) -> None:
         raise Wrong(("aliases", name), f"would never be used: a name that begins with {head}/ goes to that provider")
 
 
-def _refuse_cycle(name: str, aliases: Mapping[str, Alias]) -> None:
-    for trail in _trails(name, aliases, (name,)):
-        if trail[-1] == name:
+def _refuse_cycles(aliases: Mapping[str, Alias]) -> None:
+    for name in _unending(aliases):
+        if trail := _trail_back(name, aliases):
             circle = " -> ".join(trail)
             raise Wrong(
                 ("aliases", name), f"stands for itself ({circle}); name the provider too, as in provider/{name}"
             )
 
 
-def _trails(name: str, aliases: Mapping[str, Alias], trail: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The ways from an alias through other aliases, each until it ends or meets itself."""
-    for target in targets(aliases[name]):
-        longer = (*trail, target)
-        if target in aliases:
-            yield longer
-        if target in aliases and target not in trail:
-            yield from _trails(target, aliases, longer)
+def _unending(aliases: Mapping[str, Alias]) -> list[str]:
+    """The aliases that lead into a circle: what is left when those are taken away, again and again, that lead to no other."""
+    leads = {name: {one for one in targets(alias) if one in aliases} for name, alias in aliases.items()}
+    led_by: dict[str, list[str]] = {}
+    for name, others in leads.items():
+        for one in others:
+            led_by.setdefault(one, []).append(name)
+    ending = [name for name, others in leads.items() if not others]
+    while ending:
+        one = ending.pop()
+        del leads[one]
+        for name in led_by.get(one, ()):
+            leads[name].discard(one)
+            if not leads[name]:
+                ending.append(name)
+    return [name for name in aliases if name in leads]
+
+
+def _trail_back(name: str, aliases: Mapping[str, Alias]) -> list[str]:
+    """The shortest way from an alias to itself; empty if there is none."""
+    reached: dict[str, str] = {}  # an alias, and the one that led to it
+    ways = deque([name])
+    while ways and name not in reached:
+        here = ways.popleft()
+        for target in targets(aliases[here]):
+            if target in aliases and target not in reached:
+                reached[target] = here
+                ways.append(target)
+    if name not in reached:
+        return []
+    trail = [name, reached[name]]
+    while trail[-1] != name:
+        trail.append(reached[trail[-1]])
+    return trail[::-1]
 
 
 def unknown_providers(aliases: Mapping[str, Alias], providers: Mapping[str, object]) -> Iterator[str]:

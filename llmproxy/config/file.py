@@ -124,9 +124,13 @@ def _keys(value: Any) -> tuple[Key, ...]:
     if not isinstance(value, list):
         raise Wrong(path, 'expected a list of keys: ["${NAME}"], or tables with name, secret, admin, models')
     keys = tuple(_key(one, index, (*path, index)) for index, one in enumerate(value))
+    names: set[str] = set()
+    secrets: set[str] = set()
     for index, key in enumerate(keys):
-        if any(key.secret == earlier.secret or key.name == earlier.name for earlier in keys[:index]):
+        if key.secret in secrets or key.name in names:
             raise Wrong((*path, index), "has the name or the secret of an earlier key")
+        secrets.add(key.secret)
+        names.add(key.name)
     return keys
 
 

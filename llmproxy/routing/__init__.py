@@ -1,5 +1,5 @@
 """From a model's name to an opener.
 
-router.py, rules.py, model_catalog.py; gateway.py puts the providers' side together. Only gateway.py imports
-upstream and resilience. Begin with gateway.py.
+router.py (with permits.py, alias_patterns.py and near_names.py), rules.py, model_catalog.py (with offer.py);
+gateway.py puts the providers' side together. Only gateway.py imports upstream and resilience. Begin with gateway.py.
 """

@@ -30,7 +30,8 @@ from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
 
 from .model_catalog import ModelCatalog, Source
-from .router import Route, Router, Target, allowed, permits
+from .permits import permits
+from .router import Route, Router, Target, allowed
 
 
 @dataclass(slots=True)

@@ -15,10 +15,13 @@ from llmproxy.observe.periodic import failed
 from llmproxy.upstream.http import Client
 from llmproxy.wire.nesting import cut
 
+from .offer import Offer
+
 _EVERY = 600.0  # seconds
 _SOON = 15.0  # after a failure
 _LIMIT = 32 * 1024 * 1024
 _PAGES = 50
+_LARGE = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -44,24 +47,24 @@ class ModelCatalog:
 
     sources: Sequence[Source]
     first: asyncio.Event = field(default_factory=asyncio.Event)
+    _offer: Offer | None = None  # of the lists as they are; None after one has changed
 
-    def models(self, provider: str | None = None) -> list[tuple[str, Model]]:
-        """(provider, model), in the config's order, each once."""
-        return [
-            (one.provider.name, model)
-            for one in self.sources
-            if provider in (None, one.provider.name)
-            for model in _all(one)
-        ]
+    @property
+    def offer(self) -> Offer:
+        """All that is offered now, in the config's order, each once. The same object until a list changes."""
+        if self._offer is None:
+            self._offer = Offer((one.provider.name, model) for one in self.sources for model in _all(one))
+        return self._offer
 
-    def serves(self, model: str) -> list[str]:
+    def serves(self, model: str) -> Sequence[str]:
         """The names of the providers that offer a model of this name.
 
         If none does and just one provider's list is not to be had, it is that one: it will know.
         """
-        found = [one.provider.name for one in self.sources if any(model == offered.id for offered in _all(one))]
+        if found := self.offer.serves(model):
+            return found
         unknown = [one.provider.name for one in self.sources if one.unlisted]
-        return found or (unknown if len(unknown) == 1 else [])
+        return unknown if len(unknown) == 1 else []
 
     async def keep_fresh(self) -> None:
         """Runs until cancelled: asks every provider for its list, now and then, and who failed sooner."""
@@ -83,7 +86,10 @@ class ModelCatalog:
             source.asked = True
             return
         try:
-            source.listed, source.error = await fetch(source), None
+            listed = await fetch(source)
+            source.error = None
+            if listed != source.listed:
+                source.listed, self._offer = listed, None
         except UpstreamError as error:
             if source.error is None:  # said once, not every time
                 log.warning(
@@ -115,11 +121,17 @@ async def fetch(source: Source) -> list[Model]:
                     raise source.adapter.error(incoming.status, incoming.headers, body)
         except TimeoutError as error:
             raise UpstreamError("The provider did not list its models in time.", code="upstream_timeout") from error
-        models, page = adapter.models(body)
-        found.extend(replace(one, extra=cut(dict(one.extra))) for one in models)  # what we could not write again
+        beside = len(body) > _LARGE  # than a moment of the loop
+        models, page = await asyncio.to_thread(_read, adapter, body) if beside else _read(adapter, body)
+        found.extend(models)
         if page is None:
             break
     return found
+
+
+def _read(adapter: ListsModels, body: bytes) -> tuple[list[Model], str | None]:
+    models, page = adapter.models(body)
+    return [replace(one, extra=cut(dict(one.extra))) for one in models], page  # without what we could not write again
 
 
 def _all(source: Source) -> list[Model]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 from llmproxy.config import Alias, Config, Key
-from llmproxy.core.adapter import Model
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import ModelNotFound
 
-from .rules import Condition, Question
+from .alias_patterns import AliasPatterns
+from .near_names import NearNames
+from .offer import Offer
+from .permits import permits
+from .rules import Question, RuleTable
 
 _PLAIN = re.compile(r"[^\x20-\x7e]+")  # what a header's value may not hold
 
@@ -46,16 +47,10 @@ class Catalog(Protocol):
         """The names of the providers that offer a model of this name, in the config's order."""
         ...
 
-    def models(self) -> Sequence[tuple[str, Model]]:
-        """(provider, model) of all that is offered."""
+    @property
+    def offer(self) -> Offer:
+        """All that is offered: another object when anything has changed."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    condition: Condition
-    use: tuple[str, ...]
-    why: str
 
 
 class Router:
@@ -66,8 +61,9 @@ class Router:
         self._aliases = config.aliases
         self._catalog = catalog
         self._dice = dice or random.Random()
-        self._patterns = sorted((name for name in config.aliases if "*" in name), key=lambda name: (-len(name), name))
-        self._rules = {name: tuple(_rules(alias)) for name, alias in config.aliases.items() if alias.rules}
+        self._patterns = AliasPatterns(config.aliases)
+        self._rules = {name: RuleTable(alias.rules) for name, alias in config.aliases.items() if alias.rules}
+        self._near: tuple[Offer, NearNames] | None = None
 
     def route(self, chat: Chat, key: Key | None = None) -> Route:
         """Raises ModelNotFound if nobody serves it. key: who is told so, in names that it may see."""
@@ -94,8 +90,8 @@ class Router:
         exact = self._aliases.get(name)
         if exact is not None:
             return exact
-        fitting = (one for one in self._patterns if one not in used and _fits(name, one))
-        return next((self._aliases[one] for one in fitting), None)
+        fitting = self._patterns.fitting(name, used)
+        return self._aliases[fitting] if fitting is not None else None
 
     def _resolve(self, name: str, question: Question, used: frozenset[str] = frozenset()) -> Route:
         """A route without targets if nobody serves it."""
@@ -120,11 +116,10 @@ class Router:
 
     def _ruled(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
         """By the first rule that holds and has somebody to answer, else by the default."""
-        for rule in self._rules[alias.name]:
-            if rule.condition.holds(question):
-                route = self._chained(f"{alias.name}: {rule.why}", rule.use, question, used)
-                if route.targets:
-                    return route
+        for rule in self._rules[alias.name].holding(question):
+            route = self._chained(f"{alias.name}: {rule.why}", rule.use, question, used)
+            if route.targets:
+                return route
         return self._chained(f"{alias.name}: default", alias.default, question, used)
 
     def _drawn(self, weights: Mapping[str, float], question: Question) -> list[str]:
@@ -144,44 +139,27 @@ class Router:
 
     def not_found(self, asked: str, key: Key | None = None) -> ModelNotFound:
         """The same for what does not exist and for what the key may not use."""
-        offered = self._catalog.models()
-        known = [*self._aliases, *dict.fromkeys(name for one in offered for name in _names(one))]
-        providers = sorted(self._providers)
-        if key is not None:
-            known = [name for name in known if permits(key, name)]
-            providers = [name for name in providers if permits_some(key, name, offered)]
-        near = get_close_matches(asked[:100], known, n=3, cutoff=0.5)
+        providers = sorted(one for one in self._providers if key is None or permits_some(key, one, self._catalog.offer))
+        near = self._near_names().near(asked, lambda name: key is None or permits(key, name))
         hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
         form = f"Models are named provider/model; providers here: {', '.join(providers) or 'none'}."
         form += f" A name that a client has built in needs an alias: [aliases] {asked[:60]!r} = 'provider/model'."
         return ModelNotFound(f"The model {asked[:200]!r} does not exist here. {hint} {form}", param="model")
 
-
-def _rules(alias: Alias) -> Iterator[_Rule]:
-    for rule in alias.rules:
-        yield _Rule(Condition.of(rule.when), rule.use, rule.why or f"rule {alias.rules.index(rule) + 1}")
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a pattern, in which `*` alone means anything, is a name's."""
-    return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
+    def _near_names(self) -> NearNames:
+        """All names that may be said: aliases, models, and models with their providers."""
+        offer = self._catalog.offer
+        if self._near is None or self._near[0] is not offer:
+            models = {name: tuple(f"{one}/{name}" for one in offer.serves(name)) for name in offer.names}
+            self._near = offer, NearNames({**dict.fromkeys(self._aliases, ()), **models})
+        return self._near[1]
 
 
-def _names(offered: tuple[str, Model]) -> tuple[str, str]:
-    provider, model = offered
-    return f"{provider}/{model.id}", model.id
-
-
-def permits(key: Key, name: str) -> bool:
-    """Whether the key's patterns let it ask for this name (an alias, a bare model or provider/model)."""
-    return "*" in key.models or any(fnmatchcase(name, pattern) for pattern in key.models)
-
-
-def permits_some(key: Key, provider: str, offered: Sequence[tuple[str, Model]]) -> bool:
+def permits_some(key: Key, provider: str, offer: Offer) -> bool:
     """Whether the key may ask this provider for anything, by its patterns or by what is known to be offered."""
     if "*" in key.models or any(pattern.startswith(f"{provider}/") for pattern in key.models):
         return True
-    return any(name == provider and permits(key, f"{name}/{model.id}") for name, model in offered)
+    return offer.offers_some(provider, key.models)
 
 
 def allowed(key: Key, asked: str, targets: Sequence[Target]) -> tuple[Target, ...]:

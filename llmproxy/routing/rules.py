@@ -1,14 +1,14 @@
-"""What a question looks like from outside, and which conditions of a rule that meets."""
+"""What a question looks like from outside, and which rules of an alias it meets."""
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from llmproxy.config import When
+from llmproxy.config import Rule, When
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.trace import Trace
@@ -60,6 +60,11 @@ class Question:
         """The last thing the user said, its middle left out if it is long."""
         text = self._last_said()
         return text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+
+    @cached_property
+    def words(self) -> Set[str]:
+        """All words of `text`, without their case."""
+        return set(_WORD.findall(_folded(self.text)))
 
     @cached_property
     def conversation(self) -> int | None:
@@ -120,18 +125,18 @@ _ASKED: dict[str, Callable[[Question], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A `When` made ready: words compiled, and only those conditions kept that were given."""
+    """A `When` made ready: only those conditions are kept that were given."""
 
     flags: tuple[tuple[Callable[[Question], bool], bool], ...]
     least: int | None
     most: int | None
-    words: re.Pattern[str] | None
+    keywords: tuple[str, ...]
 
     @classmethod
     def of(cls, when: When) -> Condition:
         given = {field.name: getattr(when, field.name) for field in fields(When) if field.name in _ASKED}
         flags = tuple((_ASKED[name], wanted) for name, wanted in given.items() if wanted is not None)
-        return cls(flags, when.min_chars, when.max_chars, _any_word(when.keywords))
+        return cls(flags, when.min_chars, when.max_chars, when.keywords)
 
     def holds(self, question: Question) -> bool:
         """The cheap ones are asked first."""
@@ -141,12 +146,59 @@ class Condition:
             return False
         if self.most is not None and question.chars > self.most:
             return False
-        return self.words is None or self.words.search(question.text) is not None
+        return not self.keywords or _any_word(self.keywords).search(question.text) is not None
 
 
-def _any_word(keywords: tuple[str, ...]) -> re.Pattern[str] | None:
-    if not keywords:
-        return None
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    condition: Condition
+    use: tuple[str, ...]
+    why: str
+
+
+class RuleTable:
+    """An alias's rules, in their order. Of those with keywords only the ones are looked at whose words are in the question."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = [
+            _Rule(Condition.of(rule.when), rule.use, rule.why or f"rule {number}")
+            for number, rule in enumerate(rules, 1)
+        ]
+        self._always: list[int] = []  # by their numbers: those that no word of the question rules out
+        self._by_word: dict[str, list[int]] = {}
+        for number, rule in enumerate(rules):
+            signs = {_sign(keyword) for keyword in rule.when.keywords}
+            if not signs or "" in signs:
+                self._always.append(number)
+            else:
+                for sign in signs:
+                    self._by_word.setdefault(sign, []).append(number)
+
+    def holding(self, question: Question) -> Iterator[_Rule]:
+        """The rules that hold, first to last."""
+        numbers = self._always
+        if self._by_word and (said := question.words & self._by_word.keys()):
+            numbers = sorted({*numbers, *(number for word in said for number in self._by_word[word])})
+        return (rule for rule in map(self._rules.__getitem__, numbers) if rule.condition.holds(question))
+
+
+# What re.IGNORECASE takes for an i beside those that case folding makes one; and a mark that folding makes a letter.
+_AS_CASES = str.maketrans("\u0130\u0131\u0345", "ii ")
+_WORD = re.compile(r"\w+")
+
+
+def _folded(text: str) -> str:
+    """Texts that differ in case only, as re.IGNORECASE sees it, are the same then."""
+    return text.translate(_AS_CASES).casefold() if not text.isascii() else text.lower()
+
+
+def _sign(keyword: str) -> str:
+    """The longest word of a keyword: what holds the keyword has it, as a whole word. Empty if it has none (`???`)."""
+    return max(_WORD.findall(_folded(keyword)), key=len, default="")
+
+
+@lru_cache(maxsize=4096)  # made for the first question that may have them: most of a thousand rules never meet one
+def _any_word(keywords: tuple[str, ...]) -> re.Pattern[str]:
     # Not \b: "c++" and ".net" are words too. Spaces within a phrase match any white space.
     words = (r"\s+".join(map(re.escape, keyword.split())) for keyword in keywords)
     return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from llmproxy.accounts.keys import Learned
 from llmproxy.config import Storage
 from llmproxy.core.errors import GatewayError
 from llmproxy.observe.log import log
@@ -22,6 +23,7 @@ from .context import ACCOUNTS, CURRENT, REGISTRY, STORE
 from .opened_store import opened
 
 _LOOK = 1.0  # seconds
+_MANY = 200  # keys, whose index is made beside the event loop
 
 
 @asynccontextmanager
@@ -45,7 +47,7 @@ async def _follow(app: web.Application) -> None:
                 await refresh(app)
             elif (written := _written(app)) != seen:
                 seen = written
-                learn(app, await asyncio.to_thread(keys_of, app[CURRENT].config.storage))
+                await learn(app, await asyncio.to_thread(keys_of, app[CURRENT].config.storage))
         except GatewayError:  # the store says so itself, once
             continue
         except Exception as error:  # noqa: BLE001  # whatever it is, the next look comes all the same
@@ -63,20 +65,24 @@ async def refresh(app: web.Application) -> None:
     """Takes up what is in the store now."""
     store = app[STORE]()
     if await store.read(stored.number) != app[ACCOUNTS].keys.known.number:
-        learn(app, await store.read(stored.known))
+        await learn(app, await store.read(stored.known))
 
 
-def learn(app: web.Application, known: Known) -> None:
-    if known is not NOTHING and known.number != app[ACCOUNTS].keys.known.number:
-        app[ACCOUNTS].keys.learn(known)
+async def learn(app: web.Application, known: Known) -> None:
+    ring = app[ACCOUNTS].keys
+    before = ring.known.number
+    if known is not NOTHING and known.number != before:
+        learned = Learned(known) if len(known.accounts) < _MANY else await asyncio.to_thread(Learned, known)
+        if ring.known.number == before or known.number > ring.known.number:  # or a later look was faster
+            ring.learn(learned)
         stop_gone(app)
 
 
 def stop_gone(app: web.Application) -> None:
     """Stops the requests of keys that count no more."""
     if len(app[REGISTRY]):
-        living = app[ACCOUNTS].keys.living(time.time())
-        app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and one.owner not in living)
+        keys, now = app[ACCOUNTS].keys, time.time()
+        app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and not keys.counts(one.owner, now))
 
 
 def _written(app: web.Application) -> float:

@@ -30,6 +30,7 @@ from .context import (
     STORE,
     Current,
 )
+from .endpoints.model_lists import MODEL_LISTS, ModelLists
 from .middleware import cors, routes
 from .middleware.auth_throttle import AuthThrottle
 from .middleware.gate import gate
@@ -68,6 +69,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[PEERS] = peers
     app[AUTH_THROTTLE] = AuthThrottle()
     app[LOAD_SHEDDING] = LoadShedding()
+    app[MODEL_LISTS] = ModelLists()
     routes.add(app, API + PROBES + (PAGE if config.server.page else ()))
     return app
 

@@ -6,23 +6,16 @@ import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 
 def calls(work: Callable[[], object]) -> Counter[str]:
     """How often each function was called, Python's and C's alike, while `work` ran. The same on every run."""
     counted: Counter[str] = Counter()
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call":
-            counted[frame.f_code.co_qualname] += 1
-        elif event == "c_call":
-            counted[getattr(argument, "__qualname__", "?")] += 1
-
     before = sys.getprofile()
     gc.disable()  # finalizers are calls too
-    sys.setprofile(count)
+    sys.setprofile(_into(counted))
     try:
         work()
     finally:
@@ -30,6 +23,28 @@ def calls(work: Callable[[], object]) -> Counter[str]:
         gc.enable()
     del counted["setprofile"]
     return counted
+
+
+async def calls_of_loop(work: Awaitable[object]) -> Counter[str]:
+    """The same of all that the event loop's thread did until `work` was done. What other threads did is not in it."""
+    counted: Counter[str] = Counter()
+    before = sys.getprofile()
+    sys.setprofile(_into(counted))
+    try:
+        await work
+    finally:
+        sys.setprofile(before)
+    return counted
+
+
+def _into(counted: Counter[str]) -> Callable[[FrameType, str, object], None]:
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            counted[frame.f_code.co_qualname] += 1
+        elif event == "c_call":
+            counted[getattr(argument, "__qualname__", "?")] += 1
+
+    return count
 
 
 def peak(work: Callable[[], object]) -> int:

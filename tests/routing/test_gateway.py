@@ -91,7 +91,7 @@ def after(catalog: ModelCatalog, seconds: float = 1.0) -> list[str]:
         assert task.cancelled(), "it must go on for ever"
 
     run(play())
-    return [f"{provider}/{model.id}" for provider, model in catalog.models()]
+    return [f"{provider}/{model.id}" for provider, model in catalog.offer.models]
 
 
 def asked(of: Source) -> int:
@@ -102,14 +102,14 @@ def test_what_providers_list_is_offered_in_the_configs_order() -> None:
     catalog = ModelCatalog([source(["b", "a"], name="one"), source(["a"], name="two")])
     assert after(catalog) == ["one/b", "one/a", "two/a"]
     assert catalog.serves("a") == ["one", "two"]
-    assert [model.id for _, model in catalog.models("two")] == ["a"]
+    assert [model.id for provider, model in catalog.offer.models if provider == "two"] == ["a"]
     assert catalog.first.is_set()
 
 
 def test_configured_and_known_models_are_there_before_any_list_and_each_once() -> None:
     one = source(["listed", "known"], adapter=Knowing, models=("mine", "known"))
     catalog = ModelCatalog([one])
-    assert [model.id for _, model in catalog.models()] == ["known", "mine"]
+    assert [model.id for _, model in catalog.offer.models] == ["known", "mine"]
     assert after(catalog) == ["p/known", "p/mine", "p/listed"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from llmproxy.core.adapter import Model
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import ModelNotFound
 from llmproxy.dialects.messages.dialect import DIALECT as MESSAGES
-from llmproxy.routing.router import Route, Router, Target, allowed, permits
+from llmproxy.routing.offer import Offer
+from llmproxy.routing.permits import permits
+from llmproxy.routing.router import Route, Router, Target, allowed
 
 OFFERED = [
     ("openai", "gpt-mini"),
@@ -27,11 +30,10 @@ OFFERED = [
 class Offered:
     """A catalog that knows OFFERED."""
 
-    def serves(self, model: str) -> list[str]:
-        return [provider for provider, name in OFFERED if name == model]
+    offer = Offer((provider, Model(name)) for provider, name in OFFERED)
 
-    def models(self) -> list[tuple[str, Model]]:
-        return [(provider, Model(name)) for provider, name in OFFERED]
+    def serves(self, model: str) -> Sequence[str]:
+        return self.offer.serves(model)
 
 
 def router(*aliases: Alias, seed: int = 0) -> Router:

@@ -14,7 +14,8 @@ from llmproxy.core.adapter import InProcess
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.routing.gateway import ProviderStack
-from llmproxy.routing.router import permits, permits_some
+from llmproxy.routing.permits import permits
+from llmproxy.routing.router import permits_some
 
 from ..context import ACCOUNTS, CURRENT, STORE, caller
 
@@ -22,7 +23,7 @@ from ..context import ACCOUNTS, CURRENT, STORE, caller
 async def info(request: web.Request) -> web.Response:
     """What the page must know before it can ask anything. Names only: no address, no key."""
     current = request.app[CURRENT]
-    config, key, offered = current.config, caller(request), current.gateway.catalog.models()
+    config, key, offered = current.config, caller(request), current.gateway.catalog.offer
     stacks = current.gateway.stacks.items()
     known = [_provider(name, stack, key) for name, stack in stacks if permits_some(key, name, offered)]
     missing = [

@@ -17,14 +17,15 @@ from llmproxy.dialects.gemini.embeddings import parse_embed
 from llmproxy.dialects.gemini.request import model_name, parse_generate
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, caller
+from ..context import CURRENT
 from ..middleware.body import read_json
 from ..streaming.on_disconnect import leaving
 from .answer import answer
-from .models import first_lists, listed_entries
+from .models import listed
 
 _PICTURE = 258  # tokens of one picture, as Gemini counts it
 _METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
+_PAGE = 1000  # models, the most that Google gives at once
 _EMBEDS = ["embedContent", "batchEmbedContents"]
 
 Reads = Callable[..., Chat]
@@ -62,21 +63,17 @@ async def count(request: web.Request) -> web.Response:
 
 
 async def models(request: web.Request) -> web.Response:
-    gateway = request.app[CURRENT].gateway
-    await first_lists(gateway)
-    listed = [_model(one) for one in listed_entries(gateway, caller(request))]
-    size, start = _whole(request, "pageSize", len(listed)), _whole(request, "pageToken", 0)
-    size = size or len(listed)
-    more = {"nextPageToken": str(start + size)} if start + size < len(listed) else {}
-    return _json({"models": listed[start : start + size], **more})
+    seen = await listed(request)
+    ids = seen.ids
+    size, start = _whole(request, "pageSize", _PAGE), _whole(request, "pageToken", 0)
+    size = min(size or _PAGE, _PAGE)
+    more = {"nextPageToken": str(start + size)} if start + size < len(ids) else {}
+    return _json({"models": [_model(seen.entry(id)) for id in ids[start : start + size]], **more})
 
 
 async def model(request: web.Request) -> web.Response:
-    gateway = request.app[CURRENT].gateway
-    await first_lists(gateway)
     wanted = model_name(request.match_info["id"])
-    named = {one["id"]: one for one in listed_entries(gateway, caller(request))}
-    found = named.get(wanted) or next((one for id, one in named.items() if id.partition("/")[2] == wanted), None)
+    found = (await listed(request)).find(wanted)
     if found is None:
         raise ModelNotFound(f"There is no model {wanted!r}. GET /v1beta/models lists what there is.", param="model")
     return _json(_model(found))

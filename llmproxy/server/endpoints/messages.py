@@ -16,6 +16,7 @@ from llmproxy.dialects.messages.request import parse_counted, parse_messages
 from ..context import CURRENT, REQUEST_ID, caller
 from ..middleware.body import parsed, read_json
 from .answer import answer
+from .model_lists import SeenList
 
 _VERSION = "2023-06-01"  # that every provider knows
 _PASSED = ("anthropic-version", "anthropic-beta")
@@ -49,17 +50,16 @@ def _passed_on(request: web.Request) -> dict[str, str]:
     return {"anthropic-version": _VERSION, **named}
 
 
-def listed(entries: list[dict[str, object]], query: dict[str, str]) -> bytes:
+def listed(seen: SeenList, query: dict[str, str]) -> bytes:
     """The models list in Anthropic's form: a page of it, `limit` long, after `after_id` or before `before_id`."""
-    models = [_model(one) for one in entries]
-    ids = [one["id"] for one in models]
+    ids = seen.ids
     limit = min(1000, max(1, int(query["limit"]))) if query.get("limit", "").isdigit() else 20
     after, before = query.get("after_id"), query.get("before_id")
     begin = ids.index(after) + 1 if after in ids else 0
     end = ids.index(before) if before in ids else len(ids)
     if before in ids:
         begin = max(begin, end - limit)
-    page = models[begin : min(end, begin + limit)]
+    page = [_model(seen.entry(id)) for id in ids[begin : min(end, begin + limit)]]
     more = begin > 0 if before in ids else begin + limit < end
     edges = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
     return orjson.dumps({"data": page, "has_more": more, **edges})

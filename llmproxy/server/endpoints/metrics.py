@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -17,7 +18,8 @@ from llmproxy.core.usage import DOLLAR, summed
 from llmproxy.observe.histograms import COUNTERS, HISTOGRAMS
 from llmproxy.observe.periodic import failures
 from llmproxy.routing.gateway import Gateway
-from llmproxy.routing.router import permits, permits_some
+from llmproxy.routing.permits import permits
+from llmproxy.routing.router import permits_some
 
 from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, caller
 from ..middleware.forwarding import TOKEN, others
@@ -62,7 +64,8 @@ async def metrics(request: web.Request) -> web.Response:
         return web.Response(body=orjson.dumps(totals), content_type="application/json")
     collector, key = _Collector(totals), caller(request)
     limited = not key.admin and "*" not in key.models
-    body = generate_latest(_Seen(collector, key, request.app[CURRENT].gateway) if limited else collector)
+    seen = _Seen(collector, key, request.app[CURRENT].gateway) if limited else collector
+    body = await asyncio.to_thread(generate_latest, seen)  # tens of thousands of lines, where there are many models
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -72,7 +75,7 @@ class _Seen:
     def __init__(self, inner: _Collector, key: Key, gateway: Gateway) -> None:
         self._inner = inner
         self._key = key
-        self._offered = gateway.catalog.models()
+        self._offered = gateway.catalog.offer
 
     def collect(self) -> Iterator[Metric]:
         for family in self._inner.collect():

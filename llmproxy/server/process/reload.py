@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from llmproxy.accounts.keys import Learned
 from llmproxy.config import Config, ConfigError
 from llmproxy.config.aliases import doubts
 from llmproxy.config.key_names import heirs
@@ -28,6 +29,16 @@ Written = tuple[int, int, int]
 _LOOK = 2.0  # seconds between two looks at the config's file
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A new config, the one that the process was started with, the keys of its store, and what is to be said of it."""
+
+    config: Config
+    began: Config
+    stored: Learned
+    notes: tuple[str, ...]
+
+
 class Reload:
     """Replaces the gateway, and keeps the lists of models of the current one fresh. `source`: the config's file, or none."""
 
@@ -39,49 +50,70 @@ class Reload:
         self._source = source
         self._seen = _changed(source)  # when the file was last written, as far as is known
         self._fresh: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None  # that takes up a new config
+        self._again = False  # the file may have changed since it was read
         self._began: Config | None = None  # what the process was started with
 
     def keep_fresh(self) -> None:
         """Asks the providers of the current gateway for their models, now and then."""
-        self.stop()
+        if self._fresh is not None:
+            self._fresh.cancel()
         self._fresh = asyncio.get_running_loop().create_task(self._app[CURRENT].gateway.catalog.keep_fresh())
 
     def stop(self) -> None:
-        if self._fresh is not None:
-            self._fresh.cancel()
+        for task in (self._fresh, self._task):
+            if task is not None:
+                task.cancel()
 
     def watched(self) -> AbstractContextManager[None]:
         """Looks at the file for as long as the block lasts."""
         return every(_LOOK, self._look, "config_file") if self._source else nullcontext()
 
     def reload(self) -> None:
-        """A new config, whole or not at all; requests in flight keep the old gateway."""
+        """Takes up the config of now, beside what is served. Told so again in the meantime, it reads the file once more."""
+        self._again = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._reload())
+
+    async def _reload(self) -> None:
+        while self._again:
+            self._again = False
+            self._seen = _changed(self._source)
+            try:
+                self._take(await asyncio.to_thread(self._read))
+            except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
+                known = isinstance(error, (ConfigError, LookupError))
+                log.error("config_rejected", reason=str(error) if known else type(error).__name__)
+
+    def _read(self) -> _Read:
+        """All that takes long where there are many keys and models; it changes nothing."""
         app = self._app
-        self._seen = _changed(self._source)
-        try:
-            config = self._load()
-            began = self._began or app[CURRENT].config
-            stored = keys_of(config.storage) if config.storage.enabled else app[ACCOUNTS].keys.known
-            if not stored.accounts:
-                refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
-            gateway = Gateway.build(config, app[CURRENT].gateway)
-        except Exception as error:  # noqa: BLE001  # an adapter may fail in any way: what runs goes on as it is
-            known = isinstance(error, (ConfigError, LookupError))
-            log.error("config_rejected", reason=str(error) if known else type(error).__name__)
-            return
-        self._began = began
+        config = self._load()
+        began = self._began or app[CURRENT].config
+        stored = Learned(keys_of(config.storage)) if config.storage.enabled else app[ACCOUNTS].keys.learned
+        if not stored.known.accounts:
+            refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
+        return _Read(config, began, stored, tuple(doubts(config)))
+
+    def _take(self, read: _Read) -> None:
+        """A new config, whole or not at all; requests in flight keep the old gateway."""
+        app, config = self._app, read.config
+        before, keys = app[CURRENT].gateway, app[ACCOUNTS].keys
+        gateway = Gateway.build(config, before)
+        self._began = read.began
         app[CURRENT].gateway = gateway
         self._apply(config)
         app[ACCOUNTS].configure(config, pricing_of(gateway))
-        app[ACCOUNTS].keys.learn(stored)
+        if read.stored.known.number >= keys.known.number or config.storage.dir != before.config.storage.dir:
+            keys.learn(read.stored)  # else somebody else has read newer ones in the meantime
         stop_gone(app)
         if (store := opened(app[STORE])) is not None:
             store.adopt(heirs(config.server.keys))
         self.keep_fresh()
         if isinstance(stores := app[STORE], OpenedStores):
             stores.look()
-        tell_notes(config)
-        if waiting := waiting_settings(began, config):
+        _tell(read.notes)
+        if waiting := waiting_settings(read.began, config):
             log.warning("config_needs_restart", settings=waiting)
         log.info("config_reloaded", providers=list(gateway.stacks))
 
@@ -111,7 +143,11 @@ def waiting_settings(began: Config, now: Config) -> list[str]:
 
 def tell_notes(config: Config) -> None:
     """What `llmproxy check` warns of, as warnings."""
-    for note in doubts(config):
+    _tell(doubts(config))
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
         log.warning("config_note", note=note)
 
 
