@@ -80,9 +80,10 @@ async def learn(app: web.Application, known: Known) -> None:
 
 def stop_gone(app: web.Application) -> None:
     """Stops the requests of keys that count no more."""
-    if len(app[REGISTRY]):
-        keys, now = app[ACCOUNTS].keys, time.time()
-        app[REGISTRY].stop_all("key_revoked", lambda one: bool(one.owner) and not keys.counts(one.owner, now))
+    keys, now = app[ACCOUNTS].keys, time.time()
+    owners = {one.owner for one in app[REGISTRY]} - {""}
+    if gone := {owner for owner in owners if not keys.counts(owner, now)}:
+        app[REGISTRY].stop_all("key_revoked", lambda one: one.owner in gone)
 
 
 def _written(app: web.Application) -> float:

@@ -113,7 +113,7 @@ class Every:
     def load_monitor(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
         patch.setattr(load_monitor, "_EVERY", 0.001)
         current = SimpleNamespace(config=SimpleNamespace(server=Server()))
-        app: Any = {LOAD_SHEDDING: load_shedding.LoadShedding(), CURRENT: current}
+        app: Any = {LOAD_SHEDDING: load_shedding.LoadShedding(), CURRENT: current, REGISTRY: ()}
         patch.setattr(load_monitor, "_resident", job)
         return load_monitor.watching(app)
 

@@ -64,6 +64,7 @@ def test_the_numbers_of_a_request_take_a_bounded_number_of_calls() -> None:
 
 async def test_a_stream_asks_for_money_once_a_slice_and_never_for_an_event() -> None:
     class Growing:
+        done = False
         produced = 0
         usage = None
 

@@ -26,11 +26,18 @@ def running(app: web.Application) -> Iterator[None]:
 
     def look() -> None:
         for request in app[REGISTRY]:
-            if request.transport is not None and _gone(request.transport):
+            # One that is being read is known to have left by the event loop itself; looking again costs a call of the system.
+            transport = request.transport
+            if transport is not None and not _is_read(transport) and _gone(transport):
                 request.stop("client_disconnect")
 
     with every(_EVERY, look, "disconnect_watchdog"):
         yield
+
+
+def _is_read(transport: asyncio.BaseTransport) -> bool:
+    is_reading = getattr(transport, "is_reading", None)  # uvloop's transports have it, and are no asyncio.ReadTransport
+    return is_reading is not None and bool(is_reading())
 
 
 def _gone(transport: asyncio.BaseTransport) -> bool:
