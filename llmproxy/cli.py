@@ -99,6 +99,12 @@ def _models(command: argparse.ArgumentParser) -> None:
     _address(command)
 
 
+def _trace(command: argparse.ArgumentParser) -> None:
+    command.add_argument("id", metavar="ID", help="the request's id, as X-Request-ID says it")
+    command.add_argument("--json", action="store_true", help="print the record as JSON")
+    _address(command)
+
+
 def _check(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--call", action="store_true", help="send a test request to every provider, and show the results"
@@ -232,6 +238,7 @@ _COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]]
         _chat,
     ),
     ("models", "list the models of the running gateway", "--base-url http://127.0.0.1:9000", _models),
+    ("trace", "draw what a request did and when", "0f3a9c21 --json", _trace),
     ("check", "validate the configuration", "--config llmproxy.toml --call", _check),
     ("doctor", "find problems on this machine, and say how to fix them", "", _doctor),
     ("backup", "back up the database, also while the gateway runs", "copy.db", _backup),

@@ -231,7 +231,9 @@ def test_models_as_json_are_what_the_gateway_says(gateway: Gateway, tmp_path: pa
     assert "fast" in [entry["id"] for entry in json.loads(out)]
 
 
-@pytest.mark.parametrize("command", [("models",), ("chat", "--once", "hi"), ("chat", "demo/hello", "--once", "hi")])
+@pytest.mark.parametrize(
+    "command", [("models",), ("trace", "some-id"), ("chat", "--once", "hi"), ("chat", "demo/hello", "--once", "hi")]
+)
 def test_without_a_gateway_the_commands_say_where_they_looked_and_what_to_do(
     tmp_path: pathlib.Path, command: tuple[str, ...]
 ) -> None:
@@ -243,7 +245,7 @@ def test_without_a_gateway_the_commands_say_where_they_looked_and_what_to_do(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("command", [("models",), ("chat", "demo/hello", "--once", "hi")])
+@pytest.mark.parametrize("command", [("models",), ("trace", "some-id"), ("chat", "demo/hello", "--once", "hi")])
 def test_without_a_key_where_one_is_needed_they_name_the_variable(
     tmp_path: pathlib.Path, command: tuple[str, ...]
 ) -> None:
@@ -260,6 +262,32 @@ def test_a_table_shows_no_control_characters_and_no_empty_column() -> None:
         "x [2J  1",
         "yy     22",
     ]
+
+
+# trace
+
+
+def test_a_trace_is_drawn_in_80_columns_or_given_as_json(gateway: Gateway, tmp_path: pathlib.Path) -> None:
+    body = json.dumps({"model": "demo/flaky", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9})
+    asking = http.client.HTTPConnection(gateway.url.removeprefix("http://"))
+    headers = {"Content-Type": "application/json", "X-Request-ID": "drawn-as-a-waterfall"}
+    asking.request("POST", "/v1/chat/completions", body, headers)
+    assert asking.getresponse().read()
+    code, out, _ = ran("trace", "drawn-as-a-waterfall", "--base-url", gateway.base_url, folder=tmp_path)
+    lines = out.splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[:2] for line in lines if "|" in line] == [
+        ["1", "first"], ["backoff", "after"], ["2", "retry"]
+    ]  # fmt: skip
+    code, out, _ = ran("trace", "drawn-as-a-waterfall", "--json", "--base-url", gateway.base_url, folder=tmp_path)
+    assert (code, json.loads(out)["id"]) == (0, "drawn-as-a-waterfall")
+
+
+def test_a_trace_that_is_not_there_is_said(gateway: Gateway, tmp_path: pathlib.Path) -> None:
+    code, _, err = ran("trace", "of-nobody/at-all", "--base-url", gateway.base_url, folder=tmp_path)
+    assert code == 1
+    assert "404" in err
 
 
 # chat

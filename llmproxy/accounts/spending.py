@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from llmproxy.config import Budget, Budgets
 from llmproxy.core.adapter import Translator
-from llmproxy.core.chat import Chat, Json
+from llmproxy.core.chat import Chat
 from llmproxy.core.clock import loop_time
 from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
-from llmproxy.core.measure import IMAGE_TOKENS, measured
+from llmproxy.core.measure import IMAGE_TOKENS, OUTPUT_LIMITS, answer_settings, measured, output_limit
 from llmproxy.core.metering import Meter
 from llmproxy.core.trace import Attempt, Trace
 from llmproxy.core.usage import DOLLAR, Tokens, in_e12
@@ -37,13 +37,6 @@ GROW_WAIT = 0.02  # the provider goes on meanwhile, and bills it
 SHARED_GROW_WAIT = 1.0  # where another process may give back
 LOOK = 0.25  # seconds between two looks for money that another process may have given back
 PAUSE_LOOK = 1.0  # seconds between two looks at whether a limit was raised
-_MOST = {  # the member that limits an answer, by dialect
-    "chat": ("max_completion_tokens", "max_tokens"),
-    "completions": ("max_tokens",),
-    "messages": ("max_tokens",),
-    "responses": ("max_output_tokens",),
-    "gemini": ("maxOutputTokens",),  # in its generationConfig
-}
 
 Asked = Callable[[], Iterable[tuple[str, Budget]]]  # (account, budget) as they are now
 
@@ -176,7 +169,7 @@ class Wallet:
             )
         pots = [self.bank.pot(account, budget) for account, budget in self.asked()]
         meter = AttemptMeter(self, chat, provider, attempt, price, pots)
-        wanted = _wanted(chat)
+        wanted = output_limit(chat)
         try:
             await meter.admit(wanted if streams else None)
             return meter, chat if streams else await meter.clamped(chat, wanted)
@@ -299,7 +292,7 @@ class AttemptMeter:
 
     async def clamped(self, chat: Chat, wanted: int | None) -> Chat:
         """A question whose answer cannot be watched: for no more than there is money for, all of which is held."""
-        names = _MOST.get(chat.face)
+        names = OUTPUT_LIMITS.get(chat.face)
         if names is None or self._rate <= 0 or not self._pots:
             return chat
         fair = min(pot.free // max(1, pot.open) + self._held for pot in self._pots) - self._input
@@ -309,10 +302,10 @@ class AttemptMeter:
         self._note()
         if wanted is not None and wanted <= fits:
             return chat
-        name = next((one for one in names if _settings(chat).get(one) is not None), names[-1])
+        name = next((one for one in names if answer_settings(chat).get(one) is not None), names[-1])
         self._wallet.trace.headers["X-LLMProxy-Clamped"] = f"{name}={most}"
         if chat.face == "gemini":
-            return chat.saying(generationConfig={**_settings(chat), name: most})
+            return chat.saying(generationConfig={**answer_settings(chat), name: most})
         return chat.saying(**{name: most})
 
     async def grow(self, translator: Translator) -> None:
@@ -387,19 +380,3 @@ class AttemptMeter:
             return False
         self._held += held
         return True
-
-
-def _wanted(chat: Chat) -> int | None:
-    """The most tokens that the client asked for."""
-    for name in _MOST.get(chat.face, ()):
-        if isinstance(value := _settings(chat).get(name), int) and not isinstance(value, bool) and value > 0:
-            return value
-    return None
-
-
-def _settings(chat: Chat) -> Json:
-    """Where the limit of the answer stands."""
-    if chat.face != "gemini":
-        return chat.body
-    settings = chat.body.get("generationConfig")
-    return settings if isinstance(settings, dict) else {}

@@ -194,6 +194,7 @@ class Limits:
     detached_seconds: float = 600.0  # a detached answer without readers is kept this long
     tape_bytes: int = 4 * 1024 * 1024
     remembered: int = 1000  # finished requests still known by id
+    trace_content: int = 0  # bytes of question and of answer that a request's flight record keeps; 0 is nothing
 
 
 @dataclass(frozen=True, slots=True)

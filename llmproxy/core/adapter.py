@@ -60,6 +60,11 @@ class Outgoing:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
 
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body) if isinstance(self.body, bytes) else sum(map(len, self.body))
+
 
 @dataclass(frozen=True, slots=True)
 class Model:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .chat import Chat
+from .chat import Chat, Json
 from .usage import Tokens
 
 BYTES_PER_TOKEN = 4  # of text, roughly; only for what nobody has counted
 IMAGE_TOKENS = 1000  # of one picture, roughly
 _LONG = 1024  # characters from which on a text without a blank is data
+
+OUTPUT_LIMITS = {  # the member that limits an answer, by dialect
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "completions": ("max_tokens",),
+    "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+    "gemini": ("maxOutputTokens",),  # in its generationConfig
+}
 
 
 class Measure(NamedTuple):
@@ -49,3 +57,19 @@ def estimated(chat: Chat, counted: Tokens | None, produced: int) -> Tokens:
         return counted._replace(output=output)
     there = measured(chat.body)
     return Tokens(input=there.text_bytes // BYTES_PER_TOKEN + there.images * IMAGE_TOKENS, output=output)
+
+
+def output_limit(chat: Chat) -> int | None:
+    """The most tokens of output that the client asked for."""
+    for name in OUTPUT_LIMITS.get(chat.face, ()):
+        if isinstance(value := answer_settings(chat).get(name), int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def answer_settings(chat: Chat) -> Json:
+    """Where the limit of the answer stands."""
+    if chat.face != "gemini":
+        return chat.body
+    settings = chat.body.get("generationConfig")
+    return settings if isinstance(settings, dict) else {}

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import LifecycleError
+from .flight import Gaps, Wait, WaitKind, Why, thinned
 from .lifecycle import RANK, Event, Phase, after
 from .record import AttemptRecord, AttemptState
 from .usage import Tokens, UsageSource
 
 if TYPE_CHECKING:
+    from .flight import Content
     from .metering import Purse
 
 
@@ -36,6 +38,21 @@ class Attempt:
     produced: int = 0  # bytes of what was said
     cost_e12: int | None = None  # in 1e-12 dollars, where a budget was asked; until it ends what is held for it
     price_id: str | None = None
+    why: Why = "first"
+    sent_at: float | None = None
+    headers_at: float | None = None
+    status: int | None = None  # the provider's
+    reused: bool | None = None  # whether its connection was there already
+    asks: int = 0  # requests that went out: more than one where a kept connection was dead, or something was left out
+    bytes_out: int | None = None  # of the request's body
+    bytes_in: int | None = None  # of all that came, the head included; known when it has ended
+    gaps: Gaps | None = None  # in the answer, from its first frame on
+    most_tokens: int | None = None  # of output, that the client asked for; of an attempt that was stopped
+
+    def went_out(self) -> None:
+        """The request is sent. Called again where it had to be sent again."""
+        self.sent, self.sent_at = True, time.monotonic()
+        self.asks += 1
 
     def end(self, state: AttemptState, code: str | None = None) -> None:
         """It ends once; later ends change nothing."""
@@ -92,6 +109,8 @@ class Trace:
     group: str = ""  # of that key
     purse: Purse | None = None  # what it may spend, where that is limited
     headers: dict[str, str] = field(default_factory=dict)  # what its client is told of limits and budgets
+    waits: list[Wait] = field(default_factory=list)
+    content: Content | None = None  # what was said, where the operator has that kept
 
     def step(self, event: Event) -> None:
         """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""
@@ -121,18 +140,36 @@ class Trace:
         if self.parent is not None:
             self.parent.waited(seconds)
 
+    def wait_for(self, kind: WaitKind, code: str | None = None) -> Wait:
+        """Begins a wait, which who began it ends."""
+        wait = Wait(kind, time.monotonic(), code=code)
+        self.waits.append(wait)
+        thinned(self.waits)
+        return wait
+
     def dial(self, provider: str, model: str) -> Attempt:
         """Begins a further attempt."""
+        why = self._why(provider, model)
         self.provider, self.model = provider, model
         top = self
         while top.parent is not None:
             top = top.parent
             top.attempts += 1
         self.attempts += 1
-        attempt = Attempt(top.attempts, provider, model, time.monotonic())
+        attempt = Attempt(top.attempts, provider, model, time.monotonic(), why=why)
         self.tries.append(attempt)
         self.step("dial")
         return attempt
+
+    def _why(self, provider: str, model: str) -> Why:
+        """What the next attempt is, seen from those before it."""
+        if self.attempts:
+            return "retry" if (self.provider, self.model) == (provider, model) else "failover"
+        if self.together:
+            return "part"
+        if not self.tries:
+            return "first"
+        return "hedge" if any(one.ended is None for one in self.tries) else "failover"
 
     def branch(self, *, together: bool = False) -> Trace:
         """The trace of one of several attempts at once. What it drops and how it fails is the request's own."""
@@ -149,6 +186,7 @@ class Trace:
             group=self.group,
             purse=self.purse,
             headers=self.headers,
+            waits=self.waits,
         )
 
 

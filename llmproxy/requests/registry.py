@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import BaseTransport
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from llmproxy.config import OnDisconnect
 from llmproxy.core.chat import Chat
 from llmproxy.core.clock import LATE
 from llmproxy.core.errors import Cancelled, GatewayError, LifecycleError, StoreError, forget_traceback
+from llmproxy.core.flight import thinned
 from llmproxy.core.ids import fresh_id
 from llmproxy.core.lifecycle import COMPLETED, STOPPED, Outcome, Phase, State, failed
 from llmproxy.core.opener import Reply
@@ -26,6 +27,8 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import attempt, where
 
 if TYPE_CHECKING:
+    from llmproxy.core.flight import Content
+
     from .replay_buffer import ReplayBuffer
 
 
@@ -60,6 +63,9 @@ class Running:
     transport: BaseTransport | None = None  # the client's connection, while it is answered directly
     charge: Any = None  # what it takes of its key's limits, for who ends that
     cost_e12: int | None = None  # of all attempts, once it has ended
+    bytes_in: int | None = None  # of the client's body
+    bytes_out: int | None = None  # that were written to the client, or to the replay buffer that it is read from
+    tries_left_out: int = 0  # attempts that are not remembered, of a request that made very many
     _begun: bool = False  # its task has made its first step
     _late_stop: asyncio.Handle | None = None  # carries out a stop that came before
     _usage: Usage | None = None  # the last known, once the reply is let go
@@ -191,6 +197,8 @@ class Running:
         """Keeps the numbers and lets the answer go."""
         self._usage, self._tokens = self.usage, self.tokens
         self.reply = None
+        if self.buffer is not None:
+            self.bytes_out = self.buffer.written
 
     def settle(self) -> None:
         """Its task is over. What had not been decided is decided by how it ended."""
@@ -210,6 +218,7 @@ class Running:
         return True
 
 
+CONTENT_BYTES = 64 * 1024 * 1024  # of what was said in all requests that have ended
 _GRACE = 5.0  # seconds to read what waits, after this process was stopped
 Name = tuple[str, str]  # owner and id: what one key calls its requests is no other's business
 
@@ -226,6 +235,8 @@ class RequestRegistry:
         self._idle.set()
         self._deadlines: list[tuple[float, Name]] = []  # a heap
         self._alarm: asyncio.TimerHandle | None = None
+        self._said: deque[Trace] = deque()  # those with content, the oldest first
+        self._said_bytes = 0
 
     def __len__(self) -> int:
         return len(self._running)
@@ -335,7 +346,19 @@ class RequestRegistry:
         running.forget()
         if self._ended is not None:
             self._ended(running)
+        running.tries_left_out = thinned(running.trace.tries)
+        if running.trace.content is not None:
+            self._keep_content(running.trace, running.trace.content)
         forget_traceback(running.error)
+
+    def _keep_content(self, trace: Trace, content: Content) -> None:
+        """What was said is kept of the last requests, within a bound for all of them together."""
+        self._said.append(trace)
+        self._said_bytes += content.size
+        while self._said and (self._said_bytes > CONTENT_BYTES or len(self._said) > self._remembered):
+            oldest = self._said.popleft()
+            self._said_bytes -= oldest.content.size if oldest.content is not None else 0
+            oldest.content = None
 
 
 async def ended(*requests: Running) -> None:

@@ -68,6 +68,7 @@ class Places:
         self._number()
         loop = asyncio.get_running_loop()
         began = loop.time()
+        wait = chat.trace.wait_for("queue")
         try:
             async with asyncio.timeout(self._wait):
                 await turn
@@ -82,6 +83,7 @@ class Places:
         finally:
             chat.trace.position = None
             chat.trace.waited(loop.time() - began)
+            wait.end()
 
     def _leave(self, turn: asyncio.Future[None], chat: Chat) -> None:
         if turn.done() and not turn.cancelled():  # its turn had just come: pass it on

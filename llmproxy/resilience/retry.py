@@ -120,8 +120,12 @@ class RetryOpener:
 
     async def _back_off(self, chat: Chat, seconds: float) -> None:
         chat.trace.wait = seconds
+        wait = chat.trace.wait_for("backoff", chat.trace.failures[-1] if chat.trace.failures else None)
         chat.trace.step("retry_later")
-        await self._sleep(seconds)
+        try:
+            await self._sleep(seconds)
+        finally:
+            wait.end()
 
 
 class _Tried(Opening):

@@ -91,7 +91,12 @@ class Gateway:
 
     def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
         """Sends the chat where its route leads."""
-        return self._chain(route.targets, chat).open(chat.asking(route.targets[0].model))
+        opener = self._chain(route.targets, chat)
+        if self.config.limits.trace_content:
+            from llmproxy.resilience.recording import RecordingOpener
+
+            opener = RecordingOpener(opener, self.config.limits.trace_content)
+        return opener.open(chat.asking(route.targets[0].model))
 
     async def close(self) -> None:
         for client in {id(stack.client): stack.client for stack in self.stacks.values()}.values():

@@ -51,6 +51,7 @@ LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
 
 CALLER = web.RequestKey("caller", Key)
+BODY_BYTES = web.RequestKey("body_bytes", int)
 SMALL_BODY = web.RequestKey("small_body", bytes)  # that was read, for whoever passes the request on
 REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", bool)  # it has a task of its own, which tells its end

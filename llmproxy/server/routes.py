@@ -72,6 +72,7 @@ API = (
     Route("*", "/v1beta/{rest:.*}", _later("gemini", "nothing"), dialect="gemini"),
     Route("GET", "/v1/requests", requests.listed),
     Route("GET", "/v1/requests/{id}", requests.one),
+    Route("GET", "/v1/requests/{id}/trace", requests.trace),
     Route("GET", "/v1/requests/{id}/stream", native.resume),
     Route("POST", "/v1/requests/{id}/cancel", requests.cancel),
     Route("POST", "/v1/requests/cancel", requests.cancel_many),

@@ -16,7 +16,8 @@ from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translato
 from llmproxy.core.chat import Chat, Face
 from llmproxy.core.dialect import Adapts
 from llmproxy.core.errors import Dropped, GatewayError, Malformed, Misspoken, TimedOut, Unreachable, UpstreamError
-from llmproxy.core.measure import estimated
+from llmproxy.core.flight import Gaps
+from llmproxy.core.measure import estimated, output_limit
 from llmproxy.core.metering import UNMETERED, Meter, Purse
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.observe.log import log
@@ -25,7 +26,7 @@ from llmproxy.wire.encoded import Encoded
 from llmproxy.wire.text_completions import as_chat
 
 from .grace import Grace
-from .http import Client
+from .http import Client, Incoming
 from .idle_timer import IdleTimer
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
@@ -93,6 +94,7 @@ class _Exchange(Opening):
         "_attempt",
         "_chat",
         "_idle_timer",
+        "_incoming",
         "_meter",
         "_of",
         "_pace",
@@ -106,6 +108,7 @@ class _Exchange(Opening):
         self._of = of
         self._chat = chat
         self._source: AbstractAsyncContextManager[Any] | None = None  # what was entered and is to be left
+        self._incoming: Incoming | None = None
         self._refused = 0  # the provider's status, where that is an error
         self._meter: Meter = UNMETERED
 
@@ -131,6 +134,7 @@ class _Exchange(Opening):
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
         self._attempt.state, self._attempt.first_frame = "open", time.monotonic()
+        self._attempt.gaps = self._idle_timer.gaps = Gaps()
         trace.step("first_frame")
         return Reply(frames, self._translator, _KINDS[chat.stream], headers)
 
@@ -154,17 +158,23 @@ class _Exchange(Opening):
     async def _pay(self, purse: Purse) -> None:
         """Has the money held that the attempt begins with."""
         of, chat = self._of, self._chat
+        wait = chat.trace.wait_for("budget")
         streams = chat.stream or of.streams_only or (of.streams_metered and chat.face in ("chat", "completions"))
         try:
             self._meter, self._chat = await purse.begin(chat, of.name, self._attempt, streams=streams)
         except BaseException as error:
             self._over(error)
             raise
+        finally:
+            wait.end()
 
     def _over(self, error: BaseException | None) -> None:
         """Writes down how the attempt ended, and what it counted."""
         attempt, usage, produced = self._attempt, self._translator.usage, self._translator.produced
         attempt.produced = produced
+        self._idle_timer.moved()  # what was silent up to the end counts as well
+        if self._incoming is not None:
+            attempt.bytes_in = self._incoming.received
         if usage is not None:
             attempt.tokens, attempt.cost, attempt.usage_source = usage.tokens, usage.cost, "provider"
         if (
@@ -179,6 +189,7 @@ class _Exchange(Opening):
         elif isinstance(error, ConnectionError) or not (
             error is None or isinstance(error, Exception)
         ):  # its reader has left
+            attempt.most_tokens = output_limit(self._chat)
             attempt.end("lost_race" if self._chat.trace.lost else "stopped")
         else:
             attempt.end("answered" if error is None else "failed")
@@ -222,7 +233,7 @@ class _Exchange(Opening):
         of, trace, attempt = self._of, self._chat.trace, self._attempt
 
         def sent() -> None:
-            attempt.sent = True
+            attempt.went_out()
             trace.step("sent")
 
         if of.in_process is not None:
@@ -233,8 +244,10 @@ class _Exchange(Opening):
 
         asked, connect = hops.told(_called(of.adapter.request, self._chat)), of.timeouts.connect
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
-        incoming = await sending.__aenter__()
+        attempt.bytes_out = asked.size
+        incoming = self._incoming = await sending.__aenter__()
         self._source = sending
+        attempt.headers_at, attempt.status, attempt.reused = time.monotonic(), incoming.status, incoming.reused
         attempt.provider_id = next((incoming.headers[one] for one in _IDS if one in incoming.headers), None)
         if 200 <= incoming.status < 300:
             shown = passed_on(incoming.headers, of.adapter.account.api_key)

@@ -6,6 +6,7 @@ import asyncio
 from types import TracebackType
 
 from llmproxy.core.clock import LATE
+from llmproxy.core.flight import SILENCE, Gaps
 
 
 class IdleTimer:
@@ -17,18 +18,22 @@ class IdleTimer:
 
     _handle: asyncio.TimerHandle
 
-    __slots__ = ("_cancelling", "_handle", "_last", "_limit", "_loop", "_task", "fired", "watching")
+    __slots__ = ("_cancelling", "_handle", "_last", "_limit", "_loop", "_task", "fired", "gaps", "watching")
 
     def __init__(self, limit: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._limit = limit
         self.fired = False
         self.watching = True
+        self.gaps: Gaps | None = None  # where silences are noted, from when it is set
         self._last = self._loop.time()
 
     def moved(self) -> None:
         """Something came: the limit begins anew."""
-        self._last = self._loop.time()
+        now = self._loop.time()
+        if now - self._last > SILENCE and self.gaps is not None:
+            self.gaps.add(now - self._last)
+        self._last = now
 
     def limit(self, seconds: float) -> None:
         """Another limit, from now on."""

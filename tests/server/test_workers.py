@@ -173,6 +173,15 @@ STOPS = {
 }
 
 
+def test_any_worker_has_the_flight_record_of_a_request(office: Office) -> None:
+    one, other = sorted(office.workers)
+    with office.stream(one, NATIVE, {"model": "demo/hello", "message": "Hi", "max_tokens": 3}, "traced-one") as answer:
+        answer.read()
+    told = [office.call(worker, "GET", "/v1/requests/traced-one/trace") for worker in (one, other)]
+    assert told[0] == told[1]
+    assert told[0][1]["attempts"][0]["state"] == "answered"
+
+
 @pytest.mark.parametrize("route", STOPS)
 @pytest.mark.parametrize("asked_of", ["the owner", "another worker"])
 def test_every_stop_reaches_the_request_wherever_it_runs(office: Office, route: str, asked_of: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import islice
 
 import orjson
 from aiohttp import web
 
+from llmproxy.accounts.pricing import Pricing
 from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
@@ -18,7 +20,7 @@ from llmproxy.observe.refusals import Refusal
 from llmproxy.requests.registry import Running, ended
 from llmproxy.wire.json_body import parse_body
 
-from ..context import CURRENT, OBSERVER, REGISTRY, caller, owner
+from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, caller, owner
 from ..middleware.body import read_json
 from ..middleware.forwarding import others
 
@@ -72,6 +74,18 @@ _MEMBERS = (
 
 async def one(request: web.Request) -> web.Response:
     return _json(shown(_found(request)))
+
+
+async def trace(request: web.Request) -> web.Response:
+    """The way of a request, while it runs and for as long as it is remembered."""
+    from llmproxy.requests.flight_record import flight_record
+
+    return _json(flight_record(_found(request), partial(_output_rate, request.app[ACCOUNTS].pricing)))
+
+
+def _output_rate(pricing: Pricing, provider: str, model: str, tokens_in: int) -> int | None:
+    price = pricing.price(provider, model, time.time())
+    return price.rate("output", tokens_in) if price is not None else None
 
 
 async def cancel(request: web.Request) -> web.Response:

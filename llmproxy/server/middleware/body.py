@@ -12,7 +12,7 @@ from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.upstream.idle_timer import IdleTimer
 
-from ..context import LOAD_SHEDDING, SMALL_BODY
+from ..context import BODY_BYTES, LOAD_SHEDDING, SMALL_BODY
 
 T = TypeVar("T")
 _LARGE = 1024 * 1024  # bytes of a body that is parsed in a thread
@@ -40,6 +40,7 @@ async def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
 
 
 def _noted(request: web.Request, body: bytes) -> bytes:
+    request[BODY_BYTES] = len(body)
     if len(body) <= _SMALL:
         request[SMALL_BODY] = body
     return body

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from llmproxy.config import Limits
 from llmproxy.core.dialect import EVENT_STREAM, Dialect
@@ -44,6 +45,7 @@ class DirectAnswer:
         self._dialect = dialect or dialect_of(request)
         self._last = b""  # the last block of a dialect whose keep-alives depend on it
         self._response: web.StreamResponse | None = None
+        self._writer: AbstractStreamWriter | None = None
 
     async def give(self, running: Running, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
         """The work of the request's task. Raises GatewayError before anything was sent; afterwards it is told in the stream."""
@@ -56,6 +58,9 @@ class DirectAnswer:
             raise asyncio.CancelledError from error
         except LifecycleError as error:
             return await self.fail(self._running.crash(error))
+        finally:
+            if self._writer is not None:
+                running.bytes_out = self._writer.output_size
 
     async def _give(self, opening: AbstractAsyncContextManager[Reply]) -> web.StreamResponse:
         early = self._limits.early_ping if self._running.stream else self._limits.json_whitespace
@@ -101,6 +106,7 @@ class DirectAnswer:
     async def _whole(self, reply: Reply) -> web.StreamResponse:
         body = b"".join([block async for block in reply.frames])
         self._running.complete()
+        self._running.bytes_out = len(body)
         if self._response is not None:  # whitespace has gone out in front of it
             await self._response.write(body)
             return self._response
@@ -152,7 +158,7 @@ class DirectAnswer:
         if self._response is None:
             kind = self._stream_headers() if self._running.stream else _JSON
             self._response = web.StreamResponse(headers={**kind, **self._told(), **headers})
-            await self._response.prepare(self._request)
+            self._writer = await self._response.prepare(self._request)
         return self._response
 
     def _stream_headers(self) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from llmproxy.requests.retention import keep_tapes
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
-from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, STARTED, owner
+from ..context import ACCOUNTS, BODY_BYTES, CURRENT, OBSERVER, REGISTRY, STARTED, owner
 from ..middleware.charge import admit
 from ..middleware.routes import dialect_of
 from .detached import DetachedAnswer
@@ -83,7 +83,7 @@ def started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutin
         if charge is not None:
             charge.end(request.app[ACCOUNTS].now(), None)
         raise
-    running.charge = charge
+    running.charge, running.bytes_in = charge, request.get(BODY_BYTES)
     request[STARTED] = True
     request.app[OBSERVER].started()
     return running

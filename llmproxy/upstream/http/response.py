@@ -15,13 +15,19 @@ class Incoming:
     The iteration raises Truncated, Malformed or Dropped where the body is cut or broken: its end is the real end.
     """
 
-    __slots__ = ("_answer", "_connection", "headers", "status")
+    __slots__ = ("_answer", "_connection", "headers", "reused", "status")
 
     def __init__(self, connection: Connection, answer: Answer) -> None:
         self._connection = connection
         self._answer = answer
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
+        self.reused = connection.reused
+
+    @property
+    def received(self) -> int:
+        """Bytes of the answer that have come so far, its head included."""
+        return self._answer.size
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = _Pieces(self._connection, self._answer)

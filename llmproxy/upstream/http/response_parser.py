@@ -27,12 +27,13 @@ class Answer:
 
     __slots__ = (
         "_bodiless", "_fields", "_idle", "_interim", "_parser", "_until_close",
-        "begun", "complete", "headers", "keep_alive", "on_body", "pieces", "status",
+        "begun", "complete", "headers", "keep_alive", "on_body", "pieces", "size", "status",
     )  # fmt: skip
 
     def __init__(self, *, bodiless: bool = False) -> None:
         """`bodiless`: the answer ends with its head whatever that says, as to HEAD and CONNECT."""
         self.status = 0
+        self.size = 0  # bytes that came, the head included
         self.headers: dict[str, str] = {}  # lower-case names, repeated ones joined, without set-cookie
         self.begun = False  # the head is there
         self.complete = False
@@ -52,7 +53,9 @@ class Answer:
             self.keep_alive = False
             return
         had = len(self.pieces)
-        self._idle += len(data)
+        size = len(data)
+        self.size += size
+        self._idle += size
         try:
             self._parser.feed_data(data)
             if len(self.pieces) > had:
