@@ -25,10 +25,11 @@ from llmproxy.adapter_kit import (
     frame,
 )
 
+from .demo_faults import FAULTS, after, before
 from .demo_texts import LONG, MARKDOWN, PARAGRAPH, THOUGHTS
 
 _PIECE = re.compile(r"\s*\S+|\s+")
-_NAMES = ("hello", "reasoning", "tools", "markdown", "long", "slow", "error")
+_NAMES = ("hello", "reasoning", "tools", "markdown", "long", "slow", "error", *FAULTS)
 _TOPICS: Mapping[str, re.Pattern[str]] = {
     "error": re.compile(r"\b(?:error|fail)\b", re.I),
     "markdown": re.compile(r"\b(?:markdown|table|code|list|format)\b", re.I),
@@ -78,6 +79,7 @@ class Demo:
                 "The demo model fails when it is asked to.", status=503, code="demo_error", retry_here=False
             )
         pause = 1 / self._rate * (5 if kind == "slow" else 1)
+        await before(kind, chat, pause)
         tokens = 0
         limit = _limit(chat)
         for delta in _deltas(kind, chat):
@@ -88,6 +90,7 @@ class Demo:
                 break
             yield frame(_chunk(chat, delta))
             await asyncio.sleep(pause)
+            await after(kind, tokens, pause)
         else:
             yield frame(_chunk(chat, {}, "tool_calls" if kind == "tools" else "stop"))
         asked = sum(len(_PIECE.findall(_text(message))) for message in chat.messages)

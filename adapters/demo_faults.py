@@ -1,0 +1,49 @@
+"""Faults on demand: models of the demo that fail as real providers do, so that retries, failover and honest ends can be seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from llmproxy.adapter_kit import Chat, Truncated, UpstreamError
+
+# What each of them does; docs/providers.md has the list.
+FAULTS: Mapping[str, str] = {
+    "429": "refuses every try",
+    "flaky": "refuses the first try of a request, and answers the second",
+    "cut": "breaks off in the middle of the answer",
+    "stall": "falls silent in the middle of the answer, for good",
+    "pause": "falls silent in the middle of the answer, for the time of 120 tokens",
+    "slow-start": "begins after the time of 200 tokens",
+}
+_REFUSING_SECONDS = 1  # of Retry-After
+_MIDDLE = 20  # tokens
+_FOR_GOOD = 86_400.0  # seconds: whoever waits has a limit of their own
+
+
+async def before(fault: str, chat: Chat, pace: float) -> None:
+    """What happens before the first word. pace: seconds a token. Raises UpstreamError."""
+    first = sum(one.model == chat.model for one in chat.trace.tries) <= 1
+    if fault == "429" or (fault == "flaky" and first):
+        raise UpstreamError(
+            "The demo model refuses when it is asked to.",
+            status=429,
+            type="rate_limit_error",
+            code="rate_limit_exceeded",
+            retry_here=True,
+            blames=False,
+            wait=_REFUSING_SECONDS,
+            headers={"Retry-After": str(_REFUSING_SECONDS)},
+        )
+    if fault == "slow-start":
+        await asyncio.sleep(200 * pace)
+
+
+async def after(fault: str, tokens: int, pace: float) -> None:
+    """What happens after so many tokens. Raises Truncated."""
+    if tokens != _MIDDLE:
+        return
+    if fault == "cut":
+        raise Truncated("The demo model breaks off when it is asked to.")
+    if fault in ("stall", "pause"):
+        await asyncio.sleep(_FOR_GOOD if fault == "stall" else 120 * pace)
