@@ -210,10 +210,11 @@ def forget_traceback(error: BaseException | None) -> None:
 
 
 class StoreError(GatewayError):
-    """Nothing can be kept or read just now."""
+    """Nothing can be kept or read just now. detail: what the operator is told beyond that, and no client."""
 
     status = 503
     code = "storage_unavailable"
+    detail = ""
 
 
 class Damaged(StoreError):

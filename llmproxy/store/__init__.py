@@ -1,4 +1,9 @@
-"""What outlives a request: threads and the ledger, in one SQLite file with one writer, or in memory."""
+"""What outlives a request: threads, the ledger, keys and what was spent of budgets.
+
+Jobs are functions of a connection, written once for all engines: threads.py, messages.py, ledger.py and their neighbours, in the
+SQL that connection.py describes. worker.py runs them in threads; engine.py says what a kind of database must do: sqlite/ (one
+file, or memory) and postgres/ (a server, for several replicas).
+"""
 
 from __future__ import annotations
 
@@ -40,14 +45,16 @@ class Store:
     """Nothing is opened before the first job, and nothing runs between jobs.
 
     A job is a function of a connection: `await store.write(threads.create, owner, now)`. What `write` has given back is
-    on disk. folder: where the database lies, made if need be; None keeps everything in memory, while the process lives.
+    on disk. where: the folder of an SQLite database, made if need be, or the URL of a PostgreSQL one; None keeps everything in
+    memory, while the process lives. process: who this is among all that use the database. lives_until: how long others count it
+    as alive at least, by time.monotonic.
     heirs: owners of before and of now, see `owners.adopt`.
     tape_bytes, tape_hours: of all answers' events together; in memory none are kept, as it is memory that they make room in.
     """
 
     def __init__(
         self,
-        folder: Path | None,
+        where: Path | str | None,
         ledger_days: int = 30,
         *,
         tape_bytes: int = 64 * 1024 * 1024,
@@ -55,7 +62,7 @@ class Store:
         heirs: Mapping[str, str] | None = None,
     ) -> None:
         self.process = secrets.token_hex(8)
-        self._engine = engine_of(folder)
+        self._engine = engine_of(where)
         self.tape_bytes = tape_bytes if self._engine.lasting else 0
         self._tape_seconds = tape_hours * 3600
         self.ledger = Ledger(self.write)
@@ -63,6 +70,7 @@ class Store:
         self._heirs = heirs or {}
         self._there = not self._engine.lasting  # the schema is in the file: readers may open it
         self._tidy_at = math.inf
+        self.lives_until = math.inf
         self.fault = ""  # why nothing can be kept just now; empty while all is well
         self.failures = 0
         self._writer = Worker("store", self._engine, self._open, self._engine.begins[0], heard=self._heard)
@@ -136,6 +144,23 @@ class Store:
         self._heirs = heirs
         self._writer.submit("", adopt, heirs).add_done_callback(_done("owners"))
 
+    async def beat(self) -> bool:
+        """Says that this process lives, and takes care of what dead ones left. Once a second, where their end is not seen.
+
+        False: it was silent for so long that it was taken for dead. It begins anew, as another process with no leases.
+        """
+        if self._engine.alive_seconds == math.inf:
+            return True
+        began, process = time.monotonic(), self.process
+        lives = await self.write(self._engine.beat, process)
+        if not lives:
+            self.process = secrets.token_hex(8)
+            log.warning("replica_taken_for_dead", process=process, now=self.process)
+            await self.write(self._engine.enter, self.process)
+        self.lives_until = began + self._engine.alive_seconds
+        await self.write(self._sweep, time.time())
+        return lives
+
     async def close(self) -> None:
         """Writes what waits, then closes the file."""
         self.ledger.flush()
@@ -143,7 +168,7 @@ class Store:
         await self._reader.close()
         await self._searcher.close()
         await self._analyst.close()
-        self._engine.leave(self.process)
+        await asyncio.to_thread(self._engine.leave, self.process)
 
     def check(self) -> None:
         """Opens and closes the database, for `llmproxy check`. Raises StoreError with what is wrong."""
@@ -161,19 +186,22 @@ class Store:
             self.failures += 1
             if not self.fault:
                 self.fault = str(failure) or type(failure).__name__
-                log.error("storage_failed", reason=self.fault)
+                log.error("storage_failed", reason=f"{self.fault} {getattr(failure, 'detail', '')}".strip())
         elif self.fault:
             self.fault = ""
             log.info("storage_recovered", failures=self.failures)
+            self.ledger.flush()
 
     def _open(self) -> Connection:
-        connection = self._engine.connect()
+        began, connection = time.monotonic(), self._engine.connect()
         try:
             self._engine.enter(connection, self.process)
             connection.execute(self._engine.begins[0])
             adopt(connection, self._heirs)
             self._tidy(connection)
             connection.execute("COMMIT")
+            if self.lives_until == math.inf:
+                self.lives_until = began + self._engine.alive_seconds
         except BaseException as error:
             connection.close()
             if isinstance(error, Exception) and self._engine.is_failure(error):
@@ -184,14 +212,22 @@ class Store:
     def _tidy(self, db: Connection) -> None:
         """What a process left behind when it ended, and what is kept for a time only."""
         now = time.time()
-        for process in _left_open(db) - self._engine.living(db) - {self.process}:
-            messages.lose(db, process)
-            spend.settle_dead(db, process)
-            ledger.lose(db, process, now)
+        self._sweep(db, now)
         threads.purge_deleted(db, now)
         ledger.forget(db, now - self._ledger_days * DAY)
         replay.forget(db, now - self._tape_seconds)
         self._tidy_at = time.monotonic() + TIDY_SECONDS
+
+    def _sweep(self, db: Connection, now: float) -> None:
+        """What processes that died have left open is closed, by one of those that live."""
+        dead = _left_open(db) - self._engine.living(db) - {self.process}
+        if not dead or not db.alone("sweep"):
+            return
+        for process in sorted(_left_open(db) & dead):
+            self._engine.bury(db, process)
+            messages.lose(db, process)
+            spend.settle_dead(db, process)
+            ledger.lose(db, process, now)
 
 
 def _done(name: str) -> Callable[[asyncio.Future[None]], None]:

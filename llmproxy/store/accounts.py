@@ -73,7 +73,7 @@ def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
     )  # fmt: skip
 
 
-def known_at(where: Path) -> Known:
+def known_at(where: Path | str) -> Known:
     """The same of a database that is not opened otherwise; nothing where there is none, or an older one."""
     engine = engine_of(where)
     try:

@@ -78,6 +78,12 @@ class Connection(Protocol):
     def lock(self, table: str, id: str) -> None:
         """Keeps other writers from the row of this id until the transaction ends."""
 
+    def alone(self, what: str) -> bool:
+        """Whether this transaction may do this, as no other one is doing it; none will until it ends."""
+
+    def lives(self, process: str) -> bool:
+        """Whether a process counts as alive, and will until the transaction ends."""
+
     def index(self, message_id: str, text: str) -> None:
         """Lets a message that grows no more be found by its words."""
 

@@ -14,10 +14,12 @@ class Engine(Protocol):
     """One database. begins: how a transaction begins that writes, and one that reads.
 
     lasting: what is kept outlives the process, and other connections see it.
+    alive_seconds: that a process counts as alive after it said so; infinite where its end is seen.
     """
 
     begins: tuple[str, str]
     lasting: bool
+    alive_seconds: float
 
     def connect(self, *, reading: bool = False) -> Connection:
         """Opens it, made and brought up to date if need be. Raises StoreError."""
@@ -31,8 +33,17 @@ class Engine(Protocol):
     def is_failure(self, error: BaseException) -> bool:
         """Whether it is the database that failed, and not what was asked of it."""
 
+    def is_conflict(self, error: BaseException) -> bool:
+        """Whether two transactions stood in each other's way, so that the same jobs succeed when they are done again."""
+
     def enter(self, db: Connection, process: str) -> None:
         """Says that this process lives, until it leaves or dies."""
+
+    def beat(self, db: Connection, process: str) -> bool:
+        """Says that it still lives. False: it did not say so in time, and others have taken it for dead."""
+
+    def bury(self, db: Connection, process: str) -> None:
+        """What a dead process left is taken care of: whatever it says from now on changes nothing of that."""
 
     def leave(self, process: str) -> None:
         """Takes back what `enter` said, at a proper end."""
@@ -41,8 +52,12 @@ class Engine(Protocol):
         """The processes that are there now."""
 
 
-def engine_of(where: Path | None) -> Engine:
-    """The database in a folder; in memory for None."""
+def engine_of(where: Path | str | None) -> Engine:
+    """The database in a folder, or of a URL (postgresql://...); in memory for None."""
+    if isinstance(where, str):
+        from .postgres.engine import Postgres
+
+        return Postgres(where)
     from .sqlite.engine import SQLite
 
     return SQLite(where)

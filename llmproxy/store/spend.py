@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmproxy.core.errors import StoreError
+
 if TYPE_CHECKING:
     from .connection import Connection
 
@@ -47,8 +49,11 @@ _TAKE = f"{_MOVE} WHERE spend.spent_e12 + spend.leased_e12 + excluded.leased_e12
 def buy(db: Connection, key: PotKey, process: str, want: int, limit: int) -> Grant:
     """Leases up to `want`, never more than the limit leaves. What is acknowledged is on disk before it is spent.
 
-    That it leaves so much is a condition of the statement that takes it: how many ask at once does not matter.
+    That it leaves so much is a condition of the statement that takes it: how many ask at once does not matter. Raises
+    StoreError for a process that was taken for dead.
     """
+    if not db.lives(process):
+        raise StoreError("This replica was away from the database for too long. It begins anew in a moment.")
     while True:
         [(spent_now, leased)] = spent(db, [key]).values()
         granted = max(0, min(want, limit - spent_now - leased))
@@ -61,17 +66,24 @@ def buy(db: Connection, key: PotKey, process: str, want: int, limit: int) -> Gra
 
 def give_back(db: Connection, key: PotKey, process: str, amount: int) -> None:
     """Ends a part of a lease that nothing was spent of."""
+    if not db.lives(process):
+        return
     _move(db, key, process, 0, -amount)
     db.execute("DELETE FROM leases WHERE id = ? AND granted_e12 = 0", (_id(key, process),))
 
 
 def settle(db: Connection, spent: Iterable[Spent]) -> None:
-    """Moves what was spent out of the leases. Called in the transaction that writes the rows that it is the sum of."""
+    """Moves what was spent out of the leases. Called in the transaction that writes the rows that it is the sum of.
+
+    The leases of a process that was taken for dead are settled already: what it says now changes nothing of them.
+    """
     sums: dict[tuple[PotKey, str], int] = defaultdict(int)
     for one in spent:
         sums[one.pot, one.process] += one.cost_e12
+    living = {process for process in sorted({process for _, process in sums}) if db.lives(process)}
     for (key, process), cost in sorted(sums.items()):  # in one order, so that no two wait for each other
-        _move(db, key, process, cost, -cost)
+        if process in living:
+            _move(db, key, process, cost, -cost)
 
 
 def settle_dead(db: Connection, process: str) -> None:
@@ -87,8 +99,8 @@ def settle_dead(db: Connection, process: str) -> None:
             f"WHERE l.process = ? AND l.state = 'open' AND a.{'owner' if kind == 'key' else 'grp'} = ? AND a.opened_at >= ?",
             (process, name, start),
         ).fetchone()
-        settle(db, [Spent(key, process, int(held))])
-        give_back(db, key, process, int(granted) - int(held))
+        _move(db, key, process, int(held), -int(granted))
+    db.execute("DELETE FROM leases WHERE process = ?", (process,))
 
 
 def spent(db: Connection, keys: Iterable[PotKey]) -> dict[PotKey, tuple[int, int]]:

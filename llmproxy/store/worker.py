@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 BATCH = 256
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Worker:
         self._jobs: FairQueue[Job] = FairQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._connection: Connection | None = None  # of the thread
         self._failure: Exception | None = None  # of opening, which the next batch tries again
 
     def submit(
@@ -92,7 +95,6 @@ class Worker:
             self._thread.start()
 
     def _work(self) -> None:
-        connection: Connection | None = None
         ended = False
         while not ended:
             batch = self._jobs.take(self._batch)
@@ -100,31 +102,74 @@ class Worker:
             if ended:
                 batch += self._jobs.take(len(self._jobs)) if len(self._jobs) else []
             if jobs := [job for job in batch if job.run is not None]:
-                connection = connection or self._opened()
-                self._deliver(jobs, self._transact(connection, jobs) if connection else self._failed(jobs))
-        if connection is not None:
-            connection.close()
+                self._deliver(jobs, self._done(jobs))
+        self._drop()
 
-    def _failed(self, jobs: list[Job]) -> list[Outcome]:
-        return [Outcome(error=self._failure)] * len(jobs)
+    def _done(self, jobs: list[Job]) -> list[Outcome]:
+        """A batch. What stood in another transaction's way is done again."""
+        if (connection := self._begun()) is None:
+            return [Outcome(error=self._failure)] * len(jobs)
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._transact(connection, jobs)
+            except Exception as error:  # noqa: BLE001  # disk full, locked, damaged, gone: nothing of the batch is kept
+                self._undo(connection)
+                self._failure = self._engine.translated(error)
+                if not left or not self._engine.is_conflict(error) or (connection := self._begun()) is None:
+                    return [Outcome(error=self._failure)] * len(jobs)
+        raise AssertionError
 
-    def _opened(self) -> Connection | None:
-        try:
-            return self._connect()
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-            self._failure = error
-            return None
+    def _begun(self) -> Connection | None:
+        """A connection with a transaction. One whose database has gone and come back since is made anew."""
+        for _ in range(2):
+            try:
+                self._connection = self._connection or self._connect()
+                self._connection.execute(self._begin)
+                return self._connection
+            except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+                self._failure = error if self._connection is None else self._engine.translated(error)
+                if self._connection is None or not self._connection.lost:
+                    break
+                self._drop()
+        return None
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _undo(self, connection: Connection) -> None:
+        if not connection.lost and connection.in_transaction:
+            with suppress(Exception):  # it was lost just now
+                connection.execute("ROLLBACK")
+        if connection.lost:
+            self._drop()
 
     def _transact(self, connection: Connection, batch: list[Job]) -> list[Outcome]:
-        try:
-            connection.execute(self._begin)
-            outcomes = [_outcome(connection, job) for job in batch]
-            connection.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001  # disk full, locked, damaged: nothing of the batch is kept
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            return [Outcome(error=self._engine.translated(error))] * len(batch)
+        if len(batch) == 1:
+            outcome = self._outcome(connection, batch[0])
+            connection.execute("COMMIT" if outcome.error is None else "ROLLBACK")
+            return [outcome]
+        outcomes = [self._apart(connection, job) for job in batch]
+        connection.execute("COMMIT")
         return outcomes
+
+    def _apart(self, connection: Connection, job: Job) -> Outcome:
+        """One job of several: if it fails, what it changed is undone and the others stand."""
+        connection.execute("SAVEPOINT job")
+        outcome = self._outcome(connection, job)
+        if outcome.error is not None:
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        return outcome
+
+    def _outcome(self, connection: Connection, job: Job) -> Outcome:
+        try:
+            return Outcome(job.run(connection) if job.run is not None else None)
+        except Exception as error:
+            if not connection.in_transaction or self._engine.is_conflict(error):  # the whole transaction was given up
+                raise
+            return Outcome(error=self._engine.translated(error) if self._engine.is_failure(error) else error)
 
     def _deliver(self, batch: list[Job], outcomes: list[Outcome]) -> None:
         errors = (one.error for one in outcomes)
@@ -138,21 +183,6 @@ class Worker:
             batch[0].future.get_loop().call_soon_threadsafe(told)
         except RuntimeError:  # the loop has ended: nobody waits
             return
-
-
-def _outcome(connection: Connection, job: Job) -> Outcome:
-    """One job of a batch: if it fails, what it changed is undone and the others stand."""
-    connection.execute("SAVEPOINT job")
-    try:
-        value = job.run(connection) if job.run is not None else None
-    except Exception as error:
-        if not connection.in_transaction:  # SQLite itself gave the whole transaction up
-            raise
-        connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
-        return Outcome(error=error)
-    connection.execute("RELEASE job")
-    return Outcome(value)
 
 
 def _settle(batch: list[Job], outcomes: list[Outcome]) -> None:

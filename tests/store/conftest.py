@@ -1,4 +1,4 @@
-"""Stores to test with: a new one for each test, on disk and in memory."""
+"""Stores to test with: a new one for each test, in memory, in a file and on a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, folder: Path) -> Path | str:
+    """A database that several stores may open, one after the other or at once."""
+    return folder if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(params=["sqlite", "memory", "postgres"])
 async def store(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Store]:
-    async with Store(folder if request.param == "disk" else None) as made:
+    place = request.getfixturevalue("postgres_url") if request.param == "postgres" else folder
+    async with Store(None if request.param == "memory" else place) as made:
         yield made

@@ -32,8 +32,8 @@ async def test_a_request_is_one_row_that_ends_once(store: Store) -> None:
     assert [(row["state"], row["tokens_in"]) for row in await rows(store)] == [("completed", 3)]
 
 
-async def test_opening_and_ending_in_one_moment_is_written_once(folder: Path) -> None:
-    async with Store(folder) as store:
+async def test_opening_and_ending_in_one_moment_is_written_once(where: Path | str) -> None:
+    async with Store(where) as store:
         written: list[int] = []
 
         def counting(job: Any, entries: list[ledger.Put]) -> Any:
@@ -48,10 +48,10 @@ async def test_opening_and_ending_in_one_moment_is_written_once(folder: Path) ->
         assert [row["state"] for row in await rows(store)] == ["completed"]
 
 
-async def test_closing_the_store_writes_what_waits(folder: Path) -> None:
-    async with Store(folder) as store:
+async def test_closing_the_store_writes_what_waits(where: Path | str) -> None:
+    async with Store(where) as store:
         store.ledger.put(entry())
-    async with Store(folder, ledger_days=10_000) as store:
+    async with Store(where, ledger_days=10_000) as store:
         assert len(await rows(store)) == 1
 
 
@@ -84,28 +84,28 @@ async def test_entries_are_given_up_beyond_a_bound_and_counted(monkeypatch: pyte
     assert book.dropped == 2
 
 
-async def test_old_rows_are_forgotten(folder: Path) -> None:
-    async with Store(folder) as store:
+async def test_old_rows_are_forgotten(where: Path | str) -> None:
+    async with Store(where) as store:
         store.ledger.put(entry("old", state="completed"))
-    async with Store(folder, ledger_days=1) as store:
+    async with Store(where, ledger_days=1) as store:
         assert await rows(store) == []
 
 
-async def test_what_a_dead_process_left_open_is_lost(folder: Path) -> None:
-    async with Store(folder, ledger_days=10_000) as store:
+async def test_what_a_dead_process_left_open_is_lost(where: Path | str) -> None:
+    async with Store(where, ledger_days=10_000) as store:
         store.ledger.put(entry())
-    async with Store(folder, ledger_days=10_000) as store:
+    async with Store(where, ledger_days=10_000) as store:
         [row] = await rows(store)
     assert row["state"] == "lost"
     assert row["closed_at"] is not None
 
 
-async def test_what_a_living_process_has_open_is_left_to_it(folder: Path) -> None:
-    async with Store(folder, ledger_days=10_000) as one:
+async def test_what_a_living_process_has_open_is_left_to_it(where: Path | str) -> None:
+    async with Store(where, ledger_days=10_000) as one:
         one.ledger.put(entry(process=one.process))
         one.ledger.flush()
         assert len(await rows(one)) == 1
-        async with Store(folder, ledger_days=10_000) as other:
+        async with Store(where, ledger_days=10_000) as other:
             assert [row["state"] for row in await rows(other)] == ["open"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ async def test_a_search_that_takes_too_long_is_ended(store: Store, monkeypatch: 
     assert await store.search("me", "anything") == []
 
 
-async def test_a_search_ends_when_its_asker_leaves(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_ends_when_its_asker_leaves(where: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "SECONDS", 60.0)
     began = threading.Event()
 
@@ -70,7 +71,7 @@ async def test_a_search_ends_when_its_asker_leaves(folder: Any, monkeypatch: pyt
         return endless(db)
 
     monkeypatch.setattr("llmproxy.store.search.search", asked)
-    async with Store(folder) as store:
+    async with Store(where) as store:
         asking = asyncio.ensure_future(store.search("me", "word"))
         assert await asyncio.to_thread(began.wait, 5)
         await said(store, "other", "nobody waits for the search of another")

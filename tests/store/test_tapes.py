@@ -110,12 +110,12 @@ async def test_they_go_with_their_thread(store: Store) -> None:
     assert await store.read(lambda db: db.execute("SELECT * FROM tapes").fetchall()) == []
 
 
-async def test_they_are_forgotten_in_time(folder: Path) -> None:
-    async with Store(folder) as store:
+async def test_they_are_forgotten_in_time(where: Path | str) -> None:
+    async with Store(where) as store:
         old, new = await asked(store), await asked(store)
         await keep(store, old, [piece(1, 3)], now=time.time() - 7200)
         await keep(store, new, [piece(1, 3)], now=time.time())
-    async with Store(folder, tape_hours=1) as store:
+    async with Store(where, tape_hours=1) as store:
         assert await all_after(store, old, 0) == b""
         assert await all_after(store, new, 0) == events(1, 3)
 

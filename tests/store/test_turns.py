@@ -38,8 +38,8 @@ def test_owners_take_turns_and_each_keeps_its_order() -> None:
     assert len(queue) == 0
 
 
-async def test_a_look_of_another_comes_after_one_of_many(tmp_path: Path) -> None:
-    async with Store(tmp_path) as store:
+async def test_a_look_of_another_comes_after_one_of_many(where: Path | str) -> None:
+    async with Store(where) as store:
         held = Held()
         await store.read(held.job, "nobody")
         first = asyncio.ensure_future(store.read(held.first))
@@ -53,8 +53,8 @@ async def test_a_look_of_another_comes_after_one_of_many(tmp_path: Path) -> None
     assert held.done.index("b") <= 2
 
 
-async def test_a_change_of_another_comes_after_one_of_many(tmp_path: Path) -> None:
-    async with Store(tmp_path) as store:
+async def test_a_change_of_another_comes_after_one_of_many(where: Path | str) -> None:
+    async with Store(where) as store:
         held = Held()
         await store.write(held.job, "nobody")
         waiting = [store.write(held.first)]
@@ -66,8 +66,8 @@ async def test_a_change_of_another_comes_after_one_of_many(tmp_path: Path) -> No
     assert held.done.index("b") <= 2
 
 
-async def test_what_looks_at_much_delays_no_other_look(tmp_path: Path) -> None:
-    async with Store(tmp_path) as store:
+async def test_what_looks_at_much_delays_no_other_look(where: Path | str) -> None:
+    async with Store(where) as store:
         held = Held()
         slow = asyncio.ensure_future(store.read_slowly(held.first))
         async with asyncio.timeout(5):

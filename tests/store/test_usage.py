@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,12 +88,12 @@ async def test_what_has_no_price_or_is_estimated_is_counted_as_that(store: Store
     assert (summed["unpriced"], summed["estimated"], summed["cost"]) == (1, 1, 1000 / 1e12)
 
 
-async def test_the_fate_of_an_attempt_whose_process_died_is_unknown(folder: Any) -> None:
-    async with Store(folder, ledger_days=10_000) as store:
+async def test_the_fate_of_an_attempt_whose_process_died_is_unknown(where: Path | str) -> None:
+    async with Store(where, ledger_days=10_000) as store:
         store.ledger.put(
             Entry(NOON, "r1", "dead"), [AttemptRow._make((NOON, "r1", 1, "", "", *_rest(attempt(state="open"))))]
         )
-    async with Store(folder, ledger_days=10_000) as store:
+    async with Store(where, ledger_days=10_000) as store:
         assert [row["state"] for row in await rows(store)] == ["unknown"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from llmproxy.core.errors import StoreError
@@ -15,6 +16,7 @@ class SQLite:
     """folder: where the database lies; None keeps it in memory, where only its own connection sees it."""
 
     begins = ("BEGIN IMMEDIATE", "BEGIN")
+    alive_seconds = math.inf
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -28,14 +30,23 @@ class SQLite:
         return looking(self._folder) if self._folder is not None else None
 
     def translated(self, error: Exception) -> StoreError:
-        return translated(error)
+        return error if isinstance(error, StoreError) else translated(error)
 
     def is_failure(self, error: BaseException) -> bool:
         return isinstance(error, StoreError) or type(error).__module__ == "sqlite3"
 
+    def is_conflict(self, error: BaseException) -> bool:
+        return False
+
     def enter(self, db: Connection, process: str) -> None:
         if self._folder is not None and self._held is None:
             self._held = processes.hold(self._folder, process)
+
+    def beat(self, db: Connection, process: str) -> bool:
+        return True
+
+    def bury(self, db: Connection, process: str) -> None:
+        pass
 
     def leave(self, process: str) -> None:
         if self._folder is not None and self._held is not None:

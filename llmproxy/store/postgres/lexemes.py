@@ -1,0 +1,40 @@
+"""The words of a text as the index has them: without case and diacritics, cut where neither letters nor digits are.
+
+They are made here and not by the server, whose notion of a letter depends on the locale that the database was made with.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_WORD = re.compile(r"[^\W_]+")
+_MOST = 900_000  # bytes of one message: PostgreSQL takes a little over a million
+_LONGEST = 1_000  # bytes of one word: it takes 2,046. What is longer is no word
+
+
+def lexemes(text: str) -> list[str]:
+    """Each word once; of a very long text, those of its beginning."""
+    found: dict[str, None] = {}
+    size = 0
+    for word in _WORD.findall(_plain(text)):
+        if word in found or (length := len(word.encode("utf-8", "replace"))) > _LONGEST:
+            continue
+        size += length + 4
+        if size > _MOST:
+            break
+        found[word] = None
+    return list(found)
+
+
+def query(words: Sequence[str]) -> str:
+    """A tsquery for all words, the last of which may be the beginning of one."""
+    found = _WORD.findall(_plain(" ".join(words)))
+    return " & ".join(f"'{word}'" for word in found) + ":*" if found else ""
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return "".join([one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)]).lower()
