@@ -130,13 +130,8 @@ def _keys(command: argparse.ArgumentParser) -> None:
     command.add_argument("action", choices=("create", "list", "show", "set", "rotate", "revoke"))
     command.add_argument("name", nargs="?", default="", metavar="NAME", help="name of the key")
     command.add_argument("--models", metavar="GLOB,...", help="patterns of the models that it may use")
-    command.add_argument("--rpm", metavar="N", help="requests per minute; `none` removes the limit")
-    command.add_argument("--tpm", metavar="N", help="tokens per minute; `none` removes the limit")
-    command.add_argument("--max-parallel", metavar="N", help="parallel requests; `none` removes the limit")
-    command.add_argument(
-        "--budget", metavar="DOLLARS/WINDOW", help="budget in dollars, such as 20/month or 2/day,50/total"
-    )
-    command.add_argument("--group", metavar="NAME", help="group whose limits apply too")
+    _limits(command)
+    command.add_argument("--group", metavar="NAME", help="group whose limits apply too; `none` removes it")
     command.add_argument("--expires", metavar="END", help="when the key expires, such as 30d or 2026-12-31")
     command.add_argument(
         "--admin",
@@ -149,6 +144,23 @@ def _keys(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="print JSON")
     _config(command)
+
+
+def _groups(command: argparse.ArgumentParser) -> None:
+    command.add_argument("action", choices=("create", "list", "show", "set", "delete"))
+    command.add_argument("name", nargs="?", default="", metavar="NAME", help="name of the group")
+    _limits(command)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    _config(command)
+
+
+def _limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--rpm", metavar="N", help="requests per minute; `none` removes the limit")
+    command.add_argument("--tpm", metavar="N", help="tokens per minute; `none` removes the limit")
+    command.add_argument("--max-parallel", metavar="N", help="parallel requests; `none` removes the limit")
+    command.add_argument(
+        "--budget", metavar="DOLLARS/WINDOW", help="budget in dollars, such as 20/month or 2/day,50/total"
+    )
 
 
 def _run(command: argparse.ArgumentParser) -> None:
@@ -244,6 +256,7 @@ _COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]]
     ("backup", "back up the database, also while the gateway runs", "copy.db", _backup),
     ("prices", "show model prices", "gpt-4o", _prices),
     ("keys", "create, show, change and revoke client keys", "create alice --rpm 60 --budget 20/month", _keys),
+    ("groups", "create, show, change and delete groups of keys", "create team --budget 200/month", _groups),
     ("run", "run a command with its own gateway, key and budget", "--budget 2 -- python agent.py", _run),
     ("usage", "show usage and cost", "--by model --since 2026-01-01", _usage),
     ("conformance", "test whether a gateway behaves like the providers' APIs", "", _nothing),

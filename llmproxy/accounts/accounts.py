@@ -68,7 +68,7 @@ class Accounts:
         """Takes the request's place. None where its key has no limits. Raises GatewayError (429)."""
         if self.requests_left is not None:
             self._count_down()
-        group = self.groups.get(key.group) if key.group else None
+        group = self.group(key)
         if _is_free(key) and (group is None or _is_free(group)):
             return None
         lives = tuple([one for one in self._live(key, group) if one.limited])
@@ -83,6 +83,16 @@ class Accounts:
             one.take(now, tokens)
         chat.trace.headers.update(shown(lives, now))
         return Charge(lives, tokens, self.wallet(key, chat))
+
+    def group(self, key: Key) -> Group | None:
+        """Of a key, as it is now. Raises GatewayError (403) where there is none any more: its limits are not known."""
+        if not key.group:
+            return None
+        group = self.groups.get(key.group) or self.keys.groups.get(key.group)
+        if group is None:
+            text = f"The group {key.group!r} of your key does not exist any more."
+            raise GatewayError(text, status=403, type="invalid_request_error", code="group_not_found")
+        return group
 
     def _count_down(self) -> None:
         left = self.requests_left or 0
@@ -99,7 +109,7 @@ class Accounts:
 
     def wallet(self, key: Key, chat: Chat) -> Wallet | None:
         """What its requests may spend; None where that has no limit."""
-        group = self.groups.get(key.group) if key.group else None
+        group = self.group(key)
         if not key.budget and (group is None or not group.budget):
             return None
 
@@ -110,9 +120,13 @@ class Accounts:
 
     def budgets(self, key: Key) -> Iterator[tuple[str, Budget]]:
         """Of the key and of its group, each with its account."""
-        group = self.groups.get(key.group) if key.group else None
         yield from ((f"key:{key.name}", one) for one in key.budget)
-        yield from ((f"group:{key.group}", one) for one in group.budget) if group is not None else ()
+        if (group := self.groups.get(key.group) or self.keys.groups.get(key.group)) is not None:
+            yield from self.group_budgets(group)
+
+    def group_budgets(self, group: Group) -> Iterator[tuple[str, Budget]]:
+        """As `budgets`, of a group alone."""
+        yield from ((f"group:{group.name}", one) for one in group.budget)
 
     def ended(self, charge: Charge | None, record: RequestRecord) -> tuple[Spent, ...]:
         """What the request cost the budgets."""

@@ -11,19 +11,20 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
-from llmproxy.config import Key
+from llmproxy.config import Group, Key
 from llmproxy.config.key_names import OPERATOR
-from llmproxy.config.quotas import budgets, end, shown
+from llmproxy.config.quotas import budgets, end
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.store.accounts import NOTHING, Account, Known, Secret
 
+from .groups import group_of
+from .members import COUNTS, given, limits_of, name_of, wrong
+
 PREFIX = "llmp_"
 _LETTERS = string.ascii_letters + string.digits
 _FORM = re.compile(r"llmp_([A-Za-z0-9]{12})_[A-Za-z0-9]{40}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-_COUNTS = ("rpm", "tpm", "max_parallel")
-MEMBERS = ("name", "models", "group", "admin", "expires", "budget", *_COUNTS)
+MEMBERS = ("name", "models", "group", "admin", "expires", "budget", *COUNTS)
 
 
 def digest(secret: str) -> bytes:
@@ -32,16 +33,17 @@ def digest(secret: str) -> bytes:
 
 
 class Learned:
-    """The keys of the store, with an index. Making it takes a while where there are many: a thread may do it."""
+    """The keys and groups of the store, with an index. Making it takes a while where there are many: a thread may do it."""
 
     def __init__(self, known: Known) -> None:
         self.known = known
         self.by_id = {one.id: (one, key_of(one)) for one in known.accounts}
         self.by_name = {one.name: (one, key) for one, key in self.by_id.values()}
+        self.groups: Mapping[str, Group] = {one.name: group_of(one) for one in known.groups}
 
 
 class Keyring:
-    """All keys of now. `Known` is what the store had; a new one replaces it, whole."""
+    """All keys of now, and the store's groups. `Known` is what the store had; a new one replaces it, whole."""
 
     def __init__(self, static: Iterable[Key] = (), known: Known = NOTHING) -> None:
         self.static: tuple[Key, ...] = ()
@@ -57,12 +59,17 @@ class Keyring:
         self._by_name = {key.name: key for key in reversed(self.static)}
 
     def learn(self, learned: Learned) -> None:
-        """The keys of the store."""
+        """The keys and groups of the store."""
         self.learned = learned
 
     @property
     def known(self) -> Known:
         return self.learned.known
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """Those of the store."""
+        return self.learned.groups
 
     @property
     def required(self) -> bool:
@@ -145,20 +152,17 @@ def _random(count: int) -> str:
 def created(body: Json, now: float, taken: Iterable[str], groups: Iterable[str]) -> tuple[Account, str]:
     """A new account from what was asked, and its secret. Raises BadRequest."""
     changes = checked(body, now, groups)
-    name = body.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise _wrong("name", "letters, digits and . _ @ + -, at most 64, with a letter or digit first")
+    name = name_of(body)
     if name in taken or name == OPERATOR:
         raise BadRequest(f"{name!r} is the name of a key in the config.", param="name", code="key_exists")
     fresh = Fresh.of(_random(12))
-    limits = {key: one for key, one in changes.get("limits", {}).items() if one is not None}
     account = Account(
         fresh.id,
         name,
         changes.get("group", ""),
         changes.get("admin", False),
         changes.get("models", ("*",)),
-        limits,
+        given(changes["limits"]),
         now,
         changes.get("expires_at"),
         secrets=(Secret(fresh.hash, None),),
@@ -171,40 +175,25 @@ def checked(body: Mapping[str, Any], now: float, groups: Iterable[str]) -> Json:
     for name in body:
         if name not in MEMBERS:
             raise BadRequest(f"A key has {', '.join(MEMBERS)}.", param=name, code="unknown_parameter")
-    changes: Json = {"limits": {name: _count(body[name], name) for name in _COUNTS if name in body}}
-    if "budget" in body:
-        changes["limits"]["budget"] = _budget(body["budget"])
+    changes: Json = {"limits": limits_of(body)}
     if "models" in body:
         changes["models"] = _models(body["models"])
     if "group" in body:
         if body["group"] not in ("", *groups):
-            raise _wrong("group", "the name of a group in the config")
+            raise wrong("group", "the name of a group")
         changes["group"] = body["group"]
     if "admin" in body:
         if not isinstance(body["admin"], bool):
-            raise _wrong("admin", "true or false")
+            raise wrong("admin", "true or false")
         changes["admin"] = body["admin"]
     if "expires" in body:
         changes["expires_at"] = None if body["expires"] is None else _end(body["expires"], now)
     return changes
 
 
-def _count(value: Any, name: str) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**9):
-        raise _wrong(name, "a whole number from 1, or null for none")
-    return value
-
-
-def _budget(value: Any) -> list[str] | None:
-    try:
-        return [shown(one) for one in budgets(value)] or None if value is not None else None
-    except ValueError as error:
-        raise BadRequest(f"`budget`: {error}.", param="budget", code="invalid_value") from None
-
-
 def _models(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(one, str) and one for one in value):
-        raise _wrong("models", "a list of patterns, as fast or openai/*")
+        raise wrong("models", "a list of patterns, as fast or openai/*")
     return tuple(value)
 
 
@@ -213,7 +202,3 @@ def _end(value: Any, now: float) -> float:
         return end(value, now)
     except ValueError as error:
         raise BadRequest(f"`expires`: {error}.", param="expires", code="invalid_value") from None
-
-
-def _wrong(name: str, allowed: str) -> BadRequest:
-    return BadRequest(f"`{name}` must be {allowed}.", param=name, code="invalid_value")

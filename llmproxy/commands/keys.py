@@ -18,7 +18,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
 from llmproxy.server.endpoints.keys import described
 from llmproxy.server.opened_store import OpenedStores
-from llmproxy.store import Store
+from llmproxy.store import Store, groups
 from llmproxy.store import accounts as stored
 
 from .table import table
@@ -44,16 +44,21 @@ async def _run(given: argparse.Namespace, config: Config) -> int:
 
 async def _create(given: argparse.Namespace, config: Config, store: Store) -> int:
     static = [key.name for key in config.server.keys]
-    body = {"name": _name(given), **_wishes(given)}
-    account, secret = keys.created(body, time.time(), static, config.groups)
+    body = {"name": _name(given), **wishes(given)}
+    account, secret = keys.created(body, time.time(), static, await _groups(config, store))
     await store.write(stored.create, account)
     _tell(secret)
     return 0
 
 
 async def _set(given: argparse.Namespace, config: Config, store: Store) -> int:
-    await store.write(stored.change, _name(given), keys.checked(_wishes(given), time.time(), config.groups))
+    changes = keys.checked(wishes(given), time.time(), await _groups(config, store))
+    await store.write(stored.change, _name(given), changes)
     return await _show(given, config, store)
+
+
+async def _groups(config: Config, store: Store) -> list[str]:
+    return [*config.groups, *(one.name for one in await store.read(groups.known))]
 
 
 async def _list(given: argparse.Namespace, config: Config, store: Store) -> int:
@@ -104,16 +109,16 @@ def _name(given: argparse.Namespace) -> str:
     return str(given.name)
 
 
-def _wishes(given: argparse.Namespace) -> Json:
+def wishes(given: argparse.Namespace) -> Json:
     """What was said on the command line; `none` takes a limit away."""
     said: Json = {name: _count(getattr(given, name)) for name in ("rpm", "tpm", "max_parallel") if getattr(given, name)}
     for name in ("budget", "group", "expires"):
-        if (value := getattr(given, name)) is not None:
+        if (value := getattr(given, name, None)) is not None:
             said[name] = ("" if name == "group" else None) if value == "none" else value
-    if given.models:
-        said["models"] = [one.strip() for one in given.models.split(",")]
-    if given.admin is not None:
-        said["admin"] = given.admin
+    if models := getattr(given, "models", None):
+        said["models"] = [one.strip() for one in models.split(",")]
+    if (admin := getattr(given, "admin", None)) is not None:
+        said["admin"] = admin
     return said
 
 

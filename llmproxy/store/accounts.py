@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError, NotFound
 
+from . import groups
 from .engine import engine_of
+from .groups import GroupRow, changed
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -39,10 +41,11 @@ class Account(NamedTuple):
 
 
 class Known(NamedTuple):
-    """All keys, and how often they had been changed by then."""
+    """All keys and groups, and how often they had been changed by then."""
 
     number: int
     accounts: tuple[Account, ...]
+    groups: tuple[GroupRow, ...] = ()
 
 
 NOTHING = Known(-1, ())
@@ -63,7 +66,8 @@ def known(db: Connection) -> Known:
         "SELECT id, name, grp, admin, models, limits, created_at, expires_at, revoked_at FROM accounts "
         "WHERE kind = 'key' ORDER BY created_at, id"
     )
-    return Known(number(db), tuple([_account(row, tuple(secrets.get(row[0], ()))) for row in rows]))
+    accounts = tuple([_account(row, tuple(secrets.get(row[0], ()))) for row in rows])
+    return Known(number(db), accounts, groups.known(db))
 
 
 def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
@@ -103,7 +107,7 @@ def create(db: Connection, account: Account) -> None:
     if not made.rowcount:
         raise GatewayError(f"There is a key {account.name!r} already.", status=409, code="key_exists", param="name")
     _add(db, account.id, account.secrets[0].hash, account.created_at)
-    _changed(db)
+    changed(db)
 
 
 def change(db: Connection, name: str, changes: Json) -> None:
@@ -120,7 +124,7 @@ def change(db: Connection, name: str, changes: Json) -> None:
             elif member == "admin":
                 value = int(value)
             db.execute(f"UPDATE accounts SET {column} = ? WHERE id = ?", (value, row["id"]))
-    _changed(db)
+    changed(db)
 
 
 def revoke(db: Connection, name: str, now: float) -> None:
@@ -128,7 +132,7 @@ def revoke(db: Connection, name: str, now: float) -> None:
     row = _locked(db, name)
     db.execute("UPDATE accounts SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now, row["id"]))
     db.execute("DELETE FROM secrets WHERE account_id = ?", (row["id"],))
-    _changed(db)
+    changed(db)
 
 
 def rotate(db: Connection, name: str, hash: bytes, now: float, until: float) -> str:
@@ -142,7 +146,7 @@ def rotate(db: Connection, name: str, hash: bytes, now: float, until: float) -> 
         (until, row["id"], until),
     )
     _add(db, row["id"], hash, now)
-    _changed(db)
+    changed(db)
     return str(row["id"])
 
 
@@ -150,12 +154,8 @@ def _add(db: Connection, account_id: str, hash: bytes, now: float) -> None:
     db.execute("INSERT INTO secrets (hash, account_id, created_at) VALUES (?, ?, ?)", (hash, account_id, now))
 
 
-def _changed(db: Connection) -> None:
-    db.execute("UPDATE account_changes SET number = number + 1")
-
-
 def _row(db: Connection, name: str) -> Any:
-    row = db.execute("SELECT * FROM accounts WHERE name = ?", (name,)).fetchone()
+    row = db.execute("SELECT * FROM accounts WHERE name = ? AND kind = 'key'", (name,)).fetchone()
     if row is None:
         raise not_found(name)
     return row

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from llmproxy.accounts import keys
-from llmproxy.config import Key
+from llmproxy.config import Budget, Key
 from llmproxy.config.quotas import end, shown
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
@@ -50,44 +50,44 @@ async def one(request: web.Request) -> web.Response:
     key = caller(request)
     if not key.admin and key.name != name:  # somebody else's is as unknown as none
         raise stored.not_found(name)
-    return _json(await _shown(request, name))
+    return as_json(await _shown(request, name))
 
 
 async def create(request: web.Request) -> web.Response:
     """Gives the secret, this once."""
-    _check_admin(request)
+    check_admin(request)
     static = [key.name for key in request.app[ACCOUNTS].keys.static]
-    account, secret = keys.created(await _body(request), time.time(), static, _groups(request))
+    account, secret = keys.created(await json_body(request), time.time(), static, _groups(request))
     await request.app[STORE]().write(stored.create, account)
     await refresh(request.app)
-    return _json({**await _shown(request, account.name), "secret": secret}, status=201)
+    return as_json({**await _shown(request, account.name), "secret": secret}, status=201)
 
 
 async def change(request: web.Request) -> web.Response:
-    _check_admin(request)
+    check_admin(request)
     name = _stored(request)
-    body = await _body(request)
+    body = await json_body(request)
     if "name" in body:
         raise BadRequest("A key keeps its name: its requests and threads are under it.", param="name")
     await request.app[STORE]().write(stored.change, name, keys.checked(body, time.time(), _groups(request)))
     await refresh(request.app)
-    return _json(await _shown(request, name))
+    return as_json(await _shown(request, name))
 
 
 async def revoke(request: web.Request) -> web.Response:
     """Its running requests are stopped."""
-    _check_admin(request)
+    check_admin(request)
     name = _stored(request)
     await request.app[STORE]().write(stored.revoke, name, time.time())
     await refresh(request.app)
-    return _json(await _shown(request, name))
+    return as_json(await _shown(request, name))
 
 
 async def rotate(request: web.Request) -> web.Response:
     """`{"overlap": "1d"}`: how long the older secret counts beside the new one."""
-    _check_admin(request)
+    check_admin(request)
     name = _stored(request)
-    body = await _body(request)
+    body = await json_body(request)
     now = time.time()
     try:
         until = end(body.get("overlap", _OVERLAP), now)
@@ -99,12 +99,13 @@ async def rotate(request: web.Request) -> web.Response:
     fresh = keys.Fresh.of(account.id)
     await request.app[STORE]().write(stored.rotate, name, fresh.hash, now, until)
     await refresh(request.app)
-    return _json({**await _shown(request, name), "secret": fresh.secret})
+    return as_json({**await _shown(request, name), "secret": fresh.secret})
 
 
 def is_kept(request: web.Request) -> bool:
     """Whether the store may have keys that this process does not know yet."""
-    return bool(request.app[ACCOUNTS].keys.known.accounts)
+    known = request.app[ACCOUNTS].keys.known
+    return bool(known.accounts or known.groups)
 
 
 def _stored(request: web.Request) -> str:
@@ -116,16 +117,16 @@ def _stored(request: web.Request) -> str:
     return name
 
 
-def _check_admin(request: web.Request) -> None:
+def check_admin(request: web.Request) -> None:
     if not caller(request).admin:
         raise GatewayError("Only an administrator's key may do that.", status=403, code="forbidden")
 
 
 def _groups(request: web.Request) -> Iterable[str]:
-    return request.app[CURRENT].config.groups
+    return [*request.app[CURRENT].config.groups, *request.app[ACCOUNTS].keys.groups]
 
 
-async def _body(request: web.Request) -> Json:
+async def json_body(request: web.Request) -> Json:
     raw = await read_json(request, request.app[CURRENT].config.server)
     return parse_body(raw) if raw else {}
 
@@ -135,16 +136,19 @@ async def _shown(request: web.Request, name: str) -> Json:
     key = ring.named(name)
     if key is None:
         raise stored.not_found(name)
-    return {**described(key, ring.account(name)), "budgets": await _budgets(request, key)}
+    return {
+        **described(key, ring.account(name)),
+        "budgets": await standing(request, request.app[ACCOUNTS].budgets(key)),
+    }
 
 
-async def _budgets(request: web.Request, key: Key) -> list[Json]:
-    """Each budget that counts for the key, as it stands in its window of now."""
-    accounts = request.app[ACCOUNTS]
-    standing = [(account, budget, accounts.bank.key(account, budget)) for account, budget in accounts.budgets(key)]
-    if not standing:
+async def standing(request: web.Request, budgets: Iterable[tuple[str, Budget]]) -> list[Json]:
+    """Each of them, with its account, as it stands in its window of now."""
+    bank = request.app[ACCOUNTS].bank
+    kept = [(account, budget, bank.key(account, budget)) for account, budget in budgets]
+    if not kept:
         return []
-    found = await request.app[STORE]().read(spend.spent, [pot for _, _, (pot, _) in standing])
+    found = await request.app[STORE]().read(spend.spent, [pot for _, _, (pot, _) in kept])
     return [
         {
             "account": account,
@@ -154,7 +158,7 @@ async def _budgets(request: web.Request, key: Key) -> list[Json]:
             "left": max(0, budget.limit_e12 - found[pot][0]) / DOLLAR,
             "resets_at": ends if ends != math.inf else None,
         }
-        for account, budget, (pot, ends) in standing
+        for account, budget, (pot, ends) in kept
     ]
 
 
@@ -179,5 +183,5 @@ def described(key: Key, account: stored.Account | None) -> Json:
     }
 
 
-def _json(value: object, status: int = 200) -> web.Response:
+def as_json(value: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
