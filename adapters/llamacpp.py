@@ -9,6 +9,7 @@ from llmproxy.adapter_kit import (
     Account,
     Chat,
     Environment,
+    Hint,
     Json,
     Local,
     Model,
@@ -43,6 +44,13 @@ class LlamaCpp(OpenAICompatible):
         super().__init__(account)
         if not self.base_url.endswith("/v1"):
             self.base_url += "/v1"
+        self._slots = _slots(account.options.get("slots"))
+        self.hint = Hint("id_slot", own=("cache_prompt",)) if self._slots else None
+
+    def hinted(self, name: str) -> Json:
+        """The slot of the conversation. Where that is busy the server lets the request wait for it, so that this is only
+        done if the config says how many slots there are; else the server looks for the slot with the longest prefix."""
+        return {"id_slot": int(name, 16) % self._slots, "cache_prompt": True}
 
     def headers(self) -> Mapping[str, str]:
         # The server closes the socket after every streamed answer, whatever its headers say (measured).
@@ -76,6 +84,15 @@ class LlamaCpp(OpenAICompatible):
             "llamacpp",
             {**base.extra, "context_length": meta.get("n_ctx") or meta.get("n_ctx_train")},
         )
+
+
+def _slots(said: object) -> int:
+    """How many slots the server has, if the config says so. Raises ValueError for what is no such number."""
+    if said is None:
+        return 0
+    if isinstance(said, bool) or not isinstance(said, int) or said < 1:
+        raise ValueError("`slots` is the number that the server was started with as -np")
+    return said
 
 
 class Progressing(Relay):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmproxy.adapter_kit import Chat, Environment, OpenAICompatible
+from llmproxy.adapter_kit import Chat, Environment, Hint, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):
     speaks = OpenAICompatible.speaks | {"responses"}
     keeps_responses = True
     hides = ("reasoning_details", "reasoning_content")
+    hint = Hint("prompt_cache_key", faces=frozenset(("chat", "responses")))
     inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
         keys=("OPENAI_API_KEY",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llmproxy.adapter_kit import Environment, Json, Model, OpenAICompatible, UpstreamError
+from llmproxy.adapter_kit import Environment, Hint, Json, Model, OpenAICompatible, UpstreamError
 
 _NO_ROUTE = re.compile(r"routing requirements|no (?:endpoints|allowed providers|eligible)|data policy", re.IGNORECASE)
 
@@ -17,6 +17,7 @@ class OpenRouter(OpenAICompatible):
         base_url="https://openrouter.ai/api/v1",
     )
     speaks = OpenAICompatible.speaks | {"responses", "messages"}
+    hint = Hint("session_id")
     many = False  # `n` is ignored (openrouter-runner#99)
     always_stream = True  # a request that is not streamed cannot be cancelled there, and is billed whole
 

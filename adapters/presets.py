@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from llmproxy.adapter_kit import Chat, Environment
+from llmproxy.adapter_kit import Chat, Environment, Hint
 
 from .compatible import Compatible
 
@@ -44,7 +44,12 @@ PRESETS: Mapping[str, Preset] = {
     # vercel/ai, packages/deepinfra/src/deepinfra-provider.ts
     "deepinfra": Preset("https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY",)),
     "deepseek": Preset("https://api.deepseek.com", ("DEEPSEEK_API_KEY",)),
-    "fireworks": Preset("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)),
+    # A conversation is also told by `prompt_cache_key` or `user`: reference.langchain.com/python/langchain-fireworks/middleware
+    "fireworks": Preset(
+        "https://api.fireworks.ai/inference/v1",
+        ("FIREWORKS_API_KEY",),
+        {"hint": Hint(header="x-session-affinity", own=("prompt_cache_key", "user"))},
+    ),
     # GITHUB_TOKEN is set for much else, so that it does not make a provider; GITHUB_API_KEY is LiteLLM's name.
     "github": Preset("https://models.github.ai/inference", ("GITHUB_API_KEY",)),
     # `n` may only be 1: console.groq.com/docs/api-reference
@@ -54,8 +59,11 @@ PRESETS: Mapping[str, Preset] = {
     # platform.minimax.io/docs/api-reference/text-openai-api
     "minimax": Preset("https://api.minimax.io/v1", ("MINIMAX_API_KEY",)),
     # `max_completion_tokens` is refused with 422: editor-code-assistant/eca#231
+    # docs.mistral.ai/studio-api/conversations/advanced/prompt-caching
     "mistral": Preset(
-        "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), {"renames": {"max_completion_tokens": "max_tokens"}}
+        "https://api.mistral.ai/v1",
+        ("MISTRAL_API_KEY",),
+        {"renames": {"max_completion_tokens": "max_tokens"}, "hint": Hint("prompt_cache_key")},
     ),
     "moonshot": Preset("https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",)),
     "nebius": Preset("https://api.tokenfactory.nebius.com/v1", ("NEBIUS_API_KEY",)),
@@ -70,7 +78,8 @@ PRESETS: Mapping[str, Preset] = {
     "together": Preset("https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY")),
     # vercel.com/docs/ai-gateway/openai-compat
     "vercel": Preset("https://ai-gateway.vercel.sh/v1", ("AI_GATEWAY_API_KEY",)),
-    "xai": Preset("https://api.x.ai/v1", ("XAI_API_KEY",)),
+    # docs.x.ai/developers/advanced-api-usage/prompt-caching/maximizing-cache-hits
+    "xai": Preset("https://api.x.ai/v1", ("XAI_API_KEY",), {"hint": Hint(header="x-grok-conv-id")}),
     "zai": Preset("https://api.z.ai/api/paas/v4", ("ZAI_API_KEY", "ZHIPU_API_KEY")),
 }
 

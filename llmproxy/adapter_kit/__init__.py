@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from llmproxy.wire.sse import frame as frame
     from llmproxy.wire.tool_names import ToolNames as ToolNames
 
+    from .hints import Hint as Hint
     from .openai_compatible import OpenAICompatible as OpenAICompatible
 
 API = 2  # of the contract between the gateway and its adapters; an adapter may say which one it was written for
@@ -150,6 +151,7 @@ _WHERE = {
     ),
     "wire.retry_after": ("retry_after",),
     "wire.tool_names": ("ToolNames",),
+    "adapter_kit.hints": ("Hint",),
     "adapter_kit.openai_compatible": ("OpenAICompatible",),
 }
 _HOMES = {name: module for module, names in _WHERE.items() for name in names}

@@ -15,6 +15,8 @@ from llmproxy.wire.embeddings import Vectors
 from llmproxy.wire.provider_errors import in_band, parse_error
 from llmproxy.wire.relay import Relay
 
+from .hints import Hint, secret
+
 _PATHS: Mapping[Face, str] = {
     "chat": "/chat/completions",
     "completions": "/completions",
@@ -36,6 +38,7 @@ class OpenAICompatible:
     asks_usage: the provider understands `stream_options.include_usage`.
     hides: members of messages that a client of another dialect has given back and that mean nothing to this provider.
     keeps_responses: of Responses the provider knows everything that OpenAI does, earlier responses by their ids among it.
+    hint: how the provider is told which requests belong to one conversation.
     checked_hooks: the methods that are called here, with the number of their arguments; checked when an adapter is loaded.
     """
 
@@ -50,6 +53,7 @@ class OpenAICompatible:
     hides: ClassVar[tuple[str, ...]] = ()
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
+    hint: Hint | None = None
     checked_hooks: ClassVar[Mapping[str, int]] = {
         "headers": 0,
         "url": 1,
@@ -57,10 +61,13 @@ class OpenAICompatible:
         "steps": 1,
         "judge": 1,
         "model": 1,
+        "hinted": 1,
     }
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self._secret = secret(account.api_key)
+        self._no_hint = False  # the provider refuses it: learnt from its answer
         self._no_options = False  # the provider refuses `stream_options`: learnt from its answer
         self._refused: dict[str, set[str]] = {}  # by model: what a translation has added and this model refuses
         self.base_url, self.query = address(account.base_url or self.environment.base_url)
@@ -86,6 +93,10 @@ class OpenAICompatible:
         """The error, however it came: corrected where this provider means something else by it."""
         return error
 
+    def hinted(self, name: str) -> Json:
+        """The members of the body that tell the provider the name of the conversation."""
+        return {self.hint.member: name} if self.hint is not None and self.hint.member else {}
+
     def at(self, path: str) -> str:
         """The address of a path at the provider, with the query that the configured address has."""
         return f"{self.base_url}{path}{self.query}"
@@ -95,18 +106,37 @@ class OpenAICompatible:
     def request(self, chat: Chat) -> Outgoing:
         if chat.dialect is not None:  # the provider speaks it: what the client wrote goes out
             chat = chat.dialect.passed(chat, self) if isinstance(chat.dialect, Adapts) else chat
-            return Outgoing(self.url(chat), chat.render(), {**self._headers, **chat.headers})
+            added, headers = self._hints(chat)
+            return Outgoing(self.url(chat), chat.render(**added), {**self._headers, **chat.headers, **headers})
         chat = chat.drop("stream_options") if self._no_options else chat
         chat = self._translated(chat) if chat.encoder is not None else chat
         chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
-        return Outgoing(self.url(chat), self._body(chat), self._headers)
+        added, headers = self._hints(chat)
+        return Outgoing(
+            self.url(chat), self._body(chat, added), {**self._headers, **headers} if headers else self._headers
+        )
+
+    @property
+    def takes_hint(self) -> bool:
+        """Whether the gateway is to find out which conversation a request belongs to."""
+        return self.hint is not None and not self._no_hint
 
     def learn(self, chat: Chat, error: UpstreamError) -> bool:
         """Whether the same question is to be asked again, as the refusal was about something that is left out from now on:
         `stream_options`, which some servers do not know, and what clients of other dialects send whatever the model is."""
         if error.status not in (400, 422):
             return False
-        return self._learn_options(chat, error) or (chat.encoder is not None and self._learn_member(chat, error))
+        return (
+            self._learn_hint(error)
+            or self._learn_options(chat, error)
+            or (chat.encoder is not None and self._learn_member(chat, error))
+        )
+
+    def _learn_hint(self, error: UpstreamError) -> bool:
+        if not self.takes_hint or not any(name in f"{error.param} {error.message}" for name in self.hinted("0" * 32)):
+            return False
+        self._no_hint = True
+        return True
 
     def _learn_options(self, chat: Chat, error: UpstreamError) -> bool:
         given = chat.body.get("stream_options")
@@ -162,19 +192,26 @@ class OpenAICompatible:
     def _blame(self, event: Json) -> UpstreamError:
         return self.judge(in_band(event, self.account.api_key))
 
-    def _body(self, chat: Chat) -> Body:
+    def _hints(self, chat: Chat) -> tuple[Json, Mapping[str, str]]:
+        """What the conversation's name adds to the body and to the headers."""
+        name = self.hint.name(chat, self._secret) if self.hint is not None and not self._no_hint else None
+        if self.hint is None or name is None:
+            return {}, {}
+        return self.hinted(name), {self.hint.header: name} if self.hint.header else {}
+
+    def _body(self, chat: Chat, added: Json) -> Body:
         if chat.face == "embeddings":
             return chat.render()
         metered = self.streams_metered and chat.trace.purse is not None and chat.face in ("chat", "completions")
         if not (chat.stream or self.always_stream or metered):
-            return chat.render()
+            return chat.render(**added)
         if not self.asks_usage:
-            return chat.render() if chat.stream else chat.saying(stream=True).render()
+            return (chat if chat.stream else chat.saying(stream=True)).render(**added)
         options = chat.body.get("stream_options")
         if chat.stream and options is None and "stream_options" not in chat.body:
-            return chat.render(stream_options={"include_usage": True})
+            return chat.render(stream_options={"include_usage": True}, **added)
         options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
-        return chat.saying(stream=True, stream_options=options).render()
+        return chat.saying(stream=True, stream_options=options).render(**added)
 
 
 def address(url: str) -> tuple[str, str]:

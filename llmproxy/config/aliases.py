@@ -46,6 +46,9 @@ def _chain(value: Any, path: Path) -> tuple[str, ...]:
 
 
 def _weights(value: Any, path: Path) -> dict[str, float]:
+    """A list is of equals."""
+    if isinstance(value, list):
+        value = dict.fromkeys(_chain(value, path), 1)
     weights = expect_table(value, path)
     for model, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight <= 0:

@@ -19,11 +19,12 @@ from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
-from .values import Config, Dialects, Group, Key, Limits, Logs, Mode, Provider, Responses, Server, Storage
+from .values import Config, Dialects, Group, Key, Limits, Logs, Mode, Provider, Responses, Routing, Server, Storage
 
 _TOP = (
     "server",
     "limits",
+    "routing",
     "logs",
     "dialects",
     "storage",
@@ -79,6 +80,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
     return Config(
         server=_server(document.get("server", {}), groups),
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
+        routing=parse(Routing, document.get("routing", {}), ("routing",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
         responses=parse(Responses, document.get("responses", {}), ("responses",)),
         dialects=parse(Dialects, document.get("dialects", {}), ("dialects",)),

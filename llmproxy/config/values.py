@@ -207,6 +207,13 @@ class Dialects:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """affinity: the turns of a conversation go to the same one of several equals, whose prompt cache has it."""
+
+    affinity: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Logs:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -236,6 +243,7 @@ class Responses:
 class Config:
     server: Server = Server()
     limits: Limits = Limits()
+    routing: Routing = Routing()
     logs: Logs = Logs()
     dialects: Dialects = Dialects()
     storage: Storage = Storage()

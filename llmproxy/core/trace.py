@@ -85,6 +85,8 @@ class Trace:
     listener: told of every event that the request itself meets, after it has changed the phase.
     parent: of a trace that belongs to one of several attempts at once. lost: another attempt has won.
     together: the attempts are parts of one answer, which has begun when all of them have; who joins them says so.
+    affinity: the client's wish that the turns of its conversation meet one provider; None: as the config says.
+    conversation: the same in every turn, for adapters that tell their provider which turns belong together; never sent itself.
     """
 
     id: str = ""
@@ -111,6 +113,8 @@ class Trace:
     headers: dict[str, str] = field(default_factory=dict)  # what its client is told of limits and budgets
     waits: list[Wait] = field(default_factory=list)
     content: Content | None = None  # what was said, where the operator has that kept
+    affinity: bool | None = None
+    conversation: bytes | None = None
 
     def step(self, event: Event) -> None:
         """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""
@@ -187,6 +191,8 @@ class Trace:
             purse=self.purse,
             headers=self.headers,
             waits=self.waits,
+            affinity=self.affinity,
+            conversation=self.conversation,
         )
 
 

@@ -49,6 +49,11 @@ class Breakers:
         now = self._clock()
         return sorted(model for model, circuit in self._models.items() if circuit.state(now) == "open")
 
+    def refuses(self, model: str) -> bool:
+        """Whether a request for this model would be refused now."""
+        now, circuit = self._clock(), self._models.get(model)
+        return self._whole.refuses(now) is not None or (circuit is not None and circuit.refuses(now) is not None)
+
     def admit(self, model: str) -> Permit:
         """Lets a request pass. Raises BreakerOpen."""
         circuit = self._models.get(model)

@@ -26,12 +26,14 @@ from llmproxy.resilience import (
 from llmproxy.resilience.choices import ChoicesOpener
 from llmproxy.resilience.embedding_batches import BatchingOpener
 from llmproxy.resilience.hedging import HedgingOpener
+from llmproxy.resilience.load import LoadOpener, Loads
 from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
 
 from .model_catalog import ModelCatalog, Source
 from .permits import permits
-from .router import Route, Router, Target, allowed
+from .router import Load, Route, Router, Target, allowed
+from .rules import Question
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Gateway:
     stacks: Mapping[str, ProviderStack]
     catalog: ModelCatalog
     router: Router
+    loads: Loads
 
     @classmethod
     def build(cls, config: Config, before: Gateway | None = None) -> Gateway:
@@ -68,7 +71,12 @@ class Gateway:
             if name in taken and stack.limited is not None:
                 stack.limited.places.resize(**_places(stack.provider))
         catalog = ModelCatalog([Source(stack.provider, stack.adapter, stack.client) for stack in stacks.values()])
-        return cls(config, stacks, catalog, Router(config, catalog))
+        loads = before.loads if before is not None else Loads()
+
+        def load(target: Target) -> Load:
+            return Load(loads.running(target), stacks[target.provider].breaker.refuses(target.model))
+
+        return cls(config, stacks, catalog, Router(config, catalog, load=load), loads)
 
     @property
     def places(self) -> dict[str, Places]:
@@ -87,11 +95,17 @@ class Gateway:
             raise BadRequest(f"{name} has no {chat.face} endpoint.", code="unsupported_endpoint", param="model")
         why = route.why if permits(key, chat.model) else f"{chat.model} -> {able[0]}"  # others' names are not told
         chat.trace.route = why
-        return Route(able, why)
+        if any(getattr(self.stacks[one.provider].adapter, "takes_hint", False) for one in able):
+            chat.trace.conversation = self._conversation(chat, key)
+        return Route(able, why, route.shared)
+
+    def _conversation(self, chat: Chat, key: Key) -> bytes | None:
+        question = Question(chat, key.name)
+        return question.conversation if self.router.keeps_together(question) else None
 
     def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
         """Sends the chat where its route leads."""
-        opener = self._chain(route.targets, chat)
+        opener = self._chain(route, chat)
         if self.config.limits.trace_content:
             from llmproxy.resilience.recording import RecordingOpener
 
@@ -107,11 +121,16 @@ class Gateway:
         translates = chat.face == "completions" or chat.dialect is not None
         return chat.face in spoken or (translates and "chat" in spoken)
 
-    def _chain(self, targets: tuple[Target, ...], chat: Chat) -> Opener:
-        if len(targets) == 1:
-            return self._opener(targets[0], chat)
+    def _chain(self, route: Route, chat: Chat) -> Opener:
+        if len(route.targets) == 1:
+            return self._opener(route.targets[0], chat)
         limits = self.config.limits
-        choices = [(self._opener(one, chat), one.model) for one in targets]
+        choices = [(self._opener(one, chat), one.model) for one in route.targets]
+        if route.shared:
+            choices = [
+                (LoadOpener(opener, self.loads, one), model)
+                for one, (opener, model) in zip(route.targets, choices, strict=True)
+            ]
         if limits.hedge > 0:
             return HedgingOpener(choices, seconds=limits.hedge, attempts=limits.attempts)
         return FailoverOpener(choices, attempts=limits.attempts)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from llmproxy.config import Alias, Config, Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import ModelNotFound
 
+from .affinity import Member, distance, ordered
 from .alias_patterns import AliasPatterns
 from .near_names import NearNames
 from .offer import Offer
@@ -34,10 +35,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Those who are to answer, first come first asked; `why` is fit for a header."""
+    """Those who are to answer, first come first asked; `why` is fit for a header. shared: there are equals among them."""
 
     targets: tuple[Target, ...]
     why: str
+    shared: bool = False
 
 
 class Catalog(Protocol):
@@ -53,24 +55,47 @@ class Catalog(Protocol):
         ...
 
 
+class Load(NamedTuple):
+    """How many requests a target answers now, and whether it is left alone as it failed."""
+
+    running: int = 0
+    down: bool = False
+
+
+def unloaded(_: Target) -> Load:
+    return Load()
+
+
 class Router:
     """The config's names, made ready for deciding in microseconds. Only orders; asks nobody."""
 
-    def __init__(self, config: Config, catalog: Catalog, dice: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        catalog: Catalog,
+        dice: random.Random | None = None,
+        load: Callable[[Target], Load] = unloaded,
+    ) -> None:
         self._providers = frozenset(provider.name for provider in config.providers)
         self._aliases = config.aliases
         self._catalog = catalog
         self._dice = dice or random.Random()
+        self._load = load
+        self._affinity = config.routing.affinity
         self._patterns = AliasPatterns(config.aliases)
         self._rules = {name: RuleTable(alias.rules) for name, alias in config.aliases.items() if alias.rules}
         self._near: tuple[Offer, NearNames] | None = None
 
     def route(self, chat: Chat, key: Key | None = None) -> Route:
-        """Raises ModelNotFound if nobody serves it. key: who is told so, in names that it may see."""
-        route = self._resolve(chat.model, Question(chat))
+        """Raises ModelNotFound if nobody serves it. key: who asks, and is told so in names that it may see."""
+        route = self._resolve(chat.model, Question(chat, key.name if key is not None else ""))
         if not route.targets:
             raise self.not_found(chat.model, key)
-        return Route(route.targets, _PLAIN.sub("?", route.why))
+        return replace(route, why=_PLAIN.sub("?", route.why))
+
+    def keeps_together(self, question: Question) -> bool:
+        """Whether the turns of the question's conversation are to meet one provider: as its client wishes, or as configured."""
+        return self._affinity if question.wishes_affinity is None else question.wishes_affinity
 
     def targets_behind(self, name: str) -> tuple[Target, ...]:
         """All that a name may lead to, whatever the question: the likeliest first."""
@@ -105,14 +130,27 @@ class Router:
     def _through(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
         if alias.rules:
             return self._ruled(alias, question, used)
-        names = self._drawn(alias.weights, question) if alias.weights else alias.chain
-        return self._chained(alias.name, names, question, used)
+        if alias.weights:
+            return self._shared(alias, question, used)
+        return self._chained(alias.name, alias.chain, question, used)
 
     def _chained(self, said: str, names: Sequence[str], question: Question, used: frozenset[str]) -> Route:
         """All that the names lead to, each target once, those that lead nowhere left out."""
         routes = [route for name in names if (route := self._resolve(name, question, used)).targets]
-        targets = tuple(dict.fromkeys(target for route in routes for target in route.targets))
-        return Route(targets, f"{said} -> {routes[0].why}" if routes else said)
+        return _joined(said, routes)
+
+    def _shared(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
+        """Equals: first the one that has the conversation, or one by lot, then the others."""
+        found = {name: self._resolve(name, question, used) for name in alias.weights}
+        routes = {name: route for name, route in found.items() if route.targets}
+        members = [Member(name, alias.weights[name], *self._load(one.targets[0])) for name, one in routes.items()]
+        stays = question.is_bound or self.keeps_together(question)
+        conversation = question.conversation if stays and members else None
+        key = self._dice.randbytes(16) if conversation is None else conversation
+        order = ordered(key, members, bounded=not question.is_bound)
+        route = _joined(alias.name, [routes[one.name] for one in order])
+        why = route.why if conversation is None else f"{route.why} ({_why_here(conversation, order)})"
+        return Route(route.targets, why, shared=True)
 
     def _ruled(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
         """By the first rule that holds and has somebody to answer, else by the default."""
@@ -121,14 +159,6 @@ class Router:
             if route.targets:
                 return route
         return self._chained(f"{alias.name}: default", alias.default, question, used)
-
-    def _drawn(self, weights: Mapping[str, float], question: Question) -> list[str]:
-        """One by lot, then the others, the heaviest first. A conversation of an agent always draws the same: the reasoning
-        that it gives back is bound to the account that made it."""
-        names = sorted(weights, key=lambda name: -weights[name])
-        dice = self._dice if question.conversation is None else random.Random(question.conversation)
-        drawn = dice.choices(names, [weights[name] for name in names])[0]
-        return [drawn, *(name for name in names if name != drawn)]
 
     def _bare(self, model: str) -> Route:
         providers = self._catalog.serves(model)
@@ -153,6 +183,21 @@ class Router:
             models = {name: tuple(f"{one}/{name}" for one in offer.serves(name)) for name in offer.names}
             self._near = offer, NearNames({**dict.fromkeys(self._aliases, ()), **models})
         return self._near[1]
+
+
+def _joined(said: str, routes: Sequence[Route]) -> Route:
+    """All of the routes, one after the other, each target once."""
+    targets = tuple(dict.fromkeys(target for route in routes for target in route.targets))
+    shared = any(route.shared for route in routes)
+    return Route(targets, f"{said} -> {routes[0].why}" if routes else said, shared)
+
+
+def _why_here(conversation: bytes, order: Sequence[Member]) -> str:
+    """Of which kind the choice of the first is, for the header."""
+    home = min(order, key=lambda one: distance(conversation, one))
+    if home is order[0]:
+        return "conversation"
+    return f"conversation; {home.name} {'failed' if home.down else 'is busy'}"
 
 
 def permits_some(key: Key, provider: str, offer: Offer) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 
 from llmproxy.config import Rule, When
 from llmproxy.core.chat import Chat, Json
-from llmproxy.core.errors import BadRequest
-from llmproxy.core.trace import Trace
+
+from .beginning import fingerprint
+from .texts import as_openai, texts
 
 # As much of a long text as is looked at: what is asked stands at its beginning or at its end.
 _EDGE = 2_000
@@ -36,20 +36,15 @@ _CODE = re.compile(
 
 
 class Question:
-    """What rules ask about one chat, each worked out once and only if asked for."""
+    """What routing asks about one chat, each worked out once and only if asked for. owner: the name of the key that asks."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, owner: str = "") -> None:
         self._given = chat
+        self._owner = owner
 
     @cached_property
     def _chat(self) -> Chat:
-        """As OpenAI's chat, whatever the client speaks. What cannot be put so has nothing to be asked about."""
-        if self._given.dialect is None:
-            return self._given
-        try:
-            return self._given.dialect.as_chat(self._given.traced(Trace(), self._given.model))
-        except BadRequest:
-            return self._given
+        return as_openai(self._given)
 
     @property
     def _body(self) -> Json:
@@ -67,26 +62,31 @@ class Question:
         return set(_WORD.findall(_folded(self.text)))
 
     @cached_property
-    def conversation(self) -> int | None:
-        """A number that is the same in every turn: of how the conversation begins. None of OpenAI's chats, whose turns
-        carry nothing that is bound to an account."""
-        if self._given.dialect is None:
-            return None
-        first = next((one for one in _messages(self._chat) if one.get("role") == "user"), {})
-        begun = "\n".join(_texts(first.get("content")))[:_EDGE]
-        return zlib.crc32(begun.encode("utf-8", "replace"))
+    def conversation(self) -> bytes | None:
+        """The same in every turn of a conversation, and of no other."""
+        return fingerprint(self._given, self._owner)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether its turns may carry reasoning that only the account understands which made it: those of OpenAI's chats
+        do not."""
+        return self._given.dialect is not None
+
+    @property
+    def wishes_affinity(self) -> bool | None:
+        return self._given.trace.affinity
 
     def _last_said(self) -> str:
         for message in reversed(_messages(self._chat)):
             if message.get("role") == "user":
-                return "\n".join(_texts(message.get("content")))
-        return "\n".join(_texts(self._body.get("prompt") or self._body.get("input")))
+                return "\n".join(texts(message.get("content")))
+        return "\n".join(texts(self._body.get("prompt") or self._body.get("input")))
 
     @cached_property
     def chars(self) -> int:
         """Characters of text in the whole conversation."""
-        said = sum(len(text) for message in _messages(self._chat) for text in _texts(message.get("content")))
-        return said + sum(map(len, _texts(self._body.get("prompt") or self._body.get("input"))))
+        said = sum(len(text) for message in _messages(self._chat) for text in texts(message.get("content")))
+        return said + sum(map(len, texts(self._body.get("prompt") or self._body.get("input"))))
 
     @cached_property
     def attached(self) -> frozenset[str]:
@@ -212,14 +212,3 @@ def _messages(chat: Chat) -> list[Json]:
 def _parts(content: object) -> Iterator[Json]:
     if isinstance(content, list):
         yield from (part for part in content if isinstance(part, dict))
-
-
-def _texts(content: object) -> Iterator[str]:
-    """The texts of a string, a list of strings, or a list of parts."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        for part in content:
-            text = part.get("text") if isinstance(part, dict) else part
-            if isinstance(text, str):
-                yield text

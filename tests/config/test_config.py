@@ -212,6 +212,7 @@ def test_every_table_is_read(read: Reader) -> None:
         fast = "groq/small"
         deep = ["groq/large", "fast"]
         mix = { weights = { "groq/a" = 1, "groq/b" = 2.5 } }
+        farm = { weights = ["groq/a", "groq/b"] }
         [aliases.auto]
         rules = [{ when = { keywords = ["news"], images = false }, use = "deep", why = "live data" }]
         default = "fast"
@@ -232,6 +233,7 @@ def test_every_table_is_read(read: Reader) -> None:
     assert groq.options == {"stream_options": False}
     assert config.aliases["deep"] == Alias("deep", chain=("groq/large", "fast"))
     assert config.aliases["mix"].weights == {"groq/a": 1.0, "groq/b": 2.5}
+    assert config.aliases["farm"].weights == {"groq/a": 1.0, "groq/b": 1.0}
     rule = Rule(("deep",), When(keywords=("news",), images=False), "live data")
     assert config.aliases["auto"] == Alias("auto", rules=(rule,), default=("fast",))
     assert (config.modes["writer"].parameters, config.default_model) == ({"temperature": 0.9}, "fast")

@@ -25,6 +25,7 @@ TABLES = {
     "[limits]": values.Limits,
     "[logs]": values.Logs,
     "[responses]": values.Responses,
+    "[routing]": values.Routing,
     "[storage]": values.Storage,
     "[providers.NAME]": values.Provider,
 }

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from llmproxy.config import Alias, Config, Key, Provider, Rule, When
+from llmproxy.config import Alias, Config, Key, Provider, Routing, Rule, When
 from llmproxy.core.adapter import Model
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import ModelNotFound
+from llmproxy.core.trace import Trace
 from llmproxy.dialects.messages.dialect import DIALECT as MESSAGES
 from llmproxy.routing.offer import Offer
 from llmproxy.routing.permits import permits
-from llmproxy.routing.router import Route, Router, Target, allowed
+from llmproxy.routing.router import Load, Route, Router, Target, allowed, unloaded
 
 OFFERED = [
     ("openai", "gpt-mini"),
@@ -36,10 +37,11 @@ class Offered:
         return self.offer.serves(model)
 
 
-def router(*aliases: Alias, seed: int = 0) -> Router:
+def router(*aliases: Alias, seed: int = 0, affinity: bool = True, load: Callable[[Target], Load] = unloaded) -> Router:
     providers = tuple(Provider(name, name) for name in ("openai", "openrouter", "perplexity"))
-    config = Config(providers=providers, aliases={alias.name: alias for alias in aliases})
-    return Router(config, Offered(), random.Random(seed))
+    aliased = {alias.name: alias for alias in aliases}
+    config = Config(providers=providers, aliases=aliased, routing=Routing(affinity=affinity))
+    return Router(config, Offered(), random.Random(seed), load)
 
 
 def chat(model: str = "", text: str = "hello", **members: Any) -> Chat:
@@ -159,16 +161,64 @@ def test_an_alias_that_leads_nowhere_is_a_model_not_found() -> None:
         router(Alias("deep", chain=("azure/gone",))).route(chat("deep"))
 
 
-def test_weights_draw_the_first_and_order_the_others_by_weight() -> None:
-    drawing = router(Alias("mix", weights={"openai/a": 1, "openai/b": 6, "openai/c": 3}))
-    routes = [names(drawing.route(chat("mix"))) for _ in range(2000)]
+def test_weights_share_conversations_and_the_others_follow() -> None:
+    ways = router(Alias("mix", weights={"openai/a": 1, "openai/b": 6, "openai/c": 3}))
+    routes = [names(ways.route(chat("mix", f"Question {number}"))) for number in range(2000)]
     first = Counter(route[0] for route in routes)
     assert first["openai/b"] > first["openai/c"] > first["openai/a"] > 100
-    assert {tuple(route) for route in routes} == {
-        ("openai/a", "openai/b", "openai/c"),
-        ("openai/b", "openai/c", "openai/a"),
-        ("openai/c", "openai/b", "openai/a"),
-    }
+    assert all(sorted(route) == ["openai/a", "openai/b", "openai/c"] for route in routes)
+
+
+@pytest.mark.parametrize("affinity", [True, False])
+def test_turns_stay_together_as_it_is_configured_or_as_the_client_wishes(affinity: bool) -> None:
+    ways = router(Alias("mix", weights={"openai/a": 1, "openai/b": 1}), affinity=affinity)
+
+    def drawn(wish: bool | None) -> set[str]:
+        asked = Chat({"messages": [{"role": "user", "content": "Hi"}]}, "mix", trace=Trace(affinity=wish))
+        return {names(ways.route(asked))[0] for _ in range(40)}
+
+    assert len(drawn(None)) == (1 if affinity else 2)
+    assert len(drawn(True)) == 1
+    assert len(drawn(False)) == 2
+
+
+def test_an_agents_conversation_stays_with_the_account_that_it_is_bound_to_even_without_affinity() -> None:
+    ways = router(Alias("mix", weights={"openai/a": 1, "openai/b": 1}), affinity=False)
+    body = {"model": "mix", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    assert len({names(ways.route(Chat(body, "mix", "messages", dialect=MESSAGES)))[0] for _ in range(40)}) == 1
+
+
+def test_conversations_of_two_keys_are_two() -> None:
+    ways = router(Alias("mix", weights={f"openai/{name}": 1 for name in "abcdefgh"}))
+    assert len({names(ways.route(chat("mix"), Key(f"key-{number}", "")))[0] for number in range(40)}) > 1
+
+
+def test_the_route_says_that_a_conversation_is_where_it_was() -> None:
+    route = router(Alias("mix", weights={"openai/a": 1})).route(chat("mix"))
+    assert route.why == "mix -> openai/a (conversation)"
+
+
+@pytest.mark.parametrize(("load", "why"), [(Load(1000), "is busy"), (Load(0, down=True), "failed")])
+def test_the_route_says_why_a_conversation_is_not_where_it_was(load: Load, why: str) -> None:
+    alias = Alias("mix", weights={"openai/a": 1, "openai/b": 1})
+    home, other = names(router(alias).route(chat("mix")))
+    moved = router(alias, load=lambda target: load if str(target) == home else Load()).route(chat("mix"))
+    assert names(moved) == [other, home]
+    assert moved.why == f"mix -> {other} (conversation; {home} {why})"
+
+
+def test_an_agents_conversation_is_not_moved_by_load() -> None:
+    alias = Alias("mix", weights={"openai/a": 1, "openai/b": 1})
+    body = {"model": "mix", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    asked = Chat(body, "mix", "messages", dialect=MESSAGES)
+    home = names(router(alias).route(asked))[0]
+    busy = router(alias, load=lambda target: Load(1000) if str(target) == home else Load())
+    assert names(busy.route(asked))[0] == home
+
+
+def test_a_draw_says_nothing_of_a_conversation() -> None:
+    route = router(Alias("mix", weights={"openai/a": 1}), affinity=False).route(chat("mix"))
+    assert route.why == "mix -> openai/a"
 
 
 def ruled(*rules: Rule) -> Router:

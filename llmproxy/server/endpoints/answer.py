@@ -13,6 +13,7 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.trace import Trace
 
 from ..context import CURRENT, REQUEST_ID, TRACE, caller
+from ..middleware.affinity import affinity
 from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
 from ..streaming.request_task import ask
@@ -38,6 +39,6 @@ async def asked(request: web.Request, parse: Parse) -> Chat:
     """What the client asks. Raises GatewayError."""
     config = request.app[CURRENT].config
     raw = await read_json(request, config.server)
-    trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()))
+    trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()), affinity=affinity(request))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
     return await parsed(raw, partial(parse, trace=trace, default_model=config.default_model))

@@ -18,6 +18,7 @@ from llmproxy.requests.retention import keep_tapes
 from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, REGISTRY, REQUEST_ID
+from ..middleware.affinity import affinity
 from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
 from .replay import follow
@@ -30,7 +31,7 @@ async def read_body(request: web.Request) -> Json:
 
 def checked_chat(request: web.Request, body: Json) -> Chat:
     """The chat of this request. Raises BadRequest with the member at fault."""
-    trace = Trace(request[REQUEST_ID], int(time.time()))
+    trace = Trace(request[REQUEST_ID], int(time.time()), affinity=affinity(request))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, request.app[CURRENT].config.limits.deadline)
     return parse_chat(orjson.dumps(body), trace)
 

@@ -1,0 +1,30 @@
+"""A request's texts, whatever dialect its client speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmproxy.core.chat import Chat
+from llmproxy.core.errors import BadRequest
+from llmproxy.core.trace import Trace
+
+
+def as_openai(chat: Chat) -> Chat:
+    """As OpenAI's chat. What cannot be put so has nothing to be asked about, and stays as it is."""
+    if chat.dialect is None:
+        return chat
+    try:
+        return chat.dialect.as_chat(chat.traced(Trace(), chat.model))
+    except BadRequest:
+        return chat
+
+
+def texts(content: object) -> Iterator[str]:
+    """The texts of a string, a list of strings, or a list of parts."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
+            text = part.get("text") if isinstance(part, dict) else part
+            if isinstance(text, str):
+                yield text
