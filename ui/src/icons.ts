@@ -26,6 +26,7 @@ export { default as send } from 'lucide/dist/esm/icons/arrow-up.mjs';
 export { default as settings } from 'lucide/dist/esm/icons/settings-2.mjs';
 export { default as sound } from 'lucide/dist/esm/icons/audio-lines.mjs';
 export { default as stop } from 'lucide/dist/esm/icons/square.mjs';
+export { default as timing } from 'lucide/dist/esm/icons/chart-gantt.mjs';
 export { default as trash } from 'lucide/dist/esm/icons/trash.mjs';
 export { default as upload } from 'lucide/dist/esm/icons/upload.mjs';
 export { default as warning } from 'lucide/dist/esm/icons/triangle-alert.mjs';

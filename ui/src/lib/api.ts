@@ -1,5 +1,6 @@
 /** The gateway's calls by name; streaming ones are in stream.ts. */
 import { ask, json, sending } from './http.ts';
+import type { Flight } from './flight.ts';
 import type { Performance, Requests, Window } from './metrics.ts';
 import type { Hit, Info, Model, Page, Thread, ThreadSettings } from './types.ts';
 
@@ -23,6 +24,7 @@ export const api = {
   /** A pattern of names is no name that one could choose. */
   models: async () => (await json<{ data: Model[] }>('/v1/models')).data.filter(({ llmproxy }) => llmproxy?.kind !== 'pattern'),
   requests: () => json<Requests>('/v1/requests'),
+  flight: (request: string) => json<Flight>(`/v1/requests/${encodeURIComponent(request)}/trace`),
   performance: (window: Window) => json<Performance>(`/api/metrics/performance?window=${window}`),
   stop: (request: string) => ask(`/v1/requests/${encodeURIComponent(request)}/cancel`, { method: 'POST' }),
 

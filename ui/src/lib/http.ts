@@ -12,7 +12,7 @@ export class Refused extends Error {
 export class Unreachable extends Error {}
 
 /** Where the page stands: nothing, or a path that a proxy in front has put it under. */
-const root = typeof location === 'undefined' ? '' : location.pathname.replace(/\/[^/]*$/, '');
+export const root = typeof location === 'undefined' ? '' : location.pathname.replace(/\/[^/]*$/, '');
 
 let onLocked: () => void = () => undefined;
 let onReach: (reached: boolean) => void = () => undefined;

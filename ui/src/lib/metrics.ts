@@ -19,6 +19,8 @@ export interface Running {
   usage: Usage | null;
   cost: number | null;
   started_at: number;
+  /** Of a request that never had a task: why. */
+  refused?: unknown;
 }
 
 export interface Requests {
