@@ -55,6 +55,8 @@ class Accounts:
     requests_left: int | None = None  # of this process, where it may answer only so many
     _lives: dict[str, Live] = field(default_factory=dict)
     _shares: int = 1
+    _workers: int = 1
+    _elsewhere: int = 0  # processes of other machines that share the limits
 
     def configure(self, config: Config, pricing: Pricing) -> None:
         """What a new configuration says; what was counted stays."""
@@ -62,7 +64,13 @@ class Accounts:
         self.pricing = pricing
         self.groups = config.groups
         self.bank.settings = config.budgets
-        self._shares = self.bank.shares = config.server.workers
+        self._workers = config.server.workers
+        self.share_with(self._elsewhere)
+
+    def share_with(self, processes: int) -> None:
+        """How many processes of other machines share the limits and budgets from now on."""
+        self._elsewhere = processes
+        self._shares = self.bank.shares = self._workers + processes
 
     def admit(self, key: Key, chat: Chat) -> Charge | None:
         """Takes the request's place. None where its key has no limits. Raises GatewayError (429)."""

@@ -71,6 +71,13 @@ class Keyring:
         """Those of the store."""
         return self.learned.groups
 
+    def revoke(self, name: str, now: float) -> None:
+        """What the store will say of a key that was revoked elsewhere."""
+        account, key = self.learned.by_name.get(name, (None, None))
+        if account is not None and key is not None and account.revoked_at is None:
+            entry = (account._replace(revoked_at=now), key)
+            self.learned.by_id[account.id] = self.learned.by_name[name] = entry
+
     @property
     def required(self) -> bool:
         """Whether a client must show one: as soon as there ever was one, for who revokes the last opens no door by it."""

@@ -27,6 +27,15 @@ SETTINGS = {
     "LLMPROXY_LOG_LEVEL": ("logs", "level"),
     "LLMPROXY_LOG_FORMAT": ("logs", "format"),
     "LLMPROXY_DATA_DIR": ("storage", "dir"),
+    "LLMPROXY_CLUSTER_PEERS": ("cluster", "peers"),
+    "LLMPROXY_CLUSTER_DNS": ("cluster", "dns"),
+    "LLMPROXY_CLUSTER_SECRET": ("cluster", "secret"),
+    "LLMPROXY_CLUSTER_REDIS": ("cluster", "redis"),
+    "LLMPROXY_CLUSTER_NAME": ("cluster", "name"),
+    "LLMPROXY_CLUSTER_LISTEN": ("cluster", "listen"),
+    "LLMPROXY_CLUSTER_CA_FILE": ("cluster", "ca_file"),
+    "LLMPROXY_CLUSTER_CERT_FILE": ("cluster", "cert_file"),
+    "LLMPROXY_CLUSTER_KEY_FILE": ("cluster", "key_file"),
 }
 
 

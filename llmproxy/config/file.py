@@ -19,7 +19,21 @@ from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
-from .values import Config, Dialects, Group, Key, Limits, Logs, Mode, Provider, Responses, Routing, Server, Storage
+from .values import (
+    Cluster,
+    Config,
+    Dialects,
+    Group,
+    Key,
+    Limits,
+    Logs,
+    Mode,
+    Provider,
+    Responses,
+    Routing,
+    Server,
+    Storage,
+)
 
 _TOP = (
     "server",
@@ -28,6 +42,7 @@ _TOP = (
     "logs",
     "dialects",
     "storage",
+    "cluster",
     "providers",
     "aliases",
     "modes",
@@ -85,6 +100,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
         responses=parse(Responses, document.get("responses", {}), ("responses",)),
         dialects=parse(Dialects, document.get("dialects", {}), ("dialects",)),
         storage=_storage(document.get("storage", {}), path.parent),
+        cluster=_cluster(document.get("cluster", {}), path.parent),
         providers=tuple(providers.values()),
         aliases=parse_aliases(document.get("aliases", {}), providers),
         modes=_modes(document.get("modes", {})),
@@ -104,6 +120,15 @@ def _providers(tables: Table, environ: Mapping[str, str], folder: pathlib.Path) 
 def _storage(value: object, folder: pathlib.Path) -> Storage:
     storage = parse(Storage, value, ("storage",))
     return replace(storage, dir=str(folder / pathlib.Path(storage.dir).expanduser())) if storage.dir else storage
+
+
+def _cluster(value: object, folder: pathlib.Path) -> Cluster:
+    cluster = parse(Cluster, value, ("cluster",))
+    names = ("ca_file", "cert_file", "key_file")
+    files: dict[str, Any] = {
+        name: str(folder / pathlib.Path(file).expanduser()) for name in names if (file := getattr(cluster, name))
+    }
+    return replace(cluster, **files)
 
 
 def _server(value: object, groups: Mapping[str, Group]) -> Server:

@@ -17,7 +17,7 @@ from .addresses import address, is_loopback, is_own
 from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
 from .proxies import from_environment
-from .values import Config, Key, Provider, Server, Storage
+from .values import Cluster, Config, Key, Provider, Server, Storage
 
 FILE = "llmproxy.toml"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
@@ -86,10 +86,19 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
         server=replace(server, host=server.host.strip("[]"), keys=keys),
         logs=replace(config.logs, **changes.get("logs", {})),
         storage=_placed(replace(config.storage, **changes.get("storage", {})), environ),
+        cluster=_cluster(replace(config.cluster, **changes.get("cluster", {}))),
         providers=_demos_last((*config.providers, *found)),
         proxies=from_environment(environ),
         notes=(*config.notes, *env.notes(environ), *doubles, *idle),
     )
+
+
+def _cluster(cluster: Cluster) -> Cluster:
+    if cluster == Cluster():
+        return cluster
+    from .cluster import checked  # only now: a gateway that is alone need not pay for it
+
+    return checked(cluster)
 
 
 def _distinct(written: tuple[Key, ...], found: tuple[Key, ...]) -> tuple[tuple[Key, ...], list[str]]:
@@ -108,17 +117,24 @@ def _settings(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     tables = env.settings(environ)
     if not tables:
         return {}
-    from .tables import Substituted, fields  # only now: they cost what a quick start need not pay
+    from .tables import fields  # only now: they cost what a quick start need not pay
 
     classes = {name: type(getattr(Config(), name)) for name in tables}
     try:
         return {
-            name: fields(classes[name], {key: Substituted(value) for key, value in table.items()}, (name,))
+            name: fields(classes[name], {key: _given(key, value) for key, value in table.items()}, (name,))
             for name, table in tables.items()
         }
     except Wrong as error:
         variable = next(name for name, place in env.SETTINGS.items() if place == error.path[:2])
         raise ConfigError(f"environment variable {variable}: {error.problem}") from None
+
+
+def _given(key: str, value: str) -> Any:
+    """The value of a variable; a list's entries are parted by commas or white space."""
+    from .tables import Substituted
+
+    return [one for one in re.split(r"[,\s]+", value) if one] if key == "peers" else Substituted(value)
 
 
 def _demos_last(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:

@@ -231,6 +231,31 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """The other replicas, and what all of them share. Empty: this gateway is alone.
+
+    peers: where each of them is found, `http://10.0.0.7:8811`; the own address may be among them. dns: `name:port`, each
+    address of which is a peer. secret: by which replicas know each other. redis: where limits are counted together. name: of
+    this replica, else the machine's. listen: `host:port` on which peers are served, and nobody else; empty: as clients are.
+    ca_file, cert_file, key_file: PEM files for TLS between replicas, in which both sides show a certificate of this authority.
+    """
+
+    peers: tuple[str, ...] = ()
+    dns: str = ""
+    secret: str = field(default="", repr=False)
+    redis: str = field(default="", repr=False)
+    name: str = ""
+    listen: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    @property
+    def has_peers(self) -> bool:
+        return bool(self.peers or self.dns)
+
+
+@dataclass(frozen=True, slots=True)
 class Responses:
     """What is kept of /v1/responses for `previous_response_id` and the like, where the client does not say `store: false`."""
 
@@ -247,6 +272,7 @@ class Config:
     logs: Logs = Logs()
     dialects: Dialects = Dialects()
     storage: Storage = Storage()
+    cluster: Cluster = Cluster()
     responses: Responses = Responses()
     providers: tuple[Provider, ...] = ()
     aliases: Mapping[str, Alias] = field(default_factory=dict)

@@ -29,14 +29,14 @@ class Shelf:
         return await self._store.read(replay.take, self._answer_id, after, size)
 
 
-async def recalled(store: Store, owner: str, id: str, after: int) -> ReplayBuffer:
+async def recalled(store: Store, owner: str, id: str, after: int, *, orphaned: bool = False) -> ReplayBuffer:
     """The replay buffer of a thread's answer that is not in memory, for a reader that has the events up to `after`.
 
     Raises NotFound if there is none, it is not this owner's, or it grows in another process; Gone where the events after
-    `after` are not all kept.
+    `after` are not all kept. orphaned: all other processes have said that it does not grow there.
     """
     kept = await store.read(replay.find, owner, id)
-    if kept is None or kept.process not in (None, store.process):
+    if kept is None or (kept.process not in (None, store.process) and not orphaned):
         raise NotFound("There is no such request.", code="request_not_found")
     if not kept.newest:
         raise Gone(None)

@@ -62,6 +62,7 @@ class Running:
     thread_id: str | None = None  # the thread that it answers in
     transport: BaseTransport | None = None  # the client's connection, while it is answered directly
     charge: Any = None  # what it takes of its key's limits, for who ends that
+    uid: str = ""  # ours, which names the replica; empty: the id is
     cost_e12: int | None = None  # of all attempts, once it has ended
     bytes_in: int | None = None  # of the client's body
     bytes_out: int | None = None  # that were written to the client, or to the replay buffer that it is read from
@@ -237,6 +238,18 @@ class RequestRegistry:
         self._alarm: asyncio.TimerHandle | None = None
         self._said: deque[Trace] = deque()  # those with content, the oldest first
         self._said_bytes = 0
+        self.fresh: Callable[[], str] = fresh_id  # an id that nobody can guess
+        self.tag = ""  # what ours begin with, where there are other replicas
+        self._uids: dict[str, Name] = {}
+
+    def name_replica(self, tag: str) -> None:
+        """From now on every request has an id of ours that begins with the tag, beside its client's own if it has one."""
+        self.tag = tag
+        self.fresh = lambda: tag + fresh_id()
+
+    def made(self, id: str) -> bool:
+        """Whether an id is one of ours, which no other replica knows a request by."""
+        return bool(self.tag) and id.startswith(self.tag)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -252,7 +265,7 @@ class RequestRegistry:
         """The client's own id if no other request of its owner has it, else an unguessable one."""
         if wanted and (owner, wanted) not in self._running and not self._resumable((owner, wanted)):
             return wanted
-        return fresh_id()
+        return self.fresh()
 
     def start(self, id: str, owner: str, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
         """Starts the one task of a request. The caller waits for `.task` with `asyncio.wait`, or leaves it to us.
@@ -264,6 +277,9 @@ class RequestRegistry:
             raise GatewayError("A request with this id is being answered.", status=409, code="request_id_in_use")
         named = str(chat.body.get("model") or chat.model)
         running = Running(id, owner, named, chat.stream, chat.trace, time.monotonic(), time.time(), chat.face)
+        if self.tag and not self.made(id):
+            running.uid = self.fresh()
+            self._uids[running.uid] = name
         self._running[name] = running
         self._idle.clear()
         running.task = asyncio.get_running_loop().create_task(running.work(work))
@@ -273,9 +289,13 @@ class RequestRegistry:
         return running
 
     def get(self, id: str, owner: str | None = None) -> Running | None:
-        """The owner's request of that id, running or remembered; without an owner anybody's, the newest first."""
+        """The owner's request of that id, the client's or ours; without an owner anybody's, the newest first."""
+        name = self._uids.get(id, (owner or "", id)) if self._uids else (owner or "", id)
         if owner is not None:
-            return self._running.get((owner, id)) or self._past.get((owner, id))
+            found = self._running.get(name) or self._past.get(name)
+            return found if name[0] == owner else None
+        if id in self._uids:
+            return self._running.get(name) or self._past.get(name)
         return next((one for one in (*self, *self.recent()) if one.id == id), None)
 
     def stop_all(self, by: str, which: Callable[[Running], bool] = lambda _: True) -> list[Running]:
@@ -331,13 +351,15 @@ class RequestRegistry:
 
     def _forget(self) -> None:
         while len(self._past) > self._remembered:
-            self._past.popitem(last=False)
+            self._uids.pop(self._past.popitem(last=False)[1].uid, None)
 
     def _settle(self, running: Running) -> None:
         """The one place where a request ends: exactly once, whatever happened."""
         running.settle()
         name = (running.owner, running.id)
         self._running.pop(name, None)
+        if self._uids and (before := self._past.get(name)) is not None:
+            self._uids.pop(before.uid, None)
         self._past[name] = running
         self._past.move_to_end(name)
         self._forget()

@@ -78,6 +78,12 @@ async def learn(app: web.Application, known: Known) -> None:
         stop_gone(app)
 
 
+def forget(app: web.Application, name: str) -> None:
+    """A key that another replica has revoked: it counts no more here, even while the store cannot be read."""
+    app[ACCOUNTS].keys.revoke(name, time.time())
+    stop_gone(app)
+
+
 def stop_gone(app: web.Application) -> None:
     """Stops the requests of keys that count no more."""
     keys, now = app[ACCOUNTS].keys, time.time()

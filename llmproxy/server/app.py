@@ -10,7 +10,6 @@ from aiohttp import web
 from llmproxy.accounts.accounts import Accounts
 from llmproxy.accounts.keys import Keyring
 from llmproxy.accounts.spending import Bank
-from llmproxy.cluster.peers import Peers
 from llmproxy.config import Config
 from llmproxy.dialects.responses.state import ResponseStore
 from llmproxy.requests.registry import RequestRegistry
@@ -42,6 +41,7 @@ from .routes import API, PAGE, PROBES
 from .webhook import post
 
 if TYPE_CHECKING:
+    from llmproxy.cluster.peers import Peers
     from llmproxy.store import Store
 
 _SMALL = 1024 * 1024  # of a body that is passed on to another worker; all others are read by middleware/body.py
@@ -54,6 +54,8 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     observer = Observer(store if config.storage.enabled else None)
     registry = RequestRegistry(remembered=config.limits.remembered, ended=observer.ended)
     observer.registry = registry
+    if peers is not None:
+        registry.name_replica(peers.own.tag)
     pricing, ring = pricing_of(gateway), Keyring(config.server.keys, keys_of(config.storage))
     accounts = app[ACCOUNTS] = Accounts(ring, pricing, Bank(store), warned=lambda pot: post(app, pot))
     accounts.configure(config, pricing)

@@ -48,7 +48,7 @@ RESPONSE_FILES: web.AppKey[dict[str, ResponseFile]] = web.AppKey("response_files
 RESPONSES: web.AppKey[ResponseStore] = web.AppKey("responses")
 AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
 LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
-PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers, if there are any
+PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers and machines, if there are any
 
 CALLER = web.RequestKey("caller", Key)
 BODY_BYTES = web.RequestKey("body_bytes", int)

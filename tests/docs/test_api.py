@@ -17,7 +17,7 @@ from tests.gateway import Gateway, running_gateway
 
 PAGE = ROOT / "docs" / "api.md"
 SOURCES = [path for path in (ROOT / "llmproxy").rglob("*.py") if "testing" not in path.parts]
-BETWEEN_WORKERS = {"X-LLMProxy-Peer", "X-LLMProxy-Peer-Caller", "X-LLMProxy-Peer-Admin"}
+BETWEEN_WORKERS = {"X-LLMProxy-Peer", "X-LLMProxy-Peer-Proof", "X-LLMProxy-Peer-Stale", "X-LLMProxy-Peer-Face"}
 
 
 @pytest.fixture(scope="module")

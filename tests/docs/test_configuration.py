@@ -27,6 +27,7 @@ TABLES = {
     "[responses]": values.Responses,
     "[routing]": values.Routing,
     "[storage]": values.Storage,
+    "[cluster]": values.Cluster,
     "[providers.NAME]": values.Provider,
 }
 KEYS = [pytest.param(heading, cls, id=heading.strip("[]")) for heading, cls in TABLES.items()]

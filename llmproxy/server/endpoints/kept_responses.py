@@ -77,7 +77,7 @@ async def find_item(request: web.Request, id: str) -> KnownItem | None:
 
 async def _elsewhere(request: web.Request, id: str) -> Kept | None:
     """The caller's response of that id, or with an item of that id, out of another worker's memory."""
-    told = await others_say(request, f"/v1/responses/{quote(id, safe='')}?{_WHOLE}=1") if len(id) < 200 else []
+    told = await others_say(request, f"/v1/responses/{quote(id, safe='')}?{_WHOLE}=1", id) if len(id) < 200 else []
     if not told:
         return None
     members = told[0]
@@ -216,7 +216,7 @@ async def _as_it_is(kept: Kept, request: web.Request) -> Json:
         return {**response, "status": "in_progress"} if running.trace.attempts else response
     if is_from_peer(request):
         raise _unknown(kept.id)
-    told = await others_say(request, f"/v1/responses/{quote(kept.id, safe='')}")
+    told = await others_say(request, f"/v1/responses/{quote(kept.id, safe='')}", kept.id)
     return told[0] if told else {**response, "status": "failed", "error": _LOST}
 
 

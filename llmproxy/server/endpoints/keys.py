@@ -20,9 +20,10 @@ from llmproxy.store import accounts as stored
 from llmproxy.store import spend
 from llmproxy.wire.json_body import parse_body
 
-from ..account_watch import refresh
+from ..account_watch import forget, refresh
 from ..context import ACCOUNTS, CURRENT, STORE, caller
 from ..middleware.body import read_json
+from ..middleware.forwarding import is_from_peer, others
 
 _AT_ONCE = 200  # keys that are written in one turn of the event loop
 _OVERLAP = "1d"  # how long the older secret of a rotated key counts
@@ -75,11 +76,16 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """Its running requests are stopped."""
+    """Its running requests are stopped, here and with all others."""
     check_admin(request)
     name = _stored(request)
+    if is_from_peer(request):
+        forget(request.app, name)
+        await others(request)
+        return web.Response(status=204)
     await request.app[STORE]().write(stored.revoke, name, time.time())
     await refresh(request.app)
+    await others(request)
     return as_json(await _shown(request, name))
 
 

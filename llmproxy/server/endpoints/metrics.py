@@ -22,7 +22,7 @@ from llmproxy.routing.permits import permits
 from llmproxy.routing.router import permits_some
 
 from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, caller
-from ..middleware.forwarding import TOKEN, others
+from ..middleware.forwarding import is_from_peer, others
 from ..opened_store import opened
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ async def metrics(request: web.Request) -> web.Response:
     from prometheus_client.exposition import generate_latest
 
     totals = _own(request.app)
-    for other in await others(request):
+    for other in (await others(request, machines=False)).answers:
         totals = summed(totals, other)
-    if TOKEN in request.headers:
+    if is_from_peer(request):
         return web.Response(body=orjson.dumps(totals), content_type="application/json")
     collector, key = _Collector(totals), caller(request)
     limited = not key.admin and "*" not in key.models
@@ -96,7 +96,7 @@ def _own(app: web.Application) -> Json:
     """This process's numbers, in a form that can be added up over processes."""
     stacks = app[CURRENT].gateway.stacks
     peers = app[PEERS]
-    worker = str(peers.number if peers is not None else 0)
+    worker = str(peers.own.worker if peers is not None else 0)
     return {
         "totals": {"\n".join(labels): asdict(totals) for labels, totals in app[OBSERVER].metrics.totals.items()},
         "refused": {"\n".join(label): count for label, count in app[OBSERVER].refusals.counts.items()},

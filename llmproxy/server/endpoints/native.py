@@ -9,9 +9,10 @@ from llmproxy.conversations.stored_replay import recalled
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.replay import Gone
 from llmproxy.dialects.native.request import chat_body, questions
-from llmproxy.store import threads
+from llmproxy.store import NotFound, threads
 
 from ..context import CURRENT, REGISTRY, STORE, caller, owner
+from ..middleware.forwarding import forward, has_others
 from ..streaming.native_task import answer, checked_chat, read_body
 from ..streaming.on_disconnect import leaving
 from ..streaming.replay import follow, position, replay
@@ -52,4 +53,11 @@ async def resume(request: web.Request) -> web.StreamResponse:
         return await follow(request, running, after)
     if running is not None and thread_id is None:
         raise Gone(None)
-    return await replay(request, id, await recalled(request.app[STORE](), whose, id, after), after)
+    store = request.app[STORE]()
+    try:
+        buffer = await recalled(store, whose, id, after)
+    except NotFound:
+        if (elsewhere := await forward(request, id)) is not None:
+            return elsewhere
+        buffer = await recalled(store, whose, id, after, orphaned=has_others(request))
+    return await replay(request, id, buffer, after)

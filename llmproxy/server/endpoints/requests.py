@@ -22,23 +22,42 @@ from llmproxy.wire.json_body import parse_body
 
 from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, caller, owner
 from ..middleware.body import read_json
-from ..middleware.forwarding import others
+from ..middleware.forwarding import NOBODY, Others, others, refuse_unknown
 
 _RECENT = 100
 _CHOOSES = ("model", "provider", "owner")
 
 
 async def listed(request: web.Request) -> web.Response:
-    """What runs, of the caller's own; of everybody's for an admin. `recent` are the last that ended."""
+    """What runs, of the caller's own; of everybody's for an admin. `recent` are the last that ended.
+
+    Of this machine; with `all=true` of all, and `unanswered` names those that did not say.
+    """
     registry, key = request.app[REGISTRY], caller(request)
     running = [shown(one) for one in registry if sees(key, one)]
     recent = [shown(one) for one in islice((one for one in registry.recent() if sees(key, one)), _RECENT)]
     if key.admin:
         recent = _latest([*recent, *(refused(one) for one in request.app[OBSERVER].refusals.recent)])
-    for other in await others(request):
+    told = await others(request, machines=_asks_all(request))
+    for other in told.answers:
         running.extend(other["data"])
         recent.extend(other["recent"])
-    return _json({"object": "list", "data": running, "recent": recent})
+    unanswered = [*(one.name for one in told.unanswered), *_passed(told.answers)]
+    return _json({"object": "list", "data": running, "recent": recent, "unanswered": unanswered})
+
+
+def _asks_all(request: web.Request) -> bool:
+    """Raises GatewayError for a key that may not see the replicas."""
+    if request.query.get("all", "false") == "false":
+        return False
+    if not caller(request).admin:
+        raise GatewayError("Only an admin key may ask all replicas.", status=403, code="forbidden")
+    return True
+
+
+def _passed(answers: list[Json]) -> list[str]:
+    """What other machines say of their own workers."""
+    return [name for one in answers for name in one.get("unanswered", ())]
 
 
 def _latest(shown: list[Json]) -> list[Json]:
@@ -50,6 +69,7 @@ def refused(one: Refusal) -> Json:
     return {
         **dict.fromkeys(_MEMBERS),
         "id": one.id,
+        "uid": one.id,
         "object": "request",
         "state": "failed",
         "model": "",
@@ -93,16 +113,23 @@ async def cancel(request: web.Request) -> web.Response:
 
     Of several workers each stops what it knows by this id: a client may have used it twice.
     """
-    running = _sought(request)
+    running, id = _sought(request), request.match_info["id"]
     if running is not None:
         running.stop("api" if running.owner == caller(request).name else "admin")
-    told = await others(request)
-    if running is None:
-        if not told:
-            raise not_found(request.match_info["id"])
-        return _json(told[0])
+    if running is None or not request.app[REGISTRY].made(id):  # else it may be a client's own, used twice
+        told = await others(request, id)
+        if running is None:
+            return _json(_one_of(told, id))
     await ended(running)
     return _json(shown(running))
+
+
+def _one_of(told: Others, id: str) -> Json:
+    """What is shown of a request that others know. Raises GatewayError: 404, or 503 if it may be where nobody answers."""
+    if not told.answers:
+        refuse_unknown(told.unanswered)
+        raise not_found(id)
+    return told.answers[0]
 
 
 async def cancel_many(request: web.Request) -> web.Response:
@@ -116,9 +143,11 @@ async def cancel_many(request: web.Request) -> web.Response:
     stopped = request.app[REGISTRY].stop_all("admin", lambda one: _fits(one, wanted))
     await ended(*stopped)
     data = [shown(one) for one in stopped]
-    for other in await others(request):
+    told = await others(request)
+    for other in told.answers:
         data.extend(other["data"])
-    return _json({"object": "list", "data": data})
+    unanswered = [*(one.name for one in told.unanswered), *_passed(told.answers)]
+    return _json({"object": "list", "data": data, "unanswered": unanswered})
 
 
 def _fits(running: Running, wanted: Json) -> bool:
@@ -158,6 +187,7 @@ def shown(running: Running) -> Json:
     trace = running.trace
     return {
         "id": running.id,
+        "uid": running.uid or running.id,
         "object": "request",
         "state": running.state,
         "phase": SHOWN.get(running.phase, running.phase),
@@ -224,10 +254,12 @@ async def stop(request: web.Request, id: str) -> web.Response:
     running = request.app[REGISTRY].get(id, owner(request))
     if running is not None:
         running.stop("api")
-    elsewhere = await others(request)  # perhaps another worker's, or another one's too
+    elsewhere = NOBODY if running is not None and request.app[REGISTRY].made(id) else await others(request, id)
     if running is not None:
         await ended(running)
     cancelled = running is not None and running.state == "cancelled"
-    cancelled = cancelled or any(told["status"] == "cancelled" for told in elsewhere)
+    cancelled = cancelled or any(told["status"] == "cancelled" for told in elsewhere.answers)
+    if not cancelled and running is None:
+        refuse_unknown(elsewhere.unanswered)
     status = "cancelled" if cancelled else "not_found"
     return web.json_response({"status": status, "request_id": id})

@@ -19,7 +19,7 @@ from llmproxy.dialects.responses.response_object import queued
 from llmproxy.dialects.responses.state import Kept, with_ids
 from llmproxy.requests.registry import Running
 
-from ..context import CURRENT, caller, owner
+from ..context import CURRENT, REGISTRY, caller, owner
 from ..streaming.on_disconnect import in_background
 from ..streaming.replay import follow
 from ..streaming.request_task import ask, detach
@@ -89,7 +89,7 @@ def _known(
 ) -> Known:
     """`made`: the responses that come of the request, by their ids, as they were kept last."""
     stored = chat.body.get("store") is not False and keeps(request)
-    known = Known(fresh("resp"), stored, items=items)
+    known = Known(fresh("resp", request.app[REGISTRY].tag), stored, items=items)
     if earlier is not None:
         known = replace(known, earlier=[*earlier.input, *earlier.output], answered_by=earlier.answered_by)
     if not stored:

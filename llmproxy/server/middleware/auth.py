@@ -12,7 +12,6 @@ from llmproxy.core.errors import GatewayError
 from ..context import ACCOUNTS, ANYBODY, AUTH_THROTTLE, CURRENT
 from . import cors
 from .credentials import shown_key
-from .forwarding import peer_caller
 from .origin import check_form, check_host, check_origin
 from .proxied import client_address
 from .routes import route_of
@@ -22,8 +21,6 @@ NOBODY = Key(name="", secret="", models=())  # the caller of what is open, where
 
 def admit(request: web.Request, config: Config) -> Key:
     """The key that a request came with. Raises GatewayError: 401, or 429 after many wrong ones from one address."""
-    if (key := peer_caller(request)) is not None:
-        return key
     check_form(request)
     if route_of(request).always:  # a probe asks by address, and is told nothing that names would protect
         return NOBODY

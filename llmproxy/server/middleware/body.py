@@ -21,6 +21,8 @@ _SMALL = 4096  # bytes: what is asked of other workers is an id or a filter
 
 async def read_json(request: web.Request, limits: Server) -> bytes:
     """The bytes of a JSON body. Raises GatewayError: 413 too large, 415 another type or compressed, 408 too slow."""
+    if SMALL_BODY in request:  # a peer's, which was read for its signature
+        return request[SMALL_BODY]
     _check_type(request)
     length = request.content_length
     if length is not None and length > limits.max_body:

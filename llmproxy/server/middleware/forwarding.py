@@ -1,97 +1,221 @@
-"""Requests that another worker knows: passed on to it, and taken from it."""
+"""Requests that another worker or machine knows: passed on to it, and taken from it. Loads nothing where there is no other."""
 
 from __future__ import annotations
 
-import aiohttp
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
-from llmproxy.cluster.peers import UNREACHABLE, Peers, Question
 from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
-from llmproxy.wire.sse import event
 
 from ..context import CALLER, PEERS, SMALL_BODY
-from . import errors
 from .credentials import without_key
+from .routes import route_of
 
-TOKEN = "X-LLMProxy-Peer"
-_LOST = GatewayError("The process that answered has ended.", code="answer_lost")
-_NAME, _ADMIN = "X-LLMProxy-Peer-Caller", "X-LLMProxy-Peer-Admin"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmproxy.cluster.peer import Peer, Question
+    from llmproxy.cluster.peers import Origin, Peers
+    from llmproxy.cluster.signature import Claims, Scope
+    from llmproxy.core.dialect import Dialect
+
+_HEADER = "X-LLMProxy-Peer"
 _PASSED = ("Last-Event-ID", "Content-Type", "Accept")
-_SHOWN = ("Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Request-ID")
 
 
-def peer_caller(request: web.Request) -> Key | None:
-    """On whose behalf another worker asks; None if this is no other worker."""
-    peers = request.app[PEERS]
-    if peers is None or request.headers.get(TOKEN) != peers.token or not _is_local(request):
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request that a peer passes on. nonce: of its signature."""
+
+    scope: Scope
+    nonce: str
+
+
+_ARRIVED = web.RequestKey("arrived", Arrived)
+_ASKED = web.RequestKey("asked", bool)  # all others have been asked about it
+
+
+async def peer_caller(request: web.Request, peers: Peers) -> Key | None:
+    """On whose behalf a peer asks; None if this is none: a wrong signature makes an ordinary client.
+
+    Raises GatewayError: 409 for a right one that is too old, used, or meant for who was here before; 401 for anybody else
+    where only peers are served.
+    """
+    header, route = request.headers.get(_HEADER), route_of(request)
+    scope = _scope(request, peers)
+    claims = (
+        _claims(request, peers, scope, header) if header is not None and route.peers and scope is not None else None
+    )
+    if claims is None:
+        if _is_peers_own(request, peers):
+            raise GatewayError("Only replicas are served here.", status=401, code="invalid_api_key")
         return None
-    return Key(request.headers.get(_NAME, ""), "", admin=request.headers.get(_ADMIN) == "1")
+    assert scope is not None
+    if claims.to == "" and route.path == _hello():
+        request[_ARRIVED] = Arrived(scope, claims.nonce)
+        return Key("", "", models=())
+    await _check_body(request, claims)
+    if not peers.is_fresh(claims, time.time()):
+        headers = {"X-LLMProxy-Peer-Stale": "1"}
+        raise GatewayError("The signature is not for this moment.", status=409, code="peer_stale", headers=headers)
+    request[_ARRIVED] = Arrived(scope, claims.nonce)
+    return Key(claims.caller, "", admin=claims.admin)
 
 
-async def forward(request: web.Request) -> web.StreamResponse | None:
-    """The answer of whichever worker knows what is asked about; None if none does, or if one of them asks."""
-    peers = request.app[PEERS]
-    if peers is None or TOKEN in request.headers:
+def _claims(request: web.Request, peers: Peers, scope: Scope, header: str) -> Claims | None:
+    return peers.claims(scope, request.method, request.raw_path, header)
+
+
+def _hello() -> str:
+    from llmproxy.cluster.peer import HELLO
+
+    return HELLO
+
+
+async def _check_body(request: web.Request, claims: Claims) -> None:
+    """Raises GatewayError if it is not the body that was signed."""
+    from llmproxy.cluster.signature import digest
+
+    request[SMALL_BODY] = await request.read()
+    if claims.body != digest(request[SMALL_BODY]):
+        raise GatewayError("The body is not the one that was signed.", status=409, code="peer_stale")
+
+
+def _scope(request: web.Request, peers: Peers) -> Scope | None:
+    """By which socket it came. None: not one on which peers are served."""
+    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    if isinstance(name, (str, bytes)):
+        return "worker"
+    machines = peers.machines
+    if machines is None or not name or (machines.port is not None and name[1] != machines.port):
         return None
-    for asking in peers.ask_each(await _question(request, peers)):
-        try:
-            async with asking as found:
-                if found.status != 404:
-                    return await _relayed(request, found)
-        except UNREACHABLE:
-            continue
-    return None
+    return "machine"
+
+
+def _is_peers_own(request: web.Request, peers: Peers) -> bool:
+    """Whether it came by the address that `[cluster] listen` opens for peers only."""
+    return peers.machines is not None and peers.machines.port is not None and _scope(request, peers) == "machine"
+
+
+def has_others(request: web.Request) -> bool:
+    """Whether there are other processes, of which all that there are can be asked for this request."""
+    return request.app[PEERS] is not None and not is_from_peer(request)
 
 
 def is_from_peer(request: web.Request) -> bool:
-    """Whether another worker passes this on: it is then for what this worker alone knows."""
-    return TOKEN in request.headers and peer_caller(request) is not None
+    """Whether another process passes this on: it is then for what this machine, or this worker, alone knows."""
+    return _ARRIVED in request
 
 
-async def others(request: web.Request) -> list[Json]:
-    """What the other workers say to the same request; nothing where there are none, or if one of them asks."""
+def signature_of(request: web.Request) -> str:
+    """The nonce of a peer's request."""
+    return request[_ARRIVED].nonce
+
+
+def told_to_peer(request: web.Request, dialect: Dialect | None) -> dict[str, str]:
+    """Headers of a stream for a peer that relays it: in whose dialect it tells errors. None for a client."""
+    if dialect is None or not is_from_peer(request):
+        return {}
+    from llmproxy.cluster.peer import FACE
+
+    return {FACE: dialect.name}
+
+
+def secret_of(request: web.Request, peers: Peers) -> bytes:
+    """The secret by which that peer is known."""
+    return peers.secret(request[_ARRIVED].scope)
+
+
+def _origin(request: web.Request) -> Origin:
+    return request[_ARRIVED].scope if _ARRIVED in request else "client"
+
+
+async def forward(request: web.Request, id: str) -> web.StreamResponse | None:
+    """The answer of whoever knows what is asked about: of the one that the id names, else of whoever answers first.
+
+    None if nobody knows it. Raises GatewayError (503) if somebody who may know it has not answered.
+    """
     peers = request.app[PEERS]
-    return [] if peers is None or TOKEN in request.headers else await peers.gather(await _question(request, peers))
+    if peers is None or _ASKED in request:
+        return None
+    from .relaying import relay
+
+    request[_ASKED] = True
+    question, asked = await _question(request), peers.asked(_origin(request))
+    named = peers.named(id, _origin(request))
+    found = await peers.first(question, [named]) if named is not None else None
+    if found is None or (found.response is None and not found.unanswered):
+        found = await peers.first(question, [one for one in asked if one is not named])
+    if found.response is None or found.peer is None:
+        refuse_unknown(found.unanswered)
+        return None
+    return await relay(request, question, found.peer, found.response)
 
 
-async def others_say(request: web.Request, path: str) -> list[Json]:
-    """What the other workers say to GET `path`, asked on behalf of the same caller."""
+def refuse_unknown(unanswered: Sequence[Peer]) -> None:
+    """Raises GatewayError (503) where somebody has not answered: what is asked about may be there."""
+    if unanswered:
+        raise GatewayError(
+            f"{len(unanswered)} of the other replicas did not answer, and what you ask about may be there. Try again.",
+            status=503,
+            code="peer_unreachable",
+            headers={"Retry-After": "1"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What other processes answered, and those of which nothing is known."""
+
+    answers: list[Json]
+    unanswered: Sequence[Peer] = ()
+
+
+NOBODY = Others([])
+
+
+async def others(request: web.Request, id: str = "", *, machines: bool = True) -> Others:
+    """What the others say to the same request; nothing where there are none.
+
+    id: what is asked about; if it names its process, that one alone is asked. machines: else this one's workers only.
+    """
     peers = request.app[PEERS]
-    if peers is None or TOKEN in request.headers:
+    if peers is None:
+        return NOBODY
+    return await _gathered(request, peers, await _question(request), id, machines=machines)
+
+
+async def others_say(request: web.Request, path: str, id: str) -> list[Json]:
+    """What the others say to GET `path`, asked on behalf of the same caller."""
+    peers = request.app[PEERS]
+    if peers is None:
         return []
-    return await peers.gather(Question("GET", path, _on_behalf(request, peers), b""))
+    from llmproxy.cluster.peer import Question
+
+    key = request[CALLER]
+    question = Question("GET", path, {}, caller=key.name, admin=key.admin)
+    return (await _gathered(request, peers, question, id, machines=True)).answers
 
 
-async def _question(request: web.Request, peers: Peers) -> Question:
+async def _gathered(request: web.Request, peers: Peers, question: Question, id: str, *, machines: bool) -> Others:
+    origin = _origin(request)
+    named = peers.named(id, origin) if id else None
+    asked = peers.asked(origin) if machines else peers.asked_here(origin)
+    told = await peers.gather(question, [named] if named is not None else asked)
+    if named is not None and not told.answers and not told.unanswered:  # a client's own id may look like one of ours
+        told = await peers.gather(question, [one for one in asked if one is not named])
+    return Others(told.answers, told.unanswered)
+
+
+async def _question(request: web.Request) -> Question:
+    from llmproxy.cluster.peer import Question
+
     passed = {name: request.headers[name] for name in _PASSED if name in request.headers}
     body = request[SMALL_BODY] if SMALL_BODY in request else await request.read()
-    return Question(request.method, without_key(request.path_qs), {**passed, **_on_behalf(request, peers)}, body)
-
-
-def _on_behalf(request: web.Request, peers: Peers) -> dict[str, str]:
     key = request[CALLER]
-    return {TOKEN: peers.token, _NAME: key.name, _ADMIN: "1" if key.admin else "0", "Host": "localhost"}
-
-
-async def _relayed(request: web.Request, found: aiohttp.ClientResponse) -> web.StreamResponse:
-    """The other worker's answer. Its head is sent once: if that worker dies, the stream ends with an error event."""
-    headers = {name: found.headers[name] for name in _SHOWN if name in found.headers}
-    response = web.StreamResponse(status=found.status, headers=headers)
-    await response.prepare(request)
-    native = False
-    try:
-        async for piece in found.content.iter_any():
-            native = native or b"event: " in piece
-            await response.write(piece)
-    except aiohttp.ClientError:
-        if found.content_type != "text/event-stream":
-            raise ConnectionResetError("the worker that answered is gone") from None  # a body that is cut is not ended
-        await response.write(event("done", {"ok": False, **_LOST.as_json()}, None) if native else errors.event(_LOST))
-    return response
-
-
-def _is_local(request: web.Request) -> bool:
-    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
-    return isinstance(name, (str, bytes))
+    return Question(request.method, without_key(request.path_qs), passed, body, key.name, key.admin)

@@ -13,10 +13,10 @@ from llmproxy.observe.periodic import where
 from llmproxy.observe.refusals import Refusal
 from llmproxy.wire.headers import header_safe
 
-from ..context import CALLER, CURRENT, OBSERVER, REGISTRY, REQUEST_ID, STARTED, TRACE
+from ..context import CALLER, CURRENT, OBSERVER, PEERS, REGISTRY, REQUEST_ID, STARTED, TRACE
 from . import cors, errors
 from .auth import admit
-from .forwarding import forward, is_from_peer
+from .forwarding import forward, is_from_peer, peer_caller
 from .load_shedding import refuse_overload
 from .proxied import client_address
 from .request_id import request_id
@@ -30,8 +30,12 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = request_id(request)
     try:
         current = app[CURRENT]
-        refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
-        key = request[CALLER] = admit(request, current.config)
+        peers = app[PEERS]
+        key = await peer_caller(request, peers) if peers is not None else None
+        if key is None:
+            refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
+            key = admit(request, current.config)
+        request[CALLER] = key
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
         refuse_switched_off(request, current.config.dialects)
         hops.arrive(request.headers.get(hops.HEADER))
@@ -83,8 +87,13 @@ def _note(request: web.Request, error: GatewayError, status: int) -> None:
 
 
 async def _elsewhere(request: web.Request, error: GatewayError) -> web.StreamResponse | None:
-    """What another worker says of a request that we do not know."""
-    return await forward(request) if error.code in ("request_not_found", "response_not_found") else None
+    """What another process says of a request that we do not know."""
+    if error.code not in ("request_not_found", "response_not_found"):
+        return None
+    try:
+        return await forward(request, request.match_info.get("id", ""))
+    except GatewayError as unanswered:
+        return _failed(request, unanswered)
 
 
 def _http(error: web.HTTPException, request: web.Request) -> GatewayError:

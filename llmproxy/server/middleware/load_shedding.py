@@ -15,7 +15,7 @@ from llmproxy.core.errors import GatewayError
 from llmproxy.observe.log import log
 from llmproxy.requests.registry import RequestRegistry
 
-from ..context import LOAD_SHEDDING
+from ..context import CURRENT, LOAD_SHEDDING
 from .routes import route_of
 
 _MINUTE = 120  # looks
@@ -92,15 +92,17 @@ def refuse_overload(request: web.Request, most: int, registry: RequestRegistry) 
     if route.always:
         return
     if getattr(request.protocol, "surplus", False):
-        raise _overloaded("Too many connections are open.", {"Connection": "close"})
+        if not request.app[CURRENT].ready:
+            raise _overloaded("The gateway is shutting down.", {"Connection": "close"}, code="server_shutting_down")
+        raise _overloaded("Too many connections are open.", {"Connection": "close"}, code="overloaded")
     if route.counts:
         inside = len(registry)
         if inside >= most:
-            raise _overloaded("Too many requests are being answered.", {})
+            raise _overloaded("Too many requests are being answered.", {}, code="overloaded")
         reason = request.app[LOAD_SHEDDING].refuses(request.content_length or 0)
         if reason and (inside or not getattr(request.protocol, "alone", True)):  # one at a time is always taken
-            raise _overloaded(reason, {"Connection": "close"})  # whose body is not read
+            raise _overloaded(reason, {"Connection": "close"}, code="overloaded")  # whose body is not read
 
 
-def _overloaded(text: str, headers: dict[str, str]) -> GatewayError:
-    return GatewayError(text, status=503, code="overloaded", headers={"Retry-After": "1", **headers})
+def _overloaded(text: str, headers: dict[str, str], *, code: str) -> GatewayError:
+    return GatewayError(text, status=503, code=code, headers={"Retry-After": "1", **headers})

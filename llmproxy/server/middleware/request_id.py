@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-from llmproxy.core.ids import fresh_id
+from ..context import REGISTRY
 
 _FORM = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
@@ -15,5 +15,5 @@ def request_id(request: web.Request) -> str:
     """The client's own id if it is well-formed, else an unguessable one. Whether it is free is known with the key."""
     wanted = request.headers.get("X-Request-ID")
     if wanted is None:
-        return fresh_id()
-    return wanted if _FORM.fullmatch(wanted) else fresh_id()
+        return request.app[REGISTRY].fresh()
+    return wanted if _FORM.fullmatch(wanted) else request.app[REGISTRY].fresh()

@@ -22,7 +22,7 @@ class Route:
 
     access: `open` to everybody, or to those with a `key`, where keys are configured. counts: it asks a model, and so
     counts for `max_in_flight` and is refused where the process is overloaded. always: answered however many connections
-    are open. dialect: the form in which errors are told.
+    are open. dialect: the form in which errors are told. peers: other replicas may ask it on behalf of their callers.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Route:
     counts: bool = False
     always: bool = False
     dialect: str = "chat_completions"
+    peers: bool = False
 
 
 ROUTES: web.AppKey[Mapping[web.AbstractRoute, Route]] = web.AppKey("routes")

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from llmproxy.observe.log import log
 
-from ..context import CURRENT, REGISTRY
+from ..context import CURRENT, PEERS, REGISTRY
 from .listener import Listener
 
 _LAST_WORDS = 2.0  # seconds for the last events of requests that were cancelled
@@ -24,7 +24,10 @@ async def drain(app: web.Application, listener: Listener, hurry: asyncio.Event) 
     app[CURRENT].ready = False
     log.info("draining", in_flight=len(registry))
     await _wait(server.drain_delay, hurry)
-    listener.close()
+    if (peers := app[PEERS]) is not None and peers.machines is not None and peers.machines.port is None:
+        listener.refuse()  # the others still ask for what runs here
+    else:
+        listener.close()
     await _wait(server.drain_timeout, hurry, until=registry.idle())
     left = len(registry.stop_all("drain"))
     with suppress(TimeoutError):
@@ -33,6 +36,7 @@ async def drain(app: web.Application, listener: Listener, hurry: asyncio.Event) 
             await asyncio.sleep(0)  # the handlers write their last events
             while listener.unsent:  # noqa: ASYNC110  # many connections, each with its own end
                 await asyncio.sleep(0.01)
+    listener.close()
     log.info("stopped", cancelled=left, hurried=hurry.is_set())
     return 1 if hurry.is_set() else 0
 

@@ -31,7 +31,7 @@ _EVERY = 1.0  # seconds between two looks for heads that do not come
 
 
 class Connection(web.RequestHandler):
-    """A client's connection. `surplus`: one too many; it is told so when it asks."""
+    """A client's connection. `surplus`: one too many, or too late; it is told so when it asks."""
 
     __slots__ = ("_listener", "_owed_since", "_wire", "busy", "idle_since", "surplus")
 
@@ -127,6 +127,7 @@ class Listener:
         self._options = options
         self.set_limits(limits, slow_reader)
         self.inside: set[Connection] = set()
+        self._refusing = False
         self._sock: socket.socket | None = None
         self._complained = -math.inf  # when it was said last that there is no file descriptor left
         self._opening: set[asyncio.Task[Any]] = set()
@@ -156,6 +157,10 @@ class Listener:
         sock.listen(_BACKLOG)
         self._sock = sock
         self._listen()
+
+    def refuse(self) -> None:
+        """Accepts peers only: everybody else who comes from now on is refused."""
+        self._refusing = True
 
     def close(self) -> None:
         """Accepts no more; who is inside stays."""
@@ -208,6 +213,9 @@ class Listener:
 
     def entered(self, connection: Connection) -> None:
         self.inside.add(connection)
+        if self._refusing:
+            connection.surplus = True
+            return
         connection.surplus = len(self.inside) > self._most and not self._make_room(connection)
         if len(self.inside) > self._most + _STANDING:
             connection.force_close()

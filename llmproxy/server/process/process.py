@@ -9,14 +9,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from llmproxy.cluster.peers import Peers
-from llmproxy.cluster.place import Place
 from llmproxy.config import Config
 from llmproxy.core.errors import StoreError
 from llmproxy.observe.log import log
@@ -24,9 +22,9 @@ from llmproxy.routing.gateway import Gateway
 
 from ..account_watch import followed
 from ..app import build
-from ..context import ACCOUNTS, CURRENT, OBSERVER
+from ..context import ACCOUNTS, CURRENT, OBSERVER, PEERS
 from ..opened_store import OpenedStores
-from . import disconnect_watchdog, load_monitor, workers
+from . import disconnect_watchdog, load_monitor
 from .drain import drain
 from .listener import Listener
 from .reload import Reload, tell_notes
@@ -34,7 +32,8 @@ from .signals import on_signal
 from .socket_options import bound
 
 if TYPE_CHECKING:
-    pass
+    from llmproxy.cluster.peers import Peers
+    from llmproxy.cluster.place import Place
 
 
 # Nothing of a request waits for the collector but what failures leave: looking after 700 objects is a tenth of its CPU.
@@ -69,6 +68,8 @@ def _alone(process: Process) -> int:
 
 def _together(config: Config, load: Callable[[], Config], announce: Announce | None) -> int:
     server = config.server
+    from . import workers
+
     Gateway.build(config)  # what it refuses, it says once, and not from each worker
     held, port = workers.reserve(server.host, server.port)
     config = replace(config, server=replace(server, port=port))
@@ -109,7 +110,7 @@ class Process:
         config = self.config
         gateway = Gateway.build(config)
         stores = OpenedStores(lambda: app[CURRENT].config)
-        app = build(config, gateway, stores, Peers(self._place) if self._place is not None else None)
+        app = build(config, gateway, stores, self._peers())
         self.app = app
         reload = Reload(app, self._load, config.source)
         self._signals(reload)
@@ -137,16 +138,36 @@ class Process:
                 load_monitor.watching(app),
                 reload.watched(),
             ):
-                async with followed(app):
+                async with followed(app), self._joined():
                     await self._stop.wait()
                     return await drain(app, listener, self._hurry)
         finally:
             reload.stop()
             await _close(app, runner, stores)
 
+    def _peers(self) -> Peers | None:
+        if self._place is None and not self.config.cluster.has_peers:
+            return None
+        from .cluster import peers_of
+
+        return peers_of(self.config, self._place)
+
+    def _joined(self) -> AbstractAsyncContextManager[None]:
+        if self.app[PEERS] is None:
+            return nullcontext()
+        from .cluster import joined
+
+        return joined(self.app)
+
     async def _join(self, runner: web.AppRunner) -> None:
         """Becomes one of several, if it is."""
+        if self.config.cluster.listen:
+            from .cluster import open_to_peers
+
+            await open_to_peers(self.config, runner, share=self._place is not None)
         if self._place is not None:
+            from . import workers
+
             self._place.address.unlink(missing_ok=True)
             await web.UnixSite(runner, str(self._place.address)).start()
             workers.ends_with(self._place, self._told_to_stop)

@@ -138,7 +138,8 @@ NEEDS_RESTART = ("host", "port", "workers", "loop", "page", "discover")
 def waiting_settings(began: Config, now: Config) -> list[str]:
     """The settings that are not as the process was started, and wait for the next start."""
     changed = [name for name in NEEDS_RESTART if getattr(now.server, name) != getattr(began.server, name)]
-    return [f"server.{name}" for name in changed if name != "port" or now.server.port]  # port 0 is any
+    waiting = [f"server.{name}" for name in changed if name != "port" or now.server.port]  # port 0 is any
+    return waiting + (["cluster"] if now.cluster != began.cluster else [])
 
 
 def tell_notes(config: Config) -> None:

@@ -52,8 +52,8 @@ class Supervisor:
         """Returns when all have ended: the worst of their exit codes."""
         folder = meeting_folder(self._spare)
         reading, self._writing = os.pipe()
-        token = secrets.token_urlsafe(32)
-        self._places = [Place(number, self._count, folder, token, reading) for number in range(self._count)]
+        token, instance = secrets.token_urlsafe(32), secrets.token_hex(16)
+        self._places = [Place(number, self._count, folder, token, reading, instance) for number in range(self._count)]
         for number in _PASSED_ON:
             signal.signal(number, self._pass_on)
         try:

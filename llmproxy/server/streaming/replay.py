@@ -17,6 +17,7 @@ from llmproxy.wire.sse import PING, event, has_data
 
 from ..context import CURRENT
 from ..middleware import errors
+from ..middleware.forwarding import told_to_peer
 from .client_socket import unsent
 from .keepalive import KeepAlive
 
@@ -81,7 +82,8 @@ async def replay(
     dialect: Dialect | None = None,
 ) -> web.StreamResponse:
     """Gives what there is after `after`, which must be there, and what comes until the replay buffer is closed."""
-    response = web.StreamResponse(headers={**_HEADERS, **headers, "X-Request-ID": id})
+    shown = {**_HEADERS, **headers, **told_to_peer(request, dialect), "X-Request-ID": id}
+    response = web.StreamResponse(headers=shown)
     await response.prepare(request)
     limits = request.app[CURRENT].config.limits
     last = b""

@@ -1,0 +1,30 @@
+"""TLS between replicas: both sides show a certificate of one authority. Names are not compared, as peers are asked by address."""
+
+from __future__ import annotations
+
+import ssl
+
+from llmproxy.config import Cluster, ConfigError
+
+
+def asking(cluster: Cluster) -> ssl.SSLContext:
+    """For who asks. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    return _with_files(context, cluster)
+
+
+def asked(cluster: Cluster) -> ssl.SSLContext:
+    """For who is asked. Raises ConfigError."""
+    return _with_files(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cluster)
+
+
+def _with_files(context: ssl.SSLContext, cluster: Cluster) -> ssl.SSLContext:
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_verify_locations(cluster.ca_file)
+        context.load_cert_chain(cluster.cert_file, cluster.key_file)
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigError(f"[cluster] ca_file, cert_file, key_file: cannot be used: {reason}") from None
+    return context

@@ -1,0 +1,75 @@
+"""Checks `[cluster]`: peers are known by a secret, and what is given for TLS is whole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from .addresses import completed, problem_with
+from .cleaned import unsendable
+from .errors import ConfigError
+from .values import Cluster
+
+LEAST_SECRET = 16  # characters: what it signs is seen on the wire, so that a short one could be found by trying
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(\d{1,5})")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_STORES = ("redis", "rediss", "unix")
+
+
+def checked(cluster: Cluster) -> Cluster:
+    """With whole addresses. Raises ConfigError. No sentence repeats the secret, or an address that may hold a password."""
+    if cluster.peers and cluster.dns:
+        raise ConfigError("[cluster] takes `peers` or `dns`, not both")
+    if cluster.has_peers or cluster.listen:
+        _check_secret(cluster.secret)
+    if cluster.name and not _NAME.fullmatch(cluster.name):
+        raise ConfigError("cluster.name must be letters, digits and . _ -, at most 63")
+    for name, place in (("dns", cluster.dns), ("listen", cluster.listen)):
+        if place and not is_place(place):
+            raise ConfigError(f'cluster.{name} must be a name or address with a port, such as "llmproxy-peers:8811"')
+    if cluster.redis and urlsplit(cluster.redis).scheme not in _STORES:
+        raise ConfigError(f"cluster.redis must begin with {', '.join(f'{one}://' for one in _STORES)}")
+    _check_tls(cluster)
+    return replace(cluster, peers=tuple(_peer(one, cluster) for one in cluster.peers))
+
+
+def is_place(text: str) -> bool:
+    """Whether it is `host:port`. The host of `listen` may be empty: every address."""
+    found = _PLACE.fullmatch(text)
+    return found is not None and int(found[2]) <= 65535
+
+
+def _check_secret(secret: str) -> None:
+    if not secret:
+        raise ConfigError(
+            "[cluster] with peers needs a `secret` (or LLMPROXY_CLUSTER_SECRET), the same on every replica"
+        )
+    if not secret.isprintable():
+        raise ConfigError(f"cluster.secret: {unsendable(secret)}")
+    if len(secret) < LEAST_SECRET:
+        raise ConfigError(f"cluster.secret must have at least {LEAST_SECRET} characters: take `openssl rand -hex 32`")
+
+
+def _check_tls(cluster: Cluster) -> None:
+    given = [name for name in ("ca_file", "cert_file", "key_file") if getattr(cluster, name)]
+    if not given:
+        return
+    if len(given) < 3:
+        raise ConfigError("[cluster] TLS between replicas needs all of ca_file, cert_file and key_file")
+    if not cluster.listen:
+        raise ConfigError("[cluster] TLS between replicas needs `listen`, an address of its own for the peers")
+
+
+def _peer(given: str, cluster: Cluster) -> str:
+    url = completed(given, "https://:8811" if cluster.ca_file else "http://:8811")
+    if cluster.ca_file and "://" not in given:
+        url = url.replace("http://", "https://", 1)
+    if problem := problem_with(url):
+        raise ConfigError(f"cluster.peers: an address {problem}")
+    parts = urlsplit(url)
+    if parts.path or parts.query:
+        raise ConfigError(f"cluster.peers: {parts.netloc} must have no path")
+    if cluster.ca_file and parts.scheme != "https":
+        raise ConfigError(f"cluster.peers: {parts.netloc} must be https, as ca_file is set")
+    return url

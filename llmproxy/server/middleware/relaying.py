@@ -1,0 +1,146 @@
+"""Relays a peer's answer. A stream goes on after a cut between the two; where its owner is gone, it ends with an error event."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+
+import aiohttp
+from aiohttp import web
+
+from llmproxy.cluster.peer import FACE, PATIENCE, Peer, Question, Unreachable
+from llmproxy.core.errors import GatewayError
+from llmproxy.dialects import find
+from llmproxy.wire.sse import event
+
+from . import errors
+
+_SHOWN = ("Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Request-ID", "Retry-After")
+_SILENCE = 5.0  # seconds without a byte until its owner is asked whether it is still there
+_TRIES = 3  # to take a stream up, without an event in between
+_ID = re.compile(rb"(?:^|\n)id: ?(\d+)")
+_CUT = (aiohttp.ClientError, ConnectionError)
+
+LOST = GatewayError("The process that answered has ended.", code="answer_lost")
+SILENT = GatewayError(
+    "The replica that answers cannot be reached. GET /v1/requests/{id}/stream goes on once it can.",
+    status=503,
+    code="peer_unreachable",
+)
+
+
+async def relay(
+    request: web.Request, question: Question, peer: Peer, found: aiohttp.ClientResponse
+) -> web.StreamResponse:
+    """The answer, whose head is sent once."""
+    stream = _Stream(question, peer, found)
+    try:
+        if found.content_type != "text/event-stream":
+            return await _whole(found)
+        response = web.StreamResponse(status=found.status, headers=_headers(found))
+        await response.prepare(request)
+        async with aclosing(stream.blocks()) as blocks:
+            async for block in blocks:
+                await response.write(block)
+        return response
+    finally:
+        stream.found.close()
+
+
+async def _whole(found: aiohttp.ClientResponse) -> web.StreamResponse:
+    try:
+        body = await found.read()
+    except _CUT:
+        raise GatewayError(SILENT.message, status=503, code="peer_unreachable", headers={"Retry-After": "1"}) from None
+    found.release()  # read to its end: its connection is kept
+    return web.Response(status=found.status, body=body, headers=_headers(found))
+
+
+def _headers(found: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name: found.headers[name] for name in _SHOWN if name in found.headers}
+
+
+class _Stream:
+    """One stream, by whole events, so that it can be taken up where it was cut."""
+
+    def __init__(self, question: Question, peer: Peer, found: aiohttp.ClientResponse) -> None:
+        self.found = found
+        self._question = question
+        self._peer = peer
+        self._owner = peer.identity
+        self._face = found.headers.get(FACE)
+        self._native = False
+        self._last: bytes | None = None  # the id of the last event that was given
+        self._tries = 0  # to take it up, since anything was given
+
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
+        while True:
+            try:
+                async for block in self._events():
+                    yield block
+                return
+            except Unreachable as error:
+                yield self._end(LOST if error.state == "gone" else SILENT)
+                return
+            except _CUT:
+                pass
+            ended = await self._again()
+            if ended is not None:
+                yield self._end(ended)
+                return
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        rest = b""
+        while True:
+            piece = await self._piece()
+            if not piece:
+                if rest:  # what is no event, or the beginning of one
+                    yield rest
+                return
+            whole, mark, rest = (rest + piece).rpartition(b"\n\n")
+            if mark:
+                self._note(whole)
+                yield whole + mark
+
+    async def _piece(self) -> bytes:
+        """The next bytes; empty at the end. Raises Unreachable if the owner does not answer any more."""
+        while True:
+            try:
+                async with asyncio.timeout(_SILENCE):
+                    return await self.found.content.readany()
+            except TimeoutError:
+                await self._peer.greet(PATIENCE)
+
+    def _note(self, events: bytes) -> None:
+        self._native = self._native or b"event: " in events
+        self._tries = 0
+        if ids := _ID.findall(events):
+            self._last = ids[-1]
+
+    async def _again(self) -> GatewayError | None:
+        """Takes the stream up where it was cut. Otherwise the error that it ends with."""
+        self.found.close()
+        self._tries += 1
+        if self._tries > _TRIES:
+            return SILENT
+        after = {"Last-Event-ID": self._last.decode()} if self._last is not None else {}
+        headers = {**self._question.headers, **after}
+        try:
+            identity = await self._peer.greet(PATIENCE)
+            if self._owner is not None and identity.instance != self._owner.instance:
+                return LOST
+            self.found = await self._peer.ask(replace(self._question, headers=headers))
+        except Unreachable as error:
+            return LOST if error.state == "gone" else SILENT
+        if self.found.status != 200:
+            return LOST if self.found.status == 404 else SILENT
+        return None
+
+    def _end(self, error: GatewayError) -> bytes:
+        dialect = find(self._face) if self._face else None
+        if dialect is not None:
+            return dialect.error_event(error)
+        return event("done", {"ok": False, **error.as_json()}, None) if self._native else errors.event(error)

@@ -1,0 +1,64 @@
+"""Makes one of several of this process: what it is called, where the others are, and where they find it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import web
+
+from llmproxy.cluster.discovery import Machines
+from llmproxy.cluster.identity import Identity
+from llmproxy.cluster.peers import Peers
+from llmproxy.cluster.place import Place
+from llmproxy.config import Config, ConfigError
+
+from ..context import ACCOUNTS, PEERS
+
+
+def peers_of(config: Config, place: Place | None = None) -> Peers:
+    """Raises ConfigError where the files for TLS cannot be used."""
+    number, count, instance = (place.number, place.count, place.instance) if place is not None else (0, 1, "")
+    own = Identity.fresh(config.cluster.name, instance, number, count)
+    return Peers(own, place, Machines(config.cluster, own) if config.cluster.has_peers else None)
+
+
+@asynccontextmanager
+async def joined(app: web.Application) -> AsyncIterator[None]:
+    """Looks for the others for as long as the block lasts, and counts them for the limits."""
+    peers = app[PEERS]
+    assert peers is not None
+    if peers.machines is not None:
+        peers.machines.changed = app[ACCOUNTS].share_with
+    task = asyncio.get_running_loop().create_task(peers.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await peers.close()
+
+
+async def open_to_peers(config: Config, runner: web.AppRunner, *, share: bool) -> None:
+    """Listens where only peers are served. Raises ConfigError where that cannot be."""
+    cluster = config.cluster
+    host, _, port = cluster.listen.rpartition(":")
+    tls: ssl.SSLContext | None = None
+    if cluster.ca_file:
+        from llmproxy.cluster.tls import asked
+
+        tls = asked(cluster)
+    await web.SockSite(runner, _bound(host.strip("[]"), int(port), share=share), ssl_context=tls).start()
+
+
+def _bound(host: str, port: int, *, share: bool) -> socket.socket:
+    from .socket_options import bound
+
+    try:
+        return bound(host, port, share=share)
+    except OSError as error:
+        raise ConfigError(f"cluster.listen: {host}:{port} cannot be listened on: {error.strerror}") from None
