@@ -90,6 +90,20 @@ class ReplayBuffer:
             raise Gone(self.oldest)
         return position, block
 
+    async def blocks(self, after: int, live: bool = True) -> AsyncIterator[bytes]:
+        """All events after `after`, many at a time; live: until the replay buffer is closed, else those there are.
+
+        Raises Gone where they are not all kept.
+        """
+        while True:
+            after, block = await self.fetch(after)
+            if block:
+                yield block
+            elif self.closed or not live:
+                return
+            else:
+                await self.more(after)
+
     def pieces(self, after: int) -> Iterator[Piece]:
         """What is in memory of the events after `after`."""
         after = max(after, self.oldest - 1)

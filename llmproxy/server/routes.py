@@ -77,6 +77,7 @@ API = (
     Route("GET", "/v1beta/models/{id:.+}", _later("gemini", "model"), dialect="gemini"),
     Route("*", "/v1beta/{rest:.*}", _later("gemini", "nothing"), dialect="gemini"),
     Route("GET", "/v1/requests", requests.listed, peers=True),
+    Route("GET", "/v1/requests/events", _later("request_events", "events")),
     Route("GET", "/v1/requests/{id}", requests.one, peers=True),
     Route("GET", "/v1/requests/{id}/trace", requests.trace, peers=True),
     Route("GET", "/v1/requests/{id}/stream", native.resume, peers=True),

@@ -166,6 +166,24 @@ def test_any_worker_goes_on_with_a_stream_from_where_it_was(office: Office) -> N
     assert again == whole[whole.index(b"id: 4\n") :]
 
 
+def test_streams_of_several_workers_come_on_one_connection(office: Office) -> None:
+    one, other = sorted(office.workers)
+    asked = {"model": "demo/hello", "message": "Hi", "max_tokens": 12}
+    with (
+        office.stream(one, NATIVE, asked, "together-one") as first,
+        office.stream(other, NATIVE, asked, "together-two") as second,
+    ):
+        follow = "/v1/requests/events?follow=together-one:3,together-two"
+        with closing(office.to(other)) as connection:
+            told = _asked(connection, "GET", follow, None, {}).read()
+        alone = {"together-one": b"id: 1\n" + first.read(), "together-two": b"id: 1\n" + second.read()}
+    for id, after in (("together-one", 3), ("together-two", 0)):
+        mine = [block for block in told.split(b"\n\n") if block.startswith(b"id: %s:" % id.encode())]
+        whole = alone[id][alone[id].index(b"id: %d\n" % (after + 1)) :].split(b"\n\n")[:-1]
+        assert [block.replace(b"id: %s:" % id.encode(), b"id: ") for block in mine] == whole
+    assert told.endswith(b"event: end\ndata: {}\n\n")
+
+
 STOPS = {
     "requests": ("POST", "/v1/requests/{id}/cancel", None),
     "chat": ("POST", "/chat/cancel", {"request_id": "{id}"}),

@@ -5,17 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from llmproxy.conversations.native_answer import Unkept
-from llmproxy.conversations.stored_replay import recalled
 from llmproxy.core.errors import BadRequest
-from llmproxy.core.replay import Gone
 from llmproxy.dialects.native.request import chat_body, questions
-from llmproxy.store import NotFound, threads
+from llmproxy.store import NotFound
 
-from ..context import CURRENT, REGISTRY, STORE, caller, owner
+from ..context import CURRENT, caller
 from ..middleware.forwarding import forward, has_others
 from ..streaming.native_task import answer, checked_chat, read_body
 from ..streaming.on_disconnect import leaving
 from ..streaming.replay import follow, position, replay
+from ..streaming.tapes import find
 from .requests import stop
 from .threads import ask as ask_in_thread
 
@@ -44,20 +43,15 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
     Somebody else's is not found either: the answer is the same.
     """
-    id, whose, after = request.match_info["id"], owner(request), position(request)
-    running = request.app[REGISTRY].get(id, whose)
-    thread_id = running.thread_id if running is not None else None
-    if thread_id is not None:
-        await request.app[STORE]().read(threads.present, whose, thread_id)
-    if running is not None and running.buffer is not None:
-        return await follow(request, running, after)
-    if running is not None and thread_id is None:
-        raise Gone(None)
-    store = request.app[STORE]()
+    id, after = request.match_info["id"], position(request)
     try:
-        buffer = await recalled(store, whose, id, after)
-    except NotFound:
+        tape = await find(request, id, after)
+    except NotFound as error:
+        if error.code != "request_not_found":
+            raise
         if (elsewhere := await forward(request, id)) is not None:
             return elsewhere
-        buffer = await recalled(store, whose, id, after, orphaned=has_others(request))
-    return await replay(request, id, buffer, after)
+        tape = await find(request, id, after, orphaned=has_others(request))
+    if tape.running is not None:
+        return await follow(request, tape.running, after)
+    return await replay(request, id, tape.buffer, after)

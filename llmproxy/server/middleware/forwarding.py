@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from aiohttp import web
 
 from llmproxy.config import Key
 from llmproxy.core.chat import Json
-from llmproxy.core.errors import GatewayError
+from llmproxy.core.errors import GatewayError, NotFound
 
 from ..context import CALLER, PEERS, SMALL_BODY
 from .credentials import without_key
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmproxy.cluster.peer import Peer, Question
-    from llmproxy.cluster.peers import Origin, Peers
+    from llmproxy.cluster.peers import Found, Origin, Peers
     from llmproxy.cluster.signature import Claims, Scope
     from llmproxy.core.dialect import Dialect
 
@@ -146,15 +148,43 @@ async def forward(request: web.Request, id: str) -> web.StreamResponse | None:
     from .relaying import relay
 
     request[_ASKED] = True
-    question, asked = await _question(request), peers.asked(_origin(request))
-    named = peers.named(id, _origin(request))
-    found = await peers.first(question, [named]) if named is not None else None
-    if found is None or (found.response is None and not found.unanswered):
-        found = await peers.first(question, [one for one in asked if one is not named])
+    question = await _question(request)
+    found = await _first(peers, question, _origin(request), id)
     if found.response is None or found.peer is None:
         refuse_unknown(found.unanswered)
         return None
     return await relay(request, question, found.peer, found.response)
+
+
+async def events_elsewhere(request: web.Request, path: str, id: str) -> AsyncGenerator[bytes, None]:
+    """The whole events of the stream at `path` of whoever knows what is asked about, on behalf of the same caller.
+
+    Raises GatewayError as that one says, and where it is lost, or nobody knows of it.
+    """
+    peers = request.app[PEERS]
+    if peers is not None and not is_from_peer(request):
+        from llmproxy.cluster.peer import Question
+
+        from .relaying import events
+
+        key = request[CALLER]
+        question = Question("GET", path, {}, caller=key.name, admin=key.admin)
+        found = await _first(peers, question, "client", id)
+        if found.response is not None and found.peer is not None:
+            async with aclosing(events(question, found.peer, found.response)) as blocks:
+                async for block in blocks:
+                    yield block
+            return
+        refuse_unknown(found.unanswered)
+    raise NotFound("There is no such request.", code="request_not_found")
+
+
+async def _first(peers: Peers, question: Question, origin: Origin, id: str) -> Found:
+    named = peers.named(id, origin)
+    found = await peers.first(question, [named]) if named is not None else None
+    if found is None or (found.response is None and not found.unanswered):
+        found = await peers.first(question, [one for one in peers.asked(origin) if one is not named])
+    return found
 
 
 def refuse_unknown(unanswered: Sequence[Peer]) -> None:

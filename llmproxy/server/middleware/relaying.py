@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import aiohttp
+import orjson
 from aiohttp import web
 
 from llmproxy.cluster.peer import FACE, PATIENCE, Peer, Question, Unreachable
@@ -50,6 +51,27 @@ async def relay(
         stream.found.close()
 
 
+async def events(question: Question, peer: Peer, found: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Whole events of a stream. Raises GatewayError as the peer says, and where its answer is lost or cannot be reached."""
+    stream = _Stream(question, peer, found)
+    try:
+        if found.status != 200:
+            raise _said(found.status, await found.read())
+        async with aclosing(stream.all()) as blocks:
+            async for block in blocks:
+                yield block
+    except _CUT as error:
+        raise SILENT from error
+    finally:
+        stream.found.close()
+
+
+def _said(status: int, body: bytes) -> GatewayError:
+    said = orjson.loads(body)["error"]
+    known = {name: said.pop(name) for name in ("message", "type", "param", "code")}
+    return GatewayError(**known, status=status, extra=said)
+
+
 async def _whole(found: aiohttp.ClientResponse) -> web.StreamResponse:
     try:
         body = await found.read()
@@ -77,20 +99,28 @@ class _Stream:
         self._tries = 0  # to take it up, since anything was given
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
+        """The events, with one for a failure at the end."""
+        try:
+            async with aclosing(self.all()) as blocks:
+                async for block in blocks:
+                    yield block
+        except GatewayError as error:
+            yield self._end(error)
+
+    async def all(self) -> AsyncGenerator[bytes, None]:
+        """The events. Raises GatewayError where they end too early."""
         while True:
             try:
                 async for block in self._events():
                     yield block
                 return
             except Unreachable as error:
-                yield self._end(LOST if error.state == "gone" else SILENT)
-                return
+                raise (LOST if error.state == "gone" else SILENT) from error
             except _CUT:
                 pass
             ended = await self._again()
             if ended is not None:
-                yield self._end(ended)
-                return
+                raise ended
 
     async def _events(self) -> AsyncIterator[bytes]:
         rest = b""

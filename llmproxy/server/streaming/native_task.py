@@ -13,9 +13,11 @@ from llmproxy.conversations.native_answer import NativeAnswer, Opening, Record
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.chat_completions.request import parse_chat
+from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.wire.json_body import parse_body
+from llmproxy.wire.sse import Events
 
 from ..context import CURRENT, REGISTRY, REQUEST_ID
 from ..middleware.affinity import affinity
@@ -44,11 +46,31 @@ async def answer(
     leaving: OnDisconnect,
     thread_id: str | None = None,
 ) -> web.StreamResponse:
-    """Starts a detached request, and gives its first reader what it says."""
+    """Starts a request, and gives its first reader what it says; to one that would rather not wait, its id."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf))
     running = started(request, chat, detached.work)
     running.buffer = detached.buffer
     running.leaving, running.thread_id = leaving, thread_id
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
+    if leaving == "detach" and _would_not_wait(request):
+        return await _accepted(running, detached.buffer)
     return await follow(request, running, 0)
+
+
+def _would_not_wait(request: web.Request) -> bool:
+    """RFC 7240. Only a request that goes on without readers can be followed later."""
+    wishes = ",".join(request.headers.getall("Prefer", ())).split(",")
+    return "respond-async" in {one.partition(";")[0].strip().lower() for one in wishes}
+
+
+async def _accepted(running: Running, buffer: ReplayBuffer) -> web.Response:
+    """202 with the members of `init`, once the question is kept. Raises the request's own error if it never began."""
+    await buffer.more(0)
+    if running.refused is not None:
+        raise running.refused
+    first = next(Events().feed(buffer.take(0, 1)[1]))
+    init = orjson.loads(first.data) if first.name == b"init" else {}
+    body = orjson.dumps({"request_id": running.id, **init})
+    headers = {"Preference-Applied": "respond-async", "X-Request-ID": running.id}
+    return web.Response(body=body, status=202, content_type="application/json", headers=headers)

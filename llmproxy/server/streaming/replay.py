@@ -20,6 +20,7 @@ from ..middleware import errors
 from ..middleware.forwarding import told_to_peer
 from .client_socket import unsent
 from .keepalive import KeepAlive
+from .tapes import number, reading
 
 _LOST = GatewayError(
     "Events of this stream are no longer kept: the reader was too slow, or an event was larger than `limits.tape_bytes`.",
@@ -27,7 +28,7 @@ _LOST = GatewayError(
     code="stream_gone",
 )
 _NONE: Mapping[str, str] = {}
-_HEADERS = {
+HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
@@ -36,10 +37,15 @@ _HEADERS = {
 
 def position(request: web.Request) -> int:
     """After which event the reader goes on. A browser that reconnects says it by header, so that counts more."""
-    said = request.headers.get("Last-Event-ID") or request.query.get("from") or "0"
-    if not (said.isascii() and said.isdigit() and len(said) < 16):
-        raise BadRequest("An event's id is a whole number.", param="from")
-    return int(said)
+    return number(request.headers.get("Last-Event-ID") or request.query.get("from") or "0", "from")
+
+
+def is_live(request: web.Request) -> bool:
+    """Whether the reader waits for what is still to come; `live=0` takes what there is."""
+    said = request.query.get("live", "1")
+    if said not in ("0", "1"):
+        raise BadRequest("live is 0 or 1.", param="live")
+    return said == "1"
 
 
 async def follow(request: web.Request, running: Running, after: int) -> web.StreamResponse:
@@ -51,26 +57,11 @@ async def follow(request: web.Request, running: Running, after: int) -> web.Stre
     if buffer is None:
         raise Gone(None)
     await buffer.fetch(after, 1)  # raises Gone as long as it can be told by status
-    running.readers += 1
-    try:
+    with reading(running, buffer):
         await buffer.more(0)
         if running.refused is not None:
             raise running.refused
         return await replay(request, running.id, buffer, after, running.headers, find(running.face))
-    finally:
-        running.readers -= 1
-        if not buffer.closed and not running.readers:
-            _left(running, buffer)
-
-
-def _left(running: Running, buffer: ReplayBuffer) -> None:
-    """What its last reader's leaving means to a request that goes on."""
-    policy = running.leaving
-    if policy == "cancel":
-        running.stop("client_disconnect")
-    elif policy == "drain":  # to its end, for what it costs; not to be continued
-        running.buffer = None
-        buffer.drop()
 
 
 async def replay(
@@ -82,7 +73,8 @@ async def replay(
     dialect: Dialect | None = None,
 ) -> web.StreamResponse:
     """Gives what there is after `after`, which must be there, and what comes until the replay buffer is closed."""
-    shown = {**_HEADERS, **headers, **told_to_peer(request, dialect), "X-Request-ID": id}
+    live = is_live(request)
+    shown = {**HEADERS, **headers, **told_to_peer(request, dialect), "X-Request-ID": id}
     response = web.StreamResponse(headers=shown)
     await response.prepare(request)
     limits = request.app[CURRENT].config.limits
@@ -108,7 +100,7 @@ async def replay(
         unsent=lambda: unsent(request.transport),
     ) as keepalive:
         try:
-            await _pump(response, buffer, after, keepalive, remember)
+            await _pump(response, buffer, after, live, keepalive, remember)
         except Gone:
             await _tell_lost(response, keepalive, dialect, last)
         except GatewayError:  # the shelf cannot be read now: the reader comes back
@@ -134,15 +126,10 @@ async def _pump(
     response: web.StreamResponse,
     buffer: ReplayBuffer,
     after: int,
+    live: bool,
     keepalive: KeepAlive,
     remember: Callable[[bytes], None],
 ) -> None:
-    while True:
-        after, block = await buffer.fetch(after)
-        if block:
-            remember(block)
-            await keepalive.write(response.write(block))
-        elif buffer.closed:
-            return
-        else:
-            await buffer.more(after)
+    async for block in buffer.blocks(after, live):
+        remember(block)
+        await keepalive.write(response.write(block))
