@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 
-_MARK = re.compile(r"<!-- (?P<kind>run|file)(?:: (?P<what>.+))? -->")
+_MARK = re.compile(r"<!-- (?P<kind>run|file|try|not run)(?:: (?P<what>.+))? -->")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`]+)`")
@@ -18,7 +18,10 @@ _CODE = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `run`: it is executed, and must print `shows`. `file`: it is this file of an example."""
+    """A fenced block. `run`: it is executed, and must print `shows`. `file`: it is this file of an example.
+
+    `why`: why it is not run, or for `try`, what runs it.
+    """
 
     page: str
     line: int
@@ -27,6 +30,7 @@ class Block:
     run: bool = False
     shows: str = ""
     file: str = ""
+    why: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -46,6 +50,7 @@ def blocks(page: Path) -> Iterator[Block]:
             run=kind == "run",
             shows=what if kind == "run" else "",
             file=what if kind == "file" else "",
+            why=what if kind in ("try", "not run") else "",
         )
 
 

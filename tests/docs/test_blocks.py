@@ -20,6 +20,7 @@ from tests.gateway import Gateway, running_gateway
 WRITTEN = "127.0.0.1:8811"  # the address that readers are told
 CONFIG = "[providers.demo]\noptions = { tokens_per_second = 400 }\n"
 
+CODE = {"python", "bash", "sh", "js"}
 BLOCKS = every_block()
 RUN = [block for block in BLOCKS if block.run]
 REST = [block for block in BLOCKS if not block.run]
@@ -57,6 +58,12 @@ COMMANDS = {
 @pytest.mark.parametrize("block", REST, ids=str)
 def test_what_is_not_run_is_well_formed(block: Block) -> None:
     READ[block.language](block.text)
+
+
+@pytest.mark.parametrize("block", [block for block in REST if block.language in CODE and not block.file], ids=str)
+def test_code_that_is_not_run_says_why(block: Block) -> None:
+    """A line before it: `<!-- not run: reason -->`."""
+    assert block.why
 
 
 def read_json(text: str) -> None:
