@@ -28,11 +28,11 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def served(config: Config, folder: Path | None = None) -> AsyncIterator[Served]:
-    """Serves as long as the block lasts. folder: of the database; None keeps everything in memory."""
+async def served(config: Config, where: Path | str | None = None) -> AsyncIterator[Served]:
+    """Serves as long as the block lasts. where: the database's folder or URL; None keeps everything in memory."""
     gateway = Gateway.build(config)
     gateway.catalog.first.set()  # nobody asks the providers for their lists here
-    async with Store(folder) as store:
+    async with Store(where) as store:
         app = build(config, gateway, cache(lambda: store))
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await runner.setup()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,12 +40,10 @@ def server() -> Iterator[str]:
 @contextmanager
 def database(url: str) -> Iterator[str]:
     """The URL of a new database on a server, which is dropped at the end."""
-    from psycopg.conninfo import make_conninfo
-
     name = f"llmproxy_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
     execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     try:
-        yield make_conninfo(url, dbname=name)
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
     finally:
         execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 

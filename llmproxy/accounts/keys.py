@@ -80,8 +80,11 @@ class Keyring:
 
     @property
     def required(self) -> bool:
-        """Whether a client must show one: as soon as there ever was one, for who revokes the last opens no door by it."""
-        return bool(self.static or self.known.accounts)
+        """Whether a client must show one: as soon as there ever was one, for who revokes the last opens no door by it.
+
+        As long as nobody could ask the store whether there are keys, there are.
+        """
+        return bool(self.static or self.known.accounts) or not self.known.read
 
     def find(self, given: str, now: float | None = None) -> Key | None:
         """The key of this secret, if it counts now."""

@@ -13,6 +13,9 @@ def main(given: argparse.Namespace) -> int:
     from llmproxy.store.sqlite import backup
 
     config = load(given.config, overrides=ELSEWHERE)
+    if config.storage.url:
+        print("llmproxy: the database is a PostgreSQL server: back it up with pg_dump", file=sys.stderr)
+        return 1
     try:
         size = backup.copy(config.storage.dir, given.file)
     except (GatewayError, OSError) as error:

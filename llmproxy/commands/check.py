@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmproxy.config import Config, Key, Server, load
 from llmproxy.config.aliases import doubts, targets
-from llmproxy.store.sqlite.database import FILE
 
 from .serve import has_keys
 from .table import table
@@ -86,16 +84,15 @@ def storage_problem(config: Config) -> str:
         return ""
     from llmproxy.core.errors import StoreError
     from llmproxy.store import Store
-    from llmproxy.store.place import problem_with
+    from llmproxy.store.place import is_there, problem_with
 
-    folder = Path(kept.dir)
-    if problem := problem_with(folder):
+    if problem := problem_with(kept.where):
         return problem
     try:
-        if (folder / FILE).exists():
-            Store(folder).check()
+        if is_there(kept.where):
+            Store(kept.where).check()
     except StoreError as error:
-        return error.message
+        return f"{error.message} {error.detail}".rstrip()
     return ""
 
 

@@ -82,8 +82,11 @@ def _storage(config: Config) -> Iterator[Finding]:
     folder = Path(config.storage.dir)
     if problem := storage_problem(config):
         yield Finding(
-            f"storage: {problem}", "make it usable, put back a backup, or name another folder by LLMPROXY_DATA_DIR"
+            f"storage: {problem}",
+            "make it usable, put back a backup, or name another place (docs/configuration.md, [storage])",
         )
+    elif config.storage.url:
+        return
     elif folder.is_dir():
         if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield Finding(f"{folder} can be written by other users", f"chmod go-w {folder}")

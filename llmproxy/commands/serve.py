@@ -46,4 +46,7 @@ def has_keys(storage: Storage) -> bool:
     """Whether keys were made at run time."""
     from llmproxy.store.accounts import known_at
 
-    return storage.enabled and bool(known_at(Path(storage.dir)).accounts)
+    if not storage.enabled:
+        return False
+    known = known_at(storage.where)
+    return bool(known.accounts) or not known.read

@@ -27,6 +27,7 @@ SETTINGS = {
     "LLMPROXY_LOG_LEVEL": ("logs", "level"),
     "LLMPROXY_LOG_FORMAT": ("logs", "format"),
     "LLMPROXY_DATA_DIR": ("storage", "dir"),
+    "LLMPROXY_STORAGE_URL": ("storage", "url"),
     "LLMPROXY_CLUSTER_PEERS": ("cluster", "peers"),
     "LLMPROXY_CLUSTER_DNS": ("cluster", "dns"),
     "LLMPROXY_CLUSTER_SECRET": ("cluster", "secret"),

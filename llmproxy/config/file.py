@@ -18,6 +18,7 @@ from .matching import check_hosts, check_networks, check_origins, check_patterns
 from .prices import parse_prices
 from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
+from .storage_url import by_url
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
 from .values import (
     Cluster,
@@ -118,7 +119,8 @@ def _providers(tables: Table, environ: Mapping[str, str], folder: pathlib.Path) 
 
 
 def _storage(value: object, folder: pathlib.Path) -> Storage:
-    storage = parse(Storage, value, ("storage",))
+    """With a directory beside the file, where it names a relative one."""
+    storage = by_url(parse(Storage, value, ("storage",)))
     return replace(storage, dir=str(folder / pathlib.Path(storage.dir).expanduser())) if storage.dir else storage
 
 

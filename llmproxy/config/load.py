@@ -17,6 +17,7 @@ from .addresses import address, is_loopback, is_own
 from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
 from .proxies import from_environment
+from .storage_url import by_url
 from .values import Cluster, Config, Key, Provider, Server, Storage
 
 FILE = "llmproxy.toml"
@@ -85,7 +86,7 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
         config,
         server=replace(server, host=server.host.strip("[]"), keys=keys),
         logs=replace(config.logs, **changes.get("logs", {})),
-        storage=_placed(replace(config.storage, **changes.get("storage", {})), environ),
+        storage=_placed(by_url(replace(config.storage, **changes.get("storage", {}))), environ),
         cluster=_cluster(replace(config.cluster, **changes.get("cluster", {}))),
         providers=_demos_last((*config.providers, *found)),
         proxies=from_environment(environ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 OnDisconnect = Literal["cancel", "drain", "detach"]
@@ -221,13 +222,19 @@ class Logs:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where threads and the ledger live: SQLite in `dir`; with `enabled` off nothing is written to disk."""
+    """Where threads and the ledger live: SQLite in `dir`, or what `url` says; with `enabled` off nothing is written to disk."""
 
     dir: str = ""  # empty: the platform's data directory for llmproxy
+    url: str = field(default="", repr=False)  # postgresql://...; one of sqlite:// has become `dir`
     enabled: bool = True
     ledger_days: int = 30
     tape_bytes: int = 64 * 1024 * 1024  # of threads' answers, event by event, for resuming; 0 keeps none
     tape_hours: float = 24.0
+
+    @property
+    def where(self) -> Path | str:
+        """The folder of the database, or its URL."""
+        return self.url or Path(self.dir)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from aiohttp import web
 
@@ -43,7 +42,8 @@ async def _follow(app: web.Application) -> None:
     while True:
         await asyncio.sleep(_LOOK)
         try:
-            if opened(app[STORE]) is not None:
+            if (store := opened(app[STORE])) is not None or app[CURRENT].config.storage.url:
+                await (store or app[STORE]()).beat()
                 await refresh(app)
             elif (written := _written(app)) != seen:
                 seen = written
@@ -58,7 +58,7 @@ async def _follow(app: web.Application) -> None:
 
 def keys_of(storage: Storage) -> Known:
     """Those in the database of a configuration, whether it is open or not."""
-    return stored.known_at(Path(storage.dir)) if storage.enabled else NOTHING
+    return stored.known_at(storage.where) if storage.enabled else NOTHING
 
 
 async def refresh(app: web.Application) -> None:
@@ -71,7 +71,7 @@ async def refresh(app: web.Application) -> None:
 async def learn(app: web.Application, known: Known) -> None:
     ring = app[ACCOUNTS].keys
     before = ring.known.number
-    if known is not NOTHING and known.number != before:
+    if known.read and known is not NOTHING and known.number != before:
         learned = Learned(known) if len(known.accounts) < _MANY else await asyncio.to_thread(Learned, known)
         if ring.known.number == before or known.number > ring.known.number:  # or a later look was faster
             ring.learn(learned)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmproxy.config import Config, Storage
 from llmproxy.config.key_names import heirs
 from llmproxy.observe.log import log
 from llmproxy.store import place
-from llmproxy.store.sqlite.database import FILE
 
 if TYPE_CHECKING:
     from llmproxy.store import Store
@@ -25,13 +22,13 @@ class OpenedStores:
 
     def __init__(self, current: Callable[[], Config]) -> None:
         self._current = current
-        self._opened: dict[str, Store] = {}  # by folder; an empty name is memory
+        self._opened: dict[str, Store] = {}  # by folder or URL; an empty name is memory
         self._settings: Storage | None = None
 
     def __call__(self) -> Store:
         config = self._current()
         kept = config.storage
-        name = _folder(kept)
+        name = _name(kept)
         store = self._opened.get(name)
         if store is None:
             store = self._opened[name] = _open(config)
@@ -44,7 +41,7 @@ class OpenedStores:
     @property
     def opened(self) -> Store | None:
         """The store of now, if it was needed already."""
-        return self._opened.get(_folder(self._current().storage))
+        return self._opened.get(_name(self._current().storage))
 
     @property
     def problem(self) -> str:
@@ -52,16 +49,19 @@ class OpenedStores:
         store, kept = self.opened, self._current().storage
         if store is not None:
             return store.fault
-        return place.problem_with(Path(kept.dir)) if kept.enabled else ""
+        return place.problem_with(kept.where) if kept.enabled else ""
 
     def look(self) -> None:
-        """Says now what a first thread would find out: a folder that cannot be written to, a database that cannot be opened."""
+        """Says now what a first thread would find out: a folder that cannot be written to, a database that cannot be opened.
+
+        A server is always opened, so that the other replicas know of this one.
+        """
         kept = self._current().storage
         if not kept.enabled or self.opened is not None:
             return
         if problem := self.problem:
             log.error("storage_failed", reason=problem)
-        elif os.path.exists(os.path.join(kept.dir, FILE)):
+        elif place.is_there(kept.where):
             self().open_soon()
 
     async def close(self) -> None:
@@ -79,16 +79,16 @@ def problem(store: Callable[[], Store]) -> str:
     return store.problem if isinstance(store, OpenedStores) else store().fault
 
 
-def _folder(kept: Storage) -> str:
-    return kept.dir if kept.enabled else ""
+def _name(kept: Storage) -> str:
+    return str(kept.where) if kept.enabled else ""
 
 
 def _open(config: Config) -> Store:
     from llmproxy.store import Store
 
-    kept, name = config.storage, _folder(config.storage)
+    kept = config.storage
     return Store(
-        Path(name) if name else None,
+        kept.where if kept.enabled else None,
         kept.ledger_days,
         tape_bytes=kept.tape_bytes,
         tape_hours=kept.tape_hours,

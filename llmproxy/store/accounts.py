@@ -41,14 +41,19 @@ class Account(NamedTuple):
 
 
 class Known(NamedTuple):
-    """All keys and groups, and how often they had been changed by then."""
+    """All keys and groups, and how often they had been changed by then.
+
+    read: False where nobody knows, as the store cannot be read.
+    """
 
     number: int
     accounts: tuple[Account, ...]
     groups: tuple[GroupRow, ...] = ()
+    read: bool = True
 
 
 NOTHING = Known(-1, ())
+UNREAD = Known(-1, (), read=False)
 _CHANGES = {"group": "grp", "admin": "admin", "models": "models", "limits": "limits", "expires_at": "expires_at"}
 
 
@@ -78,7 +83,9 @@ def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
 
 
 def known_at(where: Path | str) -> Known:
-    """The same of a database that is not opened otherwise; nothing where there is none, or an older one."""
+    """The same of a database that is not opened otherwise; nothing where there is none, or an older one; UNREAD of a server
+    that cannot be asked.
+    """
     engine = engine_of(where)
     try:
         db = engine.look()
@@ -87,10 +94,9 @@ def known_at(where: Path | str) -> Known:
         with closing(db):
             return known(db)
     except Exception as error:
-        if engine.is_failure(
-            error
-        ):  # an older schema had no such keys; a damaged file is told by who opens it to write
-            return NOTHING
+        if engine.is_failure(error):
+            # An older schema had no such keys. A damaged file is told by who opens it to write.
+            return UNREAD if isinstance(where, str) else NOTHING
         raise
 
 

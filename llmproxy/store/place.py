@@ -10,8 +10,10 @@ from .sqlite.database import FILE
 _ADVICE = "name another folder by `[storage] dir` or LLMPROXY_DATA_DIR"
 
 
-def problem_with(folder: Path) -> str:
-    """What is wrong with the folder, made or still to be made; empty if nothing is."""
+def problem_with(folder: Path | str) -> str:
+    """What is wrong with the folder, made or still to be made; empty if nothing is, as far as can be known of a server."""
+    if isinstance(folder, str):
+        return ""
     try:
         there = next(one for one in (folder, *folder.parents) if one.exists())
     except OSError as error:
@@ -24,3 +26,8 @@ def problem_with(folder: Path) -> str:
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
         return f"{file} is not writable by this user"
     return ""
+
+
+def is_there(where: Path | str) -> bool:
+    """Whether there is a database already. Of a server that is not known before it is asked."""
+    return isinstance(where, str) or (where / FILE).exists()

@@ -16,6 +16,7 @@ from llmproxy.testing.provider import Route
 from tests.gateway import Gateway, running_gateway
 
 Json = dict[str, Any]
+STORE: dict[str, str] = {}  # variables that say where all houses keep what they keep
 
 ANN, BOB, ROOT = "ann-secret-of-some-length", "bob-secret-of-some-length", "root-secret-of-some-length"
 KEYS = f"""
@@ -67,7 +68,7 @@ class House:
         folder = self.gateway.folder
         return subprocess.run(
             [sys.executable, "-m", "llmproxy", *arguments, "--config", str(folder / "llmproxy.toml")],
-            cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LLMPROXY_DATA_DIR": str(folder / "data")},
+            cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LLMPROXY_DATA_DIR": str(folder / "data"), **STORE},
             capture_output=True, text=True, check=False, timeout=30,
         )  # fmt: skip
 
@@ -87,7 +88,8 @@ async def house(
         prices = "[prices]\n" + "".join(
             f'"{name}" = {{ input = {a}, output = {b} }}\n' for name, (a, b) in costs.items()
         )
-        with running_gateway(f"{config}\n{text}\n{prices}".replace("PORT", str(provider.port)), environment) as gateway:
+        file = f"{config}\n{text}\n{prices}".replace("PORT", str(provider.port))
+        with running_gateway(file, {**STORE, **(environment or {})}) as gateway:
             yield House(gateway, provider, client)
 
 

@@ -15,6 +15,8 @@ from llmproxy.testing import chunk, sse
 from tests.accounts.house import ANN, ASK, BOB, ROOT, House, answer, house
 from tests.waiting import soon
 
+pytestmark = pytest.mark.usefixtures("place")
+
 FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
 STREAMED = {**ASK, "stream": True}
 PATIENCE = 10.0

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.accounts.house import ANN, ASK, BOB, ROOT, answer, house, usage
+
+pytestmark = pytest.mark.usefixtures("place")
 
 
 async def test_every_attempt_is_in_the_ledger_with_its_price() -> None:

@@ -20,9 +20,16 @@ async def provider() -> AsyncIterator[FakeProvider]:
         yield made
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is about the database is tested with each."""
+    if "opened" in metafunc.fixturenames:
+        metafunc.parametrize("opened", getattr(metafunc.module, "PLACES", ("sqlite", "postgres")), indirect=True)
+
+
 @pytest.fixture
-def opened(provider: FakeProvider, tmp_path: Path) -> Open:
+def opened(request: pytest.FixtureRequest, provider: FakeProvider, tmp_path: Path) -> Open:
     """Opens a house, with a setting of its own; always over the same database."""
+    server = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
 
     @asynccontextmanager
     async def opening(setting: Setting | None = None) -> AsyncIterator[House]:
@@ -36,7 +43,12 @@ def opened(provider: FakeProvider, tmp_path: Path) -> Open:
             modes=setting.modes,
             default_model=setting.default_model,
         )
-        async with served(config, tmp_path / "data" if setting.on_disk else None) as (url, client, registry, store):
+        async with served(config, server or (tmp_path / "data" if setting.on_disk else None)) as (
+            url,
+            client,
+            registry,
+            store,
+        ):
             yield House(url, client, registry, store)
 
     return opening

@@ -14,6 +14,8 @@ from llmproxy.config import Alias, Key, Limits, Mode
 from llmproxy.testing import FakeProvider, chunk, sse
 from tests.threads.house import DONE, House, Open, Setting, named, parsed, said, tokens
 
+PLACES = ("sqlite",)  # nothing here is about the database
+
 HI = {"message": "Hi?", "model": "m"}
 
 

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from llmproxy import __version__
-from llmproxy.config import Key
+from llmproxy.config import Key, Storage
 from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import InProcess
 from llmproxy.core.chat import Json
@@ -41,9 +41,16 @@ async def info(request: web.Request) -> web.Response:
             ],
             "default_model": _shown(config.default_model, key) or None,
             "needs_key": request.app[ACCOUNTS].keys.required,
-            "data_dir": config.storage.dir if config.storage.enabled else None,
+            "data_dir": _place(config.storage),
         }
     )
+
+
+def _place(storage: Storage) -> str | None:
+    """Where threads are kept. Of a server's address nothing is told."""
+    if not storage.enabled:
+        return None
+    return "PostgreSQL" if storage.url else storage.dir
 
 
 def _shown(model: str, key: Key) -> str:

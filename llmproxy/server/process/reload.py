@@ -91,7 +91,7 @@ class Reload:
         config = self._load()
         began = self._began or app[CURRENT].config
         stored = Learned(keys_of(config.storage)) if config.storage.enabled else app[ACCOUNTS].keys.learned
-        if not stored.known.accounts:
+        if not stored.known.accounts and stored.known.read:
             refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
         return _Read(config, began, stored, tuple(doubts(config)))
 
@@ -104,7 +104,7 @@ class Reload:
         app[CURRENT].gateway = gateway
         self._apply(config)
         app[ACCOUNTS].configure(config, pricing_of(gateway))
-        if read.stored.known.number >= keys.known.number or config.storage.dir != before.config.storage.dir:
+        if read.stored.known.number >= keys.known.number or config.storage.where != before.config.storage.where:
             keys.learn(read.stored)  # else somebody else has read newer ones in the meantime
         stop_gone(app)
         if (store := opened(app[STORE])) is not None:
