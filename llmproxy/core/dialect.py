@@ -86,3 +86,12 @@ class Adapts(Protocol):
     def passed(self, chat: Chat, adapter: Adapter) -> Chat:
         """The request as it goes out to the provider: without what is the gateway's own."""
         ...
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A dialect whose requests carry state of earlier reasoning, which a provider may not know again."""
+
+    def without_thoughts(self, chat: Chat) -> Chat | None:
+        """The request without it, which is noted as dropped; None where it has none."""
+        ...

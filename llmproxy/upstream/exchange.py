@@ -14,7 +14,7 @@ from llmproxy.config import Timeouts
 from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
-from llmproxy.core.dialect import Adapts
+from llmproxy.core.dialect import Adapts, Forgets
 from llmproxy.core.errors import Dropped, GatewayError, Malformed, Misspoken, TimedOut, Unreachable, UpstreamError
 from llmproxy.core.flight import Gaps
 from llmproxy.core.measure import estimated, output_limit
@@ -23,6 +23,7 @@ from llmproxy.core.opener import Opening, Reply
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
 from llmproxy.wire.encoded import Encoded
+from llmproxy.wire.refused_thoughts import refuses_thoughts, without_thoughts
 from llmproxy.wire.text_completions import as_chat
 
 from .grace import Grace
@@ -37,6 +38,8 @@ _PASSED_ON = re.compile(
 )
 _LEARNS = 3  # members that one request may learn to leave out
 _ASK_AGAIN = frozenset((429, 503))  # it was refused before it began
+# A 404 about something in the request.
+_NOT_THERE = frozenset(("model_not_found", "previous_response_not_found", "item_not_found", "response_not_found"))
 _USUAL = Pace()
 _ASK_ANEW = (
     600.0  # seconds after which a dialect that a provider did not speak is tried again: it may have been updated
@@ -93,6 +96,7 @@ class _Exchange(Opening):
     __slots__ = (
         "_attempt",
         "_chat",
+        "_forgot",
         "_idle_timer",
         "_incoming",
         "_meter",
@@ -110,6 +114,7 @@ class _Exchange(Opening):
         self._source: AbstractAsyncContextManager[Any] | None = None  # what was entered and is to be left
         self._incoming: Incoming | None = None
         self._refused = 0  # the provider's status, where that is an error
+        self._forgot = False  # whether earlier reasoning was left out
         self._meter: Meter = UNMETERED
 
     async def __aenter__(self) -> Reply:
@@ -205,9 +210,7 @@ class _Exchange(Opening):
         self._of.learn_unspoken(self._chat.face)
         self._passes, self._chat = False, translated(self._chat)
         self._translator = _translator(self._of.adapter, self._chat)
-        if self._source is not None:
-            source, self._source = self._source, None
-            await source.__aexit__(None, None, None)
+        await self._hang_up()
         return await self._begin()
 
     async def _begin(self) -> tuple[_Frames, Mapping[str, str]]:
@@ -215,19 +218,33 @@ class _Exchange(Opening):
         return await self._first(pieces), headers
 
     async def _ask_learning(self) -> tuple[Pieces, Mapping[str, str]]:
-        """Asks once again where the refusal was about something that the adapter leaves out from now on, a few times."""
+        """Asks once again where the refusal was about something that is left out now: by the adapter, from now on and a few
+        times; by this attempt, once, the state of earlier reasoning that the provider does not know again."""
         for _ in range(_LEARNS):
             try:
                 return await self._ask()
             except UpstreamError as error:
-                learns = getattr(self._of.adapter, "learn", None)
-                if not self._refused or learns is None or not _called(learns, self._chat, error):
+                if not self._refused or not (self._forgets(error) or self._learns(error)):
                     raise
-            self._refused = 0
-            if self._source is not None:
-                source, self._source = self._source, None
-                await source.__aexit__(None, None, None)
+            await self._hang_up()
         return await self._ask()
+
+    def _learns(self, error: UpstreamError) -> bool:
+        learns = getattr(self._of.adapter, "learn", None)
+        return learns is not None and bool(_called(learns, self._chat, error))
+
+    def _forgets(self, error: UpstreamError) -> bool:
+        bare = None if self._forgot or not refuses_thoughts(error) else _without_thoughts(self._chat)
+        if bare is None:
+            return False
+        self._chat, self._forgot = bare, True
+        return True
+
+    async def _hang_up(self) -> None:
+        self._refused = 0
+        if self._source is not None:
+            source, self._source = self._source, None
+            await source.__aexit__(None, None, None)
 
     async def _ask(self) -> tuple[Pieces, Mapping[str, str]]:
         of, trace, attempt = self._of, self._chat.trace, self._attempt
@@ -261,9 +278,9 @@ class _Exchange(Opening):
             error.headers["x-should-retry"] = "false"  # nor by the client
 
     def _is_no_such_endpoint(self, error: UpstreamError) -> bool:
-        """Whether a 404 or 405 is about the path and not about the model."""
-        about_model = error.code == "model_not_found" or "model" in error.message.lower()
-        return self._refused in (404, 405) and not about_model
+        """Whether a 404 or 405 is about the path, and not about the model or something that the request refers to."""
+        about_request = error.code in _NOT_THERE or error.param or "model" in error.message.lower()
+        return self._refused in (404, 405) and not about_request
 
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
@@ -416,6 +433,12 @@ def _with_ours(headers: Mapping[str, str]) -> dict[str, str]:
 def translated(chat: Chat) -> Chat:
     """The question as a chat, for a provider that does not speak the client's dialect. Raises BadRequest."""
     return as_chat(chat) if chat.dialect is None else chat.dialect.as_chat(chat)
+
+
+def _without_thoughts(chat: Chat) -> Chat | None:
+    if chat.dialect is None:
+        return without_thoughts(chat) if chat.face == "chat" else None
+    return chat.dialect.without_thoughts(chat) if isinstance(chat.dialect, Forgets) else None
 
 
 def _translator(adapter: Adapter, chat: Chat) -> Translator:

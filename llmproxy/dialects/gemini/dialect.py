@@ -16,6 +16,7 @@ from .array import Array
 from .as_chat import as_chat
 from .encode_reply import failed
 from .errors import failure, status_of
+from .request import unsigned
 from .watch import Watched
 
 
@@ -35,6 +36,9 @@ class Gemini:
 
     def watch(self, chat: Chat, judge: Judge) -> Translator:
         return Watched(chat, judge, as_list=self.as_list)
+
+    def without_thoughts(self, chat: Chat) -> Chat | None:
+        return unsigned(chat)
 
     def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
         body = failure(error)

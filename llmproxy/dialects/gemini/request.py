@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from llmproxy.core.dialect import Dialect
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.trace import Trace
 from llmproxy.wire.json_body import parse_body
+from llmproxy.wire.refused_thoughts import note
 
 from .fields import camel, listed, spelled
 from .shape import check_outline
@@ -57,18 +59,32 @@ def gemini_body(chat: Chat, **added: Any) -> bytes:
     return orjson.dumps({**body, **missing})
 
 
-def _own(content: Any) -> Any:
+def unsigned(chat: Chat) -> Chat | None:
+    """The request without any signature. None where it has none."""
+    contents = chat.body.get("contents")
+    bare = [_own(one, _is_any) for one in contents] if isinstance(contents, list) else contents
+    if bare == contents:
+        return None
+    note(chat, "contents.parts.thoughtSignature")
+    return chat.saying(contents=bare)
+
+
+def _is_any(signature: object) -> bool:
+    return signature != NO_CHECK
+
+
+def _own(content: Any, is_out: Callable[[object], bool] = is_foreign) -> Any:
     """The turn without other models' reasoning. A call of theirs says that it never had a signature of Gemini's."""
     if not isinstance(content, dict) or not isinstance(content.get("parts"), list):
         return content
-    return {**content, "parts": [kept for part in content["parts"] if (kept := _part(part)) is not None]}
+    return {**content, "parts": [kept for part in content["parts"] if (kept := _part(part, is_out)) is not None]}
 
 
-def _part(part: Any) -> Any:
+def _part(part: Any, is_out: Callable[[object], bool]) -> Any:
     name = next(
         (one for one in ("thoughtSignature", "thought_signature") if isinstance(part, dict) and one in part), ""
     )
-    if not name or not is_foreign(part[name]):
+    if not name or not is_out(part[name]):
         return part
     bare: Json = {key: value for key, value in part.items() if key != name}
     if "functionCall" in bare or "function_call" in bare:

@@ -14,7 +14,7 @@ from llmproxy.wire.sse import PING
 
 from . import as_chat as translating
 from . import errors
-from .pass_on import own_only
+from .pass_on import own_only, without_thoughts
 from .watch import Watched
 
 _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -37,6 +37,9 @@ class Messages:
 
     def passed(self, chat: Chat, adapter: Adapter) -> Chat:
         return own_only(chat)
+
+    def without_thoughts(self, chat: Chat) -> Chat | None:
+        return without_thoughts(chat)
 
     def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
         return orjson.dumps(errors.as_error(error, request_id)), self.headers(request_id)

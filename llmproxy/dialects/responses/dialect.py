@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llmproxy.core.adapter import Adapter, Translator
 from llmproxy.core.chat import Chat
@@ -40,6 +40,10 @@ class Responses:
 
     def passed(self, chat: Chat, adapter: Adapter) -> Chat:
         return pass_on.passed(chat, adapter, self.known)
+
+    def without_thoughts(self, chat: Chat) -> Chat | None:
+        bare = pass_on.without_thoughts(chat, self.known)
+        return replace(bare[0], dialect=Responses(bare[1])) if bare is not None else None
 
     def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
         return error.as_bytes(), {}

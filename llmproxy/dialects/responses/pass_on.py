@@ -6,14 +6,19 @@ nothing: they are given everything that a request only refers to, or are asked f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from llmproxy.core.adapter import Adapter
 from llmproxy.core.chat import Chat, Json
 from llmproxy.wire.foreign_reasoning import is_ours
+from llmproxy.wire.refused_thoughts import note
 
 from .known import Known
 from .request import input_items
 
 _PLAIN_ITEMS = frozenset(("message", "function_call", "function_call_output", "reasoning", "item_reference"))
+_SAID = frozenset(("message", "function_call", "custom_tool_call"))
 _OPENAIS_OWN = ("prompt", "conversation", "context_management", "moderation")
 
 
@@ -51,6 +56,32 @@ def passed(chat: Chat, adapter: Adapter, known: Known) -> Chat:
     elif len(items) != len(given) or any(one is not other for one, other in zip(items, given, strict=True)):
         changes["input"] = items
     return chat.saying(**changes) if changes else chat
+
+
+def without_thoughts(chat: Chat, known: Known) -> tuple[Chat, Known] | None:
+    """The request, and what is known of earlier ones, without reasoning. None where there is none.
+
+    What was said with it goes without its id, as OpenAI knows by it that there was reasoning.
+    """
+    given, earlier = input_items(chat.body), known.earlier
+    if not any(map(_is_reasoning, (*given, *(earlier or ())))):
+        return None
+    note(chat, "input.reasoning")
+    kept = replace(known, earlier=_unreasoned(earlier) if earlier is not None else None)
+    return chat.saying(input=_unreasoned(given)), kept
+
+
+def _unreasoned(items: Iterable[Json]) -> list[Json]:
+    return [
+        {name: value for name, value in item.items() if name != "id"} if item.get("type") in _SAID else item
+        for item in items
+        if not _is_reasoning(item)
+    ]
+
+
+def _is_reasoning(item: Json) -> bool:
+    kind = item.get("type")
+    return kind == "reasoning" or (kind == "item_reference" and str(item.get("id")).startswith("rs_"))
 
 
 def _keeps(adapter: Adapter) -> bool:
