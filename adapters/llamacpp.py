@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 from llmproxy.adapter_kit import (
     Account,
     Chat,
     Environment,
+    Face,
     Hint,
     Json,
     Local,
@@ -36,6 +38,11 @@ class LlamaCpp(OpenAICompatible):
         local=Local(("127.0.0.1:8080", "127.0.0.1:9931"), (b'"llamacpp"', b"Loading model")),
     )
     speaks = OpenAICompatible.speaks | {"responses", "messages"}
+    counts: ClassVar[Mapping[Face, str]] = {
+        "messages": "/messages/count_tokens",
+        "responses": "/responses/input_tokens",
+        "chat": "/chat/completions/input_tokens",
+    }
     first_frame = 600.0  # a model may have to be loaded, and requests beyond its slots wait in silence
     # Abandoning a request that is not streamed is noticed only after a second in which the whole server was idle (measured).
     always_stream = True

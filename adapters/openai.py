@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
-from llmproxy.adapter_kit import Chat, Environment, Hint, OpenAICompatible
+from llmproxy.adapter_kit import Chat, Environment, Face, Hint, OpenAICompatible
 
 
 class OpenAI(OpenAICompatible):
-    speaks = OpenAICompatible.speaks | {"responses"}
+    speaks = OpenAICompatible.speaks | {"responses", "compact"}
     keeps_responses = True
+    counts: ClassVar[Mapping[Face, str]] = {"responses": "/responses/input_tokens"}
     hides = ("reasoning_details", "reasoning_content")
     hint = Hint("prompt_cache_key", faces=frozenset(("chat", "responses")))
     inputs_at_once = 2048  # texts of one embeddings request

@@ -19,7 +19,6 @@ from llmproxy.adapter_kit import (
     Environment,
     Face,
     Json,
-    Malformed,
     Model,
     Outgoing,
     Pace,
@@ -90,15 +89,13 @@ class Anthropic:
 
         passed = chat.dialect is not None
         asked = orjson.loads(whole(own_reasoning_only(chat))) if passed else self._encoded(chat)
-        kept = {name: value for name, value in asked.items() if name in COUNTED}
+        kept = {name: value for name, value in asked.items() if name in COUNTED["messages"]}
         return self._post("/messages/count_tokens", orjson.dumps(kept), chat)
 
     def counted(self, body: bytes) -> int:
-        """The count in the reply to `count_request`. Raises Malformed."""
-        try:
-            return int(orjson.loads(body)["input_tokens"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise Malformed("Anthropic's count of tokens is not what it says it is.") from error
+        from llmproxy.adapter_kit import input_tokens
+
+        return input_tokens(body)
 
     def models_request(self, page: str | None = None) -> Outgoing:
         query = {"limit": str(PAGE), **({"after_id": page} if page else {})}

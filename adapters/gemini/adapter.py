@@ -91,6 +91,27 @@ class Gemini:
 
         return errors.parse_error(status, headers, body, self.account.api_key)
 
+    def count_request(self, chat: Chat) -> Outgoing:
+        """With all of the request, as system prompt and tools count as well. Vertex wants it without what wraps it."""
+        from llmproxy.adapter_kit import gemini_body
+
+        from . import request
+
+        name = _resource(chat.model)
+        if chat.dialect is not None:
+            asked = orjson.loads(gemini_body(chat))
+        else:
+            can = abilities(chat.model, self._rows)
+            asked = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
+        body = asked if self._is_vertex else {"generateContentRequest": {"model": name, **asked}}
+        return self._post(f"{name}:countTokens", orjson.dumps(body))
+
+    def counted(self, body: bytes) -> int:
+        try:
+            return int(orjson.loads(body)["totalTokens"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Malformed("Gemini's count of tokens is not what it says it is.") from error
+
     def models_request(self, page: str | None = None) -> Outgoing:
         query = {"pageSize": str(PAGE), **({"pageToken": page} if page else {})}
         return Outgoing(self._at("models", query), headers=self._headers(), method="GET")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from llmproxy.core.adapter import Accounting as Accounting
     from llmproxy.core.adapter import Adapter as Adapter
     from llmproxy.core.adapter import Counting as Counting
+    from llmproxy.core.adapter import CountsTokens as CountsTokens
     from llmproxy.core.adapter import Environment as Environment
     from llmproxy.core.adapter import InProcess as InProcess
     from llmproxy.core.adapter import KnowsModels as KnowsModels
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from llmproxy.dialects.gemini.usage import gemini_usage as gemini_usage
     from llmproxy.dialects.messages.decode_reply import MessagesReply as MessagesReply
     from llmproxy.dialects.messages.encode_request import encode_messages as encode_messages
-    from llmproxy.dialects.messages.own_reasoning import COUNTED as COUNTED
     from llmproxy.dialects.messages.own_reasoning import own_reasoning_only as own_reasoning_only
     from llmproxy.dialects.messages.tables import MESSAGES_EFFORTS as MESSAGES_EFFORTS
     from llmproxy.dialects.messages.tables import MessagesAbilities as MessagesAbilities
@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from llmproxy.wire.sse import frame as frame
     from llmproxy.wire.tool_names import ToolNames as ToolNames
 
+    from .counting import COUNTED as COUNTED
+    from .counting import input_tokens as input_tokens
     from .hints import Hint as Hint
     from .openai_compatible import OpenAICompatible as OpenAICompatible
 
@@ -79,6 +81,7 @@ _WHERE = {
         "Accounting",
         "Adapter",
         "Counting",
+        "CountsTokens",
         "Environment",
         "InProcess",
         "KnowsModels",
@@ -124,10 +127,7 @@ _WHERE = {
     ),
     "dialects.messages.decode_reply": ("MessagesReply",),
     "dialects.messages.encode_request": ("encode_messages",),
-    "dialects.messages.own_reasoning": (
-        "COUNTED",
-        "own_reasoning_only",
-    ),
+    "dialects.messages.own_reasoning": ("own_reasoning_only",),
     "dialects.messages.tables": (
         "MESSAGES_EFFORTS",
         "MessagesAbilities",
@@ -151,6 +151,7 @@ _WHERE = {
     ),
     "wire.retry_after": ("retry_after",),
     "wire.tool_names": ("ToolNames",),
+    "adapter_kit.counting": ("COUNTED", "input_tokens"),
     "adapter_kit.hints": ("Hint",),
     "adapter_kit.openai_compatible": ("OpenAICompatible",),
 }

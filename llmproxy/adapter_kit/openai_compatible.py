@@ -15,6 +15,7 @@ from llmproxy.wire.embeddings import Vectors
 from llmproxy.wire.provider_errors import in_band, parse_error
 from llmproxy.wire.relay import Relay
 
+from .counting import COUNTED, input_tokens
 from .hints import Hint, secret
 
 _PATHS: Mapping[Face, str] = {
@@ -23,6 +24,7 @@ _PATHS: Mapping[Face, str] = {
     "embeddings": "/embeddings",
     "messages": "/messages",
     "responses": "/responses",
+    "compact": "/responses/compact",
 }
 
 # What a translation may have added, and a model may do without.
@@ -38,6 +40,7 @@ class OpenAICompatible:
     asks_usage: the provider understands `stream_options.include_usage`.
     hides: members of messages that a client of another dialect has given back and that mean nothing to this provider.
     keeps_responses: of Responses the provider knows everything that OpenAI does, earlier responses by their ids among it.
+    counts: where the provider counts the tokens of a request in a dialect; also of a `chat`, which others are translated to.
     hint: how the provider is told which requests belong to one conversation.
     checked_hooks: the methods that are called here, with the number of their arguments; checked when an adapter is loaded.
     """
@@ -53,6 +56,7 @@ class OpenAICompatible:
     hides: ClassVar[tuple[str, ...]] = ()
     drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
     known_models: Sequence[Model] = ()
+    counts: ClassVar[Mapping[Face, str]] = {}
     hint: Hint | None = None
     checked_hooks: ClassVar[Mapping[str, int]] = {
         "headers": 0,
@@ -174,6 +178,20 @@ class OpenAICompatible:
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return self.judge(parse_error(status, headers, body, self.account.api_key))
+
+    def count_request(self, chat: Chat) -> Outgoing | None:
+        path = self.counts.get(chat.face)
+        if path is None:
+            return None
+        if isinstance(chat.dialect, Adapts):
+            chat = chat.dialect.passed(chat, self)
+        wanted = COUNTED.get(chat.face, frozenset(chat.body))
+        left_out = [name for name in chat.body if name not in wanted or name == "stream"]
+        body = chat.saying(**dict.fromkeys(left_out)).render() if left_out else chat.render()
+        return Outgoing(self.at(path), body, {**self._headers, **chat.headers})
+
+    def counted(self, body: bytes) -> int:
+        return input_tokens(body)
 
     def models_request(self, page: str | None = None) -> Outgoing:
         return Outgoing(self.at("/models"), headers=self._headers, method="GET")

@@ -172,6 +172,19 @@ class ListsModels(Protocol):
 
 
 @runtime_checkable
+class CountsTokens(Protocol):
+    """An adapter whose provider can be asked how many tokens a request has."""
+
+    def count_request(self, chat: Chat) -> Outgoing | None:
+        """The question, for a chat or for a request in a dialect that the adapter speaks; None where it is not counted."""
+        ...
+
+    def counted(self, body: bytes) -> int:
+        """The count in the answer. Raises Malformed."""
+        ...
+
+
+@runtime_checkable
 class KnowsPace(Protocol):
     """An adapter whose provider goes about some questions otherwise."""
 

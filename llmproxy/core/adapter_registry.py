@@ -16,7 +16,7 @@ API = 2  # of the contract; an adapter may name the one it was written for in it
 
 # Methods by name with the number of arguments they are called with beside self; the first must be there, the others may.
 _REQUIRED = {"request": 1, "translator": 1, "error": 3}
-_OPTIONAL = {"models_request": 1, "models": 1, "answer": 1, "pace": 1}
+_OPTIONAL = {"models_request": 1, "models": 1, "answer": 1, "pace": 1, "count_request": 1, "counted": 1}
 _MEMBERS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "environment": ("an Environment", Environment),
     "many": ("True or False", bool),

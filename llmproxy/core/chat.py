@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .dialect import Dialect, Encoder
 
 Json = dict[str, Any]
-Face = Literal["chat", "completions", "embeddings", "messages", "responses", "gemini"]
+Face = Literal["chat", "completions", "embeddings", "messages", "responses", "compact", "gemini"]
 Body = bytes | tuple[bytes | memoryview, ...]  # of a request: whole, or in pieces, as copies of megabytes are not free
 
 

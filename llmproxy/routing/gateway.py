@@ -29,6 +29,7 @@ from llmproxy.resilience.hedging import HedgingOpener
 from llmproxy.resilience.load import LoadOpener, Loads
 from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
+from llmproxy.upstream.token_count import Counted, TokenCounter
 
 from .model_catalog import ModelCatalog, Source
 from .permits import permits
@@ -48,6 +49,7 @@ class ProviderStack:
     batched: Opener  # for embeddings
     breaker: Breakers
     budget: RetryBudget
+    counter: TokenCounter
     limited: ConcurrencyOpener | None = None
 
 
@@ -112,13 +114,18 @@ class Gateway:
             opener = RecordingOpener(opener, self.config.limits.trace_content)
         return opener.open(chat.asking(route.targets[0].model))
 
+    async def count(self, chat: Chat, route: Route) -> Counted | None:
+        """The tokens of a request, as the provider counts that would answer it; None where it does not. Raises GatewayError."""
+        target = route.targets[0]
+        return await self.stacks[target.provider].counter.count(chat.asking(target.model))
+
     async def close(self) -> None:
         for client in {id(stack.client): stack.client for stack in self.stacks.values()}.values():
             await client.close()
 
     def _speaks(self, provider: str, chat: Chat) -> bool:
         spoken = speaks(self.stacks[provider].adapter)
-        translates = chat.face == "completions" or chat.dialect is not None
+        translates = chat.face == "completions" or (chat.dialect is not None and chat.face != "compact")
         return chat.face in spoken or (translates and "chat" in spoken)
 
     def _chain(self, route: Route, chat: Chat) -> Opener:
@@ -158,7 +165,8 @@ def _room(provider: Provider, config: Config, clients: _Clients, places: Places 
     except ValueError as error:  # an option that the adapter cannot use
         raise ConfigError(f"[providers.{provider.name}] {error}") from error
     client = clients.fitting(provider)
-    opener: Opener = Upstream(adapter, client, provider.timeouts)
+    upstream = Upstream(adapter, client, provider.timeouts)
+    opener: Opener = upstream
     limited = None
     if provider.max_concurrent is not None:
         opener = limited = ConcurrencyOpener(opener, places or Places(**_places(provider)))
@@ -173,7 +181,9 @@ def _room(provider: Provider, config: Config, clients: _Clients, places: Places 
         if isinstance(adapter, TakesFew)
         else guarded
     )
-    return ProviderStack(provider, adapter, client, guarded, fanned, batched, breaker, budget, limited)
+    return ProviderStack(
+        provider, adapter, client, guarded, fanned, batched, breaker, budget, TokenCounter(upstream), limited
+    )
 
 
 class _Clients:

@@ -7,7 +7,7 @@ is not waited for.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmproxy.core import hops
 from llmproxy.core.adapter import CountsTokens, Outgoing
@@ -46,7 +46,7 @@ class TokenCounter:
         now = asyncio.get_running_loop().time
         if self._adapter is None or now() < self._rests_until:
             return None
-        passes = self._of.passes(chat)
+        passes = self._of.passes(replace(chat, streaming=True))  # nothing is stopped here
         asking = self._adapter.count_request(chat if passes or chat.dialect is None else translated(chat))
         if asking is None:
             return None

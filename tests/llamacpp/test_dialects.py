@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import anthropic
 import openai
 import pytest
@@ -64,3 +65,22 @@ async def test_geminis_api_is_answered_and_streamed(gateway: Gateway) -> None:
     ]
     assert events[-1].usage_metadata is not None
     await google.aclose()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        (
+            "/v1/messages/count_tokens",
+            {"model": MODEL, "messages": [{"role": "user", "content": TEXT}]},
+            "input_tokens",
+        ),
+        ("/v1/responses/input_tokens", {"model": MODEL, "input": TEXT}, "input_tokens"),
+        (f"/v1beta/models/{MODEL}:countTokens", {"contents": [{"parts": [{"text": TEXT}]}]}, "totalTokens"),
+    ],
+)
+async def test_its_own_counts_are_given(gateway: Gateway, path: str, body: dict[str, object], name: str) -> None:
+    async with aiohttp.ClientSession() as client, client.post(gateway.url + path, json=body) as answer:
+        assert answer.status == 200, await answer.text()
+        assert answer.headers["x-llmproxy-token-count"] == "provider"
+        assert (await answer.json())[name] > 5

@@ -43,6 +43,15 @@ def parse_generate(
     return Chat(body, name, "gemini", raw, trace, dialect=dialect, streaming=stream)
 
 
+def parse_counted(raw: bytes, trace: Trace, *, model: str, dialect: Dialect, default_model: str = "") -> Chat:
+    """The request that is to be counted: the body of `countTokens`, or the one in it. Raises BadRequest."""
+    given = spelled(parse_body(raw)).get("generateContentRequest")
+    return parse_generate(
+        raw if given is None else orjson.dumps(given), trace,
+        model=model, stream=False, dialect=dialect, default_model=default_model,
+    )  # fmt: skip
+
+
 def gemini_body(chat: Chat, **added: Any) -> bytes:
     """The request for Gemini itself: the client's bytes, unless something in them is not Gemini's.
 

@@ -11,21 +11,6 @@ from llmproxy.core.chat import Body, Chat, Json
 from .encode_messages import THOUGHTS, is_own_thought
 from .pass_on import own_only
 
-# What a request for a count of tokens may hold.
-COUNTED = frozenset(
-    (
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-        "cache_control",
-        "context_management",
-        "mcp_servers",
-    )
-)
 _UNSIGNED = re.compile(rb'"(?:signature|data)"\s*:\s*(?:""|null)|"thinking"\s*:\s*"')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,16 +13,17 @@ from aiohttp import web
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest, GatewayError, ModelNotFound
 from llmproxy.core.measure import BYTES_PER_TOKEN, measured
+from llmproxy.core.trace import Trace
 from llmproxy.dialects.gemini.dialect import AS_LIST, DIALECT
 from llmproxy.dialects.gemini.embeddings import parse_embed
-from llmproxy.dialects.gemini.request import model_name, parse_generate
-from llmproxy.wire.json_body import parse_body
+from llmproxy.dialects.gemini.request import model_name, parse_counted, parse_generate
 
-from ..context import CURRENT
-from ..middleware.body import read_json
+from ..context import CURRENT, REQUEST_ID, caller
+from ..middleware.body import parsed, read_json
 from ..streaming.on_disconnect import leaving
 from .answer import answer
 from .models import listed
+from .token_count import told
 
 _PICTURE = 258  # tokens of one picture, as Gemini counts it
 _METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
@@ -51,15 +53,19 @@ async def embed_many(request: web.Request) -> web.StreamResponse:
 
 
 async def count(request: web.Request) -> web.Response:
-    """An estimate: nobody is asked, so it costs nothing and works for every model."""
-    model_name(request.match_info["model"])
-    body = parse_body(await read_json(request, request.app[CURRENT].config.server))
-    whole = body.get("generateContentRequest") or body.get("generate_content_request") or body
-    there = measured(
-        {name: one for name, one in whole.items() if name != "model"} if isinstance(whole, dict) else whole
-    )
-    tokens = -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * _PICTURE
-    return _json({"totalTokens": tokens})
+    """As the provider counts that would answer; an estimate where it does not, which a header says."""
+    current = request.app[CURRENT]
+    raw = await read_json(request, current.config.server)
+    trace = Trace(request[REQUEST_ID], int(time.time()))
+    parse = partial(parse_counted, model=request.match_info["model"], trace=trace, dialect=DIALECT)
+    chat = await parsed(raw, partial(parse, default_model=current.config.default_model))
+    counted = await current.gateway.count(chat, current.gateway.route(chat, caller(request)))
+    return told(counted, lambda tokens: {"totalTokens": tokens}, lambda: _estimated(chat.body), request)
+
+
+def _estimated(body: Json) -> int:
+    there = measured(body)
+    return -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * _PICTURE
 
 
 async def models(request: web.Request) -> web.Response:

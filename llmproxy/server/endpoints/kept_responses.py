@@ -13,7 +13,6 @@ from aiohttp import web
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest, GatewayError
-from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
 from llmproxy.dialects.responses.known import KnownItem
 from llmproxy.dialects.responses.state import Kept, ResponseStore
 from llmproxy.dialects.responses.watch import last_number
@@ -22,10 +21,8 @@ from llmproxy.requests.registry import Running, ended
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.store.responses import ResponseFile
 from llmproxy.wire.foreign_reasoning import is_ours
-from llmproxy.wire.json_body import parse_body
 
 from ..context import CURRENT, REGISTRY, RESPONSE_FILES, RESPONSES, owner
-from ..middleware.body import read_json
 from ..middleware.forwarding import is_from_peer, others_say
 from ..streaming.replay import follow
 
@@ -173,20 +170,6 @@ async def input_items(request: web.Request) -> web.Response:
     page = items[first : first + limit]
     told = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
     return _json({"object": "list", "data": page, **told, "has_more": first + limit < len(items)})
-
-
-async def input_tokens(request: web.Request) -> web.Response:
-    """How many tokens a request would read, estimated from its length: no provider is asked."""
-    body = parse_body(await read_json(request, request.app[CURRENT].config.server))
-    id = body.get("previous_response_id")
-    kept = await find(request, id) if isinstance(id, str) else None
-    if id is not None and kept is None:
-        text = f"Previous response with id '{id}' not found."
-        raise BadRequest(text, param="previous_response_id", code="previous_response_not_found")
-    said = [body.get(name) for name in ("instructions", "input", "tools", "text")]
-    there = measured([*said, *([kept.input, kept.output] if kept is not None else [])])
-    tokens = -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * IMAGE_TOKENS
-    return _json({"object": "response.input_tokens", "input_tokens": tokens})
 
 
 async def _found(request: web.Request) -> Kept:

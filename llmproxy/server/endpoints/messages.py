@@ -17,6 +17,7 @@ from ..context import CURRENT, REQUEST_ID, caller
 from ..middleware.body import parsed, read_json
 from .answer import answer
 from .model_lists import SeenList
+from .token_count import told
 
 _VERSION = "2023-06-01"  # that every provider knows
 _PASSED = ("anthropic-version", "anthropic-beta")
@@ -27,17 +28,17 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def count_tokens(request: web.Request) -> web.Response:
-    """An estimate, made here: clients ask for two dozen at once, which would use up a provider's limits.
+    """As the provider counts that would answer; an estimate where it does not, which a header says.
 
     Raises GatewayError as for a message: an unknown model is not counted for.
     """
     current = request.app[CURRENT]
     raw = await read_json(request, current.config.server)
     trace = Trace(request[REQUEST_ID], int(time.time()))
-    parse = partial(parse_counted, trace=trace, dialect=DIALECT, default_model=current.config.default_model)
-    chat = await parsed(raw, parse)
-    current.gateway.route(chat, caller(request))
-    return web.json_response({"input_tokens": estimated(chat.body)}, headers=DIALECT.headers(request[REQUEST_ID]))
+    parse = partial(parse_counted, trace=trace, dialect=DIALECT, headers=_passed_on(request))
+    chat = await parsed(raw, partial(parse, default_model=current.config.default_model))
+    counted = await current.gateway.count(chat, current.gateway.route(chat, caller(request)))
+    return told(counted, lambda tokens: {"input_tokens": tokens}, lambda: estimated(chat.body), request)
 
 
 async def hello(request: web.Request) -> web.Response:

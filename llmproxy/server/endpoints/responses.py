@@ -10,6 +10,8 @@ from aiohttp import web
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest, GatewayError
+from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
+from llmproxy.dialects.responses.compact import Compact, parse_compact
 from llmproxy.dialects.responses.dialect import DIALECT, Responses
 from llmproxy.dialects.responses.errors import failure
 from llmproxy.dialects.responses.ids import fresh
@@ -25,6 +27,7 @@ from ..streaming.replay import follow
 from ..streaming.request_task import ask, detach
 from .answer import asked
 from .kept_responses import UNFINISHED, find, find_item, keeps, put
+from .token_count import told
 
 # What clients tell OpenAI by header. Everything else is between us and the client.
 _PASSED = ("openai-", "x-openai-", "x-codex-")
@@ -34,9 +37,8 @@ _NAMED = frozenset(("originator", "session-id", "session_id", "thread-id", "x-cl
 async def create(request: web.Request) -> web.StreamResponse:
     chat = await asked(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
     earlier = await _earlier(request, chat)
-    items = await _items(request, chat)
     made: dict[str, Kept] = {}
-    known = _known(request, chat, earlier, items, made)
+    known = _kept(request, chat, earlier, await _references(request, chat, earlier), made)
     chat = replace(chat, dialect=Responses(known))
     gateway = request.app[CURRENT].gateway
     route = gateway.route(chat, caller(request))
@@ -51,10 +53,39 @@ async def create(request: web.Request) -> web.StreamResponse:
     running.task.add_done_callback(lambda _: _settle(request, running, made))
     if chat.stream:
         return await follow(request, running, 0)
-    told = orjson.dumps(queued(chat, known.id))
-    made[known.id] = Kept(known.id, owner(request), told, request_id=chat.trace.id)
+    body = orjson.dumps(queued(chat, known.id))
+    made[known.id] = Kept(known.id, owner(request), body, request_id=chat.trace.id)
     put(request, made[known.id])
-    return web.Response(body=told, content_type="application/json")
+    return web.Response(body=body, content_type="application/json")
+
+
+async def compact(request: web.Request) -> web.StreamResponse:
+    """Passed on to a provider that compacts, with what the request refers to."""
+    chat = await asked(request, partial(parse_compact, headers=_passed_on(request)))
+    chat = replace(chat, dialect=Compact(await _references(request, chat, await _earlier(request, chat))))
+    gateway = request.app[CURRENT].gateway
+    return await ask(request, chat, gateway, gateway.route(chat, caller(request)))
+
+
+async def input_tokens(request: web.Request) -> web.Response:
+    """As the provider counts that would answer; an estimate where it does not, which a header says."""
+    chat = await asked(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
+    known = await _references(request, chat, await _earlier(request, chat))
+    gateway = request.app[CURRENT].gateway
+    chat = replace(chat, dialect=Responses(known))
+    counted = await gateway.count(chat, gateway.route(chat, caller(request)))
+    return told(counted, _count, lambda: _estimated(chat.body, known), request)
+
+
+def _count(tokens: int) -> Json:
+    return {"object": "response.input_tokens", "input_tokens": tokens}
+
+
+def _estimated(body: Json, known: Known) -> int:
+    """Raises BadRequest where the request follows on a response that is not known here."""
+    items = known.whole_input(input_items(body), body.get("previous_response_id"))
+    there = measured([items, *(body.get(name) for name in ("instructions", "tools", "text"))])
+    return -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * IMAGE_TOKENS
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
@@ -84,17 +115,20 @@ async def _items(request: web.Request, chat: Chat) -> dict[str, KnownItem]:
     return {id: item for id, item in found.items() if item is not None}
 
 
-def _known(
-    request: web.Request, chat: Chat, earlier: Kept | None, items: dict[str, KnownItem], made: dict[str, Kept]
-) -> Known:
-    """`made`: the responses that come of the request, by their ids, as they were kept last."""
-    stored = chat.body.get("store") is not False and keeps(request)
-    known = Known(fresh("resp", request.app[REGISTRY].tag), stored, items=items)
-    if earlier is not None:
-        known = replace(known, earlier=[*earlier.input, *earlier.output], answered_by=earlier.answered_by)
-    if not stored:
+async def _references(request: web.Request, chat: Chat, earlier: Kept | None) -> Known:
+    """What the request refers to."""
+    known = Known(fresh("resp", request.app[REGISTRY].tag), items=await _items(request, chat))
+    if earlier is None:
         return known
-    in_background = bool(chat.body.get("background"))
+    return replace(known, earlier=[*earlier.input, *earlier.output], answered_by=earlier.answered_by)
+
+
+def _kept(request: web.Request, chat: Chat, earlier: Kept | None, known: Known, made: dict[str, Kept]) -> Known:
+    """With the response that is made, where it is to be kept. `made`: those that come of the request, by their ids, as they
+    were kept last."""
+    if chat.body.get("store") is False or not keeps(request):
+        return known
+    in_background, items = bool(chat.body.get("background")), known.items
     renamed = known.id if in_background and not chat.stream else ""
     before = earlier.followed() if earlier is not None else ()
 
@@ -106,7 +140,7 @@ def _known(
         made[said["id"]] = Kept(said["id"], owner(request), orjson.dumps(said), parts, theirs, chat.trace.id)
         put(request, made[said["id"]])
 
-    return replace(known, keep=keep, begun=keep if in_background and chat.stream else None)
+    return replace(known, stored=True, keep=keep, begun=keep if in_background and chat.stream else None)
 
 
 def _settle(request: web.Request, running: Running, made: dict[str, Kept]) -> None:
