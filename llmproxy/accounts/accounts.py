@@ -32,13 +32,17 @@ class Charge:
     _open: bool = True
 
     def end(self, now: float, tokens: int | None) -> tuple[Spent, ...]:
-        """The request has ended: gives back its place, and corrects what was thought. Once; again changes nothing."""
+        """The request has ended: gives back its place, and corrects what was thought. Once; again it only gives what was
+        spent since."""
         if self._open:
             self._open = False
             for one in self.lives:
                 one.parallel -= 1
                 one.correct(now, (tokens or 0) - self.tokens)
-        return tuple(self.wallet.spent) if self.wallet is not None else ()
+        if self.wallet is None:
+            return ()
+        spent, self.wallet.spent = tuple(self.wallet.spent), []
+        return spent
 
 
 @dataclass(slots=True)

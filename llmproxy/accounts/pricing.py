@@ -33,6 +33,8 @@ class Pricing:
 
     def priced(self, record: RequestRecord) -> RequestRecord:
         """The record with its costs; one that is unknown makes the sum unknown."""
+        if not record.tries:
+            return record
         tries = tuple([self._attempt(one, record.opened_at) for one in record.tries])
         known = [one.cost_e12 for one in tries if one.cost_e12 is not None]
         total = None if not known or any(map(is_unpriced, tries)) else sum(known)

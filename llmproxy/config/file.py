@@ -21,6 +21,7 @@ from .quotas import parse_budgets, parse_groups, parse_key
 from .storage_url import by_url
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
 from .values import (
+    Cache,
     Cluster,
     Config,
     Dialects,
@@ -40,6 +41,7 @@ _TOP = (
     "server",
     "limits",
     "routing",
+    "cache",
     "logs",
     "dialects",
     "storage",
@@ -96,6 +98,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
     return Config(
         server=_server(document.get("server", {}), groups),
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
+        cache=parse(Cache, document.get("cache", {}), ("cache",)),
         routing=parse(Routing, document.get("routing", {}), ("routing",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
         responses=parse(Responses, document.get("responses", {}), ("responses",)),

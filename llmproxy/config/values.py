@@ -215,6 +215,16 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """Requests that are the same share one answer. models: patterns of names for which that is so at temperature 0."""
+
+    models: tuple[str, ...] = ()
+    seconds: float = 300.0  # that a complete answer is kept; 0: only requests at the same time share one
+    bytes: int = 64 * 1024 * 1024  # of all kept answers
+    shared: bool = False  # also between keys
+
+
+@dataclass(frozen=True, slots=True)
 class Logs:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -276,6 +286,7 @@ class Config:
     server: Server = Server()
     limits: Limits = Limits()
     routing: Routing = Routing()
+    cache: Cache = Cache()
     logs: Logs = Logs()
     dialects: Dialects = Dialects()
     storage: Storage = Storage()

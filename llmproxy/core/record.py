@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from .lifecycle import State
 from .usage import Tokens, UsageSource
 
+CacheResult = Literal["hit", "joined", "miss"]
 AttemptState = Literal["opening", "open", "answered", "failed", "stopped", "lost_race", "unknown"]
 
 
@@ -37,8 +38,9 @@ class RequestRecord(NamedTuple):
     """One request. Times are Unix seconds, or milliseconds as their names say.
 
     state: `open` while it runs. status: what the client saw. closed_ms: from the stop until the provider's connection
-    was closed. usage_source: who counted the tokens. cost_e12: of all attempts, in 1e-12 dollars; None where that is not
-    known. group: of the key. The members up to group are the columns of the ledger.
+    was closed. usage_source: who counted the tokens; `cache`: none were used, the answer was another request's.
+    cost_e12: of all attempts, in 1e-12 dollars; None where that is not known. group: of the key. The members up to group are
+    the columns of the ledger.
     """
 
     opened_at: float
@@ -72,3 +74,4 @@ class RequestRecord(NamedTuple):
     metric: str = "ok"  # the outcome in log and metrics
     tries: tuple[AttemptRecord, ...] = ()
     queue_ms: float = 0.0  # that it waited for its turn with a provider
+    cache: CacheResult | None = None  # of a request that shares answers

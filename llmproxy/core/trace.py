@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .errors import LifecycleError
 from .flight import Gaps, Wait, WaitKind, Why, thinned
 from .lifecycle import RANK, Event, Phase, after
-from .record import AttemptRecord, AttemptState
+from .record import AttemptRecord, AttemptState, CacheResult
 from .usage import Tokens, UsageSource
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Trace:
     parent: of a trace that belongs to one of several attempts at once. lost: another attempt has won.
     together: the attempts are parts of one answer, which has begun when all of them have; who joins them says so.
     affinity: the client's wish that the turns of its conversation meet one provider; None: as the config says.
+    cache: whether the answer was kept, was in the making for another request, or is made; None: it is not shared.
     conversation: the same in every turn, for adapters that tell their provider which turns belong together; never sent itself.
     """
 
@@ -115,6 +116,7 @@ class Trace:
     content: Content | None = None  # what was said, where the operator has that kept
     affinity: bool | None = None
     conversation: bytes | None = None
+    cache: CacheResult | None = None
 
     def step(self, event: Event) -> None:
         """Moves to the next phase. Raises LifecycleError for an event that cannot happen in this phase."""

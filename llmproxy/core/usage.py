@@ -10,7 +10,7 @@ Json = dict[str, Any]
 DOLLAR = 10**12  # money is a whole number of these parts of a dollar
 _TICKS = 100  # xAI counts money in parts of 1e-10 dollars
 
-UsageSource = Literal["provider", "estimated", "none"]
+UsageSource = Literal["provider", "estimated", "none", "cache"]
 
 
 class Tokens(NamedTuple):

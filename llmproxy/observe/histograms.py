@@ -54,6 +54,7 @@ COUNTERS = {
     "llmproxy_cost_dollars": ("What attempts cost, as far as it is known.", ("provider", "model")),
     "llmproxy_unpriced_requests": ("Requests of which some tokens have no known price.", ("provider", "model")),
     "llmproxy_errors": ("Requests that failed or were stopped, by the error's code.", ("code",)),
+    "llmproxy_shared_answers": ("Requests that share answers, by where theirs came from.", ("cache",)),
     "llmproxy_attempts": ("Calls of providers, by how they ended.", ("provider", "state")),
 }
 
@@ -88,6 +89,8 @@ class Distributions:
             self._took("llmproxy_queue_wait_seconds", model[:1], record.queue_ms)
         if error:
             self.count("llmproxy_errors", (error,), 1)
+        if record.cache:
+            self.count("llmproxy_shared_answers", (record.cache,), 1)
         unpriced = False
         for one in record.tries:
             at = (one.provider, one.model)

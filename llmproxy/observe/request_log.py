@@ -25,6 +25,8 @@ def facts(record: RequestRecord) -> dict[str, Any]:
         line["by"], line["closed_ms"] = record.stopped_by, record.closed_ms
     if record.code:
         line["code"] = record.code
+    if record.cache:
+        line["cache"] = record.cache
     if record.owner:
         line["owner"] = record.owner
     for name, value in (("failures", record.failures), ("dropped", record.dropped), ("route", record.route)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from llmproxy.core.record import RequestRecord
+from llmproxy.core.usage import UsageSource
 
 from .registry import Running
 
@@ -15,6 +16,7 @@ def record(running: Running) -> RequestRecord:
     tokens, estimated = running.tokens
     ended = running.ended is not None
     ttft, duration = _ms(running.first_frame, running.started), _ms(running.ended, running.started)
+    given = trace.cache in ("hit", "joined")
     flowing = (duration - ttft) / 1000 if duration is not None and ttft is not None else 0.0
     return RequestRecord(
         opened_at=running.started_at,
@@ -34,8 +36,8 @@ def record(running: Running) -> RequestRecord:
         tokens_out=tokens if tokens or usage is not None else None,
         tokens_reasoning=usage.reasoning if usage is not None else None,
         tokens_cached=usage.cached if usage is not None else None,
-        usage_source="provider" if usage is not None and not estimated else "estimated" if tokens else "none",
-        cost_e12=None,
+        usage_source="cache" if given else _source(usage is not None and not estimated, tokens),
+        cost_e12=0 if given else None,
         ttft_ms=ttft,
         duration_ms=duration,
         closed_ms=running.closed_ms,
@@ -48,7 +50,12 @@ def record(running: Running) -> RequestRecord:
         metric=running.outcome.metric if running.outcome is not None else "open",
         tries=tuple([one.record() for one in trace.tries]),
         queue_ms=round(trace.queued * 1000, 2),
+        cache=trace.cache,
     )
+
+
+def _source(counted: bool, tokens: int) -> UsageSource:
+    return "provider" if counted else "estimated" if tokens else "none"
 
 
 def _ms(until: float | None, since: float) -> float | None:

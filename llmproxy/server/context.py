@@ -19,6 +19,7 @@ from .observers import Observer
 if TYPE_CHECKING:
     from llmproxy.cluster.peers import Peers
     from llmproxy.dialects.responses.state import ResponseStore
+    from llmproxy.requests.shared_answers import SharedAnswers
     from llmproxy.store import Store
     from llmproxy.store.responses import ResponseFile
 
@@ -43,6 +44,7 @@ REGISTRY = web.AppKey("registry", RequestRegistry)
 OBSERVER = web.AppKey("observer", Observer)
 STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: ignore[arg-type]  # opened at the first call
 
+ANSWERS: web.AppKey[SharedAnswers] = web.AppKey("answers")
 ACCOUNTS = web.AppKey("accounts", Accounts)
 RESPONSE_FILES: web.AppKey[dict[str, ResponseFile]] = web.AppKey("response_files")  # by their folders
 RESPONSES: web.AppKey[ResponseStore] = web.AppKey("responses")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmproxy.accounts.accounts import Accounts
+from llmproxy.accounts.accounts import Accounts, Charge
+from llmproxy.core.record import RequestRecord
 from llmproxy.observe.log import log
 from llmproxy.observe.metrics import Metrics
 from llmproxy.observe.periodic import attempt
@@ -52,11 +53,26 @@ class Observer:
             running.charge = None
         log.info("request", **facts(written))
         self.metrics.add(written)
+        self._noted.discard(running.id)
+        self._keep(written, spent)
+
+    def _keep(self, written: RequestRecord, spent: tuple[Spent, ...]) -> None:
         if self.store is not None:
-            self._noted.discard(running.id)
             self.store().note(written, spent)
         elif spent and self.accounts is not None:
             self.accounts.bank.store().write(settle, spent)
+
+    def amended(self, running: Running, charge: Charge | None) -> None:
+        """Writes the record of a request again: what it had begun others have taken to its end after it had left."""
+        if running.ended is None:
+            return  # it is written when it ends
+        written = record(running)
+        spent: tuple[Spent, ...] = ()
+        if self.accounts is not None:
+            written = self.accounts.pricing.priced(written)
+            running.cost_e12 = written.cost_e12
+            spent = self.accounts.ended(charge, written)
+        self._keep(written, spent)
 
     def _note_open(self) -> None:
         self._sweep = None

@@ -25,6 +25,7 @@ TABLES = {
     "[limits]": values.Limits,
     "[logs]": values.Logs,
     "[responses]": values.Responses,
+    "[cache]": values.Cache,
     "[routing]": values.Routing,
     "[storage]": values.Storage,
     "[cluster]": values.Cluster,

@@ -44,6 +44,8 @@ def trace_headers(trace: Trace) -> dict[str, str]:
         headers["X-LLMProxy-Model"] = header_safe(trace.model)
     if trace.route:
         headers["X-LLMProxy-Route"] = header_safe(trace.route)
+    if trace.cache:
+        headers["X-LLMProxy-Cache"] = trace.cache
     if trace.dropped:
         headers["X-LLMProxy-Dropped-Params"] = header_safe(", ".join(trace.dropped))
     if trace.headers:

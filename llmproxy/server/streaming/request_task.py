@@ -23,6 +23,7 @@ from .detached import DetachedAnswer
 from .direct import DirectAnswer
 from .on_disconnect import leaving
 from .replay import follow
+from .shared import opening, settle_late
 
 
 async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
@@ -30,13 +31,15 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     policy = leaving(request)
     if policy == "detach":
         return await _detached(request, chat, gateway, route)
+    opened = opening(request, chat, gateway, route)
     answer = DirectAnswer(request, request.app[CURRENT].config.limits, chat.dialect, drains=policy == "drain")
     given: list[web.StreamResponse] = []  # not the task's result: that is remembered with it
 
     async def work(running: Running) -> None:
-        given.append(await answer.give(running, gateway.open(chat, route)))
+        given.append(await answer.give(running, opened))
 
     running = started(request, chat, work)
+    settle_late(request, running, opened)
     running.leaving = policy
     if policy == "cancel":
         running.transport = request.transport
@@ -68,8 +71,10 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
 def detach(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> tuple[Running, DetachedAnswer]:
     """Starts a task that nobody waits for."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
-    taped = DetachedAnswer(gateway.open(chat, route), ReplayBuffer(limits.tape_bytes), dialect_of(request))
+    opened = opening(request, chat, gateway, route)
+    taped = DetachedAnswer(opened, ReplayBuffer(limits.tape_bytes), dialect_of(request))
     running = started(request, chat, taped.work)
+    settle_late(request, running, opened)
     running.buffer, running.leaving = taped.buffer, "detach"
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
     return running, taped

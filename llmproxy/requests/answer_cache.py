@@ -1,0 +1,69 @@
+"""Complete answers, kept in memory for a time and within a size, for requests that are the same."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+_OVERHEAD = 1000  # bytes that an entry takes beside its blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All blocks of an answer as they were handed on, and who gave it."""
+
+    blocks: tuple[bytes, ...]
+    content_type: str
+    provider: str | None
+    model: str | None
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.blocks)) + _OVERHEAD
+
+
+class AnswerCache:
+    """The ones that were used last are kept longest. The time is the caller's."""
+
+    def __init__(self, *, most: int, seconds: float) -> None:
+        self.most = most  # bytes of all of them
+        self.seconds = seconds  # that each is kept
+        self.size = 0
+        self._kept: OrderedDict[bytes, tuple[float, Answer]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def configure(self, *, most: int, seconds: float) -> None:
+        """Other bounds from now on, for what is kept already, too."""
+        self.most, self.seconds = most, seconds
+        self._shrink()
+
+    def find(self, key: bytes, now: float) -> Answer | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if now - kept[0] >= self.seconds:
+            self._drop(key)
+            return None
+        self._kept.move_to_end(key)
+        return kept[1]
+
+    def keep(self, key: bytes, answer: Answer, now: float) -> None:
+        """One that is larger than everything may be is not kept."""
+        self._drop(key)
+        if self.seconds <= 0 or answer.size > self.most:
+            return
+        self._kept[key] = (now, answer)
+        self.size += answer.size
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self.size > self.most and self._kept:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: bytes) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self.size -= kept[1].size
