@@ -157,7 +157,7 @@ class NativeAnswer:
         native, facts = self._native, {**self._facts(running), **_closed(running)}
         done = {**_ending(outcome, error), **self._told(running, facts)}
         said = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
-        kept = {**facts, **said, "error": done.get("error")}
+        kept = {**facts, **said, "parts": native.parts, "error": done.get("error")}
         state = cast("State", outcome.message)
         try:
             await self._record.end(Ended(state, native.response, kept), self._last(done))

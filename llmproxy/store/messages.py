@@ -37,7 +37,7 @@ FACTS: Json = {  # what is known of an answer beside its text, and what is said 
     "finish_reason": None,
     "closed_ms": None,
 }
-OF_ANSWERS: Json = {"tokens_per_second": None}
+OF_ANSWERS: Json = {"tokens_per_second": None, "parts": []}
 STATES = frozenset(("complete", "streaming", "stopped", "failed", "lost"))
 
 

@@ -147,3 +147,79 @@ def test_recorded_streams_lose_no_text(provider: str) -> None:
                     said += (piece.get("content") or piece.get("refusal") or "") if choice.get("index", 0) == 0 else ""
         assert native.response == said, path.name
         assert len({(one["index"], one["start"]) for one in native.citations}) == len(native.citations), path.name
+
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"images": [{"type": "image_url", "image_url": {"url": PIXEL}}]},
+        {"images": [{"image_url": PIXEL}]},
+        {"images": [{"url": PIXEL}]},
+        {"images": [PIXEL]},
+        {"images": [{"b64_json": "iVBORw0KGgo="}]},
+        {"content": [{"type": "image_url", "image_url": {"url": PIXEL}}]},
+    ],
+)
+def test_a_generated_image_is_an_event_and_a_part_in_any_form(given: dict[str, Any]) -> None:
+    native = Native()
+    assert native.feed(delta(**given) + delta(**given)) == [("image", {"url": PIXEL})]
+    assert native.parts == [{"type": "image", "url": PIXEL}]
+
+
+def test_the_parts_of_an_answer_keep_their_order() -> None:
+    native = Native("before ")
+    call = {"index": 0, "id": "c", "function": {"name": "look", "arguments": "{}"}}
+    native.feed(
+        text("one") + delta(reasoning="hm") + delta(images=[PIXEL]) + delta(tool_calls=[call]) + text("t", "wo")
+    )
+    assert native.parts == [
+        {"type": "text", "text": "before one"},
+        {"type": "reasoning", "text": "hm"},
+        {"type": "image", "url": PIXEL},
+        {"type": "tool_call", "index": 0},
+        {"type": "text", "text": "two"},
+    ]
+    assert native.response == "before onetwo"
+
+
+def test_a_plain_answer_needs_no_parts() -> None:
+    native = Native()
+    native.feed(delta(reasoning="hm") + text("so"))
+    assert native.parts == []
+
+
+def test_the_text_of_a_content_in_parts_is_said() -> None:
+    assert Native().feed(delta(content=[{"type": "text", "text": "Hi"}])) == [("token", {"t": "Hi"})]
+
+
+def test_sound_comes_in_pieces_and_is_one_part_with_its_words() -> None:
+    native = Native()
+    events = native.feed(
+        delta(audio={"id": "a", "data": base64.b64encode(b"RIFF1").decode(), "transcript": "Good "})
+        + delta(audio={"data": base64.b64encode(b"234").decode().rstrip("=")})
+        + delta(audio={"transcript": "day", "expires_at": 1})
+    )
+    assert [name for name, _ in events] == ["audio"] * 3
+    audio = {"type": "audio", "data": base64.b64encode(b"RIFF1234").decode(), "transcript": "Good day"}
+    assert native.parts == [audio]
+
+
+def test_images_and_sounds_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmproxy.dialects.native.parts.MEDIA_BYTES", 40)
+    native = Native()
+    large = "data:image/png;base64," + "A" * 40
+    events = native.feed(delta(images=[large, PIXEL]) + delta(audio={"data": "AAAA" * 20, "transcript": "words"}))
+    assert events == [
+        ("image", {"omitted": len(large)}),
+        ("image", {"url": PIXEL}),
+        ("audio", {"data": "", "transcript": "words"}),
+    ]
+    assert [part.get("omitted") for part in native.parts] == [len(large), None, 60]
+
+
+@pytest.mark.parametrize("wrong", [None, 1, {}, [1, None, {"image_url": 3}], [{"image_url": {"url": 1}}], "text"])
+def test_images_of_a_wrong_form_are_none(wrong: Any) -> None:
+    assert Native().feed(delta(images=wrong)) == []

@@ -312,3 +312,31 @@ async def test_another_key_sees_nothing_of_a_thread(opened: Open, provider: Fake
         assert (await b.call("GET", "/threads/export"))[1]["threads"] == []
         await b.call("DELETE", "/threads")
         assert len(await a.messages(thread)) == 2
+
+
+async def test_generated_images_and_sound_are_kept_with_the_answer(house: House, provider: FakeProvider) -> None:
+    pixel, sound = "data:image/png;base64,iVBORw0KGgo=", {"data": "UklGRg==", "transcript": "Here it is."}
+    frames = [
+        sse(chunk({"content": "A dot:"}), done=False),
+        sse(chunk({"images": [{"type": "image_url", "image_url": {"url": pixel}}]}), done=False),
+        sse(chunk({"audio": {"id": "a", **sound}}), done=False),
+        sse(chunk({}, finish="stop")),
+    ]
+    provider.streams(*frames)
+    thread = await house.thread()
+    await house.ask(thread)
+    answer = (await house.messages(thread))[-1]
+    assert [part["type"] for part in answer["parts"]] == ["text", "image", "audio"]
+    assert answer["parts"][1:] == [{"type": "image", "url": pixel}, {"type": "audio", **sound}]
+    exported = (await house.call("GET", f"/threads/{thread}/export?format=json"))[1]
+    ids = (await house.call("POST", "/threads/import", exported))[1]["threads"]
+    assert (await house.messages(ids[0]))[-1]["parts"] == answer["parts"]
+
+
+async def test_the_words_of_a_spoken_answer_are_told_to_the_model(house: House, provider: FakeProvider) -> None:
+    provider.streams(sse(chunk({"audio": {"data": "UklGRg==", "transcript": "Good day."}}), chunk({}, finish="stop")))
+    provider.streams(*said("x"))
+    thread = await house.thread()
+    await house.ask(thread)
+    await house.ask(thread, "And?")
+    assert {"role": "assistant", "content": "Good day."} in provider.last.json["messages"]

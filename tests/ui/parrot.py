@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -50,9 +51,10 @@ class Server(BaseHTTPRequestHandler, ABC):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        for piece in self.pieces(asked):
-            self.wfile.write(piece)
-        self.wfile.write(chunk({}, "stop") + b"data: [DONE]\n\n")
+        with suppress(ConnectionError):  # it was stopped
+            for piece in self.pieces(asked):
+                self.wfile.write(piece)
+            self.wfile.write(chunk({}, "stop") + b"data: [DONE]\n\n")
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet: what it says is seen on the page."""
@@ -64,6 +66,15 @@ class Parrot(Server):
         beside: dict[str, Any] = SOURCES if asked["model"].startswith("sonar") else {}
         for start in range(0, len(text), PIECE):
             yield chunk({"content": text[start : start + PIECE]}, **beside)
+
+
+class Endless(Server):
+    """Speaks until it is stopped, so that no test depends on how long an answer takes."""
+
+    def pieces(self, asked: dict[str, Any]) -> Iterator[bytes]:
+        while True:
+            yield chunk({"content": "on and "})
+            time.sleep(0.1)
 
 
 def _told(messages: list[dict[str, Any]]) -> str:

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Refused } from '../src/lib/http.ts';
-import { asked, events, followed, type Event } from '../src/lib/stream.ts';
+import { asked, events, type Event, type Follow } from '../src/lib/stream.ts';
 
 const encoder = new TextEncoder();
 
@@ -77,8 +77,24 @@ describe('events', () => {
   });
 });
 
-describe('a request that was asked', () => {
-  const ask = (signal = new AbortController().signal, onCut = vi.fn()): Promise<Event[]> => all(asked('t', { content: 'x' }, signal, onCut));
+describe('a request that goes on without its reader', () => {
+  it('is followed by the id that the gateway gives', async () => {
+    const signal = new AbortController().signal;
+    const follow = vi.fn<Follow>(async function* () {
+      yield await Promise.resolve({ id: 1, name: 'init', data: {} });
+    });
+    calls.mockResolvedValueOnce(Response.json({ request_id: 'r' }, { status: 202 }));
+    expect(await all(asked('t', { content: 'x' }, signal, vi.fn(), follow))).toHaveLength(1);
+    expect(new Headers(calls.mock.calls[0]?.[1].headers).get('Prefer')).toBe('respond-async');
+    expect(follow.mock.calls[0]?.[0]).toBe('r');
+  });
+});
+
+describe('a request whose answer is a stream of its own', () => {
+  const follow: Follow = () => {
+    throw new Error('it is read where it is');
+  };
+  const ask = (signal = new AbortController().signal, onCut = vi.fn()): Promise<Event[]> => all(asked('t', { content: 'x' }, signal, onCut, follow));
 
   it('ends with done', async () => {
     calls.mockResolvedValueOnce(ok(body([INIT, sse([2, 'done', { ok: true }])])));
@@ -142,18 +158,5 @@ describe('a request that was asked', () => {
     const found = ask();
     await vi.advanceTimersByTimeAsync(60_000);
     expect((await found).map(({ name }) => name)).toEqual(['init', 'done']);
-  });
-});
-
-describe('a request that is followed', () => {
-  it('is read from its first event', async () => {
-    calls.mockResolvedValueOnce(ok(body([INIT, sse([2, 'done', { ok: true }])])));
-    await all(followed('r', new AbortController().signal, vi.fn()));
-    expect(new Headers(calls.mock.calls[0]?.[1].headers).get('Last-Event-ID')).toBe('0');
-  });
-
-  it('that the gateway no longer knows is said at once', async () => {
-    calls.mockResolvedValueOnce(Response.json({ error: { message: 'gone' } }, { status: 404 }));
-    await expect(all(followed('r', new AbortController().signal, vi.fn()))).rejects.toBeInstanceOf(Refused);
   });
 });

@@ -12,6 +12,8 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import Malformed
 from llmproxy.wire import sse
 
+from .parts import Parts
+
 Event = tuple[str, Json]
 TEXT = {"token", "reasoning"}
 
@@ -28,6 +30,12 @@ class Native:
         self._text = [before] if before else []
         self._reasoning: list[str] = []
         self._numbers: dict[str, int] = {}  # of the cited addresses
+        self._parts = Parts(before)
+
+    @property
+    def parts(self) -> list[Json]:
+        """The answer in order, where that says more than its text, its reasoning and its tool calls do by themselves."""
+        return self._parts.all
 
     @property
     def response(self) -> str:
@@ -46,16 +54,25 @@ class Native:
         for choice in _objects(chunk.get("choices")):
             if choice.get("index", 0) == 0:
                 self.finish_reason = choice.get("finish_reason") or self.finish_reason
-                yield from self._delta(_object(choice.get("delta")))
+                yield from self._noted(self._delta(_object(choice.get("delta"))))
         yield from self._cited(_listed(chunk))
         if usage := _object(chunk.get("usage")):
             self.usage = usage
             yield "usage", usage
 
+    def _noted(self, events: Iterable[Event]) -> Iterator[Event]:
+        for name, data in events:
+            self._parts.take(name, data)
+            yield name, data
+
     def _delta(self, delta: Json) -> Iterator[Event]:
         yield from _piece("reasoning", delta.get("reasoning_content") or delta.get("reasoning"), self._reasoning)
         # A refusal is what the model has to say, so it is shown where the answer would be.
-        yield from _piece("token", delta.get("content") or delta.get("refusal"), self._text)
+        yield from _piece("token", _words(delta.get("content")) or delta.get("refusal"), self._text)
+        for url in images(delta):
+            yield from self._parts.image(url)
+        if sound := _object(delta.get("audio")):
+            yield from self._parts.audio(_string(sound.get("data")), _string(sound.get("transcript")))
         for call in _objects(delta.get("tool_calls")):
             yield "tool_call", self._called(call)
         yield from self._cited(_annotated(delta))
@@ -84,6 +101,44 @@ class Native:
             if not any(citation["start"] in (None, one["start"]) for one in same):
                 self.citations.append(citation)
                 yield "citation", dict(citation)
+
+
+def images(delta: Json) -> Iterator[str]:
+    """The addresses of generated images, from any shape: OpenRouter's `images`, parts of a content, bare base64."""
+    parts = [one for one in _objects(delta.get("content")) if one.get("type") in ("image_url", "image", "output_image")]
+    pictures = delta.get("images")
+    for one in (*parts, *(pictures if isinstance(pictures, list) else ())):
+        if url := _address(one):
+            yield url
+
+
+def _address(image: object) -> str:
+    if isinstance(image, str):
+        return image
+    said = _object(image)
+    if isinstance(said.get("b64_json"), str):
+        return f"data:image/{_format(said['b64_json'])};base64,{said['b64_json']}"
+    within = said.get("image_url")
+    return _string(_object(within).get("url")) or _string(within) or _string(said.get("url"))
+
+
+def _format(data: str) -> str:
+    """By how the base64 of a file of each kind begins; PNG where nothing is known."""
+    return next((kind for begin, kind in _BEGINNINGS if data.startswith(begin)), "png")
+
+
+_BEGINNINGS = (("/9j/", "jpeg"), ("UklGR", "webp"), ("R0lGOD", "gif"))
+
+
+def _words(content: object) -> str:
+    """A content's text, of one in parts too."""
+    if isinstance(content, str):
+        return content
+    return "".join(_string(part.get("text")) for part in _objects(content) if part.get("type") == "text")
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _parsed(data: bytes) -> Json:

@@ -73,8 +73,14 @@ def model_messages(conversation: Iterable[Json], before: str = "") -> list[Json]
 
 def _model_messages(conversation: Iterable[Json]) -> Iterator[Json]:
     for message in conversation:
-        if message["content"]:  # an answer that failed before its first word would be refused by most providers
-            yield {"role": message["role"], "content": message["content"]}
+        content = message["content"] or _spoken(message)
+        if content:  # an answer that failed before its first word would be refused by most providers
+            yield {"role": message["role"], "content": content}
+
+
+def _spoken(message: Json) -> str:
+    """The words of an answer that is a sound."""
+    return " ".join(part["transcript"] for part in message.get("parts") or () if part.get("transcript"))
 
 
 def _mode(name: Any, config: Config) -> Mode:

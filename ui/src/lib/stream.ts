@@ -5,7 +5,7 @@ import type { Ask } from './types.ts';
 
 /** Longer silence than two of the gateway's pings means that the connection is dead without having said so. */
 const SILENCE_MS = 40_000;
-const WAITS_MS = [200, 500, 1000, 2000, 5000];
+export const WAITS_MS = [200, 500, 1000, 2000, 5000];
 
 export interface Event {
   id: number;
@@ -21,18 +21,30 @@ export interface Position {
 
 type Connect = (signal: AbortSignal) => Promise<Response>;
 
-/** The events of one connection; ends when the connection does. */
-export async function* events(body: ReadableStream<Uint8Array>, alive: () => void = () => undefined): AsyncGenerator<Event> {
-  const ready: Event[] = [];
+/** An event as it is sent, with its id as text. */
+export interface Sent extends Omit<Event, 'id'> {
+  id: string;
+}
+
+/** What to do while a connection is read. */
+interface Reading {
+  alive?: () => void;
+  signal?: AbortSignal;
+}
+
+/** The events of one connection; ends when the connection does, or the signal says so. */
+export async function* sent(body: ReadableStream<Uint8Array>, { alive, signal }: Reading = {}): AsyncGenerator<Sent> {
+  const ready: Sent[] = [];
   const parser = createParser({
-    onEvent: ({ id, event, data }) => ready.push({ id: Number(id ?? 0), name: event ?? 'message', data: JSON.parse(data) }),
+    onEvent: ({ id, event, data }) => ready.push({ id: id ?? '', name: event ?? 'message', data: JSON.parse(data) }),
   });
   const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
+  signal?.addEventListener('abort', () => void reader.cancel().catch(() => undefined));
   try {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      alive();
+      alive?.();
       parser.feed(value);
       yield* ready.splice(0);
     }
@@ -41,8 +53,12 @@ export async function* events(body: ReadableStream<Uint8Array>, alive: () => voi
   }
 }
 
+export async function* events(body: ReadableStream<Uint8Array>, reading: Reading = {}): AsyncGenerator<Event> {
+  for await (const { id, ...event } of sent(body, reading)) yield { id: Number(id), ...event };
+}
+
 /** Aborts a connection that has gone silent, or whose owner has left. */
-function watched(owner: AbortSignal): { signal: AbortSignal; alive: () => void; end: () => void } {
+export function watched(owner: AbortSignal): { signal: AbortSignal; alive: () => void; end: () => void } {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
   let timer = setTimeout(abort, SILENCE_MS);
@@ -66,7 +82,7 @@ async function* connection(connect: Connect, signal: AbortSignal, position: Posi
   try {
     const response = await connect(watch.signal);
     position.request ??= response.headers.get('X-Request-ID');
-    if (response.body) yield* events(response.body, watch.alive);
+    if (response.body) yield* events(response.body, watch);
   } finally {
     watch.end();
   }
@@ -78,7 +94,7 @@ function resumed(position: Position): Connect {
 }
 
 /** The pause before the next try; ends early when the network is back or the owner leaves. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(wake, ms);
     function wake(): void {
@@ -117,15 +133,17 @@ async function* unbroken(connect: Connect, position: Position, signal: AbortSign
   }
 }
 
-export function asked(thread: string, body: Ask, signal: AbortSignal, onCut: () => void): AsyncGenerator<Event> {
+/** Follows a request that runs already, from its first event. */
+export type Follow = (request: string, signal: AbortSignal, onCut: () => void) => AsyncGenerator<Event>;
+
+/** Asks without waiting for the answer, which is followed then; a key that may not have that gets it as a stream of its own. */
+export async function* asked(thread: string, body: Ask, signal: AbortSignal, onCut: () => void, follow: Follow): AsyncGenerator<Event> {
   const path = `/threads/${encodeURIComponent(thread)}/messages/stream`;
-  const connect: Connect = (inner) => ask(path, { ...sending('POST', body), signal: inner });
-  return unbroken(connect, { request: null, last: 0 }, signal, onCut);
+  const response = await ask(path, { ...sending('POST', body), headers: { Prefer: 'respond-async' }, signal });
+  if (response.status === 202) {
+    const { request_id } = (await response.json()) as { request_id: string };
+    yield* follow(request_id, signal, onCut);
+  } else {
+    yield* unbroken(() => Promise.resolve(response), { request: null, last: 0 }, signal, onCut);
+  }
 }
-
-/** All events of a request that runs already, from its first. */
-export function followed(request: string, signal: AbortSignal, onCut: () => void): AsyncGenerator<Event> {
-  const position = { request, last: 0 };
-  return unbroken(resumed(position), position, signal, onCut);
-}
-
