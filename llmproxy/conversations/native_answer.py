@@ -25,6 +25,7 @@ from .checkpoints import Checkpoints, Pieces
 
 Opening = Callable[[Chat], AbstractAsyncContextManager[Reply]]
 Tell = Callable[[str, Json], None]
+Cost = Callable[[Running], "float | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,18 @@ _STATUS: dict[Event, Callable[[Trace], Json]] = {
 }
 
 
-class NativeAnswer:
-    """One native answer."""
+def _said_cost(running: Running) -> float | None:
+    return running.usage.cost if running.usage else None
 
-    def __init__(self, record: Record, opening: Opening, buffer: ReplayBuffer) -> None:
+
+class NativeAnswer:
+    """One native answer. cost: dollars of a request whose attempts have ended; None where that is not known."""
+
+    def __init__(self, record: Record, opening: Opening, buffer: ReplayBuffer, cost: Cost = _said_cost) -> None:
         self.buffer = buffer
         self._record = record
         self._opening = opening
+        self._cost = cost
         self._native = Native()
         self._message_id: str | None = None
         self._reasoned: list[float] = []  # when the first and the last piece of reasoning came
@@ -185,14 +191,13 @@ class NativeAnswer:
 
     def _facts(self, running: Running) -> Json:
         trace, now = running.trace, time.monotonic()
-        usage = running.usage
         first = running.first_frame
         tokens, _ = running.tokens
         return {
             "model": trace.model,
             "provider": trace.provider,
             "usage": self._native.usage,
-            "cost": usage.cost if usage else None,
+            "cost": self._cost(running),
             "ttft_ms": _ms(running.started, first),
             "duration_ms": _ms(running.started, now),
             "reasoning_ms": _ms(self._reasoned[0], self._reasoned[-1]) if self._reasoned else None,

@@ -40,6 +40,20 @@ const english = {
     compare: 'Ask a second model too', drop: 'Drop files to attach them', remove: (name: string) => `Remove ${name}`,
     second: 'Second model', settings: 'Settings of this chat', offline: 'The gateway cannot be reached. You can read your open chat; it is looked for until it answers.',
   },
+  chatSettings: {
+    system: 'System prompt', temperature: (value: number) => `Temperature ${value}`, tokens: (n: number) => `At most ${n} tokens`, effort: (name: string) => `Effort ${name.toLowerCase()}`,
+  },
+  temporary: { make: 'Temporary chat', is: 'Temporary', help: 'A temporary chat is not listed. The gateway deletes it for good when you leave or reload it.' },
+  meter: {
+    label: 'Context and cost of this chat', of: (used: string, all: string, share: string) => `${used} of ${all} (${share})`, tokens: (n: string) => `${n} tokens`,
+    plus: (n: number) => ` + ${n} without a price`, unpriced: 'no known price', unknown: 'not known', input: 'In', cached: 'Cached', output: 'Out', cost: 'Cost',
+    full: 'The model’s context is nearly full. A new chat, or a model with more context, leaves room.', noContext: 'How much context this model has is not known.',
+    branch: 'Of the shown branch.', partial: 'Older messages of it are not loaded yet.',
+  },
+  queue: {
+    title: 'Waiting to be sent', add: 'Send when the answer is done', edit: 'Edit this message', remove: 'Remove this message', files: (n: number) => plural(n, 'file', 'files'),
+    held: 'The answer before did not end by itself.', now: 'Send now',
+  },
   attachments: {
     cannot: (model: string, kinds: string) => `${model} cannot take ${kinds}.`, switchTo: (model: string) => `Use ${model}`,
     kinds: { image: 'images', audio: 'audio', file: 'files such as PDF', text: 'text' },

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import orjson
 from aiohttp import web
 
+from llmproxy.accounts.pricing import Pricing
 from llmproxy.config import OnDisconnect
 from llmproxy.conversations.native_answer import NativeAnswer, Opening, Record
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.trace import Trace
+from llmproxy.core.usage import DOLLAR
 from llmproxy.dialects.chat_completions.request import parse_chat
+from llmproxy.requests.record import record as recorded
 from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
 from llmproxy.wire.json_body import parse_body
 from llmproxy.wire.sse import Events
 
-from ..context import CURRENT, REGISTRY, REQUEST_ID
+from ..context import ACCOUNTS, CURRENT, REGISTRY, REQUEST_ID
 from ..middleware.affinity import affinity
 from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
@@ -48,7 +52,8 @@ async def answer(
 ) -> web.StreamResponse:
     """Starts a request, and gives its first reader what it says; to one that would rather not wait, its id."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
-    detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf))
+    cost = partial(_cost, request.app[ACCOUNTS].pricing)
+    detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf), cost)
     running = started(request, chat, detached.work)
     running.buffer = detached.buffer
     running.leaving, running.thread_id = leaving, thread_id
@@ -74,3 +79,8 @@ async def _accepted(running: Running, buffer: ReplayBuffer) -> web.Response:
     body = orjson.dumps({"request_id": running.id, **init})
     headers = {"Preference-Applied": "respond-async", "X-Request-ID": running.id}
     return web.Response(body=body, status=202, content_type="application/json", headers=headers)
+
+
+def _cost(pricing: Pricing, running: Running) -> float | None:
+    cost = pricing.priced(recorded(running)).cost_e12
+    return cost / DOLLAR if cost is not None else None

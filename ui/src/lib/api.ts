@@ -36,6 +36,8 @@ export const api = {
   messages: (id: string, part: Part) => json<Page>(`${at(id)}/messages?${new URLSearchParams(Object.entries(part).map(([name, value]) => [name, String(value)]))}`),
   change: (id: string, change: Change) => json<Thread>(at(id), sending('PATCH', change)),
   remove: (id: string) => ask(at(id), { method: 'DELETE' }),
+  /** For good, even if the page is being closed. */
+  purge: (id: string) => ask(`${at(id)}?purge=1`, { method: 'DELETE', keepalive: true }),
   removeAll: () => ask('/threads', { method: 'DELETE' }),
   cancel: (request: string) =>
     json<{ status: string }>(`/threads/cancel/${encodeURIComponent(request)}`, { method: 'POST' }),

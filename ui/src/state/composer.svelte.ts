@@ -7,6 +7,7 @@ import { strings } from '../strings.ts';
 import { hub } from './hub.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
 import { notices } from './notices.svelte.ts';
+import { queue } from './queue.svelte.ts';
 import { place } from './route.svelte.ts';
 
 const draftName = (thread: string | null): string => `llmproxy.draft.${thread ?? 'new'}`;
@@ -84,6 +85,12 @@ class Composer {
     const draft = this.#draft;
     this.text = '';
     this.attachments = [];
+    if (hub.shown.running) {
+      queue.add(content);
+      this.write('');
+      this.#keep();
+      return;
+    }
     // Until the gateway has the question, a reload must find it.
     const taken = (): void => {
       if (sessionStorage.getItem(draft) === text) sessionStorage.removeItem(draft);

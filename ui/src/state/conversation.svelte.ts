@@ -36,6 +36,8 @@ export class Conversation implements Owner {
   problem = $state.raw<Problem | null>(null);
   /** The model that was chosen for a chat that is no thread yet. */
   chosen = $state<string | null>(null);
+  /** Whether this chat, which is no thread yet, will be forgotten when it is left. */
+  temporary = $state(false);
   /** How often something was asked here: whoever asks wants to see the answer. */
   asked = $state(0);
   readonly answers = new Answers(this);
@@ -239,7 +241,7 @@ export class Conversation implements Owner {
     if (this.thread) return this.thread;
     try {
       const mode = gateway.mode(this.model);
-      const own = { ...sent(this.parameters), ...(mode ? { mode } : {}) };
+      const own = { ...sent(this.parameters), ...(mode ? { mode } : {}), ...(this.temporary ? { temporary: true } : {}) };
       const thread = await api.create(mode ? null : this.model, own);
       this.own.put(thread);
       this.id = thread.id;

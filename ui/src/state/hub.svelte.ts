@@ -1,4 +1,5 @@
 /** All conversations of this page: the one that is shown, and those whose answers go on while another is. */
+import { forget, isTemporary } from '../lib/temporary.ts';
 import type { Message } from '../lib/types.ts';
 import { Conversation, type Around } from './conversation.svelte.ts';
 import { narrator } from './narrator.svelte.ts';
@@ -10,12 +11,17 @@ class Hub implements Around {
   /** Left, but still being answered, or with settings that the gateway does not know yet. */
   readonly #busy = new Map<string, Conversation>();
 
+  #whenIdle: (conversation: Conversation) => void = () => undefined;
+
   constructor() {
     whenTabsTell((id) => {
       void threads.load().catch(() => undefined);
       if (id === this.shown.id) void this.shown.refresh();
     });
-    addEventListener('pagehide', () => void this.shown.own.change().catch(() => undefined));
+    addEventListener('pagehide', () => {
+      forget(this.shown.thread);
+      void this.shown.own.change().catch(() => undefined);
+    });
   }
 
   /** Shows a thread, at one of its messages if that is given; null is a new chat. */
@@ -31,6 +37,11 @@ class Hub implements Around {
 
   #leave(): void {
     const { shown } = this;
+    if (isTemporary(shown.thread)) {
+      shown.answers.leave();
+      forget(shown.thread);
+      return;
+    }
     if (shown.own.untold) void shown.own.change().finally(() => this.#done(shown));
     if (shown.id && (shown.answers.busy || shown.own.untold)) this.#busy.set(shown.id, shown);
     else shown.answers.leave();
@@ -56,7 +67,14 @@ class Hub implements Around {
     if (from === this.shown) narrator.hear(answer);
   }
 
+  /** What to do whenever no answer of a conversation is being written any more. */
+  whenIdle(action: (conversation: Conversation) => void): void {
+    this.#whenIdle = action;
+  }
+
   idle(from: Conversation): void {
+    this.#whenIdle(from);
+    if (from.answers.busy) return;
     if (from === this.shown) void from.refresh();
     else if (!from.own.untold) this.#done(from);
   }

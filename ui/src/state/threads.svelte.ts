@@ -1,6 +1,7 @@
 /** The list of threads as the server keeps it: loading, changing, deleting with a way back, searching. */
 import { api } from '../lib/api.ts';
 import { Refused } from '../lib/http.ts';
+import { isTemporary, lasting } from '../lib/temporary.ts';
 import type { Hit, Thread } from '../lib/types.ts';
 import { strings } from '../strings.ts';
 import { notices } from './notices.svelte.ts';
@@ -22,7 +23,8 @@ class Threads {
 
   /** Looks at the newest page; what was shown before it stays, as far as it is not among those that have come up. */
   async load(): Promise<void> {
-    const { threads, next } = await api.threads();
+    const { threads: found, next } = await api.threads();
+    const threads = lasting(found);
     const known = new Set(threads.map(({ id }) => id));
     const last = threads.at(-1);
     const older = next && last ? (this.all ?? []).filter((one) => !known.has(one.id) && isAfter(one, last)) : [];
@@ -42,7 +44,7 @@ class Threads {
 
   async more(): Promise<void> {
     const { threads, next } = await api.threads(this.next ?? undefined);
-    this.all = [...(this.all ?? []), ...threads.filter(({ id }) => !this.find(id))];
+    this.all = [...(this.all ?? []), ...lasting(threads).filter(({ id }) => !this.find(id))];
     this.next = next;
   }
 
@@ -60,6 +62,7 @@ class Threads {
 
   /** Puts a thread as it is now into the list. */
   put(thread: Thread): void {
+    if (isTemporary(thread)) return;
     this.all = [thread, ...(this.all ?? []).filter(({ id }) => id !== thread.id)];
   }
 
