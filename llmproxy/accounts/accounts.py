@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from llmproxy.config import Budget, Config, Group, Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import GatewayError
+from llmproxy.core.ids import fresh_id
 from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
 from llmproxy.core.record import RequestRecord
 from llmproxy.store.spend import Spent
@@ -18,6 +19,7 @@ from .limits import Live, Quota, shown
 from .pot import Pot
 from .pricing import Pricing
 from .spending import Bank, Wallet
+from .together import Together, ending, learn, taking, unit_of
 
 _FIRST_TOKENS = 256  # of an answer, as long as nobody has counted it
 
@@ -29,6 +31,8 @@ class Charge:
     lives: tuple[Live, ...]
     tokens: int  # as was thought at the beginning
     wallet: Wallet | None = None
+    together: Together | None = None  # by whom it was counted
+    member: str = ""  # by which it is counted among those at once
     _open: bool = True
 
     def end(self, now: float, tokens: int | None) -> tuple[Spent, ...]:
@@ -39,6 +43,9 @@ class Charge:
             for one in self.lives:
                 one.parallel -= 1
                 one.correct(now, (tokens or 0) - self.tokens)
+            if self.together is not None:
+                more = (tokens or 0) - self.tokens
+                self.together.add([step for one in self.lives for step in ending(one, more, self.member)])
         if self.wallet is None:
             return ()
         spent, self.wallet.spent = tuple(self.wallet.spent), []
@@ -56,6 +63,7 @@ class Accounts:
     now: Callable[[], float] = time.monotonic
     warned: Callable[[Pot], None] = lambda pot: None
     rate_refusals: int = 0
+    together: Together | None = None  # counts the limits for several processes
     requests_left: int | None = None  # of this process, where it may answer only so many
     _lives: dict[str, Live] = field(default_factory=dict)
     _shares: int = 1
@@ -83,8 +91,50 @@ class Accounts:
         group = self.group(key)
         if _is_free(key) and (group is None or _is_free(group)):
             return None
+        lives, tokens = self._wanted(key, group, chat)
+        charge = self._admit_here(key, chat, lives, tokens)
+        if self.together is not None and self.together.is_there:
+            charge.together, charge.member = self.together, fresh_id()
+            self.together.add([step for one in lives for step in taking(one, tokens, charge.member)])
+        return charge
+
+    async def admit_together(self, key: Key, chat: Chat) -> Charge | None:
+        """As `admit`, by the count of all processes; by this one's share while there is none."""
+        together = self.together
+        if together is None or not together.is_there:
+            return self.admit(key, chat)
+        if self.requests_left is not None:
+            self._count_down()
+        group = self.group(key)
+        if _is_free(key) and (group is None or _is_free(group)):
+            return None
+        lives, tokens = self._wanted(key, group, chat)
+        member = fresh_id()
+        steps = [(live, step) for live in lives for step in taking(live, tokens, member)]
+        taken = await together.take([step for _, step in steps]) if steps else None
+        if taken is None:
+            return self._admit_here(key, chat, lives, tokens)
+        now = self.now()
+        for live in lives:
+            live.share = 1
+            own = [(step, state) for (of, step), state in zip(steps, taken.states, strict=True) if of is live]
+            learn(live, [step for step, _ in own], [state for _, state in own], now)
+        if taken.refused is not None:
+            self.rate_refusals += 1
+            live, step = steps[taken.refused]
+            raise live.refusal(unit_of(step), taken.wait, now, taken.states[taken.refused])
+        for live in lives:
+            live.parallel += 1
+        chat.trace.headers.update(shown(lives, now))
+        return Charge(lives, tokens, self.wallet(key, chat), together, member)
+
+    def _wanted(self, key: Key, group: Group | None, chat: Chat) -> tuple[tuple[Live, ...], int]:
+        """The accounts that have limits, and how many tokens the request is thought to use."""
         lives = tuple([one for one in self._live(key, group) if one.limited])
-        now, tokens = self.now(), self._thought(chat) if any(one.quota.tpm for one in lives) else 0
+        return lives, self._thought(chat) if any(one.quota.tpm for one in lives) else 0
+
+    def _admit_here(self, key: Key, chat: Chat, lives: tuple[Live, ...], tokens: int) -> Charge:
+        now = self.now()
         try:
             for one in lives:
                 one.check(now, tokens)

@@ -39,8 +39,12 @@ class Live:
     tokens: float = 0.0
     parallel: int = 0
 
+    def limit(self, unit: Unit) -> int | None:
+        """A minute, of all processes."""
+        return self.quota.rpm if unit == "requests" else self.quota.tpm
+
     def per_minute(self, unit: Unit) -> float | None:
-        limit = self.quota.rpm if unit == "requests" else self.quota.tpm
+        limit = self.limit(unit)
         return None if limit is None else limit / self.share
 
     def full_at(self, unit: Unit) -> float:
@@ -54,13 +58,12 @@ class Live:
         """Raises GatewayError (429) if the request may not begin now."""
         most = self.quota.max_parallel
         if most is not None and self.parallel >= max(1, most // self.share):
-            raise self._refused(f"has {self.parallel} requests running, and may have no more", "parallel", 1.0, now)
+            raise self.refusal("parallel", 1.0, now, self.parallel)
         counts: dict[Unit, int] = {"requests": 1, "tokens": tokens}
         for unit, count in counts.items():
             per_minute = self.per_minute(unit)
             if per_minute is not None and (wait := rate.wait(self.full_at(unit), now, per_minute, count)) > 0:
-                limit = self.quota.rpm if unit == "requests" else self.quota.tpm
-                raise self._refused(f"may use {limit} {unit} a minute, which are used up", unit, wait, now)
+                raise self.refusal(unit, wait, now)
 
     def take(self, now: float, tokens: int) -> None:
         self.parallel += 1
@@ -73,7 +76,12 @@ class Live:
         if tokens and (per_minute := self.per_minute("tokens")) is not None:
             self.tokens = rate.taken(self.tokens, now, per_minute, tokens)
 
-    def _refused(self, what: str, unit: str, wait: float, now: float) -> GatewayError:
+    def refusal(self, unit: str, wait: float, now: float, running: float = 0) -> GatewayError:
+        """Why a request may not begin: 429. running: how many there are, where that is the reason."""
+        limit = self.quota.rpm if unit == "requests" else self.quota.tpm
+        what = f"may use {limit} {unit} a minute, which are used up"
+        if unit == "parallel":
+            what = f"has {running:g} requests running, and may have no more"
         headers = {
             **shown([self], now),
             "Retry-After": str(math.ceil(wait)),

@@ -117,11 +117,6 @@ class Peers:
         finally:
             await _let_go([one for one in tasks if one is not taken])
 
-    async def run(self) -> None:
-        """Looks for the others for as long as the process lives."""
-        if self.machines is not None:
-            await self.machines.run()
-
     async def close(self) -> None:
         for peer in (*self.workers.values(), *(self.machines.known.values() if self.machines is not None else ())):
             await peer.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from .addresses import completed, problem_with
@@ -30,6 +31,8 @@ def checked(cluster: Cluster) -> Cluster:
             raise ConfigError(f'cluster.{name} must be a name or address with a port, such as "llmproxy-peers:8811"')
     if cluster.redis and urlsplit(cluster.redis).scheme not in _STORES:
         raise ConfigError(f"cluster.redis must begin with {', '.join(f'{one}://' for one in _STORES)}")
+    if cluster.redis and find_spec("redis") is None:
+        raise ConfigError("cluster.redis needs a package: pip install 'llmproxy-gateway[redis]'")
     _check_tls(cluster)
     return replace(cluster, peers=tuple(_peer(one, cluster) for one in cluster.peers))
 

@@ -50,6 +50,7 @@ PHASES = get_args(Phase)
 _WORKERS = {
     "loop_lag_seconds": "By how much the event loop was late at worst, within the last minute.",
     "memory_bytes": "Resident memory.",
+    "limits_shared": "1 while limits are counted together with the other processes; 0 while each takes its share.",
 }
 
 
@@ -110,6 +111,7 @@ def _own(app: web.Application) -> Json:
         "storage_failures": store.failures if (store := opened(app[STORE])) is not None else 0,
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
+        "limits_shared": {worker: int((together := app[ACCOUNTS].together) is not None and together.is_there)},
     }
 
 

@@ -49,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             "`background` needs `store`, and this is not stored.", param="background", code="invalid_value"
         )
     in_background(request)
-    running, _ = detach(request, chat, gateway, route)
+    running, _ = await detach(request, chat, gateway, route)
     running.task.add_done_callback(lambda _: _settle(request, running, made))
     if chat.stream:
         return await follow(request, running, 0)

@@ -23,7 +23,7 @@ from llmproxy.store import Store, export, messages, threads
 from llmproxy.store.messages import Ask
 
 from ..context import CURRENT, REGISTRY, REQUEST_ID, STORE, caller, owner
-from ..middleware.charge import admit
+from ..middleware.charge import admit_now
 from ..middleware.forwarding import is_from_peer, others
 from ..streaming.native_task import answer, checked_chat, read_body
 from ..streaming.on_disconnect import in_thread
@@ -190,7 +190,7 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
     asked = [{"role": "user", "content": what.content or "-"}]
     chat = checked_chat(request, chat_body(given, asked, current.config, thread))
     place = Place(store, owner(request), thread_id)
-    titles = Titles(place, request.app[REGISTRY], current.gateway, key, partial(admit, request))
+    titles = Titles(place, request.app[REGISTRY], current.gateway, key, partial(admit_now, request))
     shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
     record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
     gateway = current.gateway

@@ -10,12 +10,27 @@ from llmproxy.core.chat import Chat
 from ..context import ACCOUNTS, caller
 
 
-def admit(request: web.Request, chat: Chat) -> Charge | None:
+async def admit(request: web.Request, chat: Chat) -> Charge | None:
     """Raises GatewayError (429). What it gives is to be ended with the request."""
+    accounts = request.app[ACCOUNTS]
+    if accounts.together is None:
+        return admit_now(request, chat)
+    _name(request, chat)
+    return _paying(chat, await accounts.admit_together(caller(request), chat))
+
+
+def admit_now(request: web.Request, chat: Chat) -> Charge | None:
+    """As `admit`, without waiting for anybody: by what this process knows."""
+    _name(request, chat)
+    return _paying(chat, request.app[ACCOUNTS].admit(caller(request), chat))
+
+
+def _name(request: web.Request, chat: Chat) -> None:
     key = caller(request)
-    trace = chat.trace
-    trace.owner, trace.group = key.name, key.group
-    charge = request.app[ACCOUNTS].admit(key, chat)
+    chat.trace.owner, chat.trace.group = key.name, key.group
+
+
+def _paying(chat: Chat, charge: Charge | None) -> Charge | None:
     if charge is not None:
-        trace.purse = charge.wallet
+        chat.trace.purse = charge.wallet
     return charge

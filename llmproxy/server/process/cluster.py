@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ from llmproxy.cluster.peers import Peers
 from llmproxy.cluster.place import Place
 from llmproxy.config import Config, ConfigError
 
-from ..context import ACCOUNTS, PEERS
+from ..context import ACCOUNTS, CURRENT, PEERS
 
 
 def peers_of(config: Config, place: Place | None = None) -> Peers:
@@ -28,19 +29,31 @@ def peers_of(config: Config, place: Place | None = None) -> Peers:
 
 @asynccontextmanager
 async def joined(app: web.Application) -> AsyncIterator[None]:
-    """Looks for the others for as long as the block lasts, and counts them for the limits."""
-    peers = app[PEERS]
-    assert peers is not None
-    if peers.machines is not None:
-        peers.machines.changed = app[ACCOUNTS].share_with
-    task = asyncio.get_running_loop().create_task(peers.run())
+    """Looks for the others for as long as the block lasts, and counts the limits together with them."""
+    async with AsyncExitStack() as stack:
+        if (peers := app[PEERS]) is not None:
+            stack.push_async_callback(peers.close)
+            if peers.machines is not None:
+                peers.machines.changed = app[ACCOUNTS].share_with
+                await stack.enter_async_context(_running(peers.machines.run()))
+        if url := app[CURRENT].config.cluster.redis:
+            from llmproxy.cluster.rates import Rates
+
+            rates = app[ACCOUNTS].together = Rates(url)
+            await stack.enter_async_context(_running(rates.run()))
+        yield
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does it beside what the block does."""
+    task = asyncio.get_running_loop().create_task(work)
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await peers.close()
 
 
 async def open_to_peers(config: Config, runner: web.AppRunner, *, share: bool) -> None:

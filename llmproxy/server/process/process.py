@@ -153,7 +153,7 @@ class Process:
         return peers_of(self.config, self._place)
 
     def _joined(self) -> AbstractAsyncContextManager[None]:
-        if self.app[PEERS] is None:
+        if self.app[PEERS] is None and not self.config.cluster.redis:
             return nullcontext()
         from .cluster import joined
 

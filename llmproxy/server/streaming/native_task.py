@@ -54,7 +54,7 @@ async def answer(
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     cost = partial(_cost, request.app[ACCOUNTS].pricing)
     detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf), cost)
-    running = started(request, chat, detached.work)
+    running = await started(request, chat, detached.work)
     running.buffer = detached.buffer
     running.leaving, running.thread_id = leaving, thread_id
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))

@@ -38,7 +38,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
     async def work(running: Running) -> None:
         given.append(await answer.give(running, opened))
 
-    running = started(request, chat, work)
+    running = await started(request, chat, work)
     settle_late(request, running, opened)
     running.leaving = policy
     if policy == "cancel":
@@ -59,7 +59,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
     """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
-    running, taped = detach(request, chat, gateway, route)
+    running, taped = await detach(request, chat, gateway, route)
     if chat.stream:
         return await follow(request, running, 0)
     await ended(running)
@@ -68,20 +68,21 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
     return web.Response(body=taped.body, content_type="application/json", headers=running.headers)
 
 
-def detach(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> tuple[Running, DetachedAnswer]:
+async def detach(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> tuple[Running, DetachedAnswer]:
     """Starts a task that nobody waits for."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     opened = opening(request, chat, gateway, route)
     taped = DetachedAnswer(opened, ReplayBuffer(limits.tape_bytes), dialect_of(request))
-    running = started(request, chat, taped.work)
+    running = await started(request, chat, taped.work)
     settle_late(request, running, opened)
     running.buffer, running.leaving = taped.buffer, "detach"
     running.task.add_done_callback(lambda _: keep_tapes(registry, limits))
     return running, taped
 
 
-def started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
-    charge = admit(request, chat)
+async def started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
+    """Starts the request's task, if its key has room for it. Nothing is waited for once it runs."""
+    charge = await admit(request, chat)
     try:
         running = request.app[REGISTRY].start(chat.trace.id, owner(request), chat, work)
     except GatewayError:
