@@ -15,18 +15,19 @@ COPY llmproxy/ llmproxy/
 COPY adapters/ adapters/
 COPY --from=page /src/llmproxy/static/ llmproxy/static/
 RUN python -m venv /opt/llmproxy \
- && /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check '.[fast]' \
+ && /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check '.[fast,postgres,redis]' \
  && /opt/llmproxy/bin/pip uninstall --yes --quiet pip
 
 FROM python:3.11-slim
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llmproxy \
+RUN useradd --uid 65532 --user-group --no-create-home --shell /usr/sbin/nologin llmproxy \
  && install -d -o llmproxy -g llmproxy /data /config
 COPY --from=wheel /opt/llmproxy /opt/llmproxy
 ENV PATH=/opt/llmproxy/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     LLMPROXY_DATA_DIR=/data \
     LLMPROXY_DISCOVER=0
-USER llmproxy
+# By number: Kubernetes must see that it is not root.
+USER 65532:65532
 # Where llmproxy.toml is looked for.
 WORKDIR /config
 VOLUME /data

@@ -24,6 +24,7 @@ run: $(RUNS) page ## install, build the page, serve on 127.0.0.1:8811 (ARGS="--p
 test: $(TESTS) system page ## install what the tests need, check, and test (ARGS="-k routing"); with CI=true, other people's clients too
 	@$(MAKE) --no-print-directory check
 	$(if $(CI),$(BIN)/python -m tests.clients.environments)
+	$(if $(CI),$(BIN)/python -m pip install --quiet --disable-pip-version-check --group deploy)
 	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
