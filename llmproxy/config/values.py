@@ -209,9 +209,13 @@ class Dialects:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """affinity: the turns of a conversation go to the same one of several equals, whose prompt cache has it."""
+    """affinity: the turns of a conversation go to the same one of several equals, whose prompt cache has it.
+
+    hints: providers are told which requests belong together, which adds a field or a header to requests.
+    """
 
     affinity: bool = True
+    hints: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Gateway:
 
     def _conversation(self, chat: Chat, key: Key) -> bytes | None:
         question = Question(chat, key.name)
-        return question.conversation if self.router.keeps_together(question) else None
+        return question.conversation if self.router.tells_together(question) else None
 
     def open(self, chat: Chat, route: Route) -> AbstractAsyncContextManager[Reply]:
         """Sends the chat where its route leads."""

@@ -82,6 +82,7 @@ class Router:
         self._dice = dice or random.Random()
         self._load = load
         self._affinity = config.routing.affinity
+        self._hints = config.routing.affinity and config.routing.hints
         self._patterns = AliasPatterns(config.aliases)
         self._rules = {name: RuleTable(alias.rules) for name, alias in config.aliases.items() if alias.rules}
         self._near: tuple[Offer, NearNames] | None = None
@@ -96,6 +97,10 @@ class Router:
     def keeps_together(self, question: Question) -> bool:
         """Whether the turns of the question's conversation are to meet one provider: as its client wishes, or as configured."""
         return self._affinity if question.wishes_affinity is None else question.wishes_affinity
+
+    def tells_together(self, question: Question) -> bool:
+        """Whether the provider is told which requests belong to the conversation: as its client wishes, or as configured."""
+        return self._hints if question.wishes_affinity is None else question.wishes_affinity
 
     def targets_behind(self, name: str) -> tuple[Target, ...]:
         """All that a name may lead to, whatever the question: the likeliest first."""
