@@ -75,7 +75,7 @@ SECRET = {"LLMPROXY_KEY": "a-key-of-some-length", "LLMPROXY_CLUSTER_SECRET": "s"
 @pytest.mark.parametrize("version", ["1.27", "1.30", "1.37"])
 @pytest.mark.parametrize("values", SETTINGS)
 def test_every_object_fits_the_schema_of_its_kind(values: Json, version: str) -> None:
-    import kubernetes_validate  # type: ignore[import-untyped]  # in the group deploy
+    import kubernetes_validate  # in the group deploy
 
     for name, one in rendered(**values).items():
         if name.startswith("ServiceMonitor/"):  # not of Kubernetes itself: the next test looks at it
