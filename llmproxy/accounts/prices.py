@@ -18,6 +18,8 @@ from llmproxy.core.usage import Tokens, in_e12
 TABLE = Path(__file__).parent / "price_table.json"
 MAX_AGE_DAYS = 60
 
+_DAY = 86_400
+
 _PER_MILLION = 10**6
 # A class without a price of its own costs what the class behind it does. `calls` have none.
 _INSTEAD = {
@@ -77,16 +79,15 @@ class Prices:
 
     def __init__(self, own: Mapping[str, str | Mapping[str, float]] | None = None) -> None:
         self._own = own or {}
-        self._found: dict[tuple[str, str, date], Price | None] = {}
+        self._found: dict[tuple[str, str, int], Price | None] = {}
 
     def price(self, provider: str, model: str, base_url: str, at: float) -> Price | None:
         """Of a model, at a time in Unix seconds. provider: as the config names it."""
-        day = datetime.fromtimestamp(at, UTC).date()
-        asked = (provider, model, day)
+        asked = (provider, model, int(at // _DAY))
         if asked not in self._found:
             if len(self._found) > 1000:
                 self._found.clear()
-            self._found[asked] = self._look_up(provider, model, base_url, day)
+            self._found[asked] = self._look_up(provider, model, base_url, datetime.fromtimestamp(at, UTC).date())
         return self._found[asked]
 
     def _look_up(self, provider: str, model: str, base_url: str, day: date) -> Price | None:

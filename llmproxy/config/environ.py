@@ -37,6 +37,11 @@ SETTINGS = {
     "LLMPROXY_CLUSTER_CA_FILE": ("cluster", "ca_file"),
     "LLMPROXY_CLUSTER_CERT_FILE": ("cluster", "cert_file"),
     "LLMPROXY_CLUSTER_KEY_FILE": ("cluster", "key_file"),
+    "LLMPROXY_TRACES": ("telemetry", "traces"),
+    "LLMPROXY_OTLP_METRICS": ("telemetry", "metrics"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("telemetry", "endpoint"),
+    "OTEL_EXPORTER_OTLP_HEADERS": ("telemetry", "headers"),
+    "OTEL_SERVICE_NAME": ("telemetry", "service"),
 }
 
 

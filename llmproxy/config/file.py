@@ -20,6 +20,7 @@ from .providers import is_enabled, parse_provider
 from .quotas import parse_budgets, parse_groups, parse_key
 from .storage_url import by_url
 from .tables import Table, expect_table, fields, listing, parse, substitute, text
+from .telemetry import parse_telemetry
 from .values import (
     Cache,
     Cluster,
@@ -53,6 +54,7 @@ _TOP = (
     "budgets",
     "prices",
     "responses",
+    "telemetry",
     "default_model",
 )
 
@@ -111,6 +113,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
         groups=groups,
         budgets=parse_budgets(document.get("budgets", {})),
         prices=parse_prices(document.get("prices", {})),
+        telemetry=parse_telemetry(document.get("telemetry", {})),
         default_model=text(document.get("default_model", ""), ("default_model",)),
         source=str(path),
         switched_off=frozenset(tables.keys() - wanted.keys()),

@@ -18,7 +18,7 @@ from .cleaned import Cleaned
 from .errors import ConfigError, Wrong
 from .proxies import from_environment
 from .storage_url import by_url
-from .values import Cluster, Config, Key, Provider, Server, Storage
+from .values import Cluster, Config, Key, Provider, Server, Storage, Telemetry
 
 FILE = "llmproxy.toml"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
@@ -87,6 +87,7 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
         server=replace(server, host=server.host.strip("[]"), keys=keys),
         logs=replace(config.logs, **changes.get("logs", {})),
         storage=_placed(by_url(replace(config.storage, **changes.get("storage", {}))), environ),
+        telemetry=_telemetry(config.telemetry, changes.get("telemetry", {})),
         cluster=_cluster(replace(config.cluster, **changes.get("cluster", {}))),
         providers=_demos_last((*config.providers, *found)),
         proxies=from_environment(environ),
@@ -100,6 +101,20 @@ def _cluster(cluster: Cluster) -> Cluster:
     from .cluster import checked  # only now: a gateway that is alone need not pay for it
 
     return checked(cluster)
+
+
+def _telemetry(written: Telemetry, changes: Mapping[str, Any]) -> Telemetry:
+    """What other programs' variables say counts only where something is to be sent. Raises ConfigError."""
+    found = replace(written, **changes)
+    if not changes or (found.traces == "off" and not found.metrics):
+        return found
+    from .telemetry import headers_of, problem_with
+
+    if problem := problem_with(found.endpoint):
+        raise ConfigError(f"environment variable OTEL_EXPORTER_OTLP_ENDPOINT: {problem}")
+    if headers_of(found.headers) is None:
+        raise ConfigError("environment variable OTEL_EXPORTER_OTLP_HEADERS: must be NAME=VALUE, separated by commas")
+    return found
 
 
 def _distinct(written: tuple[Key, ...], found: tuple[Key, ...]) -> tuple[tuple[Key, ...], list[str]]:

@@ -286,6 +286,21 @@ class Responses:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What is sent to an OpenTelemetry collector, as JSON over HTTP. Never what was asked or answered."""
+
+    traces: Literal["off", "join", "link"] = "off"  # in the caller's trace, or in one of its own with a link to that
+    metrics: bool = False
+    endpoint: str = "http://127.0.0.1:4318"  # `/v1/traces` and `/v1/metrics` are appended
+    headers: str = field(default="", repr=False)  # NAME=VALUE, separated by commas; values percent-encoded
+    service: str = "llmproxy"
+    sample: float = 1.0  # share of the traces that begin here that is recorded
+    interval: float = 60.0  # seconds between two reports of metrics
+    queue: int = 2048  # requests that wait to be sent; more are dropped, and counted
+    flush: float = 5.0  # seconds for what is left at shutdown
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     server: Server = Server()
     limits: Limits = Limits()
@@ -303,6 +318,7 @@ class Config:
     groups: Mapping[str, Group] = field(default_factory=dict)
     budgets: Budgets = Budgets()
     prices: Mapping[str, str | Mapping[str, float]] = field(default_factory=dict)  # patterns of provider/model
+    telemetry: Telemetry = Telemetry()
     source: str = ""  # the file this was read from
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the environment: http, https, all, no
     notes: tuple[str, ...] = ()  # sentences about what was given and does not count, for the operator

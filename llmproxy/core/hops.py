@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from .adapter import Outgoing
@@ -12,6 +13,7 @@ from .errors import GatewayError
 HEADER = "X-LLMProxy-Hops"
 OWN = secrets.token_hex(6)  # this process and the workers that it forks
 LOOP = 508  # Loop Detected (RFC 5842)
+_NOTHING: Mapping[str, str] = {}
 _MOST = 8  # gateways in a row, whoever they are
 _FORM = re.compile(r"[0-9a-f]{12}(?:, ?[0-9a-f]{12})*")
 
@@ -35,6 +37,6 @@ def arrive(given: str | None) -> None:
     passed.set(", ".join((*names, OWN)))
 
 
-def told(asked: Outgoing) -> Outgoing:
-    """The request with the gateways that it has passed, us among them."""
-    return Outgoing(asked.url, asked.body, {**asked.headers, HEADER: passed.get()}, asked.method)
+def told(asked: Outgoing, traced: Mapping[str, str] = _NOTHING) -> Outgoing:
+    """The request with the gateways that it has passed, us among them. traced: headers that say in which trace it is."""
+    return Outgoing(asked.url, asked.body, {**asked.headers, HEADER: passed.get(), **traced}, asked.method)

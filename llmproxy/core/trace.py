@@ -16,6 +16,7 @@ from .usage import Tokens, UsageSource
 if TYPE_CHECKING:
     from .flight import Content
     from .metering import Purse
+    from .trace_context import TraceContext
 
 
 @dataclass(slots=True)
@@ -110,6 +111,7 @@ class Trace:
     together: bool = False
     owner: str = ""  # the name of the key that asks
     group: str = ""  # of that key
+    context: TraceContext | None = None  # of its spans, where those are recorded or passed on
     purse: Purse | None = None  # what it may spend, where that is limited
     headers: dict[str, str] = field(default_factory=dict)  # what its client is told of limits and budgets
     waits: list[Wait] = field(default_factory=list)
@@ -190,6 +192,7 @@ class Trace:
             together=together,
             owner=self.owner,
             group=self.group,
+            context=self.context,
             purse=self.purse,
             headers=self.headers,
             waits=self.waits,

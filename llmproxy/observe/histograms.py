@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from llmproxy.core.chat import Json
-from llmproxy.core.record import RequestRecord
+from llmproxy.core.record import AttemptRecord, RequestRecord
 from llmproxy.core.usage import DOLLAR, Tokens
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -16,12 +16,14 @@ _EACH = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5
 _TOKENS = tuple(float(4**power) for power in range(14))
 _STOP = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _SERIES = 500  # labels of one metric; clients may make up models' names
-_MODEL = ("gen_ai_provider_name", "gen_ai_request_model")
+_MODEL = ("gen_ai_provider_name", "gen_ai_request_model", "gen_ai_operation_name")
+_OPERATIONS = {"completions": "text_completion", "embeddings": "embeddings", "gemini": "generate_content"}
 
 
 class Kind(NamedTuple):
-    """One metric: what it is, its labels, and the upper ends of its buckets."""
+    """One metric: its name in OpenTelemetry, what it is, its labels, and the upper ends of its buckets."""
 
+    otel: str
     text: str
     labels: tuple[str, ...]
     buckets: tuple[float, ...]
@@ -29,24 +31,34 @@ class Kind(NamedTuple):
 
 HISTOGRAMS = {
     "gen_ai_client_operation_duration_seconds": Kind(
-        "Time of one call of a provider.", (*_MODEL, "error_type"), _SECONDS
+        "gen_ai.client.operation.duration", "Time of one call of a provider.", (*_MODEL, "error_type"), _SECONDS
     ),
     "gen_ai_client_operation_time_to_first_chunk_seconds": Kind(
-        "Time from a call of a provider to the first real frame.", _MODEL, _FIRST
+        "gen_ai.client.operation.time_to_first_chunk",
+        "Time from a call of a provider to the first real frame.",
+        _MODEL,
+        _FIRST,
     ),
-    "gen_ai_client_token_usage": Kind("Tokens of one call.", (*_MODEL, "gen_ai_token_type"), _TOKENS),
+    "gen_ai_client_token_usage": Kind(
+        "gen_ai.client.token.usage", "Tokens of one call.", (*_MODEL, "gen_ai_token_type"), _TOKENS
+    ),
     "gen_ai_server_request_duration_seconds": Kind(
-        "Time of a request, from its arrival to its end.", (*_MODEL, "error_type"), _SECONDS
+        "gen_ai.server.request.duration",
+        "Time of a request, from its arrival to its end.",
+        (*_MODEL, "error_type"),
+        _SECONDS,
     ),
     "gen_ai_server_time_to_first_token_seconds": Kind(
-        "Time from a request's arrival to the first real frame.", _MODEL, _FIRST
+        "gen_ai.server.time_to_first_token", "Time from a request's arrival to the first real frame.", _MODEL, _FIRST
     ),
     "gen_ai_server_time_per_output_token_seconds": Kind(
-        "Time between two tokens, on average of a stream.", _MODEL, _EACH
+        "gen_ai.server.time_per_output_token", "Time between two tokens, on average of a stream.", _MODEL, _EACH
     ),
-    "llmproxy_stop_to_closed_seconds": Kind("Time from a stop until the provider was hung up on.", ("by",), _STOP),
+    "llmproxy_stop_to_closed_seconds": Kind(
+        "llmproxy.stop_to_closed", "Time from a stop until the provider was hung up on.", ("by",), _STOP
+    ),
     "llmproxy_queue_wait_seconds": Kind(
-        "Time that requests waited for their turn with a provider.", ("provider",), _FIRST
+        "llmproxy.queue_wait", "Time that requests waited for their turn with a provider.", ("provider",), _FIRST
     ),
 }
 COUNTERS = {
@@ -77,51 +89,56 @@ class Distributions:
     counters: dict[str, dict[tuple[str, ...], float]] = field(default_factory=lambda: {name: {} for name in COUNTERS})
 
     def add(self, record: RequestRecord) -> None:
-        model = (record.provider or "", record.provider_model or "")
-        error = record.code or (str(record.status) if (record.status or 200) >= 400 else "")
-        self._took("gen_ai_server_request_duration_seconds", (*model, error), record.duration_ms)
-        self._took("gen_ai_server_time_to_first_token_seconds", model, record.ttft_ms)
+        asked = operation(record.face)
+        model = (record.provider or "", record.provider_model or "", asked)
+        error = error_type(record)
+        if record.duration_ms is not None:
+            self.observe("gen_ai_server_request_duration_seconds", (*model, error), record.duration_ms / 1000)
+        if record.ttft_ms is not None:
+            self.observe("gen_ai_server_time_to_first_token_seconds", model, record.ttft_ms / 1000)
         if record.tokens_per_second:
             self.observe("gen_ai_server_time_per_output_token_seconds", model, 1 / record.tokens_per_second)
-        if record.stopped_by is not None:
-            self._took("llmproxy_stop_to_closed_seconds", (record.stopped_by,), record.closed_ms)
+        if record.stopped_by is not None and record.closed_ms is not None:
+            self.observe("llmproxy_stop_to_closed_seconds", (record.stopped_by,), record.closed_ms / 1000)
         if record.queue_ms:
-            self._took("llmproxy_queue_wait_seconds", model[:1], record.queue_ms)
+            self.observe("llmproxy_queue_wait_seconds", model[:1], record.queue_ms / 1000)
         if error:
             self.count("llmproxy_errors", (error,), 1)
         if record.cache:
             self.count("llmproxy_shared_answers", (record.cache,), 1)
-        unpriced = False
-        for one in record.tries:
-            at = (one.provider, one.model)
-            self._took("gen_ai_client_operation_duration_seconds", (*at, one.code or ""), one.duration_ms)
-            self._took("gen_ai_client_operation_time_to_first_chunk_seconds", at, one.ttft_ms)
-            self.count("llmproxy_attempts", (one.provider, one.state), 1)
-            if one.tokens is not None:
-                self._tokens(at, one.tokens)
-                unpriced = unpriced or (one.cost_e12 is None and any(one.tokens))
-            if one.cost_e12:
-                self.count("llmproxy_cost_dollars", at, one.cost_e12 / DOLLAR)
-        if unpriced:
-            self.count("llmproxy_unpriced_requests", model, 1)
+        unpriced = [self._attempt(one, asked) for one in record.tries]
+        if True in unpriced:
+            self.count("llmproxy_unpriced_requests", model[:2], 1)
 
-    def _tokens(self, at: tuple[str, str], tokens: Tokens) -> None:
+    def _attempt(self, one: AttemptRecord, asked: str) -> bool:
+        """Whether something was counted that has no price."""
+        call = (one.provider, one.model, asked)
+        if one.duration_ms is not None:
+            labels = (*call, attempt_error_type(one))
+            self.observe("gen_ai_client_operation_duration_seconds", labels, one.duration_ms / 1000)
+        if one.ttft_ms is not None:
+            self.observe("gen_ai_client_operation_time_to_first_chunk_seconds", call, one.ttft_ms / 1000)
+        self.count("llmproxy_attempts", (one.provider, one.state), 1)
+        if one.cost_e12:
+            self.count("llmproxy_cost_dollars", call[:2], one.cost_e12 / DOLLAR)
+        if one.tokens is None:
+            return False
+        self._tokens(call, one.tokens)
+        return one.cost_e12 is None and any(one.tokens)
+
+    def _tokens(self, call: tuple[str, str, str], tokens: Tokens) -> None:
         for name, count in zip(Tokens._fields, tokens, strict=True):
             if count:
-                self.count("llmproxy_tokens", (*at, name), count)
-        self.observe("gen_ai_client_token_usage", (*at, "input"), tokens.prompt)
-        self.observe("gen_ai_client_token_usage", (*at, "output"), tokens.completion)
-
-    def _took(self, name: str, labels: tuple[str, ...], milliseconds: float | None) -> None:
-        if milliseconds is not None:
-            self.observe(name, labels, milliseconds / 1000)
+                self.count("llmproxy_tokens", (*call[:2], name), count)
+        self.observe("gen_ai_client_token_usage", (*call, "input"), tokens.prompt)
+        self.observe("gen_ai_client_token_usage", (*call, "output"), tokens.completion)
 
     def observe(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        buckets, known = HISTOGRAMS[name].buckets, self.histograms[name]
-        series = known.get(labels)
-        if series is None:
+        known, buckets = self.histograms[name], HISTOGRAMS[name].buckets
+        if labels not in known:
             labels = _bounded(labels, len(known))
-            series = known.setdefault(labels, Series([0] * (len(buckets) + 1)))
+            known.setdefault(labels, Series([0] * (len(buckets) + 1)))
+        series = known[labels]
         series.counts[bisect_left(buckets, value)] += 1
         series.sum += value
 
@@ -129,7 +146,8 @@ class Distributions:
         known = self.counters[name]
         if labels not in known:
             labels = _bounded(labels, len(known))
-        known[labels] = known.get(labels, 0) + amount
+            known.setdefault(labels, 0)
+        known[labels] += amount
 
     def told(self) -> Json:
         """In a form that can be added up over processes."""
@@ -149,6 +167,21 @@ class Distributions:
                 for name, known in self.counters.items()
             },
         }
+
+
+def error_type(record: RequestRecord) -> str:
+    """What went wrong with a request, in one word; empty if nothing did."""
+    return record.code or (str(record.status) if (record.status or 200) >= 400 else "")
+
+
+def attempt_error_type(record: AttemptRecord) -> str:
+    """The same of an attempt; `_OTHER`, by the conventions, where its provider gave no code."""
+    return record.code or ("_OTHER" if record.state == "failed" else "")
+
+
+def operation(face: str) -> str:
+    """What the conventions call a request of a dialect."""
+    return _OPERATIONS.get(face, "chat")
 
 
 def _bounded(labels: tuple[str, ...], known: int) -> tuple[str, ...]:

@@ -63,6 +63,11 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     accounts = app[ACCOUNTS] = Accounts(ring, pricing, Bank(store), warned=lambda pot: post(app, pot))
     accounts.configure(config, pricing)
     observer.accounts = accounts
+    if config.telemetry.traces != "off" or config.telemetry.metrics:
+        from .telemetry import Telemetry, reporting  # only now: most gateways send nothing
+
+        observer.telemetry = Telemetry(config.telemetry, observer.metrics.distributions, registry.__len__)
+        app.cleanup_ctx.append(reporting)
     app.on_response_prepare.append(cors.mark)
     app[CURRENT] = Current(gateway)
     app[REGISTRY] = registry

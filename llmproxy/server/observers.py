@@ -22,6 +22,8 @@ from llmproxy.store.spend import Spent, settle
 if TYPE_CHECKING:
     from llmproxy.store import Store
 
+    from .telemetry import Telemetry
+
 _SWEEP = 0.05  # seconds a request may run before it is noted down as open
 
 
@@ -34,6 +36,7 @@ class Observer:
     accounts: Accounts | None = None
     registry: RequestRegistry | None = None
     refusals: Refusals = field(default_factory=Refusals)
+    telemetry: Telemetry | None = None
     _sweep: asyncio.TimerHandle | None = None
     _noted: set[str] = field(default_factory=set)
 
@@ -53,6 +56,8 @@ class Observer:
             running.charge = None
         log.info("request", **facts(written))
         self.metrics.add(written)
+        if self.telemetry is not None:
+            self.telemetry.ended(running, written)
         self._noted.discard(running.id)
         self._keep(written, spent)
 

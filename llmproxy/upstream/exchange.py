@@ -259,7 +259,8 @@ class _Exchange(Opening):
             self._source = aclosing(pieces)
             return pieces, {}
 
-        asked, connect = hops.told(_called(of.adapter.request, self._chat)), of.timeouts.connect
+        traced = trace.context.headers(attempt.number) if trace.context is not None else {}
+        asked, connect = hops.told(_called(of.adapter.request, self._chat), traced), of.timeouts.connect
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
         attempt.bytes_out = asked.size
         incoming = self._incoming = await sending.__aenter__()

@@ -29,6 +29,7 @@ TABLES = {
     "[routing]": values.Routing,
     "[storage]": values.Storage,
     "[cluster]": values.Cluster,
+    "[telemetry]": values.Telemetry,
     "[providers.NAME]": values.Provider,
 }
 KEYS = [pytest.param(heading, cls, id=heading.strip("[]")) for heading, cls in TABLES.items()]
@@ -138,7 +139,7 @@ def test_every_option_that_an_adapter_reads_is_described() -> None:
 
 def test_every_variable_of_the_gateways_own_is_described_and_no_other() -> None:
     told = {name for row in GATEWAY for name in named(row[0])}
-    assert told == set(re.findall(r"LLMPROXY_[A-Z_]+", CORE))
+    assert told == set(re.findall(r"(?:LLMPROXY|OTEL)_[A-Z_]+", CORE))
 
 
 def test_a_variable_is_said_to_stand_for_the_key_it_sets() -> None:

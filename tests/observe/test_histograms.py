@@ -47,7 +47,7 @@ async def test_everything_that_happened_is_in_the_numbers() -> None:
         for family in text_string_to_metric_families(text)
         for one in family.samples
     }
-    near = ("gen_ai_provider_name=near", "gen_ai_request_model=m")
+    near = ("gen_ai_operation_name=chat", "gen_ai_provider_name=near", "gen_ai_request_model=m")
     assert samples["gen_ai_client_token_usage_sum", *near, "gen_ai_token_type=input"] == 110
     assert samples["gen_ai_client_token_usage_bucket", *near, "gen_ai_token_type=output", "le=16.0"] == 1
     assert samples["gen_ai_server_request_duration_seconds_count", "error_type=", *near] == 2

@@ -59,7 +59,7 @@ def test_limits_take_a_bounded_number_of_calls() -> None:
 def test_the_numbers_of_a_request_take_a_bounded_number_of_calls() -> None:
     metrics, pricing, one = Metrics(), Pricing(PRICES, {"p": Place("http://p")}), record()
     metrics.add(pricing.priced(one))
-    assert calls(lambda: metrics.add(pricing.priced(one))).total() <= 75
+    assert calls(lambda: metrics.add(pricing.priced(one))).total() <= 62
 
 
 async def test_a_stream_asks_for_money_once_a_slice_and_never_for_an_event() -> None:

@@ -108,6 +108,7 @@ def _own(app: web.Application) -> Json:
         "open": {name: int(stack.breaker.state == "open") for name, stack in stacks.items()},
         "queued": {name: places.queued for name, places in app[CURRENT].gateway.places.items()},
         "job_failures": dict(failures),
+        "telemetry_dropped": dict(sender.dropped) if (sender := app[OBSERVER].telemetry) is not None else {},
         "storage_failures": store.failures if (store := opened(app[STORE])) is not None else 0,
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
@@ -151,6 +152,12 @@ class _Collector:
         for job, count in self._told["job_failures"].items():
             broken.add_metric((job,), count)
         yield broken
+        dropped = CounterMetricFamily(
+            "llmproxy_telemetry_dropped", "Requests whose spans no collector took.", labels=("reason",)
+        )
+        for reason, count in self._told["telemetry_dropped"].items():
+            dropped.add_metric((reason,), count)
+        yield dropped
         yield CounterMetricFamily(
             "llmproxy_storage_failures", "Batches that the database did not take.", value=self._told["storage_failures"]
         )

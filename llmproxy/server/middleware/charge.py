@@ -7,7 +7,7 @@ from aiohttp import web
 from llmproxy.accounts.accounts import Charge
 from llmproxy.core.chat import Chat
 
-from ..context import ACCOUNTS, caller
+from ..context import ACCOUNTS, OBSERVER, caller
 
 
 async def admit(request: web.Request, chat: Chat) -> Charge | None:
@@ -28,6 +28,8 @@ def admit_now(request: web.Request, chat: Chat) -> Charge | None:
 def _name(request: web.Request, chat: Chat) -> None:
     key = caller(request)
     chat.trace.owner, chat.trace.group = key.name, key.group
+    if (telemetry := request.app[OBSERVER].telemetry) is not None:
+        chat.trace.context = telemetry.arrive(request.headers)
 
 
 def _paying(chat: Chat, charge: Charge | None) -> Charge | None:

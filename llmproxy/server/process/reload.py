@@ -133,15 +133,18 @@ class Reload:
             self.reload()
 
 
-# Settings of [server] that a running process keeps. Every other setting holds as soon as the file is taken up.
+# Settings of [server] that a running process keeps, as it does [telemetry]. Every other one holds as soon as the file is taken up.
 NEEDS_RESTART = ("host", "port", "workers", "loop", "page", "discover")
+
+
+TABLES = ("cluster", "telemetry")
 
 
 def waiting_settings(began: Config, now: Config) -> list[str]:
     """The settings that are not as the process was started, and wait for the next start."""
     changed = [name for name in NEEDS_RESTART if getattr(now.server, name) != getattr(began.server, name)]
     waiting = [f"server.{name}" for name in changed if name != "port" or now.server.port]  # port 0 is any
-    return waiting + (["cluster"] if now.cluster != began.cluster else [])
+    return waiting + [name for name in TABLES if getattr(now, name) != getattr(began, name)]
 
 
 def tell_notes(config: Config) -> None:
