@@ -53,10 +53,9 @@ class Price(NamedTuple):
     def cost(self, tokens: Tokens) -> int | None:
         """In 1e-12 dollars; None if something was counted that has no price."""
         prompt = tokens.prompt
-        counts = tokens._asdict()
-        counts["output"] -= counts["reasoning"]
-        total = self.rate("request", prompt) or 0
-        for name, count in counts.items():
+        total = self.rate("request", prompt) or 0 if "request" in self.rates else 0
+        plain = tokens._replace(output=tokens.output - tokens.reasoning) if tokens.reasoning else tokens
+        for name, count in zip(Tokens._fields, plain, strict=True):
             if count:
                 rate = self.rate(name, prompt)
                 if rate is None:

@@ -37,7 +37,8 @@ class Pricing:
             return record
         tries = tuple([self._attempt(one, record.opened_at) for one in record.tries])
         known = [one.cost_e12 for one in tries if one.cost_e12 is not None]
-        total = None if not known or any(map(is_unpriced, tries)) else sum(known)
+        unpriced = len(known) < len(tries) and any(map(is_unpriced, tries))
+        total = None if not known or unpriced else sum(known)
         return record._replace(tries=tries, cost_e12=total)
 
     def _attempt(self, one: AttemptRecord, at: float) -> AttemptRecord:
