@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.gateway import Gateway, running_gateway
 from tests.ui.test_page import AXE, audit
+from tests.waiting import until
 
 ADMIN, ANNA = "sesame-sesame-admin", "sesame-sesame-anna-1"
 CONFIG = f"""
@@ -53,7 +57,7 @@ def opened(browser: Browser, keyed: Gateway, secret: str, width: int = 1280, sch
     )
     assert asked.ok, asked.text()
     page.goto(f"{keyed.url}/#/activity")
-    expect(page.get_by_role("heading", name="Budgets and usage")).to_be_visible()
+    expect(page.get_by_role("heading", name="Usage" if secret == ADMIN else "Budgets and usage")).to_be_visible()
     return page
 
 
@@ -71,9 +75,9 @@ def test_one_sees_what_is_left_of_ones_own_budget_and_nobody_elses(browser: Brow
 
 def test_an_administrator_sees_every_budget_and_what_each_key_and_model_used(browser: Browser, keyed: Gateway) -> None:
     page = opened(browser, keyed, ADMIN)
-    accounts = page.get_by_role("region", name="Budgets and usage")
-    expect(accounts.get_by_role("meter")).to_have_count(2)
-    expect(accounts.get_by_text("$5.00 left of $5.00")).to_be_visible()
+    expect(page.get_by_role("region", name="Keys").get_by_role("meter")).to_have_count(2)
+    expect(page.get_by_text("$0 of $5.00, day")).to_be_visible()
+    accounts = page.get_by_role("region", name="Usage")
     expect(accounts.get_by_role("cell", name="hello")).to_be_visible()
     accounts.get_by_role("button", name="Key", exact=True).click()
     expect(accounts.get_by_role("cell", name="boss")).to_be_visible()
@@ -86,7 +90,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     browser: Browser, keyed: Gateway, width: int, scheme: str
 ) -> None:
     page = opened(browser, keyed, ADMIN, width, scheme)
-    accounts = page.get_by_role("region", name="Budgets and usage")
+    accounts = page.get_by_role("region", name="Usage")
     expect(accounts.get_by_role("cell", name="hello")).to_be_visible()
     accounts.scroll_into_view_if_needed()
     found = audit(page)
@@ -95,3 +99,46 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     if os.environ.get("SHOTS"):
         accounts.screenshot(path=f"{os.environ['SHOTS']}/accounts-{width}-{scheme}.png")
     page.close()
+
+
+PRICED = """
+[prices]
+"quick/*" = { input = 1000, output = 2000 }
+"""
+
+
+def backdate(database: Path, seconds: int) -> None:
+    """What `markdown` answered was answered so much earlier, once it is written."""
+
+    def moved() -> int:
+        with closing(sqlite3.connect(database, timeout=30)) as db, db:
+            change = "UPDATE attempts SET opened_at = opened_at - ? WHERE model = 'markdown' AND cost_e12 > 0"
+            return db.execute(change, (seconds,)).rowcount
+
+    until(moved)
+
+
+def test_what_was_spent_is_drawn_by_key_and_model_and_over_days(browser: Browser) -> None:
+    with running_gateway(CONFIG + PRICED) as priced:
+        for secret, model in ((ADMIN, "quick/hello"), (ADMIN, "quick/markdown"), (ANNA, "quick/hello")):
+            page = opened(browser, priced, secret)
+            ask = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+            bearer = {"Authorization": f"Bearer {secret}"}
+            assert page.request.post(f"{priced.url}/v1/chat/completions", data=ask, headers=bearer).ok
+            page.close()
+        backdate(priced.folder / "data" / "llmproxy.db", 3 * 86_400)
+        page = opened(browser, priced, ADMIN)
+        usage = page.get_by_role("region", name="Usage")
+        bars = usage.get_by_role("list", name="The dearest").get_by_role("listitem")
+        expect(bars).to_have_count(2)
+        usage.get_by_role("button", name="Key", exact=True).click()
+        expect(bars.filter(has_text="anna")).to_have_count(1)
+        widths = [bars.nth(at).locator(".bar").bounding_box() for at in range(2)]
+        assert widths[0] is not None
+        assert widths[1] is not None
+        assert widths[0]["width"] > widths[1]["width"]
+        usage.get_by_role("button", name="Day", exact=True).click()
+        expect(usage.get_by_role("img", name="Spent per day")).to_be_visible()
+        if os.environ.get("SHOTS"):
+            usage.screenshot(path=f"{os.environ['SHOTS']}/usage-day.png")
+        page.close()

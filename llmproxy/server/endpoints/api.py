@@ -41,6 +41,7 @@ async def info(request: web.Request) -> web.Response:
             ],
             "default_model": _shown(config.default_model, key) or None,
             "needs_key": request.app[ACCOUNTS].keys.required,
+            "admin": key.admin and config.storage.enabled,
             "data_dir": _place(config.storage),
         }
     )

@@ -38,6 +38,10 @@ export function day(seconds: number): string {
   return new Date(seconds * 1000).toLocaleDateString([], { weekday: 'short', day: 'numeric' });
 }
 
+export function utcDay(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleDateString([], { month: 'short', day: 'numeric', timeZone: 'UTC' });
+}
+
 export function size(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1024 ** 2 ? `${Math.round(bytes / 1024)} KB` : `${(bytes / 1024 ** 2).toFixed(1)} MB`;

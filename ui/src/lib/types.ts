@@ -123,6 +123,8 @@ export interface Info {
   modes: { name: string; model: string | null }[];
   default_model: string | null;
   needs_key: boolean;
+  /** Whether keys can be made and changed with the key that this page has. */
+  admin: boolean;
   data_dir: string | null;
 }
 
