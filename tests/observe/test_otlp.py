@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+from importlib import import_module
 from typing import Any
 
 import orjson
@@ -11,8 +12,6 @@ import pytest
 from google.protobuf.json_format import ParseDict, ParseError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.semconv._incubating.attributes import error_attributes, gen_ai_attributes, http_attributes
-from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 
 from llmproxy.core.record import AttemptRecord, RequestRecord
 from llmproxy.core.trace_context import Parent, TraceContext, joined
@@ -20,6 +19,11 @@ from llmproxy.core.usage import Tokens
 from llmproxy.observe.histograms import Distributions
 from llmproxy.observe.otlp import Call, Ended, metrics, traces
 
+_WORDS = "opentelemetry.semconv._incubating"
+error_attributes, gen_ai_attributes, http_attributes = (
+    import_module(f"{_WORDS}.attributes.{name}_attributes") for name in ("error", "gen_ai", "http")
+)
+gen_ai_metrics = import_module(f"{_WORDS}.metrics.gen_ai_metrics")
 AT = 1_800_000_000.25
 CALLER = Parent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", 1, "vendor=value")
 CONVENTIONS = {
