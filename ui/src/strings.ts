@@ -27,7 +27,7 @@ const english = {
     lead: 'Everything you ask stays on your gateway. Stop really stops the model, and no answer is lost when you close this page.',
     demo: 'No provider is set up yet, but you can try the page with the demo model.',
     tryDemo: 'Try the demo model',
-    setUp: 'To use real models, tell the gateway a key and start it again:',
+    setUp: 'To use real models, give the gateway a key',
     examples: [
       ['Explain', 'how a stream of tokens travels from a model to this page'],
       ['Write', 'a short letter that asks for a deadline to be moved'],
