@@ -225,6 +225,7 @@ class Cache:
     models: tuple[str, ...] = ()
     seconds: float = 300.0  # that a complete answer is kept; 0: only requests at the same time share one
     bytes: int = 64 * 1024 * 1024  # of all kept answers
+    store: Literal["memory", "disk"] = "memory"  # of each process, or the store of all of them too
     shared: bool = False  # also between keys
 
 

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
+from typing import Protocol
 
 from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat
@@ -26,11 +27,31 @@ from .sameness import Plan
 Open = Callable[[Chat], Opening]
 
 
+class Shelf(Protocol):
+    """Where answers are kept that outlive the process, or that others have made."""
+
+    async def find(self, key: bytes) -> tuple[Answer, float] | None:
+        """The answer, and how many seconds ago it was kept."""
+        ...
+
+    def keep(self, key: bytes, answer: Answer) -> None:
+        """Returns at once."""
+        ...
+
+
 class SharedAnswers:
     """The answers in the making by the keys of their requests, and those that are kept."""
 
-    def __init__(self, kept: AnswerCache, *, buffer_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        kept: AnswerCache,
+        *,
+        buffer_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+        shelf: Shelf | None = None,
+    ) -> None:
         self.kept = kept
+        self.shelf = shelf
         self.buffer_bytes = buffer_bytes  # of one answer; what is larger is neither joined late nor kept
         self.clock = clock
         self.running: dict[bytes, SharedAnswer] = {}
@@ -38,6 +59,22 @@ class SharedAnswers:
     def open(self, plan: Plan, chat: Chat, begin: Open) -> Reading:
         """The answer for one request. begin: asks the providers, where nobody has yet."""
         return Reading(self, plan, chat, begin)
+
+    async def find(self, key: bytes) -> Answer | None:
+        """What is kept, here or on the shelf. Nobody waits for the shelf where the answer is in the making."""
+        kept = self.kept.find(key, self.clock())
+        if kept is not None or self.shelf is None or key in self.running:
+            return kept
+        found = await self.shelf.find(key)
+        if found is None:
+            return None
+        self.kept.keep(key, found[0], self.clock() - found[1])
+        return found[0]
+
+    def keep(self, key: bytes, answer: Answer) -> None:
+        self.kept.keep(key, answer, self.clock())
+        if self.shelf is not None:
+            self.shelf.keep(key, answer)
 
 
 class SharedAnswer:
@@ -115,7 +152,7 @@ class SharedAnswer:
         blocks = tuple(piece.events for piece in self.buffer.pieces(0))
         trace = self.trace
         answer = Answer(blocks, reply.content_type, trace.provider, trace.model, tuple(trace.dropped))
-        self._of.kept.keep(self._key, answer, self._of.clock())
+        self._of.keep(self._key, answer)
 
     def _forget(self) -> None:
         if self._of.running.get(self._key) is self:
@@ -140,7 +177,7 @@ class Reading(Opening):
         self.after: Callable[[], None] | None = None  # told when what it began has ended after it had left
 
     async def __aenter__(self) -> Reply:
-        kept = self._of.kept.find(self._plan.key, self._of.clock()) if self._plan.look else None
+        kept = await self._of.find(self._plan.key) if self._plan.look else None
         if kept is not None:
             return self._given(kept)
         answer = self._answer = self._joined()

@@ -12,9 +12,7 @@ from llmproxy.accounts.keys import Keyring
 from llmproxy.accounts.spending import Bank
 from llmproxy.config import Config
 from llmproxy.dialects.responses.state import ResponseStore
-from llmproxy.requests.answer_cache import AnswerCache
 from llmproxy.requests.registry import RequestRegistry
-from llmproxy.requests.shared_answers import SharedAnswers
 from llmproxy.routing.gateway import Gateway
 
 from .account_watch import keys_of
@@ -41,6 +39,7 @@ from .middleware.load_shedding import LoadShedding
 from .observers import Observer
 from .pricing import pricing_of
 from .routes import API, PAGE, PROBES
+from .sharing import shared_answers
 from .webhook import post
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[REGISTRY] = registry
     app[OBSERVER] = observer
     app[STORE] = store
-    app[ANSWERS] = _answers(config)
+    app[ANSWERS] = shared_answers(config, store)
     app[RESPONSES] = ResponseStore()
     app[RESPONSE_FILES] = {}
     app.on_cleanup.append(_close_files)
@@ -83,11 +82,6 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[MODEL_LISTS] = ModelLists()
     routes.add(app, API + PROBES + (PAGE if config.server.page else ()))
     return app
-
-
-def _answers(config: Config) -> SharedAnswers:
-    cache = AnswerCache(most=config.cache.bytes, seconds=config.cache.seconds)
-    return SharedAnswers(cache, buffer_bytes=config.limits.tape_bytes)
 
 
 async def _close_files(app: web.Application) -> None:

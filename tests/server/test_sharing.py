@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -109,8 +110,10 @@ class Gated:
 
 
 @asynccontextmanager
-async def house(cache: Cache | None = None, budget: int | None = None, url: str = "") -> AsyncIterator[House]:
-    """url: of another provider than the one that answers at once."""
+async def house(
+    cache: Cache | None = None, budget: int | None = None, url: str = "", folder: Path | None = None
+) -> AsyncIterator[House]:
+    """url: of another provider than the one that answers at once. folder: of the database; else it is in memory."""
     async with FakeProvider(route=answering) as provider:
         limits = (Budget("day", budget),) if budget is not None else ()
         keys = (Key("ann", EUROPE[0], budget=limits), Key("bob", EUROPE[1]))
@@ -122,7 +125,7 @@ async def house(cache: Cache | None = None, budget: int | None = None, url: str 
             cache=cache or Cache(),
             prices={"near/*": {"input": 1.0, "output": 2.0}},
         )
-        async with served(config) as gateway:
+        async with served(config, folder) as gateway:
             yield House(gateway, provider)
 
 
@@ -239,6 +242,13 @@ async def test_a_hit_is_given_to_a_key_whose_budget_is_not_enough_and_costs_it_n
             assert (answer.status, (await answer.json())["error"]["code"]) == (429, "insufficient_quota")
         assert (await there.ask("/v1/chat/completions", CHAT))[1] == "hit"
         assert sum(row[-1] or 0 for row in await there.rows(3)) == 20 * DOLLAR // 10**6
+
+
+async def test_answers_on_disk_are_there_after_a_restart_and_those_in_memory_are_not(tmp_path: Path) -> None:
+    for store, expected in (("memory", "miss"), ("disk", "hit")):
+        for mark in ("miss", expected):
+            async with house(Cache(models=("near/*",), store=store), folder=tmp_path / store) as there:  # type: ignore[arg-type]  # one of two words
+                assert (await there.ask("/v1/chat/completions", {**CHAT, "stream": True}))[1] == mark
 
 
 class Client:

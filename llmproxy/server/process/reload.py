@@ -19,6 +19,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import every
 from llmproxy.routing.gateway import Gateway
 
+from .. import sharing
 from ..account_watch import keys_of, stop_gone
 from ..context import ACCOUNTS, ANSWERS, CURRENT, OBSERVER, REGISTRY, STORE
 from ..opened_store import OpenedStores, opened
@@ -122,8 +123,7 @@ class Reload:
         app = self._app
         log.configure(config.logs)
         app[REGISTRY].remember(config.limits.remembered)
-        app[ANSWERS].kept.configure(most=config.cache.bytes, seconds=config.cache.seconds)
-        app[ANSWERS].buffer_bytes = config.limits.tape_bytes
+        sharing.configure(app[ANSWERS], config, app[STORE])
         app[OBSERVER].store = app[STORE] if config.storage.enabled else None
         if self.listener is not None:
             self.listener.set_limits(config.server, config.limits.slow_reader)
