@@ -82,7 +82,7 @@ class Accounts:
     def share_with(self, processes: int) -> None:
         """How many processes of other machines share the limits and budgets from now on."""
         self._elsewhere = processes
-        self._shares = self.bank.shares = self._workers + processes
+        self._shares = self.bank.workers = self._workers + processes
 
     def admit(self, key: Key, chat: Chat) -> Charge | None:
         """Takes the request's place. None where its key has no limits. Raises GatewayError (429)."""

@@ -17,12 +17,13 @@ from llmproxy.store.spend import Grant, PotKey
 class Pot:
     """Money in 1e-12 dollars. granted: leased and not spent yet; below zero it is what was overspent.
 
-    spent, leased: of all processes, when the store was last asked. open: attempts that hold something.
+    process: who has leased it. spent, leased: of all processes, when the store was last asked. open: attempts that hold something.
     """
 
     key: PotKey
     ends: float
     limit: int
+    process: str = ""
     granted: int = 0
     held: int = 0
     open: int = 0

@@ -14,7 +14,7 @@ from llmproxy.config import Budget, Budgets
 from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat
 from llmproxy.core.clock import loop_time
-from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
+from llmproxy.core.errors import BadRequest, Cancelled, GatewayError, StoreError
 from llmproxy.core.measure import IMAGE_TOKENS, OUTPUT_LIMITS, answer_settings, measured, output_limit
 from llmproxy.core.metering import Meter
 from llmproxy.core.trace import Attempt, Trace
@@ -41,13 +41,25 @@ PAUSE_LOOK = 1.0  # seconds between two looks at whether a limit was raised
 Asked = Callable[[], Iterable[tuple[str, Budget]]]  # (account, budget) as they are now
 
 
+class BudgetUnavailable(GatewayError):
+    """The database of budgets cannot be reached, and what was leased before is held or spent."""
+
+    status = 503
+    code = "budget_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The budget of this key cannot be asked just now. Try again soon.", headers={"Retry-After": "1"}
+        )
+
+
 @dataclass(slots=True)
 class Bank:
-    """All budgets of this process. shares: how many processes draw on them. warned: told of each budget that is used up."""
+    """All budgets of this process. workers: how many processes draw on them, as far as the configuration says."""
 
     store: Callable[[], Store]
     settings: Budgets = field(default_factory=Budgets)
-    shares: int = 1
+    workers: int = 1
     pots: dict[PotKey, Pot] = field(default_factory=dict)
     ratios: Ratios = field(default_factory=Ratios)
     refused: int = 0
@@ -58,12 +70,17 @@ class Bank:
     _warned: set[PotKey] = field(default_factory=set)
     _looked: dict[PotKey, float] = field(default_factory=dict)
 
+    @property
+    def shares(self) -> int:
+        """How many processes draw on the budgets."""
+        return max(self.workers, self.store().replicas)
+
     def pot(self, account: str, budget: Budget) -> Pot:
         """Of the window of now, with the limit of now."""
         key, ends = self.key(account, budget)
-        pot = self.pots.get(key)
-        if pot is None:
-            pot = self.pots[key] = Pot(key, ends, budget.limit_e12)
+        pot, process = self.pots.get(key), self.store().process
+        if pot is None or pot.process != process:  # taken for dead, this process has no leases of before any more
+            pot = self.pots[key] = Pot(key, ends, budget.limit_e12, process)
         pot.limit = budget.limit_e12
         return pot
 
@@ -73,7 +90,12 @@ class Bank:
         return PotKey(account, budget.window, window.start), window.end
 
     async def buy(self, pot: Pot, need: int) -> None:
-        """Leases what the pot lacks for `need`: the whole remainder where this is the only process."""
+        """Leases what the pot lacks for `need`: the whole remainder where this is the only process.
+
+        Raises BudgetUnavailable where the database cannot be asked.
+        """
+        if pot.process != self.store().process:
+            raise BudgetUnavailable
         lock = self._buying.setdefault(pot.key, asyncio.Lock())
         async with lock:
             now = self.clock()
@@ -83,9 +105,17 @@ class Bank:
             lacking = need - pot.free
             want = 2**62 if self.shares == 1 else max(lacking, pot.limit // (8 * self.shares))
             store = self.store()
-            bought = store.write(spend.buy, pot.key, store.process, want, pot.limit)
+            bought = store.write(spend.buy, pot.key, pot.process, want, pot.limit)
             bought.add_done_callback(partial(_learn, pot))  # also where who asked has left meanwhile
-            await asyncio.shield(bought)
+            try:
+                await asyncio.shield(bought)
+            except StoreError as error:
+                raise BudgetUnavailable from error
+
+    def reaches(self, pot: Pot) -> bool:
+        """Whether what is leased may still be spent: others have not taken this process for dead, nor will they yet."""
+        store = self.store()
+        return pot.process == store.process and time.monotonic() < store.lives_until
 
     async def shrink(self, pot: Pot) -> None:
         """Gives back what a limit that was lowered no longer covers."""
@@ -98,7 +128,7 @@ class Bank:
     async def tidy(self) -> None:
         """Gives back what windows that are over, or pots that nobody uses while others may, still have leased."""
         now = self.clock()
-        for pot in list(self.pots.values()):
+        for pot in [one for one in self.pots.values() if self.reaches(one)]:
             over = pot.ends <= now
             if pot.open == 0 and (over or self.shares > 1) and (amount := pot.give_back()):
                 await self._back(pot, amount)
@@ -111,13 +141,22 @@ class Bank:
     async def close(self) -> None:
         """All that is free, at a proper end."""
         for pot in self.pots.values():
-            if amount := pot.give_back():
+            if self.reaches(pot) and (amount := pot.give_back()):
                 await self._back(pot, amount)
 
     async def _back(self, pot: Pot, amount: int) -> None:
+        """Gives back what was taken out of a pot. It is in the pot again where that failed for certain.
+
+        Where the database does not say whether it did, the amount stays leased until this process ends.
+        """
         store = self.store()
         store.ledger.flush()
-        await store.write(spend.give_back, pot.key, store.process, amount)
+        try:
+            await store.write(spend.give_back, pot.key, pot.process, amount)
+        except StoreError as error:
+            if not error.unsure:
+                pot.granted += amount
+                pot.leased += amount
 
     def moved(self) -> None:
         """Something was settled or given back: those who wait look again."""
@@ -184,10 +223,10 @@ class Wallet:
         """
         ends = loop_time() + seconds
         while True:
-            for pot in pots:
-                if pot.free < most:
-                    await self.bank.buy(pot, most)
             soft = self.bank.settings.mode == "soft"
+            away = await self.bought(pots, least, most)
+            if away is not None and not soft:
+                raise away
             amount = most if soft else min([most, *(pot.free for pot in pots)])
             lacking = [pot for pot in pots if pot.free < max(amount, least)]
             if not lacking or soft:
@@ -207,6 +246,20 @@ class Wallet:
             if left <= 0 or any(pot.limit - pot.spent < least for pot in lacking):
                 return None
             await self.bank.change(min(left, LOOK))
+
+    async def bought(self, pots: list[Pot], least: int, most: int) -> BudgetUnavailable | None:
+        """Leases so much in all of them. What went wrong where not even the least of it is there, and may be spent."""
+        away = None
+        fault = bool(self.bank.store().fault)
+        for pot in pots:
+            if pot.free < (least if fault else most):
+                try:
+                    await self.bank.buy(pot, most)
+                except BudgetUnavailable as error:
+                    away = error
+        if not all(self.bank.reaches(pot) for pot in pots):
+            return away or BudgetUnavailable()
+        return away if any(pot.free < least for pot in pots) else None
 
     def _over(self, pot: Pot) -> None:
         self.trace.headers["X-LLMProxy-Budget"] = f"used up: {pot.limit / DOLLAR:g}/{pot.key.window}"
@@ -277,9 +330,9 @@ class AttemptMeter:
         for pot in self._pots:
             if pot.spent + pot.leased > pot.limit:
                 await self._wallet.bank.shrink(pot)
-        for pot in self._pots:
-            if pot.free < self._input:
-                await self._wallet.bank.buy(pot, self._input)
+        away = await self._wallet.bought(self._pots, self._input, self._input)
+        if away is not None and self._wallet.bank.settings.mode != "soft":
+            raise away
         tokens = 0 if self._chat.face == "embeddings" else min(self._slice(), wanted or self._slice())
         least = self._input + min(tokens, LEAST) * self._rate
         if not await self._take(least, self._input + tokens * self._rate, ADMISSION_WAIT):
@@ -316,7 +369,12 @@ class AttemptMeter:
         came = max(math.ceil(translator.produced / self._ratio), counted)
         tokens = came + self._slice()
         wait = GROW_WAIT if self._wallet.bank.shares == 1 else SHARED_GROW_WAIT
-        if not await self._take(self._input + came * self._rate, self._input + tokens * self._rate, wait):
+        try:
+            enough = await self._take(self._input + came * self._rate, self._input + tokens * self._rate, wait)
+        except BudgetUnavailable:
+            self._wallet.bank.ended += 1
+            raise Cancelled.because("budget_unavailable") from None
+        if not enough:
             self._wallet.bank.ended += 1
             raise Cancelled.because("budget")
         self.ceiling = max(translator.produced, int(self._covered(tokens) * self._ratio))
@@ -336,12 +394,11 @@ class AttemptMeter:
         self._settled = True
         cost = self._cost(attempt)
         attempt.cost_e12, attempt.price_id = cost, "provider" if attempt.cost is not None else self._price.id
-        process = self._wallet.bank.store().process if self._pots else ""
         for pot in self._pots:
             pot.settle(self._held, cost)
             pot.open -= self._open
             if cost:
-                self._wallet.spent.append(Spent(pot.key, process, cost))
+                self._wallet.spent.append(Spent(pot.key, pot.process, cost))
         self._held = 0
         self._learn(attempt)
         self._wallet.bank.moved()

@@ -79,9 +79,11 @@ class ThreadRecord:
         return None
 
     async def end(self, ended: Ended, pieces: Pieces) -> None:
+        """Raises StoreError where that has to wait for the database to come back."""
         store = self.place.store
-        await store.write_for(
-            self.place.owner, replay.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time()
+        size = 4 * len(ended.text) + sum(len(piece.events) for piece in pieces)
+        await store.write_surely(
+            self.place.owner, size, replay.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time()
         )
 
 

@@ -210,11 +210,15 @@ def forget_traceback(error: BaseException | None) -> None:
 
 
 class StoreError(GatewayError):
-    """Nothing can be kept or read just now. detail: what the operator is told beyond that, and no client."""
+    """Nothing can be kept or read just now.
+
+    detail: what the operator is told beyond that, and no client. unsure: the change may have been made all the same.
+    """
 
     status = 503
     code = "storage_unavailable"
     detail = ""
+    unsure = False
 
 
 class Damaged(StoreError):

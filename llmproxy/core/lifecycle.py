@@ -84,6 +84,10 @@ STOPPED: Mapping[str, Outcome] = {
         Outcome(
             "cancelled", "budget", "insufficient_quota", 429, "budget", "failed", "The budget of this key is used up."
         ),
+        Outcome(
+            "cancelled", "budget_unavailable", "budget_unavailable", 503, "budget", "failed",
+            "The answer needs more of the key's budget than was reserved, and the database of budgets cannot be reached.",
+        ),
     )
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from llmproxy.accounts.keys import Learned
 from llmproxy.config import Storage
 from llmproxy.core.errors import GatewayError
 from llmproxy.observe.log import log
+from llmproxy.observe.periodic import failed
 from llmproxy.store import accounts as stored
 from llmproxy.store.accounts import NOTHING, Known
 from llmproxy.store.sqlite.database import FILE
@@ -53,7 +54,10 @@ async def _follow(app: web.Application) -> None:
         except Exception as error:  # noqa: BLE001  # whatever it is, the next look comes all the same
             log.error("keys_not_read", failure=type(error).__name__)
         stop_gone(app)
-        await app[ACCOUNTS].bank.tidy()
+        try:
+            await app[ACCOUNTS].bank.tidy()
+        except Exception as error:  # noqa: BLE001  # as above
+            failed("budgets", error)
 
 
 def keys_of(storage: Storage) -> Known:

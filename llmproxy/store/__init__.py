@@ -24,6 +24,7 @@ from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 
 from . import ledger, messages, owners, replay, search, spend, threads
+from .backlog import Backlog, Unwritten
 from .engine import engine_of
 from .ledger import Entry, Ledger
 from .spend import Spent
@@ -66,6 +67,8 @@ class Store:
         self.tape_bytes = tape_bytes if self._engine.lasting else 0
         self._tape_seconds = tape_hours * 3600
         self.ledger = Ledger(self.write)
+        self.backlog = Backlog(self.write_for)
+        self.replicas = 1  # processes that share the database as equals, as far as is known
         self._ledger_days = ledger_days
         self._heirs = heirs or {}
         self._there = not self._engine.lasting  # the schema is in the file: readers may open it
@@ -95,6 +98,24 @@ class Store:
     ) -> asyncio.Future[T]:
         """As `write`, in the owner's turn. Changes that must keep their order are all of one owner."""
         return self._writer.submit(owner, job, *args, **kwargs)
+
+    async def write_surely(
+        self, owner: str, size: int, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write_for`. What fails raises StoreError, and is done all the same when the database takes changes again.
+
+        The job may be done twice. size: bytes that it holds in memory meanwhile.
+        """
+        try:
+            return await self.write_for(owner, job, *args, **kwargs)
+        except StoreError:
+            self.backlog.put(Unwritten(owner, size, lambda db: job(db, *args, **kwargs)))
+            raise
+
+    @property
+    def unwritten(self) -> int:
+        """Entries and answers that wait in memory for a database that does not take them."""
+        return len(self.backlog) + (len(self.ledger) if self.fault else 0)
 
     async def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Looks something up, beside the writer. Sees everything that `write` had acknowledged.
@@ -152,18 +173,21 @@ class Store:
         if self._engine.alive_seconds == math.inf:
             return True
         began, process = time.monotonic(), self.process
-        lives = await self.write(self._engine.beat, process)
-        if not lives:
+        alive = await self.write(self._engine.beat, process)
+        if alive:
+            self.replicas = max(2, alive)  # at any moment another one may come
+        else:
             self.process = secrets.token_hex(8)
             log.warning("replica_taken_for_dead", process=process, now=self.process)
             await self.write(self._engine.enter, self.process)
         self.lives_until = began + self._engine.alive_seconds
         await self.write(self._sweep, time.time())
-        return lives
+        return alive > 0
 
     async def close(self) -> None:
         """Writes what waits, then closes the file."""
         self.ledger.flush()
+        self.backlog.flush()
         await self._writer.close()
         await self._reader.close()
         await self._searcher.close()
@@ -191,6 +215,7 @@ class Store:
             self.fault = ""
             log.info("storage_recovered", failures=self.failures)
             self.ledger.flush()
+            self.backlog.flush()
 
     def _open(self) -> Connection:
         began, connection = time.monotonic(), self._engine.connect()
@@ -220,10 +245,10 @@ class Store:
 
     def _sweep(self, db: Connection, now: float) -> None:
         """What processes that died have left open is closed, by one of those that live."""
-        dead = _left_open(db) - self._engine.living(db) - {self.process}
+        dead = (_left_open(db) | self._engine.entered(db)) - self._engine.living(db) - {self.process}
         if not dead or not db.alone("sweep"):
             return
-        for process in sorted(_left_open(db) & dead):
+        for process in sorted(dead):
             self._engine.bury(db, process)
             messages.lose(db, process)
             spend.settle_dead(db, process)

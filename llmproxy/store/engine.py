@@ -39,14 +39,17 @@ class Engine(Protocol):
     def enter(self, db: Connection, process: str) -> None:
         """Says that this process lives, until it leaves or dies."""
 
-    def beat(self, db: Connection, process: str) -> bool:
-        """Says that it still lives. False: it did not say so in time, and others have taken it for dead."""
+    def beat(self, db: Connection, process: str) -> int:
+        """Says that it still lives, and gives how many do. 0: it did not say so in time, and others have taken it for dead."""
 
     def bury(self, db: Connection, process: str) -> None:
         """What a dead process left is taken care of: whatever it says from now on changes nothing of that."""
 
     def leave(self, process: str) -> None:
         """Takes back what `enter` said, at a proper end."""
+
+    def entered(self, db: Connection) -> set[str]:
+        """The processes that said so and did not leave, dead or alive."""
 
     def living(self, db: Connection) -> set[str]:
         """The processes that are there now."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -149,6 +150,7 @@ class Ledger:
         self.dropped = 0  # entries given up because the disk took none for too long
         self._submit = submit
         self._waiting: deque[Put] = deque()
+        self._unsure: set[tuple[float, str]] = set()  # entries that may have been written when that failed
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, entry: Entry, attempts: Sequence[AttemptRow] = (), spent: Sequence[Spent] = ()) -> None:
@@ -156,6 +158,9 @@ class Ledger:
         self._waiting.append((entry, attempts, spent))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LINGER, attempt, self.flush, "ledger")
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def flush(self) -> None:
         """Hands over what waits."""
@@ -167,24 +172,46 @@ class Ledger:
         entries = list({(one[0].opened_at, one[0].id): one for one in self._waiting}.values())
         self._waiting.clear()
         try:
-            writing = self._submit(write, entries)
+            unsure = self._unsure & _keys(entries) if self._unsure else ()
+            writing = self._submit(partial(write, unsure=unsure), entries)
         except Exception:  # noqa: BLE001  # the store is full or closed: they wait for the next turn
             self._keep(entries)
             return
-        writing.add_done_callback(lambda done: self._keep(entries) if _failed(done) else None)
+        writing.add_done_callback(partial(self._written, entries))
+
+    def _written(self, entries: list[Put], done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None and not done.cancelled():
+            self._unsure -= _keys(entries) if self._unsure else set()
+            return
+        if getattr(error, "unsure", True):
+            self._unsure |= _keys(entries)
+        self._keep(entries)
 
     def _keep(self, entries: list[Put]) -> None:
         """Entries that could not be written go to the front again, to be written with the next ones."""
         room = max(KEPT_BACK - len(self._waiting), 0)
         kept = entries[-room:] if room else []
         self.dropped += len(entries) - len(kept)
+        self._unsure -= _keys(entries[: len(entries) - len(kept)])
         self._waiting.extendleft(reversed(kept))
 
 
-def write(db: Connection, entries: list[Put]) -> None:
+def _keys(entries: Sequence[Put]) -> set[tuple[float, str]]:
+    return {(one[0].opened_at, one[0].id) for one in entries}
+
+
+def write(db: Connection, entries: list[Put], unsure: Collection[tuple[float, str]] = ()) -> None:
+    """unsure: entries that may have been written before. What they cost is not settled twice."""
+    done = {key for key in unsure if _is_closed(db, *key)}
     _insert(db, _REQUESTS, [entry for entry, _, _ in entries])
     _insert(db, _ATTEMPTS, [row for _, rows, _ in entries for row in rows])
-    settle(db, [one for _, _, spent in entries for one in spent])
+    settle(db, [one for entry, _, spent in entries if (entry.opened_at, entry.id) not in done for one in spent])
+
+
+def _is_closed(db: Connection, opened_at: float, id: str) -> bool:
+    row = db.execute("SELECT state FROM ledger WHERE opened_at = ? AND id = ?", (opened_at, id)).fetchone()
+    return row is not None and row[0] != "open"
 
 
 def _insert(db: Connection, statements: dict[int, str], rows: Sequence[tuple[Any, ...]]) -> None:
@@ -213,7 +240,3 @@ def forget(db: Connection, before: float) -> None:
         (before,),
     )
     db.execute("DELETE FROM ledger WHERE opened_at < ? AND state <> 'open'", (before,))
-
-
-def _failed(done: asyncio.Future[None]) -> bool:
-    return done.cancelled() or done.exception() is not None

@@ -124,18 +124,23 @@ def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> Non
     )
 
 
-def end(db: Connection, answer_id: str, ended: Ended, now: float) -> None:
-    """How the answer ended; it ends once."""
+def end(db: Connection, answer_id: str, ended: Ended, now: float) -> bool:
+    """How the answer ended; it ends once. Whether this was its end.
+
+    One that was taken for lost is not, as its process says so: it was only away from the database.
+    """
     # The thread first, as everywhere: two that need both rows take them in one order.
     db.execute(
         "UPDATE threads SET updated_at = ? WHERE id = (SELECT thread_id FROM messages WHERE id = ?)", (now, answer_id)
     )
     grew = db.execute(
-        "UPDATE messages SET state = ?, text = ?, facts = ?, process = NULL WHERE id = ? AND state = 'streaming'",
+        "UPDATE messages SET state = ?, text = ?, facts = ?, process = NULL "
+        "WHERE id = ? AND state IN ('streaming', 'lost')",
         (ended.state, ended.text, json.dumps(ended.facts), answer_id),
     )
     if grew.rowcount:
         db.index(answer_id, ended.text)
+    return grew.rowcount > 0
 
 
 def lose(db: Connection, process: str) -> None:

@@ -61,8 +61,8 @@ def checkpoint(
 
 def end(db: Connection, answer_id: str, ended: Ended, pieces: Iterable[Piece], room: int, now: float) -> None:
     """How the answer ended, and the last of its events."""
-    messages.end(db, answer_id, ended, now)
-    keep(db, answer_id, pieces, room, now)
+    if messages.end(db, answer_id, ended, now):
+        keep(db, answer_id, pieces, room, now)
 
 
 def find(db: Connection, owner: str, request_id: str) -> Kept | None:

@@ -64,6 +64,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._connection: Connection | None = None  # of the thread
+        self._committing = False
         self._failure: Exception | None = None  # of opening, which the next batch tries again
 
     def submit(
@@ -115,6 +116,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001  # disk full, locked, damaged, gone: nothing of the batch is kept
                 self._undo(connection)
                 self._failure = self._engine.translated(error)
+                self._failure.unsure, self._committing = self._committing, False
                 if not left or not self._engine.is_conflict(error) or (connection := self._begun()) is None:
                     return [Outcome(error=self._failure)] * len(jobs)
         raise AssertionError
@@ -146,12 +148,11 @@ class Worker:
             self._drop()
 
     def _transact(self, connection: Connection, batch: list[Job]) -> list[Outcome]:
-        if len(batch) == 1:
-            outcome = self._outcome(connection, batch[0])
-            connection.execute("COMMIT" if outcome.error is None else "ROLLBACK")
-            return [outcome]
-        outcomes = [self._apart(connection, job) for job in batch]
-        connection.execute("COMMIT")
+        alone = len(batch) == 1
+        outcomes = [self._outcome(connection, job) if alone else self._apart(connection, job) for job in batch]
+        self._committing = not alone or outcomes[0].error is None
+        connection.execute("COMMIT" if self._committing else "ROLLBACK")
+        self._committing = False
         return outcomes
 
     def _apart(self, connection: Connection, job: Job) -> Outcome:

@@ -23,7 +23,7 @@ from llmproxy.routing.router import permits_some
 
 from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING, OBSERVER, PEERS, REGISTRY, STORE, caller
 from ..middleware.forwarding import is_from_peer, others
-from ..opened_store import opened
+from ..opened_store import opened, problem
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -51,6 +51,8 @@ _WORKERS = {
     "loop_lag_seconds": "By how much the event loop was late at worst, within the last minute.",
     "memory_bytes": "Resident memory.",
     "limits_shared": "1 while limits are counted together with the other processes; 0 while each takes its share.",
+    "storage_up": "Whether the database takes changes.",
+    "storage_waiting": "Rows and answers that wait in memory until it does.",
 }
 
 
@@ -110,6 +112,8 @@ def _own(app: web.Application) -> Json:
         "job_failures": dict(failures),
         "telemetry_dropped": dict(sender.dropped) if (sender := app[OBSERVER].telemetry) is not None else {},
         "storage_failures": store.failures if (store := opened(app[STORE])) is not None else 0,
+        "storage_up": {worker: int(not problem(app[STORE]))},
+        "storage_waiting": {worker: store.unwritten if store is not None else 0},
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
         "limits_shared": {worker: int((together := app[ACCOUNTS].together) is not None and together.is_there)},

@@ -95,8 +95,8 @@ class Postgres:
             db.execute(_ENTER, (process, self.alive_seconds))
             self._entered = process
 
-    def beat(self, db: Connection, process: str) -> bool:
-        return db.execute(_BEAT, (self.alive_seconds, process)).rowcount > 0
+    def beat(self, db: Connection, process: str) -> int:
+        return len(self.living(db)) if db.execute(_BEAT, (self.alive_seconds, process)).rowcount else 0
 
     def bury(self, db: Connection, process: str) -> None:
         db.execute("DELETE FROM replicas WHERE process = ?", (process,))
@@ -107,6 +107,9 @@ class Postgres:
         with suppress(Exception), closing(self._connected()) as db:  # or it counts as dead when its time is over
             self.bury(db, process)
         self._entered = ""
+
+    def entered(self, db: Connection) -> set[str]:
+        return {process for (process,) in db.execute("SELECT process FROM replicas")}
 
     def living(self, db: Connection) -> set[str]:
         return {

@@ -42,8 +42,8 @@ class SQLite:
         if self._folder is not None and self._held is None:
             self._held = processes.hold(self._folder, process)
 
-    def beat(self, db: Connection, process: str) -> bool:
-        return True
+    def beat(self, db: Connection, process: str) -> int:
+        return 1
 
     def bury(self, db: Connection, process: str) -> None:
         pass
@@ -52,6 +52,9 @@ class SQLite:
         if self._folder is not None and self._held is not None:
             processes.release(self._folder, process, self._held)
             self._held = None
+
+    def entered(self, db: Connection) -> set[str]:
+        return set()  # what a dead one left of that is removed by `living`
 
     def living(self, db: Connection) -> set[str]:
         return processes.living(self._folder)
