@@ -70,6 +70,8 @@ soak: $(TESTS) ## kill processes many times while others use their database: min
 	LLMPROXY_KILLS=300 LLMPROXY_SERVER_KILLS=60 LLMPROXY_OUTSIDERS=20 LLMPROXY_SERVER_OUTSIDERS=20 \
 		$(BIN)/python -m pytest tests/store/test_kill.py tests/store/test_outsiders.py \
 		tests/threads/test_process.py tests/threads/test_outsiders.py $(ARGS)
+	LLMPROXY_STOPS=1250 LLMPROXY_CUTS=1000 $(BIN)/python -m pytest --timeout 3600 tests/cluster/test_processes.py $(ARGS)
+	$(BIN)/python -m tests.cluster.measure 1000
 
 clean: ## remove everything that was made here
 	rm -rf $(VENV) $(CACHE) build dist *.egg-info ui/node_modules tests/clients/node/node_modules llmproxy/static
