@@ -51,5 +51,5 @@ export default defineConfig({
   },
   worker: { format: 'es' },
   server: { proxy: { '/v1': toGateway, '/chat': toGateway, '/threads': toGateway, '/api': toGateway } },
-  test: { include: ['test/**/*.test.ts'] },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000 },
 });

@@ -30,7 +30,7 @@ tokens_per_second = 3000
 adapter = "compatible"
 base_url = "{parrot}/v1"
 api_key = "unused"
-models = ["parrot"]
+models = ["parrot", "painter"]
 list_models = false
 
 [providers.perplexity]

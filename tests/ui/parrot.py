@@ -24,7 +24,7 @@ SOURCES = {
 }
 
 
-def chunk(delta: dict[str, str], finish: str | None = None, **beside: Any) -> bytes:
+def chunk(delta: dict[str, Any], finish: str | None = None, **beside: Any) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     body = {
         "id": "told",
@@ -60,12 +60,32 @@ class Server(BaseHTTPRequestHandler, ABC):
         """Quiet: what it says is seen on the page."""
 
 
+PICTURE = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAT0lEQVR42u3PQQkAAAgEsEtiTiMaywi+hcEKLNXzWgQEBAQEBAQE"
+    "BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQELgt9cOE8/JmApAAAAABJRU5ErkJggg=="
+)
+SILENCE = "AAAA" * 800  # base64 of a tenth of a second, as PCM
+
+
 class Parrot(Server):
     def pieces(self, asked: dict[str, Any]) -> Iterator[bytes]:
+        if asked["model"] == "painter":
+            yield from self.painted()
+            return
         text = _told(asked["messages"])
         beside: dict[str, Any] = SOURCES if asked["model"].startswith("sonar") else {}
         for start in range(0, len(text), PIECE):
             yield chunk({"content": text[start : start + PIECE]}, **beside)
+
+    def painted(self) -> Iterator[bytes]:
+        """Words, a picture, words, and a sound."""
+        yield chunk({"content": "Here is a dot:"})
+        yield chunk({"images": [{"type": "image_url", "image_url": {"url": PICTURE}}]})
+        yield chunk({"content": "And this is how it sounds."})
+        for word in ("Nearly ", "nothing."):
+            yield chunk({"audio": {"id": "sound", "data": SILENCE, "transcript": word}})
+        yield chunk({"images": [{"type": "image_url", "image_url": {"url": "https://elsewhere.example/dot.png"}}]})
 
 
 class Endless(Server):

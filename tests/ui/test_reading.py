@@ -170,6 +170,33 @@ def test_sources_that_the_text_names_itself_are_linked(site: Site) -> None:
     expect(answer.locator(".prose a.cite")).to_have_attribute("href", "https://a.example/boiling")
 
 
+IN_ORDER = """answer => {
+    const [before, after] = [...answer.querySelectorAll('.prose')].map(one => one.getBoundingClientRect());
+    const image = answer.querySelector('img').getBoundingClientRect();
+    const sound = answer.querySelector('audio').getBoundingClientRect();
+    return before.bottom <= image.top && image.bottom <= after.top && after.bottom <= sound.top;
+}"""
+
+
+def drawn(site: Site, answer: Locator) -> None:
+    """Waits for the painter's picture and its sound, each in its place."""
+    image, sound = answer.get_by_role("img", name="Generated image"), answer.get_by_label("Generated sound")
+    expect(image).to_be_visible()
+    site.until(lambda: image.evaluate("image => image.naturalWidth"))
+    site.until(lambda: sound.evaluate("sound => Math.abs(sound.duration - 0.1) < 0.01"))
+    site.until(lambda: answer.evaluate(IN_ORDER))
+    expect(answer).to_contain_text("Nearly nothing.")
+    expect(answer).to_contain_text("Image not loaded: https://elsewhere.example/dot.png")
+
+
+def test_generated_images_and_sound_are_shown_in_their_place_and_kept(site: Site) -> None:
+    site.choose("parrot/painter")
+    drawn(site, site.answered("Draw"))
+    site.page.reload()
+    drawn(site, site.answers.last)
+    assert [part["type"] for part in site.stored()[-1]["parts"]] == ["text", "image", "text", "audio", "image"]
+
+
 def test_a_hit_opens_its_thread_at_the_hit_while_another_is_open(site: Site) -> None:
     site.choose("parrot")
     site.answered("say:heliotrope\n\n" + "line\n\n" * 80)

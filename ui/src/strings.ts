@@ -70,6 +70,7 @@ const english = {
   answer: {
     you: 'You', model: 'Answer', code: 'code', table: 'Table', sources: 'Sources', tool: 'Tool call',
     remoteImage: (alt: string, url: string) => `Image not loaded${alt ? ` (${alt})` : ''}: ${url || 'no address'}`,
+    image: 'Generated image', saveImage: 'Save image', sound: 'Generated sound', omitted: (size: string) => `Something of ${size} was too large to keep.`,
     thinking: 'Reasoning', thought: (time: string) => `Reasoned for ${time}`,
     stopped: 'Stopped.', closed: (time: string) => `The connection to the model was closed in ${time}.`,
     unconfirmed: 'The gateway could not be reached to confirm the stop.',

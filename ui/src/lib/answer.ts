@@ -1,4 +1,5 @@
 /** What an answer becomes with each event: a pure fold, so that a resumed stream gives the same answer as an unbroken one. */
+import { grown, sounding } from './parts.ts';
 import type { Event } from './stream.ts';
 import type { Citation, Message, Phase, Problem, ToolCall, Usage } from './types.ts';
 
@@ -19,7 +20,7 @@ const SAID = ['provider', 'usage', 'cost', 'ttft_ms', 'duration_ms', 'reasoning_
 
 export function blank(id: string, thread: string, question: string | null): Message {
   return {
-    id, thread_id: thread, parent_id: question, role: 'assistant', content: '', reasoning: null, tool_calls: [], citations: [],
+    id, thread_id: thread, parent_id: question, role: 'assistant', content: '', reasoning: null, tool_calls: [], citations: [], parts: [],
     state: 'streaming', error: null, request_id: null, model: null, provider: null, usage: null, cost: null, ttft_ms: null,
     duration_ms: null, reasoning_ms: null, attempts: null, failures: [], route: null, finish_reason: null,
     created_at: Date.now() / 1000, phase: { state: 'asking' },
@@ -28,7 +29,7 @@ export function blank(id: string, thread: string, question: string | null): Mess
 
 /** The answer as it was before its first event. */
 export function emptied(answer: Message): Message {
-  return { ...answer, content: '', reasoning: null, tool_calls: [], citations: [], phase: { state: 'resuming' } };
+  return { ...answer, content: '', reasoning: null, tool_calls: [], citations: [], parts: [], phase: { state: 'resuming' } };
 }
 
 type Step = (answer: Message, data: never) => Message;
@@ -51,7 +52,8 @@ function toolCall(answer: Message, piece: Partial<ToolCall> & { index: number })
     name: piece.name ?? known?.name ?? null,
     arguments: (known?.arguments ?? '') + (piece.arguments ?? ''),
   };
-  return { ...answer, tool_calls: [...answer.tool_calls.filter((call) => call !== known), grown].sort((a, b) => a.index - b.index) };
+  const parts = known ? answer.parts : [...(answer.parts ?? []), { type: 'tool_call' as const, index: piece.index }];
+  return { ...answer, ...(parts ? { parts } : {}), tool_calls: [...answer.tool_calls.filter((call) => call !== known), grown].sort((a, b) => a.index - b.index) };
 }
 
 function citation(answer: Message, found: Citation): Message {
@@ -80,9 +82,11 @@ function done(answer: Message, data: Done): Message {
 const STEPS: Record<string, Step> = {
   init,
   status: (answer, phase: Phase) => ({ ...answer, phase }),
-  token: (answer, { t }: { t: string }) => ({ ...answer, content: answer.content + t }),
-  reasoning: (answer, { t }: { t: string }) => ({ ...answer, reasoning: (answer.reasoning ?? '') + t }),
+  token: (answer, { t }: { t: string }) => ({ ...answer, content: answer.content + t, parts: grown(answer.parts, 'text', t) }),
+  reasoning: (answer, { t }: { t: string }) => ({ ...answer, reasoning: (answer.reasoning ?? '') + t, parts: grown(answer.parts, 'reasoning', t) }),
   tool_call: toolCall,
+  image: (answer, drawn: { url?: string; omitted?: number }) => ({ ...answer, parts: [...(answer.parts ?? []), { type: 'image', ...drawn }] }),
+  audio: (answer, { data, transcript }: { data: string; transcript: string }) => ({ ...answer, parts: sounding(answer.parts, data, transcript) }),
   citation,
   usage: (answer, usage: Usage) => ({ ...answer, usage }),
   done,

@@ -35,6 +35,13 @@ export interface Citation {
   title: string | null;
 }
 
+/** One piece of an answer, in its place. Sound is base64, in as many pieces as it came; `omitted` are bytes that were too many to keep. */
+export type AnswerPart =
+  | { type: 'text' | 'reasoning'; text: string }
+  | { type: 'tool_call'; index: number }
+  | { type: 'image'; url?: string; omitted?: number }
+  | { type: 'audio'; data: string | string[]; transcript: string; omitted?: number };
+
 export type State = 'complete' | 'streaming' | 'stopped' | 'failed' | 'lost';
 
 export interface Message {
@@ -46,6 +53,8 @@ export interface Message {
   reasoning: string | null;
   tool_calls: ToolCall[];
   citations: Citation[];
+  /** Empty for an answer that is only reasoning, text and tool calls, in this order; a question has none. */
+  parts?: AnswerPart[];
   state: State;
   error: Problem | null;
   request_id: string | null;

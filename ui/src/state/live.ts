@@ -109,7 +109,7 @@ export class Live {
 
   /** For those who want to see answers only when they are complete. */
   #veiled(): Message {
-    return this.#answer.state === 'streaming' ? { ...this.#answer, content: '', reasoning: null } : this.#answer;
+    return this.#answer.state === 'streaming' ? { ...this.#answer, content: '', reasoning: null, parts: [] } : this.#answer;
   }
 
   #cut(): void {
