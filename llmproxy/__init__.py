@@ -1,4 +1,4 @@
-"""One light process that makes every model look like OpenAI.
+"""A light LLM gateway: the APIs of OpenAI, Anthropic and Gemini in front of every model provider.
 
 `app` and `serving` put it into a program of yours; they are loaded when they are first used.
 """

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, what they take, and how a failure ends the process."""
+"""Command line: the commands, their arguments, and exit codes."""
 
 from __future__ import annotations
 

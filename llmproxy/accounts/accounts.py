@@ -1,4 +1,4 @@
-"""All that is known of who asks and what it costs: what the server shares under one name."""
+"""Keys, groups, limits, budgets and prices of one gateway, as the server uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which key a client shows: those of the config and those made at run time, each found in one step."""
+"""Finds the key of a request: keys of the configuration and keys made at run time, each with one look-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests and tokens a minute, and how many requests at once, an account may have: admission and its headers."""
+"""Limits per minute and parallel limits of an account: admission, and the rate-limit headers."""
 
 from __future__ import annotations
 

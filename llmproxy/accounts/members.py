@@ -1,4 +1,4 @@
-"""What keys and groups have in common: their names and limits, checked as they come in."""
+"""Validates the fields that keys and groups share: names and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One budget in one window, as one process sees it: what it has leased, and what it holds of that for open attempts.
+"""One budget in one window, in one process: what is leased from the store, and what open attempts hold of it.
 
     unheld --hold--> held --settle--> spent (and the rest free again)
 

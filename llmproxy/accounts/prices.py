@@ -1,4 +1,4 @@
-"""What tokens cost: the config's prices first, then those of a table that comes along. What is not known is None, never 0."""
+"""Token prices: those of the configuration first, then the built-in table. An unknown price is None, never 0."""
 
 from __future__ import annotations
 

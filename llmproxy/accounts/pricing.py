@@ -1,4 +1,4 @@
-"""Puts the money into a request's record: the provider's own figure first, else its tokens by their price."""
+"""Sets the cost of a request's record: the provider's own number first, else tokens times price."""
 
 from __future__ import annotations
 

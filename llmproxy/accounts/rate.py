@@ -1,4 +1,4 @@
-"""So many a minute, smoothly: the generic cell rate algorithm, as functions of one number and the time.
+"""Rate limiting by the generic cell rate algorithm (GCRA), as pure functions of one number and the time.
 
 The number is when the bucket will be full again. A full bucket holds a whole minute's worth.
 """

@@ -1,4 +1,4 @@
-"""How many bytes a token of a model has, learned from answers that its provider counted."""
+"""Bytes per token of each model, learned from answers whose tokens the provider counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a budget's window begins and ends, in a time zone."""
+"""Start and end of a budget's window in a time zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter for whoever speaks OpenAI's dialect: most providers are this class with a few lines changed."""
+"""Base class of adapters for OpenAI-compatible providers: most adapters override a few lines of it."""
 
 from __future__ import annotations
 

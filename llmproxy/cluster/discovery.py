@@ -1,4 +1,4 @@
-"""Finds the other machines: from a list, or by looking up a name again and again, and greets each of them every second."""
+"""Discovers other machines, from a list or by DNS, and greets each of them every second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a process is among the others: its name, and the tag that its requests' ids begin with."""
+"""Identity of a process in the cluster: its name, and the tag that its requests' IDs begin with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One other process: the connections that are kept to it, and what is asked over them. Every call has a deadline."""
+"""Client for one other process: kept connections, and calls with a deadline."""
 
 from __future__ import annotations
 

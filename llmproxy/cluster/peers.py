@@ -1,4 +1,4 @@
-"""The other workers of this machine and the other machines: who is asked about what, all of them at once."""
+"""All other workers and machines: which of them are asked about what, all at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a worker stands among the others."""
+"""Position of a worker among the workers of one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`llmproxy check`: whether the configuration holds, and, asked to, whether each provider answers."""
+"""`llmproxy check`: validates the configuration, and optionally calls each provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`llmproxy conformance URL`: the test kit's checks against any gateway; all options are the kit's own."""
+"""`llmproxy conformance URL`: runs the conformance checks of `llmproxy.testing` against any gateway."""
 
 from __future__ import annotations
 

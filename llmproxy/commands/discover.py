@@ -1,4 +1,4 @@
-"""Model servers on this machine that answer at their usual address, found without anybody waiting for the search."""
+"""Discovers model servers at their usual local addresses, in the background."""
 
 from __future__ import annotations
 

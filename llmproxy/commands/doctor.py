@@ -1,4 +1,4 @@
-"""`llmproxy doctor`: what is wrong on this machine, each with its fix. No provider is sent a key or a question."""
+"""`llmproxy doctor`: finds problems on this machine, each with a fix. Sends no key and no question to a provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`llmproxy groups`: made, changed and deleted in the database, beside a gateway that may be running and sees it in a second."""
+"""`llmproxy groups`: creates, changes and deletes groups in the database; a running gateway applies it within a second."""
 
 from __future__ import annotations
 

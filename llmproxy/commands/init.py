@@ -1,4 +1,4 @@
-"""`llmproxy init`: a first llmproxy.toml with comments, of what the environment has. It holds no key and replaces no file."""
+"""`llmproxy init`: writes a commented llmproxy.toml from the environment. It contains no key and replaces no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`llmproxy keys`: made, changed and revoked in the database, beside a gateway that may be running and sees it in a second."""
+"""`llmproxy keys`: creates, changes and revokes keys in the database; a running gateway applies it within a second."""
 
 from __future__ import annotations
 

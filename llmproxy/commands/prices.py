@@ -1,4 +1,4 @@
-"""`llmproxy prices [MODEL]`: what the table of prices and the config say of a model."""
+"""`llmproxy prices [MODEL]`: shows the prices of models, of the built-in table and the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`llmproxy run -- CMD`: a gateway for one command, with a key, a budget and a receipt, and no provider's key in its sight."""
+"""`llmproxy run -- CMD`: runs a command with its own gateway, key, budget and receipt, and without providers' keys."""
 
 from __future__ import annotations
 

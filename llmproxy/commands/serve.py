@@ -1,4 +1,4 @@
-"""`llmproxy serve`: the configuration read, local servers looked for, and the gateway run until it is told to stop."""
+"""`llmproxy serve`: reads the configuration, looks for local model servers, and runs the gateway."""
 
 from __future__ import annotations
 

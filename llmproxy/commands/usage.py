@@ -1,4 +1,4 @@
-"""`llmproxy usage`: what was used and what it cost, read from the database; `usage reconcile FILE` compares it with a bill."""
+"""`llmproxy usage`: shows usage and cost from the database; `usage reconcile FILE` compares them with a provider's bill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses are this machine's, a private network's, or a cloud's metadata service."""
+"""Classifies addresses: this machine, private network, cloud metadata service."""
 
 from __future__ import annotations
 

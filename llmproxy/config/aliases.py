@@ -1,4 +1,4 @@
-"""The `[aliases]` table: names that stand for a chain, a draw or a set of rules, and never for themselves."""
+"""The `[aliases]` table: chains, weights and rules; an alias must not refer to itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment variables as people meant them: without the line ends, spaces and quotes that files and shells leave."""
+"""Environment variables without the line ends, spaces and quotes that files and shells leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks `[cluster]`: peers are known by a secret, and what is given for TLS is whole."""
+"""Validates `[cluster]`: peers need a secret, and TLS needs all of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment variables say: which providers there are, with which key, and how the gateway itself runs."""
+"""Reads environment variables: providers with their keys, and the gateway's own settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a wrong configuration is told: one sentence with the place, the reason and the way out, and never a secret."""
+"""Configuration errors: one sentence with file, line, reason and fix, never with a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""llmproxy.toml: what each table of it means, and on which line it goes wrong."""
+"""Reads llmproxy.toml: its tables, and the line of each error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client's key without a name is called: derived from its secret, so that no other key is ever called the same."""
+"""Name of a client key that has none: derived from its secret, so no other key ever has the same."""
 
 from __future__ import annotations
 

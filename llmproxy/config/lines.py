@@ -1,4 +1,4 @@
-"""Where each key of a TOML text stands: tomllib keeps no line numbers, and an error without one is half an error."""
+"""Line numbers of the keys in a TOML text; tomllib keeps none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a Config comes about: the file, then the environment, then the command line, the later over the earlier."""
+"""Loads the configuration: file, then environment, then command line; later values win."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that requests are compared with: hosts, origins and patterns of models that could never match are refused."""
+"""Validates hosts, origins and model patterns: entries that can never match are refused."""
 
 from __future__ import annotations
 

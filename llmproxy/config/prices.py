@@ -1,4 +1,4 @@
-"""The `[prices]` table: what models cost where the table that comes along does not know it, or is wrong."""
+"""The `[prices]` table: prices that the built-in table does not know, or that correct it."""
 
 from __future__ import annotations
 

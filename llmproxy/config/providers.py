@@ -1,4 +1,4 @@
-"""The `[providers.NAME]` tables: where each provider is, with which key, completed from the environment."""
+"""The `[providers.NAME]` tables: addresses, keys and options, completed from the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies on the way to providers: those of the environment, and whether one that was given can be used."""
+"""Proxies for calls to providers: those of the environment, and validation of configured ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How limits are written: `20/month` for a budget, `30d` or a date for an end."""
+"""Parses budgets such as `20/month`, and expiry times such as `30d` or a date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the commands that talk to a running gateway find it, and the key they show."""
+"""Base URL and key for commands that call a running gateway."""
 
 from __future__ import annotations
 

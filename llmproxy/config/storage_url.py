@@ -1,4 +1,4 @@
-"""`[storage] url`: which database is meant, and whether it can be used here."""
+"""Parses `[storage] url`, and checks whether that database can be used here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOML tables to typed values: unknown keys, wrong types and impossible numbers are told, not guessed at."""
+"""Converts TOML tables to typed values; unknown keys, wrong types and impossible numbers are errors."""
 
 from __future__ import annotations
 

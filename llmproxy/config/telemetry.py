@@ -1,4 +1,4 @@
-"""Where OpenTelemetry's data is sent, and with which headers."""
+"""Endpoint and headers of the OpenTelemetry export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be configured, as values that do not change: every key of llmproxy.toml with its type and default."""
+"""All settings as immutable dataclasses: every key of llmproxy.toml with its type and default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a growing answer is handed over to be kept: once a second, and sooner where more has come than memory should hold."""
+"""When a growing answer is stored: once a second, and earlier if memory holds too much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer that outlives its readers: the request's task tells it to a replay buffer, and keeps it as it grows."""
+"""An answer that continues without readers: the request's task writes it to a replay buffer and stores it as it grows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of a thread's answer that are in the database: those that memory let go, and those of a process that ended."""
+"""Replays stored events of a thread's answer: those no longer in memory, and those of a process that ended."""
 
 from __future__ import annotations
 

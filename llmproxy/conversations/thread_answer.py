@@ -1,4 +1,4 @@
-"""An answer in a thread: question and answer are kept as they come, and the thread gets a title."""
+"""An answer in a thread: stores question and answer, and gives the thread a title."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract 1: what a provider's adapter is. Two pure functions over bytes; it opens no socket and keeps no clock."""
+"""Contract 1: the Adapter, two pure functions over bytes without I/O and timing."""
 
 from __future__ import annotations
 

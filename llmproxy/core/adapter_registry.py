@@ -1,4 +1,4 @@
-"""Adapters by the name they are registered under. Every one comes in by entry point, ours exactly as a stranger's."""
+"""Registry of adapters by entry point, for built-in adapters and all others alike."""
 
 from __future__ import annotations
 

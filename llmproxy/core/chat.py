@@ -1,4 +1,4 @@
-"""The words the gateway thinks in: a question, what has happened to it so far, and what it cost."""
+"""Core data type: Chat, one request to one model with its body and bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time that time-outs, waits and breakers are counted in: the event loop's, which no one sets."""
+"""The monotonic clock for time-outs, waits and circuit breakers: the event loop's time."""
 
 from __future__ import annotations
 

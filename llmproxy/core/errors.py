@@ -1,4 +1,4 @@
-"""Every way a request can fail: the status and code its client sees, and whether another try may help."""
+"""Exception classes: HTTP status, error code, and whether a retry or a fallback may help."""
 
 from __future__ import annotations
 

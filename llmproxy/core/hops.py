@@ -1,4 +1,4 @@
-"""Finds requests that go round in circles: each gateway on the way adds its name to one header, and knows it again."""
+"""Detects request loops: each gateway adds its name to one header, and recognises it."""
 
 from __future__ import annotations
 

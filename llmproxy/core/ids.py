@@ -1,4 +1,4 @@
-"""Ids that nobody can guess."""
+"""Unguessable IDs."""
 
 from __future__ import annotations
 

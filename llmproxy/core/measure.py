@@ -1,4 +1,4 @@
-"""How much text and how many pictures a request holds: what is known of it before a provider has counted."""
+"""Size of a request in text and images, known before the provider has counted tokens."""
 
 from __future__ import annotations
 

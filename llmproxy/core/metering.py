@@ -1,4 +1,4 @@
-"""What watches the money of one attempt while its answer grows, as seen by those who carry the answer."""
+"""Interface for metering the cost of one attempt while its answer grows."""
 
 from __future__ import annotations
 

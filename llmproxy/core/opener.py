@@ -1,4 +1,4 @@
-"""Contract 2: anything a chat can be sent to, and what comes back."""
+"""Contract 2: the Opener, anything a chat can be sent to, and Reply, the open response."""
 
 from __future__ import annotations
 

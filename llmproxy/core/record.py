@@ -1,4 +1,4 @@
-"""What is known of one request, written once when it ends, and read by the ledger, the log and the metrics."""
+"""Facts of one finished request, written once; the usage database, log and metrics read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buffered events of a stream: a run of them, where they are kept, and that they no longer are."""
+"""Types of the replay buffer: a batch of events, and the error for events that are no longer stored."""
 
 from __future__ import annotations
 

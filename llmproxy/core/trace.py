@@ -1,4 +1,4 @@
-"""What has happened to a request so far."""
+"""Tracing data of a running request: phases, attempts, dropped parameters, times."""
 
 from __future__ import annotations
 

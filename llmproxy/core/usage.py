@@ -1,4 +1,4 @@
-"""What a provider counted for one answer, in classes that do not overlap."""
+"""Token usage of one answer as the provider counted it, in disjoint classes."""
 
 from __future__ import annotations
 

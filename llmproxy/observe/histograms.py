@@ -1,4 +1,4 @@
-"""Distributions of what requests took and used, under the names and with the buckets of OpenTelemetry's GenAI conventions."""
+"""Histograms of durations and tokens, with the names and buckets of OpenTelemetry's GenAI conventions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where log lines go: never waited for, and never a failure of whoever logs. What is not taken is dropped and counted."""
+"""Non-blocking log output: lines that cannot be written are dropped and counted."""
 
 from __future__ import annotations
 

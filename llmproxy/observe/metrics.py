@@ -1,4 +1,4 @@
-"""Totals of requests since the process started."""
+"""Totals of finished requests since the process started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a job again and again in the event loop. A failure is logged and counted; the next run comes all the same."""
+"""Runs periodic jobs in the event loop; a failure is logged and counted, and the next run still happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that were refused before a task of their own began: each is a line of the log, a count and an entry."""
+"""Requests that were refused before they became a task: logged, counted and listed."""
 
 from __future__ import annotations
 

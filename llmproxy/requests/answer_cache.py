@@ -1,4 +1,4 @@
-"""Complete answers, kept in memory for a time and within a size, for requests that are the same."""
+"""Cache of complete answers in memory, limited in time and bytes."""
 
 from __future__ import annotations
 

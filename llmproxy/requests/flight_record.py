@@ -1,4 +1,4 @@
-"""The flight record of a request: its way as one JSON document, from what was noted of it. Docs: api.md."""
+"""The flight record of a request as one JSON document. Its schema is in docs/api.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests being answered now, each a task that can be stopped by its id, and the last ones that ended."""
+"""Registry of running requests, each a task that can be stopped by its ID, and of the last finished ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request's events, kept within bounds for those who resume: readers hold a position, and never the writer."""
+"""Buffer of a request's events for resume, limited in bytes; each reader has its own position and never blocks the writer."""
 
 from __future__ import annotations
 

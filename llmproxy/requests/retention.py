@@ -1,4 +1,4 @@
-"""How long the replay buffers of requests that have ended are kept for those who come back."""
+"""Keeps the replay buffers of finished requests for a while, for clients that resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests are the same, so that one answer serves them all, and which may be answered so at all."""
+"""Decides which requests are identical, and which of them may share an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider's breaker: whether a model that has failed, or a provider that cannot be reached, is asked at all."""
+"""Circuit breaker of one provider: one circuit per model, and one for the provider."""
 
 from __future__ import annotations
 

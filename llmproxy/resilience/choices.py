@@ -1,4 +1,4 @@
-"""Several choices from a provider that gives one: as many requests at once, their choices numbered and their usage summed."""
+"""Emulates `n > 1`: sends parallel requests, numbers their choices and sums their usage."""
 
 from __future__ import annotations
 

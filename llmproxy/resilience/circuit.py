@@ -1,4 +1,4 @@
-"""One circuit of a breaker: closed, open for a while, then half open for one probe. It is told the time and looks at no clock."""
+"""State machine of one circuit: closed, open, half open with one probe. It takes the time as an argument."""
 
 from __future__ import annotations
 

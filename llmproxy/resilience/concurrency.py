@@ -1,4 +1,4 @@
-"""How many requests a provider is sent at once, and the queue of the others."""
+"""Concurrency limit and waiting queue of a provider."""
 
 from __future__ import annotations
 

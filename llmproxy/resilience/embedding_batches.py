@@ -1,4 +1,4 @@
-"""More texts than a provider takes at once: as many embeddings requests as it needs, their vectors in the texts' order."""
+"""Splits large embeddings requests into batches, and joins the vectors in order."""
 
 from __future__ import annotations
 

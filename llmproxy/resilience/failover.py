@@ -1,4 +1,4 @@
-"""A chain of providers, asked one after the other until one answers."""
+"""Fallback over a chain of providers, in order, until one answers."""
 
 from __future__ import annotations
 

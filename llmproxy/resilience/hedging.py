@@ -1,4 +1,4 @@
-"""Two providers asked for one answer: the second when the first is slow to begin, and the first to begin gives it."""
+"""Hedged requests: starts a second provider when the first is slow; the first to start wins."""
 
 from __future__ import annotations
 

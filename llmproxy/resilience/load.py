@@ -1,4 +1,4 @@
-"""How many requests each of several equals answers now."""
+"""Number of running requests of each member of an alias."""
 
 from __future__ import annotations
 

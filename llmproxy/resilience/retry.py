@@ -1,4 +1,4 @@
-"""A provider asked again where that may help."""
+"""Retries a provider while the request is being opened."""
 
 from __future__ import annotations
 

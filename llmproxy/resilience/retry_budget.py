@@ -1,4 +1,4 @@
-"""How many retries a provider is sent, as a share of its requests."""
+"""Limits the retries of a provider to a share of its requests."""
 
 from __future__ import annotations
 

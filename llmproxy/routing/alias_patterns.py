@@ -1,4 +1,4 @@
-"""Aliases with `*` in their names: which of them fits a model's name."""
+"""Aliases with `*` in their names: finds the longest pattern that matches a model's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a conversation begins, in whichever dialect: what is the same in every one of its turns."""
+"""Extracts the beginning of a conversation, which is the same in all of its turns, in any dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model's name to an opener: everything that is configured, put together once."""
+"""Builds the stack of each configured provider (retry, circuit breaker, concurrency limit), and routes models to it."""
 
 from __future__ import annotations
 

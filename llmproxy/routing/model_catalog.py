@@ -1,4 +1,4 @@
-"""What the providers offer: their models lists, fetched in the background and never in a request's way."""
+"""Model catalogue: refreshes each provider's model list in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that look like another one: what an unknown model's name was probably meant to be."""
+"""Suggests similar model names for an unknown one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All models that are offered at one time, and which provider has which."""
+"""Index of all offered models, and the providers of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names of models a key may use, by its patterns."""
+"""Checks which model names a key may use, by its patterns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the model's name that a client says to the providers that are to answer, in order, and why."""
+"""Resolves a model name to providers, in order, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a question looks like from outside, and which rules of an alias it meets."""
+"""Extracts routing features from a request (size, attachments, tools, keywords), and matches them against rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request's texts, whatever dialect its client speaks."""
+"""Iterates over the texts of a request, in any dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes up the keys that were made, changed or revoked in the store, by whatever process."""
+"""Applies changes of keys in the store, made by any process, within a second."""
 
 from __future__ import annotations
 

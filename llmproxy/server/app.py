@@ -1,4 +1,4 @@
-"""The application: its routes, the middleware in front of them, and what the handlers share."""
+"""The aiohttp application: routes, middleware, and shared objects."""
 
 from __future__ import annotations
 

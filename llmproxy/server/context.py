@@ -1,4 +1,4 @@
-"""What the handlers share, each under its typed key of the application."""
+"""Typed keys of the objects that handlers share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells the ledger, the log and the metrics of every request's start and end."""
+"""Writes the record of each request to usage database, log and metrics."""
 
 from __future__ import annotations
 

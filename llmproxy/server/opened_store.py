@@ -1,4 +1,4 @@
-"""The process's store, opened when it is first needed; a new configuration may ask for another one."""
+"""The process's store, opened at first use; a reload may open another one."""
 
 from __future__ import annotations
 

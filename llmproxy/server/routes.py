@@ -1,4 +1,4 @@
-"""Every route of the server in one table. What is not in it needs a key and is not found."""
+"""Table of all routes. A path that is not in it needs a key, and is a 404."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that are made while the gateway runs: the rows of `accounts`, and the hashes of their secrets."""
+"""Keys made at run time: rows of `accounts`, and the hashes of their secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job sees of a database: a connection that speaks SQL which every engine understands.
+"""The connection that jobs of the store use: SQL that all engines understand.
 
 SQL is written once: TEXT, BIGINT, DOUBLE PRECISION and BLOB or BYTEA, whole numbers for truth values, `?` and `:name` for
 parameters, ON CONFLICT and RETURNING. Where engines have different words for one thing, `Sql` has them; where they do

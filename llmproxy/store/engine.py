@@ -1,4 +1,4 @@
-"""What the store needs to know of a kind of database."""
+"""Interface of a database engine."""
 
 from __future__ import annotations
 

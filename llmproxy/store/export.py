@@ -1,4 +1,4 @@
-"""Threads as files: JSON that can be taken in again, and Markdown to be read."""
+"""Exports threads as JSON, which can be imported, and as Markdown."""
 
 from __future__ import annotations
 

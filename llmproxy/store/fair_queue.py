@@ -1,4 +1,4 @@
-"""What waits for a thread, in turns: one item of each owner after the other, so that nobody's many delay another's one."""
+"""Queue that serves owners in turn, so that one owner's jobs cannot delay another's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: one row for every admitted request and one for each attempt, written beside the requests and never in their way."""
+"""Usage database ("ledger"): one row per request and one per attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gives what belongs to an owner of before to the one it belongs to now."""
+"""Moves threads and rows from former owners to present ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a database can be kept in a folder, as far as that is known without opening it."""
+"""Checks whether a folder can hold the database, without opening it."""
 
 from __future__ import annotations
 

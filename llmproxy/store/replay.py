@@ -1,4 +1,4 @@
-"""Threads' answers event by event, for those who resume when memory has let them go: bounded in bytes and in age."""
+"""Stored events of threads' answers for resume, limited in bytes and age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What accounts have spent, and what processes have leased of their budgets. Money is a whole number of 1e-12 dollars."""
+"""Money spent by accounts, and leased by processes. Money is an integer of 1e-12 dollars."""
 
 from __future__ import annotations
 

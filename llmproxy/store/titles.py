@@ -1,4 +1,4 @@
-"""What a thread is called before anybody has thought of a title: the first words of its first question."""
+"""First title of a thread: the first words of its first question."""
 
 from __future__ import annotations
 

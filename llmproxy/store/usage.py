@@ -1,4 +1,4 @@
-"""What was used and what it cost, summed from the attempts of the ledger."""
+"""Usage and cost, summed from the attempts of the ledger."""
 
 from __future__ import annotations
 

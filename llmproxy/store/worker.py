@@ -1,4 +1,4 @@
-"""A thread with a connection of its own, which runs the jobs that pile up together in one transaction."""
+"""A thread with its own connection that runs queued jobs in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place that talks to providers: sends the request, and brings the reply to its first real frame."""
+"""One attempt: sends the request to the provider, and reads the reply up to its first content chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wait after the provider has said the end: for its usage and for what closes the answer, and no longer than that."""
+"""Short wait after the provider's last content, for its usage and the end of the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One timer that notices when nothing moves any more, without being touched each time something does."""
+"""Idle timeout with one timer that is not rescheduled per event."""
 
 from __future__ import annotations
 

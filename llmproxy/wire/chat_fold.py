@@ -1,4 +1,4 @@
-"""A stream of chunks folded into the one JSON answer that the provider would have given, and the other way round."""
+"""Folds a stream of chunks into one JSON answer, and unfolds an answer into a stream."""
 
 from __future__ import annotations
 

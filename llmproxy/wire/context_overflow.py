@@ -1,4 +1,4 @@
-"""A question that is longer than the model's context: how each provider says so, and what follows from it."""
+"""Recognises a prompt that is too long, in every provider's words."""
 
 from __future__ import annotations
 

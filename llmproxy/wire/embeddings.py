@@ -1,4 +1,4 @@
-"""The Translator for embeddings: one JSON answer, kept as it came where it is OpenAI's already."""
+"""Translator for embeddings: one JSON answer, passed through if it conforms to OpenAI's format."""
 
 from __future__ import annotations
 

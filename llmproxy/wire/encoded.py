@@ -1,4 +1,4 @@
-"""A translator of somebody else's whose chat frames are read again and encoded in the client's dialect: correct, not fast."""
+"""Encodes the chat frames of another translator in the client's dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that are not written as OpenAI writes them, mostly under status 200: which they are, and what their words mean.
+"""Recognises errors that are not in OpenAI's form, mostly with status 200.
 
 Sources: the references of DashScope, MiniMax, Baidu, iFlytek, Zhipu, SiliconFlow and Cloudflare, FastAPI, public reports.
 """

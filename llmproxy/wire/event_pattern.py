@@ -1,4 +1,4 @@
-"""What a plain event of a stream looks like, learned from one that was parsed: literals, one text, numbers that count, padding.
+"""Learns the pattern of a plain stream event: literals, one text, counting numbers, padding.
 
 For streams that are passed through: a block in which every event has this form needs no parsing. The text may be anything
 that a JSON string may be; a member that counts (`sequence_number`) may be any number; padding is spaces before the last

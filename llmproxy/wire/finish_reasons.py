@@ -1,4 +1,4 @@
-"""Why answers end: every known word of a provider's, as OpenAI's, and those that mean that the answer broke off.
+"""Maps all known finish reasons to OpenAI's, and those that mean a broken answer to errors.
 
 Sources: the providers' API references (OpenAI, Anthropic, Google, Mistral, Cohere, DeepSeek, Zhipu, xAI, Bedrock, watsonx,
 Yandex), the servers' code (vLLM, SGLang, TGI, llama.cpp, Ollama, LM Studio), and recordings.

@@ -1,4 +1,4 @@
-"""Reasoning that another dialect has no place for, as one text that clients give back unchanged.
+"""Packs reasoning of another dialect into one string that clients send back unchanged.
 
 A thinking block's `signature`, a redacted block's `data` and a reasoning item's `encrypted_content` come back from every
 client byte for byte. What a provider of another dialect wants back travels in them: `llmproxy.1.` and the base64url text of

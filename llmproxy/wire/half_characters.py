@@ -1,4 +1,4 @@
-"""Halves of characters: JSON can say one half of a surrogate pair, which no UTF-8 can; some providers cut texts there."""
+"""Joins halves of surrogate pairs: some providers cut texts inside a character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How deep JSON may be nested: one limit for all bytes that come in, far below what can be written again."""
+"""Limit of JSON nesting for all bytes that come in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events that are not one JSON object: keep-alives written as data, several objects in one event, plain words.
+"""Handles events that are not one JSON object: keep-alives as data, several objects, plain text.
 
 The rule, for what is none of these: an event that cannot be read ends the answer with an error, after all that came before
 it. It is never left out, as nobody knows what was in it. Behind the finish it changes nothing.

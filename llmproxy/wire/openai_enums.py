@@ -1,4 +1,4 @@
-"""Members whose values OpenAI lists: its typed clients refuse a whole answer for a word that is not on the list."""
+"""Fields with enumerated values: OpenAI's typed clients reject an answer with an unknown value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a provider's whole answer is OpenAI's already, to the letter, so that it may leave as the bytes that came."""
+"""Checks whether a non-streaming answer already conforms to OpenAI's format, so that it can be sent byte for byte."""
 
 from __future__ import annotations
 

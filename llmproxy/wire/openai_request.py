@@ -1,4 +1,4 @@
-"""Reads the body of an OpenAI-style request into a Chat: what the gateway needs is checked, all else is left as it is."""
+"""Parses the body of an OpenAI-style request into a Chat; validates what the gateway needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes a provider's answer on to a client of the same dialect, byte for byte, and reads in it what the gateway must know.
+"""Passes an answer through byte for byte to a client of the same dialect, and reads usage, finish and errors.
 
 A stream leaves as whole events, so that a keep-alive may be put between any two. What an event means is the dialect's to
 say: a subclass looks at it.

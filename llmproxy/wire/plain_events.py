@@ -1,4 +1,4 @@
-"""The bytes around the text of a plain event: a stream repeats them, so whole blocks of such events need no parsing."""
+"""Fast path for streams: recognises unchanged bytes around the text, so blocks of events need no JSON parsing."""
 
 from __future__ import annotations
 

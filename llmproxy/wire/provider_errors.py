@@ -1,4 +1,4 @@
-"""What a provider's error means: its status, body and headers read into an UpstreamError. For the OpenAI dialect and its kin.
+"""Parses provider error responses into UpstreamError: retryable, fallback, Retry-After. For OpenAI-like APIs.
 
 Sources of the rules: recorded 4xx and 5xx bodies of five providers, OpenAI's error guide, google.rpc.
 """

@@ -1,4 +1,4 @@
-"""The Translator of every provider: bytes to events, events through the provider's steps, out as frames or as one JSON answer.
+"""The Translator of most adapters: bytes to events, through the provider's steps, to frames or one JSON answer.
 
 With no steps of the provider's own it is the pass-through: an event that needs nothing leaves as the bytes that came, and
 one look over a block's bytes says whether it does (see shape).

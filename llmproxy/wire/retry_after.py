@@ -1,4 +1,4 @@
-"""How long to wait before asking again, in every form in which providers say it."""
+"""Parses the time to wait before a retry, in every form that providers use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types of a request's JSON, written down as data, and the first value in a request that is of another type.
+"""Types of a request's JSON as data, and the first value that has another type.
 
 What is not written down is not looked at, and null counts as absent. A shape says what the gateway reads; whether a value
 makes sense is for whoever reads it.

@@ -1,4 +1,4 @@
-"""Server-sent events: events out of bytes cut anywhere, and bytes out of objects. No I/O.
+"""Server-sent events: parses events from bytes cut anywhere, and renders events. No I/O.
 
 CR, LF and CRLF end a line alike (Gemini and Perplexity send CRLF: recorded), lines are never split at U+2028 and its kin,
 a line has no limit of its own, and what stands outside any field is kept: Gemini breaks off with a bare JSON error.

@@ -1,4 +1,4 @@
-"""The old text completions, as a dialect of chat: their chunks in, and the chat's chunks out as theirs."""
+"""Converts text completions to chat chunks and back."""
 
 from __future__ import annotations
 

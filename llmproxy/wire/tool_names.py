@@ -1,4 +1,4 @@
-"""Names of tools as a provider takes them, the same whenever the same request is read, and the way back."""
+"""Maps tool names to names that a provider accepts, deterministically, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers a request of one of OpenAI's endpoints: read, route, give."""
+"""Answers a request of a model API: read the body, route, stream the answer."""
 
 from __future__ import annotations
 

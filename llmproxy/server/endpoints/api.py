@@ -1,4 +1,4 @@
-"""What the page asks beside chatting: what there is, and how it is doing."""
+"""Endpoints for the page: information and performance."""
 
 from __future__ import annotations
 

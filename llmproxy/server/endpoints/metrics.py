@@ -1,4 +1,4 @@
-"""The totals as Prometheus reads them; its library is only loaded when somebody scrapes."""
+"""GET /metrics for Prometheus; the client library is imported at the first scrape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundled page: a handful of files, read once when first asked for, never from outside their folder."""
+"""Serves the bundled page: files are read once, and only from their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says to another replica who this is."""
+"""Identifies this replica to another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests running now and the last ones: to look at, and to stop."""
+"""/v1/requests: lists running and finished requests, and cancels them."""
 
 from __future__ import annotations
 

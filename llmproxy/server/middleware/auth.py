@@ -1,4 +1,4 @@
-"""Who asks: finds the caller's key."""
+"""Authentication: finds the caller's key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong keys, counted by the address that they come from."""
+"""Brute-force protection: counts wrong keys per client address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request's body, read whole before anything else happens, within a size and a time."""
+"""Reads request bodies, within limits of size and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admission of a request by its key's limits and budgets, after it was read and before anything is asked."""
+"""Admission by the limits and budgets of a key, after the body was read and before a provider is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of other origins that the config allows: their preflights answered, their answers marked as theirs to read."""
+"""CORS: preflights and response headers for allowed origins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key that a request shows, wherever its kind of client puts it."""
+"""Extracts the API key of a request, from all headers and parameters that clients use."""
 
 from __future__ import annotations
 

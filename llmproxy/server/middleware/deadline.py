@@ -1,4 +1,4 @@
-"""How long a request may take."""
+"""Time limit of a request, from header and configuration."""
 
 from __future__ import annotations
 

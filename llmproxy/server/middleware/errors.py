@@ -1,4 +1,4 @@
-"""Failures as the client expects them, in its dialect: a status with a JSON body, or the last events of a stream."""
+"""Renders errors in the client's dialect: a status with a JSON body, or the last events of a stream."""
 
 from __future__ import annotations
 

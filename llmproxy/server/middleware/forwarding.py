@@ -1,4 +1,4 @@
-"""Requests that another worker or machine knows: passed on to it, and taken from it. Loads nothing where there is no other."""
+"""Forwards requests to the worker or machine that owns them, and accepts forwarded ones. Loads nothing where there is no other."""
 
 from __future__ import annotations
 

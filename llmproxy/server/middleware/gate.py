@@ -1,4 +1,4 @@
-"""What every request passes first and every answer last: whose it is, whether it may, its id, and failures in its dialect."""
+"""Middleware of every request: authentication, authorization, Host and Origin checks, request ID, error formatting."""
 
 from __future__ import annotations
 

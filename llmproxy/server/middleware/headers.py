@@ -1,4 +1,4 @@
-"""Headers that every answer of the server has."""
+"""Headers of every response."""
 
 from __future__ import annotations
 

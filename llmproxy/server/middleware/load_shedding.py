@@ -1,4 +1,4 @@
-"""Refuses requests that the process cannot take: too many, too late an event loop, too little memory."""
+"""Load shedding: refuses requests on too many requests, event-loop lag, or memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuses requests that a foreign page or a foreign name for this machine brought here."""
+"""Host and Origin checks against foreign pages and DNS rebinding."""
 
 from __future__ import annotations
 

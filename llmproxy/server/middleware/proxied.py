@@ -1,4 +1,4 @@
-"""What a trusted proxy in front says of the client: its address, and the name that it asked for."""
+"""Client address and host from the headers of a trusted proxy."""
 
 from __future__ import annotations
 

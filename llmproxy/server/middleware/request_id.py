@@ -1,4 +1,4 @@
-"""The id of a request: the client's own, or a fresh one."""
+"""The request ID: the client's own, or a generated one."""
 
 from __future__ import annotations
 

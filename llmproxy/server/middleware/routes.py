@@ -1,4 +1,4 @@
-"""What the server knows of a route before its handler runs: who may ask, and whether it counts as a request."""
+"""Properties of a route before its handler runs: access class, and whether it counts as a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes one of several of this process: what it is called, where the others are, and where they find it."""
+"""Joins this process to the cluster: name, peers, and listening address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of the process: no new connections, time for the requests that run, then their stop."""
+"""Graceful shutdown: no new connections, time for running requests, then their cancel."""
 
 from __future__ import annotations
 

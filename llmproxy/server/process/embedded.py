@@ -1,4 +1,4 @@
-"""The gateway inside somebody else's program: as an aiohttp application, or as a server of its own beside it."""
+"""The gateway inside another Python program: as an aiohttp application, or as a server of its own."""
 
 from __future__ import annotations
 

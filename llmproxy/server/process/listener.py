@@ -1,4 +1,4 @@
-"""The way in from the network: how many may be inside, how long a head may take, and what is said to what is not HTTP."""
+"""Listening socket: connection limit, header timeout, and replies to input that is not HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How hard the process is pressed: how late its event loop is and how much memory it holds, looked at by one timer."""
+"""Measures event-loop lag and memory, with one timer."""
 
 from __future__ import annotations
 

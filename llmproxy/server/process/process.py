@@ -1,4 +1,4 @@
-"""One process from its first socket to its exit code: start, signals, and the end."""
+"""Runs one process: start, signals, shutdown, exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new config while the process runs: on SIGHUP, and when the file has changed."""
+"""Reloads the configuration on SIGHUP and when the file has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals as calls in the event loop, also where the loop itself has no way for them (Windows)."""
+"""Calls functions in the event loop on signals, also on Windows, where the loop cannot."""
 
 from __future__ import annotations
 

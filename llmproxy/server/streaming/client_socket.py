@@ -1,4 +1,4 @@
-"""What a client's socket says: how much of what was sent has not been taken yet."""
+"""Reads from a client's socket how many sent bytes it has not received yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A detached answer under /v1: its task tells it to a replay buffer, and every client, the first one too, is a reader of that."""
+"""A detached answer under /v1: its task writes to a replay buffer, and all clients are readers of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer on its way to the client who asked: the request's one task writes every frame as it comes."""
+"""Streams an answer to its client: the request's task writes every frame when it arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one timer of an answer: a comment when it was silent for long, and an end for a reader who does not read."""
+"""Per-response timer: sends keep-alives on silence, and disconnects readers that stall."""
 
 from __future__ import annotations
 

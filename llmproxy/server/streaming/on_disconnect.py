@@ -1,4 +1,4 @@
-"""What becomes of a request whose client leaves: what the client may wish for, and how many may go on without theirs."""
+"""What happens when a client disconnects: cancel, drain or detach, and the limit of detached requests."""
 
 from __future__ import annotations
 

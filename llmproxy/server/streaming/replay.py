@@ -1,4 +1,4 @@
-"""A reader of a replay buffer: an HTTP response that continues a stream from anywhere, at its own pace."""
+"""Replays a buffered stream to one HTTP response, from any event number, with back-pressure."""
 
 from __future__ import annotations
 

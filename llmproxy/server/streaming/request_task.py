@@ -1,4 +1,4 @@
-"""A handler's waiting for the request's task: it goes when the client goes, and tells the client when somebody else stopped it."""
+"""Waits for a request's task in its handler: stops it on disconnect, and sends the end if it was stopped elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database file: how it is opened, what is in it, how an older one is brought up to date.
+"""The SQLite file: how it is opened, its schema, and its migrations.
 
 sqlite3 is imported where it is first needed: a gateway that nobody asks for threads starts without it.
 """

@@ -1,4 +1,4 @@
-"""Which processes are still there: each holds a lock on a file of its own, which ends with it however it ends."""
+"""Finds out which processes are alive: each holds a lock on a file, which the system releases when it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client: pooled connections, answers handed on as they come, closed the moment nobody wants them."""
+"""A lean HTTP/1.1 client: pooled connections, streamed responses, immediate close on cancel."""
 
 from .client import Client
 from .dial import tls_context

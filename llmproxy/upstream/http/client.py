@@ -1,4 +1,4 @@
-"""Sends requests to providers over connections that are kept, each answer living as long as its `async with`."""
+"""Sends requests over pooled connections; a response lives as long as its `async with`."""
 
 from __future__ import annotations
 

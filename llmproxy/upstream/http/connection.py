@@ -1,4 +1,4 @@
-"""One connection to a provider: asked one thing at a time, and honest about whether it may be asked again."""
+"""One connection to a provider: one request at a time, and whether it can be reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a connection comes about: name, address, socket, a proxy's tunnel, TLS."""
+"""Opens a connection: DNS, socket, proxy tunnel, TLS."""
 
 from __future__ import annotations
 

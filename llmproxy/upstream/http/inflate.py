@@ -1,4 +1,4 @@
-"""A gzip or deflate body made plain, in small steps, and only as far as an honest body would grow."""
+"""Decompresses gzip and deflate bodies in small steps, with a limit against bombs."""
 
 from __future__ import annotations
 

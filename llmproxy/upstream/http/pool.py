@@ -1,4 +1,4 @@
-"""The connections nobody uses just now, kept a while for the next request on the same route."""
+"""Pool of idle connections by route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which connection a URL needs: its host, with TLS or without, directly or through a proxy."""
+"""Route of a URL: host, TLS, direct or through a proxy."""
 
 from __future__ import annotations
 

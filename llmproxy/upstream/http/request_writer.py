@@ -1,4 +1,4 @@
-"""A request as the bytes that go over the wire, its head rendered once for all requests that look alike."""
+"""Renders HTTP requests; the head is cached for requests that look alike."""
 
 from __future__ import annotations
 

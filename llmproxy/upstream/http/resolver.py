@@ -1,4 +1,4 @@
-"""Host names to addresses: literals at once, other names in threads of their own, cached for a short time.
+"""DNS: literals at once, other names in threads of their own, with a short cache.
 
 The system's lookup cannot be cancelled and may take minutes when a name server is dead. So no lookup shares a pool with
 another name's, nothing that ends the process waits for one (the threads are daemons), and a name that was known before

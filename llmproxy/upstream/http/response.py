@@ -1,4 +1,4 @@
-"""A provider's answer as its reader sees it: a status, headers, and a body that comes piece by piece."""
+"""A response: status, headers, and a body in pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP/1 response out of bytes, however they are cut; it opens no socket."""
+"""Parses one HTTP/1 response from bytes, however they are cut; no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first look at a provider's chunk: every member has the type that OpenAI gives it, or is left out."""
+"""Validates a provider's chunk: each field has OpenAI's type, or is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds the deltas: ids, roles, finishes, usage, each where and as often as OpenAI sends it."""
+"""Normalises ids, roles, finish reasons and usage around the deltas, as OpenAI sends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reasoning under one name, however the provider calls it."""
+"""Normalises reasoning to one field name."""
 
 from __future__ import annotations
 

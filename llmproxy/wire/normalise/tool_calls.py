@@ -1,4 +1,4 @@
-"""Tool calls with dense indexes, one id and one name each, however the provider cuts, numbers and repeats them."""
+"""Normalises tool calls: dense indexes, one ID and one name each, however the provider cuts, numbers and repeats them."""
 
 from __future__ import annotations
 
