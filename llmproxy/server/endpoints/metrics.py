@@ -116,8 +116,17 @@ def _own(app: web.Application) -> Json:
         "storage_waiting": {worker: store.unwritten if store is not None else 0},
         "loop_lag_seconds": {worker: app[LOAD_SHEDDING].lag},
         "memory_bytes": {worker: app[LOAD_SHEDDING].memory},
+        "peers": _peers(app),
         "limits_shared": {worker: int((together := app[ACCOUNTS].together) is not None and together.is_there)},
     }
+
+
+def _peers(app: web.Application) -> dict[str, int]:
+    """How many other machines there are, by whether they answer this process."""
+    peers = app[PEERS]
+    if peers is None or peers.machines is None or peers.own.worker:  # one worker speaks for the machine
+        return {}
+    return dict(Counter(one.state for one in peers.machines.peers))
 
 
 def _budgets(app: web.Application) -> Json:
@@ -166,6 +175,10 @@ class _Collector:
             "llmproxy_storage_failures", "Batches that the database did not take.", value=self._told["storage_failures"]
         )
         yield GaugeMetricFamily("llmproxy_in_flight", "Requests being answered now.", value=self._told["in_flight"])
+        others = GaugeMetricFamily("llmproxy_peers", "Other replicas, by whether they answer.", labels=("state",))
+        for state, count in self._told["peers"].items():
+            others.add_metric((state,), count)
+        yield others
         yield from self._histograms()
         yield from self._counters()
         yield from self._accounts()

@@ -18,6 +18,7 @@ from llmproxy.cluster.place import Place
 from llmproxy.config import Config, ConfigError
 
 from ..context import ACCOUNTS, CURRENT, PEERS
+from .socket_options import PortTaken, bound
 
 
 def peers_of(config: Config, place: Place | None = None) -> Peers:
@@ -68,10 +69,21 @@ async def open_to_peers(config: Config, runner: web.AppRunner, *, share: bool) -
     await web.SockSite(runner, _bound(host.strip("[]"), int(port), share=share), ssl_context=tls).start()
 
 
-def _bound(host: str, port: int, *, share: bool) -> socket.socket:
-    from .socket_options import bound
+def check(config: Config) -> None:
+    """What each worker would stumble over, once, before any is started. Raises ConfigError."""
+    cluster = config.cluster
+    if cluster.ca_file:
+        from llmproxy.cluster.tls import asked, asking
 
+        asked(cluster)
+        asking(cluster)
+    if cluster.listen:
+        host, _, port = cluster.listen.rpartition(":")
+        _bound(host.strip("[]"), int(port), share=False).close()
+
+
+def _bound(host: str, port: int, *, share: bool) -> socket.socket:
     try:
         return bound(host, port, share=share)
-    except OSError as error:
-        raise ConfigError(f"cluster.listen: {host}:{port} cannot be listened on: {error.strerror}") from None
+    except (OSError, PortTaken) as error:
+        raise ConfigError(f"cluster.listen: {error}") from None

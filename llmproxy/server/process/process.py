@@ -70,6 +70,10 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
     server = config.server
     from . import workers
 
+    if config.cluster.listen:
+        from .cluster import check
+
+        check(config)
     Gateway.build(config)  # what it refuses, it says once, and not from each worker
     held, port = workers.reserve(server.host, server.port)
     config = replace(config, server=replace(server, port=port))
