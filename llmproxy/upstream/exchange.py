@@ -20,6 +20,7 @@ from llmproxy.core.flight import Gaps
 from llmproxy.core.measure import estimated, output_limit
 from llmproxy.core.metering import UNMETERED, Meter, Purse
 from llmproxy.core.opener import Opening, Reply
+from llmproxy.core.usage import Tokens
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import where
 from llmproxy.wire.encoded import Encoded
@@ -182,11 +183,7 @@ class _Exchange(Opening):
             attempt.bytes_in = self._incoming.received
         if usage is not None:
             attempt.tokens, attempt.cost, attempt.usage_source = usage.tokens, usage.cost, "provider"
-        if (
-            attempt.sent
-            and not self._refused
-            and (attempt.tokens is None or (produced and not attempt.tokens.completion))
-        ):
+        if attempt.sent and not self._refused and self._is_uncounted(attempt.tokens):
             attempt.tokens, attempt.usage_source = estimated(self._chat, attempt.tokens, produced), "estimated"
         self._meter.settle(attempt)
         if isinstance(error, GatewayError):
@@ -198,6 +195,12 @@ class _Exchange(Opening):
             attempt.end("lost_race" if self._chat.trace.lost else "stopped")
         else:
             attempt.end("answered" if error is None else "failed")
+
+    def _is_uncounted(self, tokens: Tokens | None) -> bool:
+        """Whether the provider has not said what came out: a count of none at the start of an answer that broke off is no count."""
+        if tokens is None:
+            return True
+        return not tokens.completion and bool(self._translator.produced or not self._translator.done)
 
     async def _begin_either(self) -> tuple[_Frames, Mapping[str, str]]:
         """Asks in the client's dialect where the provider speaks it; one that turns out not to is asked for a chat."""

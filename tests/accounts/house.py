@@ -84,7 +84,14 @@ async def house(
     async with FakeProvider(route=route) as provider, aiohttp.ClientSession() as client:
         text = "\n".join(_provider(name, provider.port) for name in ("near", "far", "plain"))
         text += "\nstream_options = false\n"
-        costs = {"near/free": (0, 0), "near/m*": (1, 2), "plain/*": (1, 2), "gem/*": (1, 2)}
+        costs = {
+            "near/free": (0, 0),
+            "near/m*": (1, 2),
+            "plain/*": (1, 2),
+            "gem/*": (1, 2),
+            "claude/*": (1, 2),
+            "oai/*": (1, 2),
+        }
         prices = "[prices]\n" + "".join(
             f'"{name}" = {{ input = {a}, output = {b} }}\n' for name, (a, b) in costs.items()
         )
