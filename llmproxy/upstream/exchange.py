@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from llmproxy.config import Timeouts
 from llmproxy.core import hops
 from llmproxy.core.adapter import Adapter, InProcess, KnowsPace, Pace, Translator, speaks
 from llmproxy.core.chat import Chat, Face
 from llmproxy.core.dialect import Adapts, Forgets
-from llmproxy.core.errors import Dropped, GatewayError, Malformed, Misspoken, TimedOut, Unreachable, UpstreamError
+from llmproxy.core.errors import Dropped, GatewayError, Misspoken, TimedOut, Unreachable, UpstreamError
 from llmproxy.core.flight import Gaps
 from llmproxy.core.measure import estimated, output_limit
 from llmproxy.core.metering import UNMETERED, Meter, Purse
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.core.usage import Tokens
-from llmproxy.observe.log import log
-from llmproxy.observe.periodic import where
 from llmproxy.wire.encoded import Encoded
 from llmproxy.wire.refused_thoughts import refuses_thoughts, without_thoughts
 from llmproxy.wire.text_completions import as_chat
 
+from .adapter_calls import called, collect
+from .frames import Frames, Pieces
 from .grace import Grace
 from .http import Client, Incoming
 from .idle_timer import IdleTimer
+from .shown_headers import passed_on, with_ours
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that are read
-_DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
 _KINDS = {True: "text/event-stream", False: "application/json"}
-_PASSED_ON = re.compile(
-    r"x-ratelimit-[a-z-]+|anthropic-ratelimit-[a-z0-9-]+|openai-processing-ms|openai-version|x-generation-id"
-)
 _LEARNS = 3  # members that one request may learn to leave out
 _ASK_AGAIN = frozenset((429, 503))  # it was refused before it began
 # A 404 about something in the request.
@@ -46,10 +41,6 @@ _ASK_ANEW = (
     600.0  # seconds after which a dialect that a provider did not speak is tried again: it may have been updated
 )
 _IDS = ("x-generation-id", "x-request-id", "request-id")  # headers in which providers name what they were asked
-_PLAIN = re.compile(r"[\x20-\x7e]{1,200}")
-
-Pieces = AsyncIterator[bytes]
-T = TypeVar("T")
 
 
 class Upstream:
@@ -202,7 +193,7 @@ class _Exchange(Opening):
             return True
         return not tokens.completion and bool(self._translator.produced or not self._translator.done)
 
-    async def _begin_either(self) -> tuple[_Frames, Mapping[str, str]]:
+    async def _begin_either(self) -> tuple[Frames, Mapping[str, str]]:
         """Asks in the client's dialect where the provider speaks it; one that turns out not to is asked for a chat."""
         try:
             return await self._begin()
@@ -216,7 +207,7 @@ class _Exchange(Opening):
         await self._hang_up()
         return await self._begin()
 
-    async def _begin(self) -> tuple[_Frames, Mapping[str, str]]:
+    async def _begin(self) -> tuple[Frames, Mapping[str, str]]:
         pieces, headers = await self._ask_learning()
         return await self._first(pieces), headers
 
@@ -234,7 +225,7 @@ class _Exchange(Opening):
 
     def _learns(self, error: UpstreamError) -> bool:
         learns = getattr(self._of.adapter, "learn", None)
-        return learns is not None and bool(_called(learns, self._chat, error))
+        return learns is not None and bool(called(learns, self._chat, error))
 
     def _forgets(self, error: UpstreamError) -> bool:
         bare = None if self._forgot or not refuses_thoughts(error) else _without_thoughts(self._chat)
@@ -263,7 +254,7 @@ class _Exchange(Opening):
             return pieces, {}
 
         traced = trace.context.headers(attempt.number) if trace.context is not None else {}
-        asked, connect = hops.told(_called(of.adapter.request, self._chat), traced), of.timeouts.connect
+        asked, connect = hops.told(called(of.adapter.request, self._chat), traced), of.timeouts.connect
         sending = of.client.send(asked, connect=connect, sent=sent, fresh=self._pace.once)
         attempt.bytes_out = asked.size
         incoming = self._incoming = await sending.__aenter__()
@@ -272,7 +263,7 @@ class _Exchange(Opening):
         attempt.provider_id = next((incoming.headers[one] for one in _IDS if one in incoming.headers), None)
         if 200 <= incoming.status < 300:
             shown = passed_on(incoming.headers, of.adapter.account.api_key)
-            return aiter(incoming), _with_ours(shown) if trace.headers else shown
+            return aiter(incoming), with_ours(shown) if trace.headers else shown
         self._refused = incoming.status
         raise self._failure(incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
 
@@ -289,13 +280,13 @@ class _Exchange(Opening):
     def _failure(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         if 300 <= status < 400:  # never followed: the prompt and the key would go wherever it says
             return UpstreamError(f"{self._of.name} answered with a redirect ({status}).", code="upstream_redirect")
-        error = _called(self._of.adapter.error, status, headers, body)
+        error = called(self._of.adapter.error, status, headers, body)
         error.headers = {**passed_on(headers, self._of.adapter.account.api_key), **error.headers}
         if status == hops.LOOP:  # every further try would go round, too
             error.retry_here, error.headers["x-should-retry"] = False, "false"
         return error
 
-    async def _first(self, pieces: Pieces) -> _Frames:
+    async def _first(self, pieces: Pieces) -> Frames:
         """Reads until a frame is real, or may be shown before. An answer that is folded is waited for while it grows."""
         translator, idle_timer, idle = self._translator, self._idle_timer, self._of.timeouts.idle
         comments_count, shows_early = self._pace.comments_count, getattr(translator, "shows_early", False)
@@ -307,9 +298,9 @@ class _Exchange(Opening):
             data = await anext(pieces, None) if wait is None else await grace.next(pieces, wait)
             if data is None:
                 break
-            failure = _collect(frames, translator.feed, data)
+            failure = collect(frames, translator.feed, data)
             if translator.started or (shows_early and frames):
-                return _Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count, self._meter)
+                return Frames(frames, failure, pieces, translator, idle_timer, idle, comments_count, self._meter)
             if failure is not None:
                 raise failure
             if comments_count:
@@ -322,116 +313,16 @@ class _Exchange(Opening):
                     await self._meter.grow(translator)
                     idle_timer.watching = True
                     idle_timer.moved()
-        failure = _collect(frames, translator.finish)
+        failure = collect(frames, translator.finish)
         if failure is not None and not translator.started:
             raise failure
-        return _Frames(frames, failure, None, translator, idle_timer, idle, comments_count, self._meter)
+        return Frames(frames, failure, None, translator, idle_timer, idle, comments_count, self._meter)
 
     def _late(self) -> TimedOut:
         name, idle = self._of.name, self._of.timeouts.idle
         if self._translator.started or self._translator.produced:
             return TimedOut(f"{name} stopped sending for {idle:g} s.", code="upstream_idle_timeout")
         return TimedOut(f"{name} sent no answer in time.", code="upstream_first_frame_timeout")
-
-
-class _Frames:
-    """What was held back for the first real frame, and all that comes after it, one write's worth at a time.
-
-    A failure is told after the frames that came before it. `pieces` is None when the answer is there to its end.
-    """
-
-    __slots__ = (
-        "_begun",
-        "_comments_count",
-        "_failure",
-        "_grace",
-        "_held",
-        "_idle",
-        "_idle_timer",
-        "_meter",
-        "_pieces",
-        "_translator",
-    )
-
-    def __init__(
-        self,
-        held: list[bytes],
-        failure: GatewayError | None,
-        pieces: Pieces | None,
-        translator: Translator,
-        idle_timer: IdleTimer,
-        idle: float,
-        comments_count: bool,
-        meter: Meter,
-    ) -> None:
-        self._held: bytes | None = held[0] if len(held) == 1 else b"".join(held)
-        self._failure = failure
-        self._meter = meter
-        self._pieces = pieces
-        self._translator = translator
-        self._idle_timer = idle_timer
-        self._grace = Grace(idle_timer)
-        self._idle = idle
-        self._comments_count = comments_count
-        self._begun = translator.started
-        idle_timer.watching = False  # while a frame is with our reader, who may be slow
-        if pieces is not None and self._begun:
-            idle_timer.limit(idle)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._held is not None:
-            held, self._held = self._held, None
-            return held
-        if self._failure is not None:
-            raise self._failure
-        if self._pieces is None:
-            raise StopAsyncIteration
-        return await self._next(self._pieces)
-
-    async def _next(self, pieces: Pieces) -> bytes:
-        translator, idle_timer = self._translator, self._idle_timer
-        idle_timer.watching = True
-        idle_timer.moved()
-        while not translator.done:
-            wait = getattr(translator, "grace", None)
-            data = await anext(pieces, None) if wait is None else await self._grace.next(pieces, wait)
-            got: list[bytes] = []
-            self._failure = _collect(got, translator.finish) if data is None else _collect(got, translator.feed, data)
-            if not self._begun and translator.started:
-                self._begun = True
-                idle_timer.limit(self._idle)
-            if self._comments_count:
-                idle_timer.moved()
-            if translator.produced > self._meter.ceiling:
-                idle_timer.watching = False
-                await self._grow()
-                idle_timer.watching = True
-                idle_timer.moved()
-            if got:
-                self._grace.anew()
-                idle_timer.watching = False
-                return got[0] if len(got) == 1 else b"".join(got)
-            if self._failure is not None:
-                raise self._failure
-        self._pieces = None
-        await _drain(pieces)
-        raise StopAsyncIteration
-
-    async def _grow(self) -> None:
-        """Has more money held. Where there is none, what came is still handed on, and then the failure."""
-        try:
-            await self._meter.grow(self._translator)
-        except GatewayError as error:
-            self._failure = error
-
-
-def _with_ours(headers: Mapping[str, str]) -> dict[str, str]:
-    """The provider's own limits under another name, where the client has limits of ours."""
-    limits = "x-ratelimit-"
-    return {f"X-LLMProxy-Upstream-{k.removeprefix('x-')}" if k.startswith(limits) else k: v for k, v in headers.items()}
 
 
 def translated(chat: Chat) -> Chat:
@@ -446,52 +337,7 @@ def _without_thoughts(chat: Chat) -> Chat | None:
 
 
 def _translator(adapter: Adapter, chat: Chat) -> Translator:
-    translator = _called(adapter.translator, chat)
+    translator = called(adapter.translator, chat)
     if chat.encoder is None or getattr(translator, "encodes", False):
         return translator
     return Encoded(translator, chat.encoder(), stream=chat.stream)
-
-
-def _collect(into: list[bytes], give: Callable[..., Iterable[bytes]], *data: bytes) -> UpstreamError | None:
-    """Takes the frames, and gives the failure behind them: what was given before it is still good, and goes out first."""
-    try:
-        into.extend(give(*data))
-    except UpstreamError as error:
-        return error
-    except GatewayError:
-        raise
-    except Exception as error:  # noqa: BLE001  # a mistake of an adapter's is the failure of one attempt
-        return _broken(error)
-    return None
-
-
-def _called(method: Callable[..., T], *given: Any) -> T:
-    """What an adapter's method gives. A mistake of its is an UpstreamError, so that another provider is asked."""
-    try:
-        return method(*given)
-    except GatewayError:
-        raise
-    except Exception as error:
-        raise _broken(error) from error
-
-
-def _broken(error: Exception) -> UpstreamError:
-    """Logged by its type and place: what it was about may be somebody's words."""
-    log.error("adapter_failed", failure=type(error).__name__, where=where(error))
-    return Malformed("The gateway could not read what the provider sent.")
-
-
-async def _drain(pieces: Pieces) -> None:
-    try:
-        async with asyncio.timeout(_DRAIN):
-            async for _ in pieces:
-                pass
-    except (TimeoutError, UpstreamError):
-        return  # the answer is whole; only the connection is not kept
-
-
-def passed_on(headers: Mapping[str, str], secret: str = "") -> dict[str, str]:
-    """The provider's headers that a client may see: an allow-list, no value that could be anything but a value, and none
-    with our own key in it (`secret`)."""
-    shown = {k: v for k, v in headers.items() if _PASSED_ON.fullmatch(k) and _PLAIN.fullmatch(v)}
-    return {k: v for k, v in shown.items() if secret not in v} if secret else shown
