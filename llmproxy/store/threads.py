@@ -15,7 +15,7 @@ from .json_columns import read_json
 if TYPE_CHECKING:
     from .connection import Connection, Row
 
-UNDO_SECONDS = 24 * 3600.0
+UNDO_SECONDS = 30 * 24 * 3600.0
 
 _THREAD = """
 SELECT t.*, (SELECT count(*) FROM messages m WHERE m.thread_id = t.id) AS messages,
@@ -62,6 +62,14 @@ def listed(db: Connection, owner: str, limit: int, before: str | None) -> Json:
     ).fetchall()
     page = [_thread(row) for row in rows[:limit]]
     return {"threads": page, "next": _cursor(page[-1]) if len(rows) > limit else None}
+
+
+def trash(db: Connection, owner: str, limit: int) -> Json:
+    """The threads that were deleted and are not yet removed, the last one first: `{"threads", "next"}`."""
+    rows = db.execute(
+        f"{_threads(db)} AND t.deleted_at IS NOT NULL ORDER BY t.deleted_at DESC, t.id DESC LIMIT ?", (owner, limit)
+    ).fetchall()
+    return {"threads": [_thread(row) for row in rows], "next": None}
 
 
 def change(db: Connection, owner: str, id: str, changes: Mapping[str, Any], now: float) -> Json:

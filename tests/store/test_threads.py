@@ -169,7 +169,7 @@ async def test_deleting_hides_and_can_be_undone(store: Store) -> None:
     assert len((await store.read(threads.listed, ME, 9, None))["threads"]) == 1
 
 
-async def test_what_was_deleted_a_day_ago_is_removed(store: Store) -> None:
+async def test_what_was_deleted_30_days_ago_is_removed(store: Store) -> None:
     id = (await thread(store))["id"]
     await store.write(threads.delete, ME, id, NOW, False)
     await store.write(threads.purge_deleted, NOW + threads.UNDO_SECONDS - 1)

@@ -12,11 +12,13 @@ const english = {
   threads: {
     search: 'Search chats', noHits: 'Nothing found. Try other words, or fewer.', untitled: 'New chat', running: 'Answering',
     empty: 'Your chats will be listed here.', more: 'Show older chats', actions: 'Actions for this chat',
-    rename: 'Rename', pin: 'Pin', unpin: 'Unpin', remove: 'Delete', exportMarkdown: 'Export as Markdown', exportJson: 'Export as JSON',
+    tags: 'Tags', tagsPrompt: 'Tags, with commas between', filter: 'Show chats with a tag',
+    rename: 'Rename', pin: 'Pin', unpin: 'Unpin', remove: 'Delete', exportMarkdown: 'Export as Markdown', exportJson: 'Export as JSON', exportHtml: 'Export as a web page',
     deleted: (title: string) => `“${title}” was deleted.`, undo: 'Undo', renamePrompt: 'Name of the chat',
     hits: (n: number) => plural(n, 'result', 'results'),
   },
   actions: {
+    copyMarkdown: 'Copy as Markdown', copyRich: 'Copy with its form', copiedRich: 'Copied with its form',
     copy: 'Copy', copied: 'Copied', notCopied: 'Your browser does not allow copying here. Select the text and copy it.', edit: 'Edit', regenerate: 'Answer again', retry: 'Retry', continue: 'Continue', stop: 'Stop',
     send: 'Send', cancel: 'Cancel', save: 'Save', close: 'Close', keep: 'Keep this one', more: 'More', with: 'Answer with another model',
     dismiss: 'Dismiss', reload: 'Try again',
@@ -43,6 +45,13 @@ const english = {
   chatSettings: {
     system: 'System prompt', temperature: (value: number) => `Temperature ${value}`, tokens: (n: number) => `At most ${n} tokens`, effort: (name: string) => `Effort ${name.toLowerCase()}`,
   },
+  prompts: {
+    title: 'Prompts', none: 'No prompts yet. Make one in the settings.', manage: 'Make and change prompts', insert: 'Write it', choose: 'Prompt', fresh: 'A new one',
+    help: 'Type / in an empty message to write one of these. What stands in {{double braces}} is asked for.', name: 'Name of the prompt', text: 'Text of the prompt', save: 'Save prompt', remove: 'Delete prompt',
+  },
+  trash: {
+    title: (n: number) => `Deleted chats (${n})`, help: 'A deleted chat can be brought back for 30 days. Then the gateway removes it for good.', restore: 'Bring back', purge: 'Remove for good',
+  },
   temporary: { make: 'Temporary chat', is: 'Temporary', help: 'A temporary chat is not listed. The gateway deletes it for good when you leave or reload it.' },
   meter: {
     label: 'Context and cost of this chat', of: (used: string, all: string, share: string) => `${used} of ${all} (${share})`, tokens: (n: string) => `${n} tokens`,
@@ -62,12 +71,14 @@ const english = {
     unkept: 'Your browser keeps no attachments: a reload would lose them.', image: 'Attached image', audio: 'Attached audio', file: 'Attached file',
   },
   models: {
+    favourites: 'Favourites', recent: 'Chosen last', love: (id: string) => `Add ${id} to the favourites`, unlove: (id: string) => `Remove ${id} from the favourites`,
     choose: 'Model', search: 'Search models', none: 'No model has that name.', aliases: 'Aliases', modes: 'Modes', loading: 'Loading models',
     vision: 'Sees images', audio: 'Hears audio', files: 'Reads files', tools: 'Calls tools', reasoning: 'Reasons',
     context: (n: string) => `${n} context`, price: (input: string, output: string) => `${input} in, ${output} out per million tokens`,
     free: 'free', stands: (targets: string) => `stands for ${targets}`, failed: 'The list of models could not be loaded.',
   },
   answer: {
+    wrap: 'Wrap', fold: 'Fold', download: 'Download', csv: 'Download as CSV',
     you: 'You', model: 'Answer', code: 'code', table: 'Table', sources: 'Sources', tool: 'Tool call',
     remoteImage: (alt: string, url: string) => `Image not loaded${alt ? ` (${alt})` : ''}: ${url || 'no address'}`,
     image: 'Generated image', saveImage: 'Save image', sound: 'Generated sound', omitted: (size: string) => `Something of ${size} was too large to keep.`,
@@ -125,6 +136,7 @@ const english = {
     sizes: { small: 'Small', medium: 'Medium', large: 'Large' }, language: 'Language', languages: { en: 'English' },
     where: (dir: string) => `Chats are stored by the gateway in ${dir}. These settings are stored in this browser.`,
     nowhere: 'Chats are stored by the gateway. These settings are stored in this browser.',
+    importHelp: 'Chats come in from exports of this gateway, ChatGPT, Claude, Open WebUI and llms.py, as JSON or in their ZIP.', unknownExport: 'That file is no export of chats that is known here.',
     exportAll: 'Export all chats', import: 'Import chats', imported: (n: number) => `${plural(n, 'chat was', 'chats were')} imported.`,
     deleteAll: 'Delete all chats', deleteSure: 'Delete all, for good', deleteWarn: 'This cannot be undone.', deletedAll: 'All chats were deleted.',
     forgetKey: 'Forget the key', keyForgotten: 'The key was forgotten.', version: (v: string) => `llmproxy ${v}`,

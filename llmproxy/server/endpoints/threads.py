@@ -45,6 +45,8 @@ _MOST_MESSAGES = 1000  # of a thread in one part
 async def listed(request: web.Request) -> web.Response:
     limit = _number(request, "limit", usual=50, most=200)
     before = request.query.get("before")
+    if request.query.get("deleted") == "1":
+        return _json(await _store(request).read(threads.trash, owner(request), limit))
     return _json(await _store(request).read(threads.listed, owner(request), limit, before))
 
 

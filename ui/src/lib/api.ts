@@ -2,7 +2,7 @@
 import { ask, json, sending } from './http.ts';
 import type { Flight } from './flight.ts';
 import type { Performance, Requests, Window } from './metrics.ts';
-import type { Hit, Info, Model, Page, Thread, ThreadSettings } from './types.ts';
+import type { Hit, Info, Message, Model, Page, Thread, ThreadSettings } from './types.ts';
 
 const at = (id: string): string => `/threads/${encodeURIComponent(id)}`;
 
@@ -42,5 +42,7 @@ export const api = {
   cancel: (request: string) =>
     json<{ status: string }>(`/threads/cancel/${encodeURIComponent(request)}`, { method: 'POST' }),
   exported: async (path: string) => (await ask(path)).blob(),
-  imported: async (file: Blob) => (await json<{ threads: string[] }>('/threads/import', { method: 'POST', body: await file.text() })).threads,
+  whole: (id: string) => json<{ messages: Message[] }>(`${at(id)}/messages`),
+  imported: async (text: string) => (await json<{ threads: string[] }>('/threads/import', { method: 'POST', body: text })).threads,
+  trash: () => json<{ threads: Thread[]; next: string | null }>('/threads?deleted=1&limit=200'),
 };

@@ -19,3 +19,14 @@ export async function copied(text: string): Promise<boolean> {
   const asked = navigator.clipboard?.writeText(text).then(() => true, () => false);
   return (await asked) || bySelection(text);
 }
+
+/** As a word processor takes it, with its form; as plain text where the browser cannot. */
+export async function copiedRich(html: string, text: string): Promise<boolean> {
+  try {
+    const item = new ClipboardItem({ 'text/html': new Blob([html], { type: 'text/html' }), 'text/plain': new Blob([text], { type: 'text/plain' }) });
+    await navigator.clipboard.write([item]);
+    return true;
+  } catch {
+    return copied(text);
+  }
+}

@@ -38,12 +38,27 @@ function row(model: Model): Row {
   return { id: model.id, label, model, targets: isAlias(model) ? (model.llmproxy?.targets ?? []) : [] };
 }
 
-export function grouped(models: Model[], modes: Mode[]): RowGroup[] {
-  const providers = [...new Set(models.filter((model) => !isAlias(model)).map((model) => model.llmproxy?.provider ?? ''))];
+/** Those of the names that are still there, in the order of the names. */
+function named(models: Model[], names: string[]): Row[] {
+  return names.flatMap((name) => models.find(({ id }) => id === name) ?? []).map((model) => ({ ...row(model), label: model.id }));
+}
+
+/** favourites, recent: shown first, as long as nothing is looked for. */
+export function grouped(models: Model[], modes: Mode[], favourites: string[] = [], recent: string[] = []): RowGroup[] {
+  const ofProvider = new Map<string, Model[]>();
+  for (const model of models.filter((one) => !isAlias(one))) {
+    const name = model.llmproxy?.provider ?? '';
+    const those = ofProvider.get(name);
+    if (those) those.push(model);
+    else ofProvider.set(name, [model]);
+  }
+  const providers = [...ofProvider.keys()];
   const groups = [
+    { name: strings.models.favourites, rows: named(models, favourites) },
+    { name: strings.models.recent, rows: named(models, recent.filter((name) => !favourites.includes(name))) },
     { name: strings.models.modes, rows: modes.map(({ id, name, model }) => ({ id, label: name, model: null, targets: model ? [model] : [] })) },
     { name: strings.models.aliases, rows: models.filter(isAlias).map(row) },
-    ...providers.map((name) => ({ name: name || strings.models.choose, rows: models.filter((model) => !isAlias(model) && (model.llmproxy?.provider ?? '') === name).map(row) })),
+    ...providers.map((name) => ({ name: name || strings.models.choose, rows: (ofProvider.get(name) ?? []).map(row) })),
   ];
   return groups.filter(({ rows }) => rows.length > 0);
 }
@@ -72,4 +87,15 @@ export function abilities({ model }: Row): { icon: keyof typeof icons; label: st
     [about?.reasoning, 'brain', reasoning],
   ];
   return all.filter(([can]) => can).map(([, icon, label]) => ({ icon, label }));
+}
+
+/** The first `most` rows of the groups, each with its place among all of them. */
+export function windowed(groups: RowGroup[], most: number): { name: string; rows: { row: Row; index: number }[] }[] {
+  let from = 0;
+  return groups.flatMap(({ name, rows }) => {
+    const start = from;
+    from += rows.length;
+    const shown = rows.slice(0, Math.max(0, most - start)).map((row, index) => ({ row, index: start + index }));
+    return shown.length ? [{ name, rows: shown }] : [];
+  });
 }

@@ -1,5 +1,6 @@
 /** A block of code in the page: a line is an element, so that a growing block only touches its last ones. */
 import { copied } from '../lib/copy.ts';
+import { save } from '../lib/save.ts';
 import { strings } from '../strings.ts';
 import { highlighter } from './highlighter.ts';
 import { nextId } from './remote.ts';
@@ -13,6 +14,17 @@ function element(tag: string, className: string, text = ''): HTMLElement {
   made.className = className;
   made.textContent = text;
   return made;
+}
+
+/** How files of a language end, where that is not its name. */
+const ENDINGS: Record<string, string> = {
+  python: 'py', javascript: 'js', typescript: 'ts', bash: 'sh', shell: 'sh', rust: 'rs', ruby: 'rb', markdown: 'md', csharp: 'cs', kotlin: 'kt', yaml: 'yml', plaintext: 'txt', text: 'txt',
+};
+
+function tool(label: string): HTMLButtonElement {
+  const button = element('button', 'copy', label) as HTMLButtonElement;
+  button.type = 'button';
+  return button;
 }
 
 export class CodeView {
@@ -29,7 +41,7 @@ export class CodeView {
 
   constructor(readonly coloured = true) {
     const caption = document.createElement('figcaption');
-    caption.append(this.#caption, this.#copyButton());
+    caption.append(this.#caption, this.#toggle('wrap', strings.answer.wrap), this.#toggle('fold', strings.answer.fold), this.#saveButton(), this.#copyButton());
     const pre = document.createElement('pre');
     pre.tabIndex = 0;
     pre.append(this.#code);
@@ -87,9 +99,22 @@ export class CodeView {
     });
   }
 
+  /** A button that turns a class of the block on and off. */
+  #toggle(name: 'wrap' | 'fold', label: string): HTMLElement {
+    const button = tool(label);
+    button.setAttribute('aria-pressed', 'false');
+    button.addEventListener('click', () => button.setAttribute('aria-pressed', String(this.element.classList.toggle(name))));
+    return button;
+  }
+
+  #saveButton(): HTMLElement {
+    const button = tool(strings.answer.download);
+    button.addEventListener('click', () => save(new Blob([this.#source], { type: 'text/plain' }), `code.${ENDINGS[this.#language] ?? (/^[a-z0-9]{1,8}$/.test(this.#language) ? this.#language : 'txt')}`));
+    return button;
+  }
+
   #copyButton(): HTMLElement {
-    const button = element('button', 'copy', strings.actions.copy) as HTMLButtonElement;
-    button.type = 'button';
+    const button = tool(strings.actions.copy);
     button.addEventListener('click', () => {
       void copied(this.#source).then((done) => {
         button.textContent = done ? strings.actions.copied : strings.actions.notCopied;

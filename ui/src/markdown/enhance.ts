@@ -29,7 +29,11 @@ const table: Step = (node) => {
   frame.setAttribute('role', 'region');
   frame.setAttribute('aria-label', strings.answer.table);
   node.replaceWith(frame);
-  frame.append(node);
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'csv';
+  button.textContent = strings.answer.csv;
+  frame.append(node, button);
 };
 
 /** Code inside a list or a quote. While that grows it is painted anew each time, so it stays without colours until then. */

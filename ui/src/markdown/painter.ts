@@ -1,6 +1,8 @@
 /** A growing Markdown text in the page: finished blocks stay as they are, only the tail is painted anew. */
 import type { Token, Tokens } from 'marked';
 import remend from 'remend';
+import { csv, rowsOf } from '../lib/csv.ts';
+import { save } from '../lib/save.ts';
 import type { Citation } from '../lib/types.ts';
 import { Blocks, type Block } from './blocks.ts';
 import { cite } from './cite.ts';
@@ -39,6 +41,12 @@ function toNote({ target, currentTarget }: Event): void {
   note?.focus({ preventScroll: true });
 }
 
+/** The whole table as a file. */
+function toCsv({ target }: Event): void {
+  const table = (target as Element).closest('button.csv')?.parentElement?.querySelector('table');
+  if (table) save(new Blob([csv(rowsOf(table))], { type: 'text/csv' }), 'table.csv');
+}
+
 export class Painter {
   #blocks = new Blocks();
   #text = '';
@@ -51,6 +59,7 @@ export class Painter {
 
   constructor(readonly host: HTMLElement) {
     host.addEventListener('click', toNote);
+    host.addEventListener('click', toCsv);
   }
 
   /** Shows `text`. While it grows a call may be put off a little, but the last one is always carried out. */

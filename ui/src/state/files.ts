@@ -1,5 +1,6 @@
 /** Threads out of the gateway as files, and back in. */
 import { api } from '../lib/api.ts';
+import { fileName, save } from '../lib/save.ts';
 import type { Thread } from '../lib/types.ts';
 import { strings } from '../strings.ts';
 import { problemOf } from './live.ts';
@@ -7,16 +8,6 @@ import { notices } from './notices.svelte.ts';
 import { threads } from './threads.svelte.ts';
 
 const ENDINGS = { markdown: 'md', json: 'json' };
-
-function save(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-const fileName = (title: string): string => title.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').slice(0, 60) || 'chat';
 
 async function spoken(work: Promise<void>): Promise<void> {
   await work.catch((error: unknown) => notices.say(problemOf(error).message));
@@ -31,8 +22,21 @@ export function exportAll(): Promise<void> {
   return spoken(api.exported('/threads/export').then((blob) => save(blob, 'llmproxy-chats.json')));
 }
 
+/** As a page of its own that needs nothing else, made here: what is shown is what is exported. */
+export function exportHtml(thread: Thread): Promise<void> {
+  return spoken(import('../lib/export-html.ts').then(async ({ asHtml }) => {
+    const { messages } = await api.whole(thread.id);
+    save(new Blob([asHtml(thread, messages)], { type: 'text/html' }), `${fileName(thread.title ?? '')}.html`);
+  }));
+}
+
+/** Takes in an export of this gateway, or of one of the programs that lib/imports.ts knows. */
 export function importThreads(file: Blob): Promise<void> {
-  return spoken(api.imported(file).then(async (ids) => {
+  return spoken(import('../lib/imports.ts').then(async ({ converted, Unknown }) => {
+    const own = await converted(file).catch((error: unknown) => {
+      throw error instanceof Unknown ? new Error(strings.settings.unknownExport) : error;
+    });
+    const ids = await api.imported(own);
     await threads.load();
     notices.say(strings.settings.imported(ids.length));
   }));

@@ -1,4 +1,6 @@
 /** What the reader prefers, kept in this browser: each setting under its own key, so that two tabs do not undo each other's. */
+import type { Prompt } from '../lib/prompts.ts';
+
 const PREFIX = 'llmproxy.';
 /** Where all of them were kept together. */
 const OLD = 'llmproxy.settings.v1';
@@ -20,11 +22,15 @@ export interface Settings extends Omit<Preset, 'name'> {
   fontSize: 'small' | 'medium' | 'large';
   language: 'en';
   sidebar: boolean;
+  prompts: Prompt[];
+  favourites: string[];
+  /** Models that were chosen last, the latest first. */
+  recent: string[];
 }
 
 const DEFAULTS: Settings = {
   streamResponses: true, system: '', temperature: null, max_tokens: null, reasoning_effort: null, presets: [], model: null,
-  theme: 'system', fontSize: 'medium', language: 'en', sidebar: true,
+  theme: 'system', fontSize: 'medium', language: 'en', sidebar: true, prompts: [], favourites: [], recent: [],
 };
 
 type Name = keyof Settings;

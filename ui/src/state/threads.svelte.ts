@@ -2,7 +2,7 @@
 import { api } from '../lib/api.ts';
 import { Refused } from '../lib/http.ts';
 import { isTemporary, lasting } from '../lib/temporary.ts';
-import type { Hit, Thread } from '../lib/types.ts';
+import type { Hit, Thread, ThreadSettings } from '../lib/types.ts';
 import { strings } from '../strings.ts';
 import { notices } from './notices.svelte.ts';
 import { place } from './route.svelte.ts';
@@ -18,6 +18,8 @@ class Threads {
   all = $state.raw<Thread[] | null>(null);
   next = $state<string | null>(null);
   query = $state('');
+  /** Only chats with this tag are listed. */
+  tag = $state<string | null>(null);
   hits = $state.raw<Hit[] | null>(null);
   #searching = new AbortController();
 
@@ -70,7 +72,7 @@ class Threads {
     this.all = (this.all ?? []).map((thread) => (thread.id === id ? { ...thread, ...change } : thread));
   }
 
-  async change(id: string, change: Partial<Pick<Thread, 'title' | 'pinned'>>): Promise<void> {
+  async change(id: string, change: Partial<Pick<Thread, 'title' | 'pinned'>> & { settings?: ThreadSettings }): Promise<void> {
     this.patch(id, change);
     this.patch(id, await api.change(id, change));
     tellTabs(id);
