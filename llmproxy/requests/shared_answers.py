@@ -115,6 +115,8 @@ class SharedAnswer:
     async def _run(self, opening: Opening) -> None:
         try:
             async with opening as self.reply:
+                if self.trace.parent is not None:
+                    self.trace.parent.content = self.trace.content
                 self.begun.set()
                 await self._take(self.reply)
             self._keep(self.reply)

@@ -244,6 +244,19 @@ async def test_a_hit_is_given_to_a_key_whose_budget_is_not_enough_and_costs_it_n
         assert sum(row[-1] or 0 for row in await there.rows(3)) == 20 * DOLLAR // 10**6
 
 
+async def test_a_request_shows_whose_answer_it_had_and_its_way(tmp_path: Path) -> None:
+    async with house(Cache(models=("near/*",))) as there:
+        for id, mark in (("request-1", "miss"), ("request-2", "hit")):
+            await there.ask("/v1/chat/completions", CHAT, X_Request_ID=id)
+            url, auth = f"{there.gateway.url}/v1/requests/{id}", {"Authorization": f"Bearer {EUROPE[0]}"}
+            async with there.gateway.client.get(url, headers=auth) as told:
+                shown = await told.json()
+            assert (shown["cache"], shown["state"], len(shown["tries"])) == (mark, "completed", int(mark == "miss"))
+            assert shown["cost"] == (0.00002 if mark == "miss" else 0)
+            async with there.gateway.client.get(f"{url}/trace", headers=auth) as told:
+                assert (told.status, len((await told.json())["attempts"])) == (200, int(mark == "miss"))
+
+
 async def test_answers_on_disk_are_there_after_a_restart_and_those_in_memory_are_not(tmp_path: Path) -> None:
     for store, expected in (("memory", "miss"), ("disk", "hit")):
         for mark in ("miss", expected):

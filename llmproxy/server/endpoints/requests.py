@@ -88,7 +88,8 @@ def refused(one: Refusal) -> Json:
 
 
 _MEMBERS = (
-    "phase", "by", "provider", "provider_model", "ttft_ms", "duration_ms", "closed_ms", "usage", "cost", "queue_position",
+    "phase", "by", "provider", "provider_model", "ttft_ms", "duration_ms", "closed_ms", "usage", "cost", "cache",
+    "queue_position",
 )  # fmt: skip
 
 
@@ -208,6 +209,7 @@ def shown(running: Running) -> Json:
         "code": running.error.code if running.error else None,
         "usage": usage.raw if usage else None,
         "cost": _cost(running),
+        "cache": trace.cache,
         "queue_position": trace.position,
         "started_at": running.started_at,
         "tries": [_tried(one.record()) for one in trace.tries],
