@@ -16,8 +16,8 @@ from llmproxy.core.opener import Reply
 from llmproxy.core.replay import Piece, Shelf
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.events import Native
-from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.requests.running import Running
 from llmproxy.store.messages import Ended, State
 from llmproxy.wire.sse import event
 

@@ -15,7 +15,8 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.request import model_messages
-from llmproxy.requests.registry import RequestRegistry, Running
+from llmproxy.requests.registry import RequestRegistry
+from llmproxy.requests.running import Running
 from llmproxy.routing.gateway import Gateway
 from llmproxy.store import Store, StoreError, messages, replay, threads, titles
 from llmproxy.store.messages import Ask, Ended

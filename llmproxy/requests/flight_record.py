@@ -11,7 +11,7 @@ from llmproxy.core.lifecycle import SHOWN
 from llmproxy.core.trace import Attempt
 from llmproxy.core.usage import DOLLAR
 
-from .registry import Running
+from .running import Running
 
 SCHEMA = 1
 _SHORTEST = 0.001  # seconds: a shorter wait was none

@@ -7,7 +7,7 @@ import time
 from llmproxy.core.record import RequestRecord
 from llmproxy.core.usage import UsageSource
 
-from .registry import Running
+from .running import Running
 
 
 def record(running: Running) -> RequestRecord:

@@ -16,7 +16,8 @@ from llmproxy.observe.periodic import attempt
 from llmproxy.observe.refusals import Refusals
 from llmproxy.observe.request_log import facts
 from llmproxy.requests.record import record
-from llmproxy.requests.registry import RequestRegistry, Running
+from llmproxy.requests.registry import RequestRegistry
+from llmproxy.requests.running import Running
 from llmproxy.store.spend import Spent, settle
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from llmproxy.observe.histograms import Distributions
 from llmproxy.observe.log import log
 from llmproxy.observe.otlp import Call, Ended
 from llmproxy.observe.periodic import failed
-from llmproxy.requests.registry import Running
+from llmproxy.requests.running import Running
 
 from .context import OBSERVER
 

@@ -21,8 +21,9 @@ from llmproxy.core.errors import Cancelled, LifecycleError, StoreError, Upstream
 from llmproxy.core.lifecycle import COMPLETED, LOST, PROGRESS, RANK, STOPPED, Event, Outcome, Phase, after, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
-from llmproxy.requests.registry import RequestRegistry, Running, ended
+from llmproxy.requests.registry import RequestRegistry, ended
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.requests.running import Running
 from llmproxy.server.streaming.detached import DetachedAnswer
 from llmproxy.store.messages import STATES, Ended
 from llmproxy.testing import chunk, sse
@@ -335,7 +336,7 @@ class Life(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmproxy.requests.registry.log", _Quiet())
+    monkeypatch.setattr("llmproxy.requests.running.log", _Quiet())
 
 
 TestLife = Life.TestCase

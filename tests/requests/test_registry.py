@@ -16,8 +16,9 @@ from llmproxy.core.errors import Cancelled, Dropped, GatewayError, Truncated
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.core.usage import Usage
-from llmproxy.requests import registry as registry_module
-from llmproxy.requests.registry import RequestRegistry, Running, ended
+from llmproxy.requests import running as running_module
+from llmproxy.requests.registry import RequestRegistry, ended
+from llmproxy.requests.running import Running
 from llmproxy.server import observers
 from llmproxy.server.observers import Observer
 from llmproxy.store import Entry, Store
@@ -148,7 +149,7 @@ async def test_a_mistake_of_ours_is_logged_with_the_phase_and_the_event(monkeypa
         running.trace.step("end_made")
 
     with capture_logs() as events:
-        monkeypatch.setattr(registry_module, "log", structlog.get_logger())
+        monkeypatch.setattr(running_module, "log", structlog.get_logger())
         running = await Registry().ended(work)
     assert (running.state, running.error and running.error.code) == ("failed", "internal_error")
     assert [(one["event"], one["phase"], one["event_met"]) for one in events] == [

@@ -17,8 +17,9 @@ from llmproxy.dialects.responses.known import KnownItem
 from llmproxy.dialects.responses.state import Kept, ResponseStore
 from llmproxy.dialects.responses.watch import last_number
 from llmproxy.observe.log import log
-from llmproxy.requests.registry import Running, ended
+from llmproxy.requests.registry import ended
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.requests.running import Running
 from llmproxy.store.responses import ResponseFile
 from llmproxy.wire.foreign_reasoning import is_ours
 

@@ -17,7 +17,8 @@ from llmproxy.core.lifecycle import SHOWN
 from llmproxy.core.record import AttemptRecord
 from llmproxy.core.usage import DOLLAR
 from llmproxy.observe.refusals import Refusal
-from llmproxy.requests.registry import Running, ended
+from llmproxy.requests.registry import ended
+from llmproxy.requests.running import Running
 from llmproxy.wire.json_body import parse_body
 
 from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, caller, owner

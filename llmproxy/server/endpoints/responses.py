@@ -19,7 +19,7 @@ from llmproxy.dialects.responses.known import Known, KnownItem
 from llmproxy.dialects.responses.request import input_items, parse_response
 from llmproxy.dialects.responses.response_object import queued
 from llmproxy.dialects.responses.state import Kept, with_ids
-from llmproxy.requests.registry import Running
+from llmproxy.requests.running import Running
 
 from ..context import CURRENT, REGISTRY, caller, owner
 from ..streaming.on_disconnect import in_background

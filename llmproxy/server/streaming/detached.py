@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager
 
 from llmproxy.core.dialect import Dialect
 from llmproxy.core.opener import Reply
-from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.requests.running import Running
 
 from ..middleware import errors
 

@@ -13,7 +13,7 @@ from llmproxy.config import Limits
 from llmproxy.core.dialect import EVENT_STREAM, Dialect
 from llmproxy.core.errors import GatewayError, LifecycleError
 from llmproxy.core.opener import Reply
-from llmproxy.requests.registry import Running
+from llmproxy.requests.running import Running
 from llmproxy.wire.sse import PING, has_data
 
 from ..middleware import errors

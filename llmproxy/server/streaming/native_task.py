@@ -17,9 +17,9 @@ from llmproxy.core.trace import Trace
 from llmproxy.core.usage import DOLLAR
 from llmproxy.dialects.chat_completions.request import parse_chat
 from llmproxy.requests.record import record as recorded
-from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
+from llmproxy.requests.running import Running
 from llmproxy.wire.json_body import parse_body
 from llmproxy.wire.sse import Events
 

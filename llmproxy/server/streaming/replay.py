@@ -11,8 +11,8 @@ from llmproxy.core.dialect import Dialect
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.core.replay import Gone
 from llmproxy.dialects import find
-from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.requests.running import Running
 from llmproxy.wire.sse import PING, event, has_data
 
 from ..context import CURRENT

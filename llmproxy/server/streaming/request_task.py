@@ -10,9 +10,10 @@ from aiohttp import web
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import GatewayError
-from llmproxy.requests.registry import Running, ended
+from llmproxy.requests.registry import ended
 from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.requests.retention import keep_tapes
+from llmproxy.requests.running import Running
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.opener import Opening
-from llmproxy.requests.registry import Running
+from llmproxy.requests.running import Running
 from llmproxy.requests.shared_answers import Reading
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route

@@ -11,8 +11,8 @@ from aiohttp import web
 from llmproxy.conversations.stored_replay import recalled
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.replay import Gone
-from llmproxy.requests.registry import Running
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from llmproxy.requests.running import Running
 from llmproxy.store import threads
 
 from ..context import REGISTRY, STORE, owner
