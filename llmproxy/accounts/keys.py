@@ -86,6 +86,11 @@ class Keyring:
         """
         return bool(self.static or self.known.accounts) or not self.known.read
 
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return len(self.static) + len(self.known.accounts) > 1
+
     def find(self, given: str, now: float | None = None) -> Key | None:
         """The key of this secret, if it counts now."""
         hash = digest(given)

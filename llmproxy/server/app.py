@@ -28,6 +28,7 @@ from .context import (
     RESPONSE_FILES,
     RESPONSES,
     STORE,
+    TURNS,
     Current,
 )
 from .endpoints.model_lists import MODEL_LISTS, ModelLists
@@ -36,6 +37,7 @@ from .middleware.auth_throttle import AuthThrottle
 from .middleware.gate import gate
 from .middleware.headers import set_server_header
 from .middleware.load_shedding import LoadShedding
+from .middleware.turns import Turns
 from .observers import Observer
 from .pricing import pricing_of
 from .routes import API, PAGE, PROBES
@@ -79,6 +81,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[PEERS] = peers
     app[AUTH_THROTTLE] = AuthThrottle()
     app[LOAD_SHEDDING] = LoadShedding()
+    app[TURNS] = Turns()
     app[MODEL_LISTS] = ModelLists()
     routes.add(app, API + PROBES + (PAGE if config.server.page else ()))
     return app

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .middleware.auth_throttle import AuthThrottle
     from .middleware.load_shedding import LoadShedding
+    from .middleware.turns import Turns
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ RESPONSE_FILES: web.AppKey[dict[str, ResponseFile]] = web.AppKey("response_files
 RESPONSES: web.AppKey[ResponseStore] = web.AppKey("responses")
 AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
 LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
+TURNS: web.AppKey[Turns] = web.AppKey("turns")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers and machines, if there are any
 
 CALLER = web.RequestKey("caller", Key)

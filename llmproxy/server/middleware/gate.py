@@ -13,14 +13,14 @@ from llmproxy.observe.periodic import where
 from llmproxy.observe.refusals import Refusal
 from llmproxy.wire.headers import header_safe
 
-from ..context import CALLER, CURRENT, OBSERVER, PEERS, REGISTRY, REQUEST_ID, STARTED, TRACE
+from ..context import CALLER, CURRENT, OBSERVER, PEERS, REGISTRY, REQUEST_ID, STARTED, TRACE, TURNS
 from . import cors, errors
 from .auth import admit
 from .forwarding import forward, is_from_peer, peer_caller
-from .load_shedding import refuse_overload
+from .load_shedding import refuse_more_than_share, refuse_overload
 from .proxied import client_address
 from .request_id import request_id
-from .routes import Handler, dialect_of, refuse_switched_off
+from .routes import Handler, dialect_of, refuse_switched_off, route_of
 
 
 @web.middleware
@@ -35,6 +35,10 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         if key is None:
             refuse_overload(request, current.config.server.max_in_flight, app[REGISTRY])
             key = admit(request, current.config)
+            if route_of(request).counts:
+                refuse_more_than_share(request, key.name, current.config.server.max_in_flight, app[REGISTRY])
+                if not app[TURNS].begins():
+                    await app[TURNS].wait(key.name, current.config.server.max_lag)
         request[CALLER] = key
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
         refuse_switched_off(request, current.config.dialects)

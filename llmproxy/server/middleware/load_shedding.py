@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +15,7 @@ from llmproxy.core.errors import GatewayError
 from llmproxy.observe.log import log
 from llmproxy.requests.registry import RequestRegistry
 
-from ..context import CURRENT, LOAD_SHEDDING
+from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING
 from .routes import route_of
 
 _MINUTE = 120  # looks
@@ -93,16 +93,27 @@ def refuse_overload(request: web.Request, most: int, registry: RequestRegistry) 
         return
     if getattr(request.protocol, "surplus", False):
         if not request.app[CURRENT].ready:
-            raise _overloaded("The gateway is shutting down.", {"Connection": "close"}, code="server_shutting_down")
-        raise _overloaded("Too many connections are open.", {"Connection": "close"}, code="overloaded")
+            raise overloaded("The gateway is shutting down.", {"Connection": "close"}, code="server_shutting_down")
+        raise overloaded("Too many connections are open.", {"Connection": "close"}, code="overloaded")
     if route.counts:
         inside = len(registry)
         if inside >= most:
-            raise _overloaded("Too many requests are being answered.", {}, code="overloaded")
+            raise overloaded("Too many requests are being answered.", {}, code="overloaded")
         reason = request.app[LOAD_SHEDDING].refuses(request.content_length or 0)
         if reason and (inside or not getattr(request.protocol, "alone", True)):  # one at a time is always taken
-            raise _overloaded(reason, {"Connection": "close"}, code="overloaded")  # whose body is not read
+            raise overloaded(reason, {"Connection": "close"}, code="overloaded")  # whose body is not read
 
 
-def _overloaded(text: str, headers: dict[str, str], *, code: str) -> GatewayError:
+def refuse_more_than_share(request: web.Request, owner: str, most: int, registry: RequestRegistry) -> None:
+    """Keeps the last tenth of all places for keys that have less than an equal part. Raises GatewayError: 503."""
+    inside = len(registry)
+    if inside < most - most // 10 or not route_of(request).counts or not request.app[ACCOUNTS].keys.several:
+        return
+    owners = Counter(one.owner for one in registry)
+    own = owners[owner]
+    if own * max(2, len(owners)) >= inside and own:
+        raise overloaded("Your key has its share of what the gateway can answer at once.", {}, code="overloaded")
+
+
+def overloaded(text: str, headers: dict[str, str], *, code: str) -> GatewayError:
     return GatewayError(text, status=503, code=code, headers={"Retry-After": "1", **headers})
