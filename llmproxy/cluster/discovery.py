@@ -15,7 +15,8 @@ from .identity import Identity
 from .peer import Link, Peer, Unreachable
 from .tls import asking
 
-_GREET = 1.0  # seconds between two rounds, and for an answer
+_ROUND = 1.0  # seconds between two rounds
+_GREET = 1.0  # seconds for an answer
 _EACH = 0.05  # seconds for each peer: a large cluster is greeted less often
 _LOOK_UP = 3.0  # seconds between two looks at the name
 _PATIENCE = 5.0  # seconds for a look
@@ -60,7 +61,7 @@ class Machines:
             if (count := self.processes) != before:
                 before = count
                 self.changed(count)
-            await asyncio.sleep(max(_GREET, _EACH * len(self.known)))
+            await asyncio.sleep(max(_ROUND, _EACH * len(self.known)))
 
     async def look(self) -> None:
         """One round: where they are, and who is there."""

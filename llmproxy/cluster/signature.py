@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -74,17 +75,17 @@ class Fresh:
     """Knows the signatures of the last moments, so that none counts twice."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, float] = {}  # nonce: when it may be forgotten, the oldest first
+        self._seen: set[str] = set()
+        self._until: deque[tuple[float, str]] = deque()  # when each may be forgotten, the oldest first
 
     def take(self, claims: Claims, now: float) -> bool:
         """Whether it is neither too old, nor of the future, nor used before."""
-        for nonce, until in list(self._seen.items()):
-            if until >= now:
-                break
-            del self._seen[nonce]
+        while self._until and self._until[0][0] < now:
+            self._seen.discard(self._until.popleft()[1])
         if abs(now - claims.at) > WINDOW or claims.nonce in self._seen:
             return False
-        self._seen[claims.nonce] = now + 2 * WINDOW
+        self._seen.add(claims.nonce)
+        self._until.append((now + 2 * WINDOW, claims.nonce))
         return True
 
 

@@ -54,7 +54,16 @@ def load(
     _refuse_idle_patterns(config)
     _refuse_loop(config)
     _refuse_workers(config.server)
-    return config
+    return replace(config, notes=(*config.notes, *_hidden(config)))
+
+
+def _hidden(config: Config) -> list[str]:
+    """A sentence if the other replicas cannot reach this one."""
+    cluster = config.cluster
+    elsewhere = [one for one in cluster.peers if not is_loopback(urlsplit(one).hostname or "")]
+    if not (elsewhere or cluster.dns) or cluster.listen or not is_loopback(config.server.host):
+        return []
+    return ["[cluster] names other machines, but this gateway listens on loopback only: they cannot reach it"]
 
 
 def _file(environ: Mapping[str, str]) -> pathlib.Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from llmproxy.server.context import PEERS, REGISTRY
 from llmproxy.server.process.cluster import joined
 from llmproxy.store import Store
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
+from tests.cluster.ports import free_port
 from tests.waiting import soon
 
 Transport = Literal["workers", "machines"]
@@ -100,12 +100,6 @@ def answer(exchange: Exchange) -> Behaviour | None:
     if exchange.json["model"] == "whole":
         return Behaviour([hello, sse(chunk({}, finish="stop"))], headers=headers)
     return Behaviour([hello], headers=headers, ending="hang")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ import orjson
 from aiohttp import ClientError, ClientSession, TCPConnector
 
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
-from tests.gateway import Gateway, free_port, running_gateway
+from tests.cluster.ports import free_port
+from tests.gateway import Gateway, running_gateway
 
 SECRET = "a secret that only the replicas know"
 CONFIG = """

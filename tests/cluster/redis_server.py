@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway import free_port
+from tests.cluster.ports import free_port
 from tests.waiting import until
 
 NAMED = "LLMPROXY_TEST_REDIS"

@@ -181,6 +181,20 @@ async def test_a_stream_whose_owner_dies_ends_with_an_event_that_says_so(house: 
     assert b'"answer_lost"' in last
 
 
+async def test_the_end_of_a_dead_replicas_stream_is_told_in_the_dialect_of_its_client(house: House) -> None:
+    owner, other, *_ = house.replicas
+    body = {"model": "m", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = {"X-Request-ID": "speaks-messages", "X-LLMProxy-On-Disconnect": "detach"}
+    begun = await owner.open("POST", "/v1/messages", body, headers=headers)
+    assert b"event: message_start" in await begun.content.readuntil(b"message_start")
+    response = await other.open("GET", RESUME.format(id="speaks-messages"))
+    assert await response.content.readline()
+    await owner.kill()
+    last = (await response.read()).rstrip().rpartition(b"\n\n")[2]
+    assert last.startswith(b"event: error")
+    assert b'"type":"error"' in last
+
+
 async def test_a_stream_of_a_dead_replica_is_not_found(house: House) -> None:
     await stream(house)
     await house.replicas[0].kill()

@@ -74,6 +74,24 @@ def test_what_is_wrong_is_said_in_one_sentence(what: str, tmp_path: Path, monkey
     assert "pass@" not in str(met.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "notes"),
+    [
+        ({"peers": "10.0.0.7"}, 1),
+        ({"dns": "peers:8811"}, 1),
+        ({"peers": "127.0.0.1:8812"}, 0),
+        ({"peers": "10.0.0.7", "listen": "0.0.0.0:8812"}, 0),
+    ],
+)
+def test_a_replica_that_the_others_cannot_reach_is_noted(
+    given: dict[str, str], notes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    variables = {f"LLMPROXY_CLUSTER_{name.upper()}": value for name, value in {**given, "secret": SECRET}.items()}
+    found = load(None, {**HERE, **variables}).notes
+    assert len([note for note in found if "cannot reach it" in note]) == notes
+
+
 def test_secrets_are_in_no_representation() -> None:
     shown = repr(Cluster(secret=SECRET, redis="redis://:password@host"))
     assert SECRET not in shown

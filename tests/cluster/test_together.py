@@ -15,7 +15,8 @@ from aiohttp import web
 from llmproxy.cluster.identity import Identity
 from llmproxy.cluster.peer import HELLO, PROOF, Link, Peer, Unreachable
 from llmproxy.cluster.signature import PROTOCOL, proof, read
-from tests.cluster.house import OPERATOR, SECRET, House, asked, free_port, replica, running
+from tests.cluster.house import OPERATOR, SECRET, House, asked, replica, running
+from tests.cluster.ports import free_port
 from tests.waiting import soon
 
 

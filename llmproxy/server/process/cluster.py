@@ -36,6 +36,7 @@ async def joined(app: web.Application) -> AsyncIterator[None]:
             stack.push_async_callback(peers.close)
             if peers.machines is not None:
                 peers.machines.changed = app[ACCOUNTS].share_with
+                app[ACCOUNTS].share_with(peers.machines.processes)  # as long as nobody was asked, all are there
                 await stack.enter_async_context(_running(peers.machines.run()))
         if url := app[CURRENT].config.cluster.redis:
             from llmproxy.cluster.rates import Rates
