@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmproxy.accounts.together import Step, Taken
 from llmproxy.observe.log import log
+from llmproxy.observe.periodic import failed
 
 from .script import SCRIPT
 
@@ -134,10 +135,14 @@ class Rates:
             self._waiting.extendleft(reversed(batch))  # given up with the others
             raise
         for asked, said in zip(batch, told, strict=True):
-            if isinstance(said, Exception):
-                self._waiting.append(asked)
+            if not isinstance(said, Exception):
+                self._answer(asked, said)
+                continue
+            if not _is_of_one(said):
+                self._waiting.append(asked)  # given up with the others
                 raise said
-            self._answer(asked, said)
+            failed("limits", said)
+            _refuse_to_count(asked)
 
     async def _sent(self, client: Redis, sha: str, batch: list[_Asked]) -> list[Any]:
         async with client.pipeline(transaction=False) as pipe:
@@ -184,15 +189,24 @@ class Rates:
     def _give_up(self) -> None:
         """Those who wait go on by their share."""
         while self._waiting:
-            asked = self._waiting.popleft()
-            if asked.answer is not None and not asked.answer.done():
-                asked.answer.set_result(None)
+            _refuse_to_count(self._waiting.popleft())
 
     def _away(self, error: Exception) -> None:
         reason = "does not answer in time" if isinstance(error, TimeoutError) else type(error).__name__
         if reason != self._reason:
             log.warning("limits_apart", reason=reason)
             self._reason = reason
+
+
+def _refuse_to_count(asked: _Asked) -> None:
+    """Who asked goes on by the share of its process."""
+    if asked.answer is not None and not asked.answer.done():
+        asked.answer.set_result(None)
+
+
+def _is_of_one(error: Exception) -> bool:
+    """Whether it is about one question, such as a key that somebody else has given another type, and not about the server."""
+    return str(error).startswith("WRONGTYPE")
 
 
 async def _closed(client: Redis) -> None:

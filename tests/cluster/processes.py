@@ -228,6 +228,11 @@ async def known(made: Cluster) -> None:
                 await asyncio.sleep(0.05)
 
 
+def events(stream: bytes) -> list[bytes]:
+    """The whole events, without the comments between them."""
+    return [one for one in stream.split(b"\n\n")[:-1] if one.startswith(b"id: ")]
+
+
 def ids(stream: bytes) -> list[int]:
     """The numbers of the whole events."""
     return [int(one) for one in re.findall(rb"^id: (\d+)$", stream, re.MULTILINE)]

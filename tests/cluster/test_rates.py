@@ -334,6 +334,34 @@ async def test_a_server_that_forgot_the_script_is_told_it_again(url: str) -> Non
         assert (await soon(counts)).refused is None
 
 
+async def test_a_key_of_another_type_keeps_nobody_else_from_being_counted(url: str) -> None:
+    from redis.asyncio import Redis
+
+    async with counting(url) as rates, Redis.from_url(url) as client:
+        await client.lpush(f"{rates._prefix}spoilt", "a list")
+        told = await asyncio.gather(
+            rates.take([Step("rate", "spoilt", 10, 1)]), rates.take([Step("rate", "sound", 10, 1)])
+        )
+        assert told[0] is None
+        assert told[1] is not None
+        assert rates.is_there
+
+
+async def test_one_that_is_not_there_at_the_start_is_taken_up_when_it_comes(server: RedisServer) -> None:
+    server.kill()
+    rates = Rates(server.url)
+    task = asyncio.ensure_future(rates.run())
+    try:
+        assert await rates.take([Step("rate", "r", 10, 1)]) is None
+        server.again()
+        async with asyncio.timeout(PATIENT):
+            await rates.found.wait()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 async def test_a_refusal_is_told_as_it_is_told_in_memory(url: str) -> None:
     async with counting(url) as rates:
         made, key = accounts(rates, rpm=1)
