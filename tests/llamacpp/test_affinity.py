@@ -107,3 +107,30 @@ async def test_turns_meet_the_warm_server_and_a_killed_one_moves_only_its_own_co
         moved = {one.server for one, was in zip(kept, before, strict=True) if was == "two"}
         assert moved == {"one", "three"}
         assert all(one.server == was for one, was in zip(kept, before, strict=True) if was != "two")
+
+
+@pytest.mark.parametrize(("slots", "stays"), [("slots = 4", True), ("", False)])
+async def test_with_slots_in_the_config_each_conversation_has_one_of_its_own(
+    models: Path, tmp_path: Path, slots: str, stays: bool
+) -> None:
+    own = shutil.copy(models / "tiny.gguf", tmp_path / "slots.gguf")
+    kept = [Conversation(number) for number in range(11)]
+    used: dict[int, set[int]] = {one.number: set() for one in kept}
+    with running_llamacpp(Path(own), "--alias", "tiny", "-np", "4", "--ctx-size", "8192") as url:
+        provider = f'[providers.one]\nadapter = "llamacpp"\nbase_url = "{url}/v1"\n{slots}\n'
+        with running_gateway(f'{provider}[routing]\nhints = true\n[aliases]\nfarm = "one/tiny"\n') as gateway:
+            async with aiohttp.ClientSession() as server, aiohttp.ClientSession(gateway.url) as client:
+                for _ in range(3):
+                    for one in kept:
+                        before = await _tasks(server, url)
+                        await one.turn(client, {})
+                        now = await _tasks(server, url)
+                        used[one.number] |= {slot for slot in now if now[slot] != before[slot]}
+    assert all(len(one) == 1 for one in used.values()) is stays
+    assert set().union(*used.values()) == {0, 1, 2, 3}
+
+
+async def _tasks(server: aiohttp.ClientSession, url: str) -> dict[int, Any]:
+    """The last task of each slot, by the server's own list."""
+    async with server.get(f"{url}/slots") as answer:
+        return {one["id"]: one.get("id_task") for one in await answer.json()}
