@@ -1,6 +1,15 @@
 """What anyone needs to test an adapter, a client or a gateway: a fake provider, a wire validator, a contract suite."""
 
 from .answer import Answer, Choice, ToolCall, read, read_json, read_stream
+from .check_gemini import (
+    check_gemini,
+    check_gemini_array,
+    check_gemini_error,
+    check_gemini_model,
+    check_gemini_models,
+    check_gemini_stream,
+    check_gemini_tokens,
+)
 from .check_messages import (
     check_message,
     check_message_error,
@@ -44,6 +53,13 @@ __all__ = [
     "check_embeddings",
     "check_error",
     "check_framing",
+    "check_gemini",
+    "check_gemini_array",
+    "check_gemini_error",
+    "check_gemini_model",
+    "check_gemini_models",
+    "check_gemini_stream",
+    "check_gemini_tokens",
     "check_input_items",
     "check_message",
     "check_message_error",

@@ -133,6 +133,10 @@ class FakeProvider:
     def _list_models(self, exchange: Exchange) -> Behaviour:
         if not exchange.path.partition("?")[0].endswith("/models"):
             return Behaviour([as_bytes(failure(404))], 404, JSON_TYPE, framing="length")
+        if "/v1beta/" in exchange.path:
+            methods = ["generateContent", "countTokens"]
+            listed = [{"name": f"models/{name}", "supportedGenerationMethods": methods} for name in self.models]
+            return Behaviour([as_bytes({"models": listed})], headers=JSON_TYPE, framing="length")
         data = [{"id": name, "object": "model", "created": 1700000000, "owned_by": "fake"} for name in self.models]
         return Behaviour([as_bytes({"object": "list", "data": data})], headers=JSON_TYPE, framing="length")
 

@@ -46,10 +46,22 @@ api_key = "nobody's"
 failures = 100000
 samples = 100000
 """
+GOOGLE = """
+[providers.gemini]
+base_url = "http://127.0.0.1:{port}/v1beta"
+api_key = "nobody's"
+
+[providers.gemini.breaker]
+failures = 100000
+samples = 100000
+"""
 OTHERS = {  # the API that the client speaks, the one that the provider has, and what leads there
     "Messages of a provider that has them": ("messages", "messages", CLAUDE, "anthropic/claude-sonnet-4-6"),
     "Responses of a provider that has only Messages": ("responses", "messages", CLAUDE, "anthropic/claude-sonnet-4-6"),
     "Responses of a provider that has only chat": ("responses", "chat", CONFIG, "openai/fake-model"),
+    "Gemini's API of a provider that has it": ("gemini", "gemini", GOOGLE, "gemini/gemini-3.5-flash"),
+    "Gemini's API of a provider that has only chat": ("gemini", "chat", CONFIG, "openai/fake-model"),
+    "Gemini's API of a provider that has only Messages": ("gemini", "messages", CLAUDE, "anthropic/claude-sonnet-4-6"),
     "Messages of a provider that has only chat": ("messages", "chat", CONFIG, "openai/fake-model"),
 }
 

@@ -9,6 +9,8 @@ import pytest
 
 from llmproxy.testing import (
     check_chat,
+    check_gemini,
+    check_gemini_stream,
     check_message,
     check_message_stream,
     check_response,
@@ -16,6 +18,7 @@ from llmproxy.testing import (
     check_stream,
 )
 from llmproxy.testing.conformance.heard import heard_messages, heard_responses
+from llmproxy.testing.conformance.heard_gemini import heard_gemini
 from llmproxy.testing.conformance.said import Call, Said, Text, Thought
 from llmproxy.testing.conformance.voices import voice_of
 from llmproxy.testing.event_order import Violation
@@ -24,6 +27,7 @@ from llmproxy.testing.samples import as_bytes
 Check = Callable[[bytes], list[Violation]]
 
 THOUGHT = Thought("Hm, so.", state="c3RhdGU=")
+HEARS = {"/messages": heard_messages, "/responses": heard_responses, "/m:generateContent": heard_gemini}
 SAID = {
     "nothing": Said([]),
     "text": Said([Text("Hello, world")]),
@@ -40,6 +44,7 @@ def test_it_is_valid_in_every_api(name: str) -> None:
         "/chat/completions": (partial(check_stream, include_usage=True), check_chat),
         "/messages": (check_message_stream, check_message),
         "/responses": (check_response_stream, check_response),
+        "/models/m:streamGenerateContent": (check_gemini_stream, check_gemini),
     }
     for path, (stream, whole) in checks.items():
         voice = voice_of(f"/v1{path}?beta=true")
@@ -52,7 +57,7 @@ def test_it_is_valid_in_every_api(name: str) -> None:
 def test_it_is_heard_alike_streamed_or_not(name: str) -> None:
     said = SAID[name]
     heard = []
-    for path, hear in (("/messages", heard_messages), ("/responses", heard_responses)):
+    for path, hear in HEARS.items():
         voice = voice_of(path)
         assert voice is not None
         heard += [hear(voice.stream(said), stream=True), hear(as_bytes(voice.answer(said)), stream=False)]

@@ -13,8 +13,9 @@ import aiohttp
 import orjson
 
 from ..provider import FakeProvider
-from . import both, breaks, budgets, cancels, failures, fields, messages_only, responses_only, streams
+from . import both, breaks, budgets, cancels, failures, fields, gemini_only, messages_only, responses_only, streams
 from .faces import MESSAGES, RESPONSES
+from .gemini_face import GEMINI
 from .stage import Check, Failed, Stage
 from .voices import API_NAMES
 
@@ -22,6 +23,7 @@ BY_API: Mapping[str, Sequence[Check]] = {
     "chat": (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *breaks.CHECKS, *cancels.CHECKS),
     "messages": (*both.checks(MESSAGES), *messages_only.CHECKS),
     "responses": (*both.checks(RESPONSES), *responses_only.CHECKS),
+    "gemini": (*both.checks(GEMINI), *gemini_only.CHECKS),
 }
 CHECKS: Sequence[Check] = [check for checks in BY_API.values() for check in checks]
 PATIENCE = 20.0  # seconds for one check

@@ -68,6 +68,7 @@ class Face:
     check_answer: Callable[[bytes], list[Violation]]
     check_error: Callable[[bytes, int], list[Violation]]
     names_optional: bool  # clients read the events without their names
+    usage_optional: bool = False
 
     async def ask(self, stage: Stage, *, stream: bool = True, **members: Any) -> Reply:
         """Asks, and looks that what came is an answer at all."""

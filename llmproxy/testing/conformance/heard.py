@@ -1,4 +1,4 @@
-"""What a client of Messages or Responses understands of an answer, in one form for both: read plainly, without repair."""
+"""What a client understands of an answer, in one form for every API: read plainly, without repair."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ class Heard:
     error: Json | None = None
     sources: list[str] = field(default_factory=list)
     first: Json = field(default_factory=dict)  # the message or response as it began
+
+    @property
+    def ids(self) -> list[str]:
+        """Of the calls, as results name them."""
+        named = [one.get("functionCall", one) for one in self.content]
+        return [str(one["call_id"] if "call_id" in one else one["id"]) for one in named if "name" in one]
 
     @property
     def text(self) -> str:

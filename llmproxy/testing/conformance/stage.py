@@ -183,7 +183,7 @@ class Stage:
 
     @asynccontextmanager
     async def asking(self, *, path: str = CHAT, **members: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self.send("POST", path, self._body(path, members)) as response:
+        async with self.send("POST", self.address(path, **members), self.body(path, members)) as response:
             yield response
 
     async def hears(self, text: bytes, *, path: str = CHAT, **members: Any) -> None:
@@ -195,7 +195,14 @@ class Stage:
                 expect(piece, f"the stream ended: {got[:100]!r}")
                 got += piece
 
-    def _body(self, path: str, members: Mapping[str, Any]) -> bytes:
+    def address(self, path: str, *, model: str = "", stream: bool = False, **_: Any) -> str:
+        """With the model and what is to be done, where an API has them in the address."""
+        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return path.format(model=model or self.model, method=method)
+
+    def body(self, path: str, members: Mapping[str, Any]) -> bytes:
+        if "{model}" in path:
+            return as_bytes({name: value for name, value in members.items() if name not in ("model", "stream")})
         hello = {"messages": [{"role": "user", "content": "Hello"}]} if path == CHAT else {}
         return as_bytes({"model": self.model, **hello, **members})
 
@@ -221,8 +228,8 @@ class Stage:
         return await _closed_after(exchange, left)
 
     async def _read_some(self, after: int, path: str, members: dict[str, Any]) -> aiohttp.ClientResponse:
-        body, headers = self._body(path, members), {**self._headers, **JSON_TYPE}
-        response = await self._client.post(self._url + path, data=body, headers=headers)
+        body, headers = self.body(path, members), {**self._headers, **JSON_TYPE}
+        response = await self._client.post(self._url + self.address(path, **members), data=body, headers=headers)
         if after:
             await response.content.readexactly(after)
         return response
@@ -246,7 +253,7 @@ async def _closed_after(exchange: Exchange, left: float) -> float:
 
 
 def _streams(exchange: Exchange) -> bool:
-    return bool(exchange.json.get("stream"))
+    return bool(exchange.json.get("stream")) or ":streamGenerateContent" in exchange.path
 
 
 def as_stream(body: dict[str, Any]) -> bytes:

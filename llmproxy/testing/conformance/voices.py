@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from .said import Json, Said, chat_answer, chat_stream
+from .said_in_gemini import gemini_answer, gemini_breaks, gemini_error, gemini_stream
 from .said_in_messages import messages_answer, messages_stream, named
 from .said_in_responses import frame, responses_answer, responses_stream
 
@@ -36,9 +37,11 @@ class Voice:
 
     def begins(self, said: Said, until: str) -> bytes:
         """The stream, up to the first event that has this text in it."""
-        frames = self.stream(said).split(b"\n\n")
+        stream = self.stream(said)
+        end = b"\r\n\r\n" if b"\r\n\r\n" in stream else b"\n\n"
+        frames = stream.split(end)
         last = next(number for number, one in enumerate(frames) if until.encode() in one)
-        return b"\n\n".join(frames[: last + 1]) + b"\n\n"
+        return end.join(frames[: last + 1]) + end
 
 
 def _openai_error(status: int, message: str, code: str) -> Json:
@@ -75,6 +78,7 @@ _VOICES = (
     Voice("chat", "/chat/completions", chat_stream, chat_answer, _openai_error, _chat_breaks),
     Voice("messages", "/messages", messages_stream, messages_answer, _anthropic_error, _messages_breaks),
     Voice("responses", "/responses", responses_stream, responses_answer, _openai_error, _responses_breaks),
+    Voice("gemini", "enerateContent", gemini_stream, gemini_answer, gemini_error, gemini_breaks),
 )
 API_NAMES = tuple(voice.name for voice in _VOICES)
 

@@ -1,0 +1,82 @@
+"""Gemini's own API, as a client asks in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..check_gemini import check_gemini, check_gemini_error, check_gemini_stream
+from .faces import PICTURE, SCHEMA, Face
+from .heard_gemini import heard_gemini
+from .said import Json
+
+_THOUGHTS = {"thinkingConfig": {"includeThoughts": True}}
+
+
+class _InGemini:
+    def system(self, text: str) -> Json:
+        return {"systemInstruction": {"parts": [{"text": text}]}}
+
+    def limits(self, tokens: int, top_p: float) -> Json:
+        return {"generationConfig": {"maxOutputTokens": tokens, "topP": top_p}}
+
+    def _asked(self, part: Json) -> Json:
+        return {"contents": [{"role": "user", "parts": [{"text": "What is it?"}, part]}]}
+
+    def _image(self) -> Json:
+        return {"inlineData": {"mimeType": "image/png", "data": PICTURE}}
+
+    def picture(self) -> Json:
+        return self._asked(self._image())
+
+    def document(self, data: str) -> Json:
+        return self._asked({"inlineData": {"mimeType": "application/pdf", "data": data, "displayName": "a.pdf"}})
+
+    def tools(self, *names: str) -> Json:
+        declared = [{"name": one, "description": f"To {one}.", "parametersJsonSchema": SCHEMA} for one in names]
+        return {"tools": [{"functionDeclarations": declared}]}
+
+    def must_call(self, name: str | None) -> Json:
+        only = {"allowedFunctionNames": [name]} if name else {}
+        return {"toolConfig": {"functionCallingConfig": {"mode": "ANY", **only}}}
+
+    def turn(self, content: Sequence[Json], results: Mapping[str, Any]) -> Json:
+        names = {call["id"]: call["name"] for one in content if (call := one.get("functionCall"))}
+        given = [{"functionResponse": {"id": id, "name": names[id], **_told(said)}} for id, said in results.items()]
+        return {
+            "contents": [
+                {"role": "user", "parts": [{"text": "Hello"}]},
+                {"role": "model", "parts": list(content)},
+                {"role": "user", "parts": [*given, {"text": "Go on."}]},
+            ]
+        }
+
+    def call(self, id: str, name: str, arguments: Json) -> Json:
+        return {"functionCall": {"id": id, "name": name, "args": arguments}}
+
+    def picture_result(self) -> Any:
+        return {"response": {"output": "a lamp"}, "parts": [self._image()]}
+
+    def schema(self) -> Json:
+        return {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}}
+
+    def effort(self, effort: str) -> Json:
+        return {"generationConfig": {"thinkingConfig": {"thinkingLevel": effort}}}
+
+
+def _told(said: Any) -> Json:
+    return said if isinstance(said, dict) else {"response": {"output": said}}
+
+
+GEMINI = Face(
+    "gemini",
+    "/v1beta/models/{model}:{method}",
+    {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}], "generationConfig": _THOUGHTS},
+    _InGemini(),
+    heard_gemini,
+    check_gemini_stream,
+    check_gemini,
+    check_gemini_error,
+    names_optional=True,
+    usage_optional=True,
+)
