@@ -41,8 +41,9 @@ class _InGemini:
         return {"toolConfig": {"functionCallingConfig": {"mode": "ANY", **only}}}
 
     def turn(self, content: Sequence[Json], results: Mapping[str, Any]) -> Json:
-        names = {call["id"]: call["name"] for one in content if (call := one.get("functionCall"))}
-        given = [{"functionResponse": {"id": id, "name": names[id], **_told(said)}} for id, said in results.items()]
+        calls = [one["functionCall"] for one in content if "functionCall" in one]
+        known = {call.get("id") or call["name"]: call for call in calls}
+        given = [{"functionResponse": {**_named(known[id]), **_told(said)}} for id, said in results.items()]
         return {
             "contents": [
                 {"role": "user", "parts": [{"text": "Hello"}]},
@@ -62,6 +63,10 @@ class _InGemini:
 
     def effort(self, effort: str) -> Json:
         return {"generationConfig": {"thinkingConfig": {"thinkingLevel": effort}}}
+
+
+def _named(call: Json) -> Json:
+    return {name: call[name] for name in ("id", "name") if name in call}
 
 
 def _told(said: Any) -> Json:

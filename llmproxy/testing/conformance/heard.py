@@ -29,9 +29,9 @@ class Heard:
 
     @property
     def ids(self) -> list[str]:
-        """Of the calls, as results name them."""
+        """Of the calls, as results name them: Gemini's may have a name only."""
         named = [one.get("functionCall", one) for one in self.content]
-        return [str(one["call_id"] if "call_id" in one else one["id"]) for one in named if "name" in one]
+        return [str(one.get("call_id") or one.get("id") or one["name"]) for one in named if "name" in one]
 
     @property
     def text(self) -> str:
