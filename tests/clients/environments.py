@@ -107,8 +107,9 @@ def _run(command: Sequence[str]) -> None:
 
 
 FRAMEWORKS, LLAMA_INDEX, NODE_MODULES = _python("frameworks"), _python("llama-index"), _node()
+DIALECTS = _python("dialects")
 CODEX, CODING_AGENTS = _command_line("codex"), _agents()
-ENVIRONMENTS = (FRAMEWORKS, LLAMA_INDEX, NODE_MODULES, CODEX, CODING_AGENTS)
+ENVIRONMENTS = (FRAMEWORKS, LLAMA_INDEX, DIALECTS, NODE_MODULES, CODEX, CODING_AGENTS)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 
 from llmproxy.testing import Behaviour, Exchange
-from tests.clients.model import BEGINNING, THOUGHT, TOOL, Call, Cities, Say, pieces, signature, turn
+from tests.clients.model import BEGINNING, PICTURE, SHOWN, THOUGHT, TOOL, Call, Cities, Say, pieces, signature, turn
 from tests.clients.openai_upstream import Refused
 
 KEY = "AIza-of-the-gateway"
@@ -19,6 +19,8 @@ USAGE = {"promptTokenCount": 11, "candidatesTokenCount": 3, "thoughtsTokenCount"
 
 _JSON = {"content-type": "application/json; charset=UTF-8"}
 _STREAM = {"content-type": "text/event-stream"}
+
+_COMMON = str.maketrans("-_", "+/")  # Python's SDK has the other alphabet of base64
 
 Json = dict[str, Any]
 
@@ -59,16 +61,33 @@ def _read(contents: list[Json], *, has_ids: bool) -> tuple[str, list[str]]:
             waiting = _issued(calls, has_ids=has_ids)
         elif responses:
             _check_answers(responses, waiting, has_ids=has_ids)
-            results, waiting = [one["response"]["output"] for one in responses], ()
+            results, waiting = [_answered(one["response"]) for one in responses], ()
         elif content["role"] == "user":
-            question, results = "".join(part["text"] for part in content["parts"]), []
+            question, results = "".join(map(_text, content["parts"])), []
     return question, results
+
+
+def _answered(response: Json) -> str:
+    """What a function gave: SDKs have names of their own for it."""
+    (value,) = response.values()
+    return str(value)
+
+
+def _text(part: Json) -> str:
+    """A picture counts as what it shows."""
+    inline = part.get("inlineData") or part.get("inline_data")
+    if inline is None:
+        return str(part["text"])
+    kind = inline.get("mimeType") or inline.get("mime_type")
+    if (inline["data"].translate(_COMMON), kind) != (PICTURE, "image/png"):
+        raise Refused(f"This is no picture that was sent: {part}")
+    return SHOWN
 
 
 def _issued(parts: list[Json], *, has_ids: bool) -> Cities:
     """The cities of one turn's calls, if they are as this upstream made them: the first with its signature."""
     cities = tuple(part["functionCall"]["args"]["city"] for part in parts)
-    for at, part in enumerate(parts):
+    for at, part in enumerate(parts if has_ids else map(_without_id, parts)):
         expected = _call(cities, at, has_ids=has_ids)
         if part.get("thoughtSignature") != expected.get("thoughtSignature"):
             raise Refused(f"Function call is missing a thought_signature in functionCall parts: {part}")
@@ -77,9 +96,14 @@ def _issued(parts: list[Json], *, has_ids: bool) -> Cities:
     return cities
 
 
+def _without_id(part: Json) -> Json:
+    """Some clients give a call an id of their own, where it has none."""
+    return {**part, "functionCall": {name: value for name, value in part["functionCall"].items() if name != "id"}}
+
+
 def _check_answers(responses: list[Json], waiting: Cities, *, has_ids: bool) -> None:
     expected = [(TOOL, _id(city) if has_ids else None) for city in waiting]
-    if [(one["name"], one.get("id")) for one in responses] != expected:
+    if [(one["name"], one.get("id") if has_ids else None) for one in responses] != expected:
         raise Refused(f"The function responses must be those of {expected}, in this order: {responses}")
 
 
@@ -101,26 +125,26 @@ def _id(city: str) -> str:
 
 
 def _whole(parts: list[Json]) -> Behaviour:
-    return Behaviour([orjson.dumps(_chunk(parts, "STOP"))], headers=_JSON, framing="length")
+    return Behaviour([orjson.dumps(_chunk(parts, "STOP", uuid4().hex))], headers=_JSON, framing="length")
 
 
 def _streamed(parts: list[Json]) -> Behaviour:
     """One part a chunk, CRLF, no [DONE]; the last one says STOP, whatever it is."""
-    ends = [None] * (len(parts) - 1) + ["STOP"]
-    return Behaviour([_event([part], end) for part, end in zip(parts, ends, strict=True)], headers=_STREAM)
+    ends, id = [None] * (len(parts) - 1) + ["STOP"], uuid4().hex
+    return Behaviour([_event([part], end, id) for part, end in zip(parts, ends, strict=True)], headers=_STREAM)
 
 
-def _event(parts: list[Json], finish: str | None) -> bytes:
-    return b"data: %b\r\n\r\n" % orjson.dumps(_chunk(parts, finish))
+def _event(parts: list[Json], finish: str | None, id: str = "endless") -> bytes:
+    return b"data: %b\r\n\r\n" % orjson.dumps(_chunk(parts, finish, id))
 
 
-def _chunk(parts: list[Json], finish: str | None) -> Json:
+def _chunk(parts: list[Json], finish: str | None, id: str) -> Json:
     candidate = {
         "content": {"role": "model", "parts": parts},
         "index": 0,
         **({"finishReason": finish} if finish else {}),
     }
-    return {"candidates": [candidate], "usageMetadata": USAGE, "modelVersion": MODEL, "responseId": uuid4().hex}
+    return {"candidates": [candidate], "usageMetadata": USAGE, "modelVersion": MODEL, "responseId": id}
 
 
 def _failure(status: int, kind: str, message: str, *details: Mapping[str, str]) -> Behaviour:

@@ -23,6 +23,8 @@ BEGINNING = "Once upon a time "  # of an answer that never ends
 THOUGHT = "They only want to be greeted."
 FORECAST = {"city": "Paris", "degrees": 21}
 TOOL = "get_weather"
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+SHOWN = " Weather in Bergen"  # what an upstream sees in the picture
 _QUESTION = re.compile(r"Weather in ([A-Z]\w+(?:, [A-Z]\w+)*)")
 
 Cities = tuple[str, ...]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from llmproxy.testing import Behaviour, Exchange, chunk, completion, failure, sse
-from tests.clients.model import BEGINNING, TOOL, Call, Say, call_id, pieces, turn
+from tests.clients.model import BEGINNING, PICTURE, SHOWN, TOOL, Call, Say, call_id, pieces, turn
 
 KEY = "sk-of-the-gateway"
 CHAT, ENDLESS, CUT = "gpt-chat", "gpt-endless", "gpt-cut"
+LIMITED, BUSY = "gpt-limited", "gpt-busy"
 USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
 
+_OURS = re.compile(
+    r"call_\d+"
+)  # an id that the gateway gave a call of Gemini's form, as some of its clients forget ids
 _JSON = {"content-type": "application/json"}
 _STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 
@@ -68,13 +73,23 @@ def _wants_json(question: Json) -> bool:
 
 
 def _text(content: str | list[Json] | None) -> str:
-    return content or "" if not isinstance(content, list) else "".join(part["text"] for part in content)
+    """A picture counts as what it shows."""
+    if not isinstance(content, list):
+        return content or ""
+    return "".join(part["text"] if part["type"] == "text" else _seen(part) for part in content)
+
+
+def _seen(part: Json) -> str:
+    if part["type"] != "image_url" or part["image_url"]["url"] != f"data:image/png;base64,{PICTURE}":
+        raise Refused(f"This is no picture that was sent: {part}")
+    return SHOWN
 
 
 def _issued(call: Json) -> str:
     """The id of a call that came back, if it is what this upstream once said."""
     city = orjson.loads(call["function"]["arguments"])["city"]
-    if (call["id"], call["type"], call["function"]["name"]) != (call_id(city), "function", TOOL):
+    named = call["id"] == call_id(city) or _OURS.fullmatch(call["id"])
+    if not named or (call["type"], call["function"]["name"]) != ("function", TOOL):
         raise Refused(f"This call was never made: {call}")
     return str(call["id"])
 
@@ -123,14 +138,16 @@ def _finish(said: Say | Call) -> str:
     return "stop" if isinstance(said, Say) else "tool_calls"
 
 
-def _failure(status: int, message: str, code: str) -> Behaviour:
+def _failure(status: int, message: str, code: str, **headers: str) -> Behaviour:
     body = failure(status, message)
     body["error"]["code"] = code
-    return Behaviour([orjson.dumps(body)], status, _JSON, framing="length")
+    return Behaviour([orjson.dumps(body)], status, {**_JSON, **headers}, framing="length")
 
 
 _BEGUN = [sse(chunk(delta), done=False) for delta in _spoken(BEGINNING)]
 _SPECIAL: Mapping[str, Behaviour] = {
     ENDLESS: Behaviour(_BEGUN, headers=_STREAM, ending="hang"),
+    LIMITED: _failure(429, "Slow down.", "rate_limit_exceeded", **{"retry-after": "97"}),
+    BUSY: _failure(503, "The model is overloaded.", "server_is_overloaded"),
     CUT: Behaviour(_BEGUN, headers=_STREAM),  # ends properly as HTTP, but without a finish
 }

@@ -31,11 +31,13 @@ class Client:
     unknown_model: str
     verbs: frozenset[str]
     unknown_status: int = 404  # of an unknown model; OpenAI's Responses say 400
+    arguments: tuple[str, ...] = ()  # of the program
 
     def __str__(self) -> str:
         return self.name
 
 
+_HIDDEN = ("OPENAI_", "PYTHON", "ANTHROPIC_", "GOOGLE_", "GEMINI_")
 _ALL = frozenset(("chat", "stream", "tools", "parse", "stop", "cancel"))
 _OPENAI = ("AuthenticationError", "NotFoundError")
 _VERCEL = ("AI_APICallError", "AI_APICallError")
@@ -95,8 +97,8 @@ def running_program(client: Client, house: House) -> Iterator[Program]:
     if not client.environment.ready:
         pytest.skip(f"the environment {client.environment.name!r} is not made: `make test-clients` makes it")
     with TemporaryDirectory(prefix="llmproxy-client-") as home:
-        command = [*client.environment.command, str(client.program)]
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
+        command = [*client.environment.command, str(client.program), *client.arguments]
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_HIDDEN)}
         environment = {**inherited, "HOME": home, "LLM_USER_PATH": home}
         with subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=home

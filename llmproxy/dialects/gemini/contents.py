@@ -18,6 +18,7 @@ from .fields import an_object, listed, spelled, words
 
 _SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
 _OF_PART = frozenset(("text", "thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"))
+_WRAPS = ("output", "result", "return_value")  # Google's own, LangChain's and pydantic-ai's
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -191,12 +192,12 @@ def _json(value: Any) -> str:
 
 
 def _answer(response: Any) -> str:
-    """A function's answer as text: Google has an object, in which SDKs put one text under `result` or `output`."""
+    """A function's answer as text: Google has an object, in which SDKs put one text under a name of theirs."""
     if isinstance(response, str):
         return response
     if isinstance(response, dict) and len(response) == 1:
         name, value = next(iter(response.items()))
-        if name in ("output", "result") and isinstance(value, str):
+        if name in _WRAPS and isinstance(value, str):
             return value
     return _json({} if response is None else response)
 

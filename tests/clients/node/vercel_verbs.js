@@ -65,6 +65,13 @@ export function verbs(modelOf) {
     return { text: await answer.text, made: await answer.responseMessages };
   }
 
+  async function image({ text, data, ...where }) {
+    const picture = { type: "file", mediaType: "image/png", data };
+    const messages = [{ role: "user", content: [{ type: "text", text }, picture] }];
+    const answer = await generateText({ ...asking(where), messages, tools: TOOLS });
+    return { calls: answer.toolCalls.map((call) => call.input.city) };
+  }
+
   async function parse({ text, ...where }) {
     const answer = await generateText({ ...asking(where), prompt: text, output: Output.object({ schema: Forecast }) });
     return { parsed: answer.output };
@@ -86,5 +93,5 @@ export function verbs(modelOf) {
     return found;
   }
 
-  return { chat, stream, tools, parse, cancel };
+  return { chat, image, stream, tools, parse, cancel };
 }
