@@ -52,7 +52,7 @@ class Candidate:
                 yield self._choice(delta)
         if not candidate.keys() <= _RENDERED:
             self._keep(candidate)
-        if result := an_object(candidate.get("logprobsResult")):
+        if "logprobsResult" in candidate and (result := an_object(candidate["logprobsResult"])):
             yield {**self._choice({}), "logprobs": {"content": list(logprobs(result)), "refusal": None}}
         if "finishReason" in candidate and (ended := gemini_end(candidate["finishReason"])):
             yield from self._left_open()

@@ -35,7 +35,7 @@ class Answer:
         choices: list[Json] = []
         for candidate in candidates:
             choices.extend(self._candidate(number(candidate.get("index"))).feed(candidate))
-        if feedback := an_object(event.get("promptFeedback")):
+        if "promptFeedback" in event and (feedback := an_object(event["promptFeedback"])):
             choices.extend(self._candidate(0).feedback(feedback, not candidates))
         if not event.keys() <= _READ:
             self._candidate(0).beside({name: value for name, value in event.items() if name not in _READ and value})

@@ -155,35 +155,45 @@ class Blocks:
         yield Finished(self._reason or "stop", message.pop("native_finish_reason", None), message)
 
     def _choice(self, choice: Json, mark: Json) -> Iterator[BlockEvent]:
-        if isinstance(mark.get("message"), dict):
-            self._message |= mark["message"]
         if isinstance(choice.get("native_finish_reason"), str):
             self._message["native_finish_reason"] = choice["native_finish_reason"]
         if isinstance(choice.get("finish_reason"), str):
             self._reason = choice["finish_reason"]
-        if isinstance(mark.get("opaque"), dict):
-            yield from self._opaque(mark["opaque"])
-        if isinstance(mark.get("open"), dict):
-            yield from self._close_complete()
-            self._pending = mark["open"]
+        if mark:
+            yield from self._before(mark)
         delta = choice.get("delta")
         if isinstance(delta, dict) and delta:
             yield from self._delta(delta)
         if self._pending is not None:
             yield from self._begin(_kind(self._pending), None, "", "", {})
-        if isinstance(mark.get("note"), dict) and self._open is not None:
+        if mark and isinstance(mark.get("note"), dict) and self._open is not None:
             yield Noted(self._open.index, mark["note"])
         if isinstance(choice.get("logprobs"), dict) and self._open is not None and self._open.kind == "text":
             yield Noted(self._open.index, {"logprobs": choice["logprobs"]})
-        if isinstance(mark.get("close"), dict) and self._open is not None:
+        if mark and isinstance(mark.get("close"), dict) and self._open is not None:
             self._open.seal |= mark["close"]
             yield from self._close()
 
+    def _before(self, mark: Json) -> Iterator[BlockEvent]:
+        """What a mark says that comes before its chunk's delta."""
+        if isinstance(mark.get("message"), dict):
+            self._message |= mark["message"]
+        if isinstance(mark.get("opaque"), dict):
+            yield from self._opaque(mark["opaque"])
+        if isinstance(mark.get("open"), dict):
+            yield from self._close_complete()
+            self._pending = mark["open"]
+
     def _delta(self, delta: Json) -> Iterator[BlockEvent]:
-        yield from self._reasoning(delta)
+        if not _THOUGHTS.isdisjoint(delta):
+            yield from self._reasoning(delta)
         for key, kind in _TEXTS:
-            if isinstance(delta.get(key), str) and delta[key]:
+            if key in delta and isinstance(delta[key], str) and delta[key]:
                 yield from self._take(_Piece(kind, kind, "", "", {}, text=delta[key]))
+        if not _OTHERS.isdisjoint(delta):
+            yield from self._others(delta)
+
+    def _others(self, delta: Json) -> Iterator[BlockEvent]:
         for image in _objects(delta.get("images")):
             yield from self._take(_Piece("image", "image", "", "", {"image": image}, whole=True))
         if isinstance(delta.get("audio"), dict):
@@ -319,6 +329,8 @@ class Blocks:
 
 
 _TEXTS: tuple[tuple[str, Kind], ...] = (("content", "text"), ("refusal", "refusal"))
+_THOUGHTS = frozenset(("reasoning_content", "reasoning_details"))
+_OTHERS = frozenset(("images", "audio", "tool_calls", "function_call", "annotations"))
 _OF_CALLS = frozenset(("index", "id", "type", "function", "custom"))
 _KINDS = frozenset(("text", "refusal", "reasoning", "tool_call", "custom_tool_call", "image", "audio"))
 

@@ -18,6 +18,7 @@ _ALIVE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ALIVE_TYPES = frozenset(("ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat", "comment", "noop"))
+_NAMES = frozenset(("type", "event", "status"))
 _CLOSING = re.compile(rb"\W*(?:done|end|eof|eos|finish(?:ed)?|close[d]?|complete[d]?)\W*", re.IGNORECASE)
 _WORDS = 500  # characters of a plain text that are told
 _DECODER = json.JSONDecoder(strict=False)
@@ -39,6 +40,8 @@ def is_ping(event: Any) -> bool:
         return _ALIVE.fullmatch(event.encode("utf-8", "replace")) is not None
     if not isinstance(event, dict):
         return not event or isinstance(event, (int, float))
+    if event and _NAMES.isdisjoint(event):  # as nearly every event is
+        return False
     said = event.get("type") or event.get("event") or event.get("status")
     return not event or (isinstance(said, str) and said.lower() in _ALIVE_TYPES and not event.get("choices"))
 
@@ -54,7 +57,7 @@ def several(data: bytes) -> list[bytes]:
     found: list[bytes] = []
     at = 0
     while at < len(text):
-        if text[at].isspace() or text[at] == ",":
+        if text[at] in " \t\r\n,":  # what JSON takes for space, and no other
             at += 1
         elif text.startswith("data:", at):
             at += 5

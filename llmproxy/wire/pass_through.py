@@ -19,6 +19,9 @@ from .event_pattern import EventPattern
 from .json_body import parse_lenient
 from .sse import MAX_EVENT, Events, has_data
 
+_IN_VAIN = 4  # patterns that are learnt in a row, none of which an event had
+_NOW_AND_THEN = 64  # plain events
+
 
 class PassThrough:
     """A Translator. Subclasses say in `look` what a parsed event means, and in `whole` what a JSON answer does.
@@ -36,6 +39,7 @@ class PassThrough:
         self.produced = 0
         self.last = b""
         self._pattern: EventPattern | None = None
+        self._learnt_in_vain = 0  # plain events since one that was recognised
         self._stream = chat.stream
         self._held: list[bytes] = []  # pieces of an event that is not complete
         self._cr = b""
@@ -54,6 +58,9 @@ class PassThrough:
         """The member whose text is all that an event says; empty for an event that says more. Such events are not parsed
         again as long as they look the same."""
         return ""
+
+    def passed_plain(self, block: bytes) -> None:
+        """Told of whole events that were not parsed: they look like the last plain one, but for text, numbers and padding."""
 
     def failed(self, error: GatewayError) -> bytes | None:
         """The last events of a stream that fails after it began; None: the dialect's own `error_event`."""
@@ -130,8 +137,12 @@ class PassThrough:
 
     def _is_plain(self, block: bytes) -> bool:
         text = self._pattern.text_in(block) if self._pattern is not None else -1
-        self.produced += max(text, 0)
-        return text >= 0
+        if text < 0:
+            return False
+        self._learnt_in_vain = 0
+        self.produced += text
+        self.passed_plain(block)
+        return True
 
     def _one(self, event: bytes) -> None:
         if self._is_plain(event):
@@ -143,8 +154,14 @@ class PassThrough:
             if not isinstance(parsed, dict):
                 raise Malformed("The provider sent an event that is not a JSON object.")
             self.look(parsed, name)
-            if exact and (member := self.plain(parsed, name)):
+            if exact and (member := self.plain(parsed, name)) and self._may_learn():
                 self._pattern = EventPattern.learn(event, member)
+
+    def _may_learn(self) -> bool:
+        """Learning costs as much as parsing many events: where each looks different (Copilot's ids change with every one,
+        recorded) it is tried again now and then only."""
+        self._learnt_in_vain += 1
+        return self._learnt_in_vain <= _IN_VAIN or self._learnt_in_vain % _NOW_AND_THEN == 0
 
     def _hold(self, rest: bytes) -> None:
         self._size += len(rest)

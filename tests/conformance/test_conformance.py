@@ -21,6 +21,7 @@ api_key = "nobody's"
 failures = 100000
 samples = 100000
 """
+pytestmark = pytest.mark.timeout(900)  # hundreds of checks are one fixture, and some of them wait for seconds
 NAMES = [f"{check.group}: {check.name}" for check in CHECKS]
 
 

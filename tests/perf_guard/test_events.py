@@ -44,7 +44,7 @@ class Kind:
 PLAIN = Kind(OpenAI(Account("openai", api_key="x")), OPENAI, 20)
 COUNTED = Kind(OpenAI(Account("openai", api_key="x")), OPENAI_USAGE, 20)
 # Types of every member are looked at where events enter, and half characters and events of other forms are looked for: 40 calls.
-TRANSLATED = Kind(Gemini(Account("gemini", api_key="x")), GEMINI, 205)
+TRANSLATED = Kind(Gemini(Account("gemini", api_key="x")), GEMINI, 178)
 KINDS = {"plain": PLAIN, "with null usage": COUNTED, "Gemini": TRANSLATED}
 
 

@@ -175,3 +175,23 @@ def test_one_large_event_costs_no_more_than_its_bytes() -> None:
     pieces = iter([b'data: {"text":"', *[b"x" * 65_536] * 600])
     with pytest.raises(GatewayError, match="larger than"):
         passed(one, pieces)
+
+
+def test_events_that_all_look_different_are_not_learnt_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copilot's ids change with every event: a pattern costs more than it gives there."""
+    learnt = 0
+    learn = EventPattern.learn
+
+    def counting(event: bytes, member: str) -> EventPattern | None:
+        nonlocal learnt
+        learnt += 1
+        return learn(event, member)
+
+    monkeypatch.setattr(EventPattern, "learn", counting)
+    one = watcher()
+    stream = [b'data: {"id":"%d","text":"word"}\n\n' % number for number in range(200)]
+    assert b"".join(frame for event in stream for frame in one.feed(event)) == b"".join(stream)
+    assert learnt < 10
+    alike = [said("word", number) for number in range(100)]
+    assert b"".join(frame for event in alike for frame in one.feed(event)) == b"".join(alike)
+    assert one.parsed < 200 + 80

@@ -13,7 +13,7 @@ _MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_t
 
 def gemini_counts(metadata: Json) -> bool:
     """Whether there is a count in it: Vertex sends `trafficType` alone with all but the last event."""
-    return any(key.endswith("Count") for key in metadata)
+    return "totalTokenCount" in metadata or any(key.endswith("Count") for key in metadata)
 
 
 def gemini_usage(metadata: Any) -> Json:

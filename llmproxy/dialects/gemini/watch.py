@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import orjson
+
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.dialect import Judge
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.usage import Usage
 from llmproxy.wire.pass_through import PassThrough
+from llmproxy.wire.sse import Events
 
 from .array import Array
 from .fields import an_object, words
 from .tables import gemini_end
 from .usage import gemini_counts, gemini_usage
+
+# Members of an event, of a candidate and of a part that say nothing but a text and how many tokens there are.
+_OF_EVENTS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "createTime"))
+_OF_PIECES = frozenset(("content", "index"))
+_SAID = frozenset(("text", "thought"))
 
 
 class Watched(PassThrough):
@@ -23,6 +31,7 @@ class Watched(PassThrough):
     """
 
     def __init__(self, chat: Chat, judge: Judge, *, as_list: bool = False) -> None:
+        self._unread = b""  # plain events, of which the last one's counts have not been looked at
         super().__init__(chat, judge)
         self._array = Array() if as_list else None
         self._finished = False
@@ -49,10 +58,38 @@ class Watched(PassThrough):
         self.done = self._finished
         yield from super().finish()
 
+    @property
+    def usage(self) -> Usage | None:
+        """Google counts anew with every event, and the last count is the answer's: read when it is asked for."""
+        if self._unread:
+            block, self._unread = self._unread, b""
+            last = block[block.rfind(b"\n\n", 0, -2) + 2 :] if block.count(b"\n\n") > 1 else block
+            for event in Events().feed(last):
+                self._count(orjson.loads(event.data))
+        return self._usage
+
+    @usage.setter
+    def usage(self, usage: Usage | None) -> None:
+        self._usage = usage
+
     def look(self, event: Json, name: bytes) -> None:
+        self._unread = b""
         if event.get("error"):
             raise self.judge(event)
         self._read(event)
+
+    def plain(self, event: Json, name: bytes) -> str:
+        """One text of one candidate that goes on."""
+        candidates = event.get("candidates")
+        if not self.started or not isinstance(candidates, list) or len(candidates) != 1:
+            return ""
+        content = an_object(an_object(candidates[0]).get("content"))
+        parts = content.get("parts")
+        alone = isinstance(parts, list) and len(parts) == 1 and an_object(parts[0]).keys() <= _SAID
+        return "text" if alone and not event.keys() - _OF_EVENTS and candidates[0].keys() <= _OF_PIECES else ""
+
+    def passed_plain(self, block: bytes) -> None:
+        self._unread = block
 
     def whole(self, answer: Json) -> None:
         self.look(answer, b"")
@@ -62,14 +99,17 @@ class Watched(PassThrough):
             yield b"[" + body + b"]" if self._array is not None else body
 
     def _read(self, event: Json) -> None:
-        metadata = an_object(event.get("usageMetadata"))
-        if gemini_counts(metadata):
-            self.usage = Usage.parse(an_object(gemini_usage(metadata).get("usage")))
+        self._count(event)
         if an_object(event.get("promptFeedback")).get("blockReason"):
             self.started = self._finished = True
         candidates = event.get("candidates")
         for candidate in candidates if isinstance(candidates, list) else ():
             self._candidate(an_object(candidate))
+
+    def _count(self, event: Json) -> None:
+        metadata = an_object(event.get("usageMetadata"))
+        if gemini_counts(metadata):
+            self._usage = Usage.parse(an_object(gemini_usage(metadata).get("usage")))
 
     def _candidate(self, candidate: Json) -> None:
         parts = an_object(candidate.get("content")).get("parts")

@@ -7,7 +7,7 @@ from typing import Any
 from llmproxy.core.chat import Json
 from llmproxy.wire.finish_reasons import FINISHES
 
-LISTS = ("annotations", "images", "content_parts", "native_annotations")
+LISTS = frozenset(("annotations", "images", "content_parts", "native_annotations"))
 
 
 class Choice:
@@ -23,8 +23,10 @@ class Choice:
 
     def numbered(self, delta: Json) -> Json:
         """The delta with an `index` on each member of a list that goes on: OpenAI's own accumulator refuses them without."""
-        lists = {key: delta[key] for key in LISTS if isinstance(delta.get(key), list)}
-        return {**delta, **{key: self._number(key, members) for key, members in lists.items()}} if lists else delta
+        if LISTS.isdisjoint(delta):
+            return delta
+        lists = {key: members for key, members in delta.items() if key in LISTS and isinstance(members, list)}
+        return {**delta, **{key: self._number(key, members) for key, members in lists.items()}}
 
     def _number(self, key: str, members: list[Any]) -> list[Any]:
         begin = self._listed.get(key, 0)

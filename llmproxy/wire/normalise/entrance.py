@@ -119,5 +119,7 @@ def _is_broken(choice: Json) -> bool:
 
 def _usage_inside(choices: list[Any]) -> Json | None:
     """Usage that stands in a choice: Moonshot and others put it there."""
-    found = [one["usage"] for one in choices if isinstance(one, dict) and isinstance(one.get("usage"), dict)]
+    found = [
+        one["usage"] for one in choices if isinstance(one, dict) and "usage" in one and isinstance(one["usage"], dict)
+    ]
     return usual_usage(found[-1]) if found and found[-1] else None

@@ -15,7 +15,7 @@ from .choice import Choice
 _ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))
 _COUNTING = 1.0
 _CLOSING = 0.05
-_TEXT = ("content", "reasoning_content", "reasoning", "refusal")
+_TEXT = frozenset(("content", "reasoning_content", "reasoning", "refusal"))
 _REAL = (*_TEXT, "tool_calls", "function_call", "audio", "images", "annotations", "reasoning_details")
 
 
@@ -162,9 +162,8 @@ class Envelope:
         return {**choice, "index": number, "delta": tidy, "finish_reason": None}
 
     def _count(self, delta: Json) -> None:
-        for key in _TEXT:
-            text = delta.get(key)
-            if text and isinstance(text, str):
+        for key, text in delta.items():
+            if key in _TEXT and text and isinstance(text, str):
                 self.produced += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
                 self.started = True
         if "tool_calls" in delta:

@@ -162,3 +162,19 @@ def facts(answers: list[Json]) -> Json:
 
 def bare(call: Any) -> Json:
     return {"name": call.get("name"), "args": call.get("args") or {}}
+
+
+def test_counts_of_events_that_are_not_parsed_are_the_answers() -> None:
+    """The last event before a cut says what is billed, and a text may look like an event."""
+    watched = DIALECT.watch(Chat({}, "m", "gemini", dialect=DIALECT, streaming=True), lambda event: UpstreamError("x"))
+    counts = '{"candidatesTokenCount": %d, "totalTokenCount": %d}'
+    event = '{"candidates": [{"content": {"parts": [{"text": "%s"}]}}], "usageMetadata": ' + counts + "}"
+    for number in range(1, 9):
+        text = "data: {}" if number > 6 else f"w{number}"
+        list(watched.feed(b"data: " + (event % (text, number, number)).encode() + b"\r\n\r\n"))
+        assert watched.usage is not None
+        assert watched.usage.tokens.completion == number
+    block = b"".join(b"data: " + (event % ("data: x", n, n)).encode() + b"\r\n\r\n" for n in range(20, 25))
+    list(watched.feed(block))
+    assert watched.usage is not None
+    assert watched.usage.tokens.completion == 24
