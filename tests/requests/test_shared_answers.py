@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import UpstreamError
+from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.core.usage import Usage
 from llmproxy.requests.answer_cache import AnswerCache
 from llmproxy.requests.sameness import Plan
 from llmproxy.requests.shared_answers import SharedAnswers
-from tests.core.openers import Act, Scripted, settled
+from tests.core.kit import thorough
+from tests.core.openers import Act, Counted, Scripted, settled
 
 KEY = Plan(b"key", look=True)
 FRESH = Plan(b"key", look=False)
@@ -211,6 +216,76 @@ async def test_the_end_is_known_with_the_last_block_and_not_before() -> None:
     hit = there.ask()
     await hit.task
     assert hit.done[-1] is True
+
+
+class Stepped:
+    """A provider whose answer goes on by one block for each step, in all of its openings."""
+
+    BLOCKS = (b"one", b"two", b"three", b"four")
+
+    def __init__(self) -> None:
+        self.now = self.most = self.openings = self.steps = 0
+        self._moved = asyncio.Event()
+
+    def step(self) -> None:
+        self.steps += 1
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    @asynccontextmanager
+    async def open(self, chat: Chat) -> AsyncIterator[Reply]:
+        self.now += 1
+        self.openings += 1
+        self.most = max(self.most, self.now)
+        chat.trace.dial("stepped", chat.model)
+        try:
+            yield Reply(self._frames(self.steps), Counted(), "text/event-stream")
+        finally:
+            self.now -= 1
+
+    async def _frames(self, began: int) -> AsyncIterator[bytes]:
+        for number, block in enumerate(self.BLOCKS, 1):
+            while self.steps < began + number:
+                await self._moved.wait()
+            yield block
+
+
+MOVES = st.lists(st.one_of(st.just("ask"), st.just("step"), st.integers(0, 5)), max_size=30)
+
+
+@thorough
+@given(MOVES, st.integers(4, 40))
+def test_whoever_comes_and_goes_each_reads_all_or_leaves_and_one_provider_is_asked(
+    moves: list[str | int], buffer_bytes: int
+) -> None:
+    """A number is a reader that leaves. A buffer that is too small for the answer is one case of it."""
+
+    async def play() -> None:
+        there = House(seconds=0, buffer_bytes=buffer_bytes)
+        provider = Stepped()
+        there.provider = provider  # type: ignore[assignment]  # it opens as well
+        asked: list[Asked] = []
+        for move in moves:
+            if move == "ask":
+                asked.append(there.ask())
+            elif move == "step":
+                provider.step()
+            elif isinstance(move, int) and move < len(asked):
+                asked[move].task.cancel()
+            await settled()
+            readers = sum(not one.task.done() for one in asked)
+            assert provider.now <= max(1, readers)
+            assert provider.now > 0 or readers == 0
+            if buffer_bytes >= 20:
+                assert provider.now <= 1
+        for _ in provider.BLOCKS:
+            provider.step()
+            await settled()
+        ends = await asyncio.gather(*(one.task for one in asked), return_exceptions=True)
+        assert all(one == b"onetwothreefour" or isinstance(one, asyncio.CancelledError) for one in ends)
+        assert (provider.now, there.answers.running) == (0, {})
+
+    asyncio.run(play())
 
 
 async def test_who_began_it_hears_of_its_end_only_if_others_took_it_there() -> None:
