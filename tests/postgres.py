@@ -20,6 +20,7 @@ import pytest
 HERE = "postgresql://postgres@127.0.0.1:5432/postgres"
 _EMPTY = """
 DELETE FROM threads; DELETE FROM ledger; DELETE FROM attempts; DELETE FROM adoptions; DELETE FROM accounts;
+DELETE FROM rollups; DELETE FROM progress;
 UPDATE account_changes SET number = 0; DELETE FROM spend; DELETE FROM leases; DELETE FROM replicas;
 """
 

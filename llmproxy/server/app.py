@@ -31,6 +31,7 @@ from .context import (
     TURNS,
     Current,
 )
+from .endpoints.api import FIGURES, Figures
 from .endpoints.model_lists import MODEL_LISTS, ModelLists
 from .middleware import cors, routes
 from .middleware.auth_throttle import AuthThrottle
@@ -83,6 +84,7 @@ def build(config: Config, gateway: Gateway, store: Callable[[], Store], peers: P
     app[LOAD_SHEDDING] = LoadShedding()
     app[TURNS] = Turns()
     app[MODEL_LISTS] = ModelLists()
+    app[FIGURES] = Figures()
     routes.add(app, API + PROBES + (PAGE if config.server.page else ()))
     return app
 

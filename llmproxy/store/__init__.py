@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import Damaged, NotFound, StoreError
@@ -23,8 +23,9 @@ from llmproxy.core.record import RequestRecord
 from llmproxy.observe.log import log
 from llmproxy.observe.periodic import failed
 
-from . import ledger, messages, owners, replay, search, spend, threads
+from . import ledger, messages, owners, performance, replay, rollups, search, spend, threads
 from .backlog import Backlog, Unwritten
+from .chores import Chores
 from .engine import engine_of
 from .ledger import Entry, Ledger
 from .spend import Spent
@@ -38,6 +39,8 @@ __all__ = ["Damaged", "Entry", "Ledger", "NotFound", "Store", "StoreError"]
 P = ParamSpec("P")
 T = TypeVar("T")
 TIDY_SECONDS = 3600.0
+CHORES_SECONDS = 60.0
+CROWDED_SECONDS = 1.0
 DAY = 86_400.0
 _READS = 1  # of one transaction: nobody's look waits for more than the one before it
 
@@ -73,6 +76,9 @@ class Store:
         self._heirs = heirs or {}
         self._there = not self._engine.lasting  # the schema is in the file: readers may open it
         self._tidy_at = math.inf
+        self._chores = Chores(lambda: self._writer.submit("", self._slice))
+        self._chores_at = math.inf
+        self._unfinished = False  # there was more to do when the database was opened
         self.lives_until = math.inf
         self.fault = ""  # why nothing can be kept just now; empty while all is well
         self.failures = 0
@@ -91,6 +97,8 @@ class Store:
         if time.monotonic() > self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_SECONDS
             self._writer.submit("", self._tidy).add_done_callback(_done("store_tidy"))
+        if time.monotonic() > self._chores_at:
+            self._begin_chores()
         return self._writer.submit("", job, *args, **kwargs)
 
     def write_for(
@@ -117,6 +125,17 @@ class Store:
         """Entries and answers that wait in memory for a database that does not take them."""
         return len(self.backlog) + (len(self.ledger) if self.fault else 0)
 
+    def _begin_chores(self) -> None:
+        self._chores_at = time.monotonic() + CHORES_SECONDS
+        self._chores.begin()
+
+    async def delete_all(self, owner: str) -> None:
+        """Everything of an owner is seen by nobody from now on, and removed in slices beside other work."""
+        now = time.time()
+        while await self.write_for(owner, threads.mark_all, owner, now):
+            pass
+        self._begin_chores()
+
     async def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Looks something up, beside the writer. Sees everything that `write` had acknowledged.
 
@@ -129,6 +148,15 @@ class Store:
         """As `read`, beside all other reads: for what looks at much, as exports and sums do."""
         await self._made()
         return await self._analyst.submit(_owner(args), job, *args, **kwargs)
+
+    async def figures(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read_slowly`. It ends when nobody waits for it. Raises StoreError if it takes too long."""
+        await self._made()
+        left = threading.Event()
+        try:
+            return await self._analyst.submit("", performance.bounded, left, partial(_given, job, args, kwargs))
+        finally:
+            left.set()
 
     async def _made(self) -> None:
         """The schema is in the file."""
@@ -188,6 +216,7 @@ class Store:
         """Writes what waits, then closes the file."""
         self.ledger.flush()
         self.backlog.flush()
+        self._chores.close()
         await self._writer.close()
         await self._reader.close()
         await self._searcher.close()
@@ -205,7 +234,10 @@ class Store:
         await self.close()
 
     def _heard(self, failure: Exception | None) -> None:
-        """Says once that the database fails, and once that it works again."""
+        """After each batch: says once that the database fails, and once that it works again."""
+        if self._unfinished:
+            self._unfinished = False
+            self._begin_chores()
         if failure is not None:
             self.failures += 1
             if not self.fault:
@@ -224,7 +256,9 @@ class Store:
             connection.execute(self._engine.begins[0])
             adopt(connection, self._heirs)
             self._tidy(connection)
+            self._unfinished = self._slice(connection) is not None
             connection.execute("COMMIT")
+            self._chores_at = time.monotonic() + CHORES_SECONDS
             if self.lives_until == math.inf:
                 self.lives_until = began + self._engine.alive_seconds
         except BaseException as error:
@@ -235,13 +269,29 @@ class Store:
         return connection
 
     def _tidy(self, db: Connection) -> None:
-        """What a process left behind when it ended, and what is kept for a time only."""
-        now = time.time()
-        self._sweep(db, now)
-        threads.purge_deleted(db, now)
-        ledger.forget(db, now - self._ledger_days * DAY)
-        replay.forget(db, now - self._tape_seconds)
+        """What a process left behind when it ended."""
+        self._sweep(db, time.time())
         self._tidy_at = time.monotonic() + TIDY_SECONDS
+
+    def _slice(self, db: Connection) -> float | None:
+        """A part of what is done beside the jobs. Gives the seconds until the next one; None where nothing is left to do."""
+        if not db.alone("chores"):
+            return None
+        if db.crowded:
+            db.execute(
+                "UPDATE progress SET place = place"
+            )  # with each change the database looks whether readers are gone
+            return CROWDED_SECONDS
+        now = time.time()
+        before = now - self._ledger_days * DAY
+        rollups.forget(db, before, now)
+        some = [
+            threads.remove(db, now),
+            ledger.forget(db, before),
+            replay.forget(db, now - self._tape_seconds),
+            rollups.advance(db, now),
+        ]
+        return 0.0 if any(some) or db.compact() else None
 
     def _sweep(self, db: Connection, now: float) -> None:
         """What processes that died have left open is closed, by one of those that live."""
@@ -274,6 +324,10 @@ def adopt(db: Connection, heirs: Mapping[str, str]) -> None:
 
 def _owner(args: tuple[object, ...]) -> str:
     return args[0] if args and isinstance(args[0], str) else ""
+
+
+def _given(job: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], db: Connection) -> T:
+    return job(db, *args, **kwargs)
 
 
 def _nothing(db: Connection) -> None:

@@ -49,8 +49,9 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Messages of one owner that say all `words`, the last of which may be the beginning of one, and contain all `runs`.
+    """What of one owner says all `words`, the last of which may be the beginning of one, and contains all `runs`.
 
+    beginning: whether it may; a single letter stands for itself, or half of everything would be found.
     read: characters of each message that are given. most: how many messages.
     """
 
@@ -59,6 +60,10 @@ class Sought:
     runs: Sequence[str]
     read: int
     most: int
+
+    @property
+    def beginning(self) -> bool:
+        return bool(self.words) and len(self.words[-1]) > 1
 
 
 class Connection(Protocol):
@@ -88,10 +93,20 @@ class Connection(Protocol):
         """Lets a message that grows no more be found by its words."""
 
     def forget_words(self) -> None:
-        """Removes the words of deleted messages from the index for good."""
+        """Messages were deleted: `compact` is to remove their words from the index for good."""
+
+    def compact(self) -> bool:
+        """Does a part of what is left behind by deleting: words in the index, free space. Gives whether there is more."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many changes wait for a reader to end that further work should wait too."""
 
     def said(self, what: Sought) -> Rows:
-        """thread_id, title, message_id, text; the newest first."""
+        """Messages: thread_id, title, message_id, text; the newest first."""
+
+    def titled(self, what: Sought) -> Rows:
+        """The same of threads by their titles: message_id is the thread's head, text its title."""
 
     def within(self, seconds: float, left: Callable[[], bool]) -> AbstractContextManager[None]:
         """Ends what is executed in the block after so long, or when `left` says so. Raises TimeoutError then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from llmproxy.core.record import RequestRecord
 from llmproxy.core.usage import Tokens
 from llmproxy.observe.periodic import attempt
 
+from . import rollups
 from .spend import Spent, settle
 
 if TYPE_CHECKING:
@@ -204,7 +206,10 @@ def _keys(entries: Sequence[Put]) -> set[tuple[float, str]]:
 def write(db: Connection, entries: list[Put], unsure: Collection[tuple[float, str]] = ()) -> None:
     """unsure: entries that may have been written before. What they cost is not settled twice."""
     done = {key for key in unsure if _is_closed(db, *key)}
-    _insert(db, _REQUESTS, [entry for entry, _, _ in entries])
+    requests = [entry for entry, _, _ in entries]
+    unsummed = rollups.unended(db, rollups.late(requests, time.time()))
+    _insert(db, _REQUESTS, requests)
+    rollups.catch_up(db, unsummed)
     _insert(db, _ATTEMPTS, [row for _, rows, _ in entries for row in rows])
     settle(db, [one for entry, _, spent in entries if (entry.opened_at, entry.id) not in done for one in spent])
 
@@ -224,19 +229,30 @@ def _insert(db: Connection, statements: dict[int, str], rows: Sequence[tuple[Any
 
 def lose(db: Connection, process: str, now: float) -> None:
     """Closes what a process left open when it ended. What its providers billed for that, nobody knows here."""
+    left = db.execute("SELECT opened_at, id FROM ledger WHERE state = 'open' AND process = ?", (process,)).fetchall()
+    unsummed = rollups.unended(db, [(opened_at, id) for opened_at, id in left])
     db.execute(
         "UPDATE attempts SET state = 'unknown' WHERE state IN ('opening', 'open') AND (opened_at, id) IN "
         "(SELECT opened_at, id FROM ledger WHERE state = 'open' AND process = ?)",
         (process,),
     )
     db.execute("UPDATE ledger SET state = 'lost', closed_at = ? WHERE state = 'open' AND process = ?", (now, process))
+    rollups.catch_up(db, unsummed)
 
 
-def forget(db: Connection, before: float) -> None:
-    """Removes the requests of long ago."""
-    db.execute(
-        "DELETE FROM attempts WHERE opened_at < ? AND (opened_at, id) NOT IN "
-        "(SELECT opened_at, id FROM ledger WHERE state = 'open')",
-        (before,),
-    )
-    db.execute("DELETE FROM ledger WHERE opened_at < ? AND state <> 'open'", (before,))
+FORGOTTEN = 1000  # rows that one slice removes
+_OLD = "SELECT opened_at, id FROM ledger WHERE opened_at < ? AND state <> 'open' ORDER BY opened_at, id LIMIT ?"
+
+
+def forget(db: Connection, before: float, rows: int = FORGOTTEN) -> bool:
+    """Removes requests of long ago with their attempts, so many at most. Gives whether there are more."""
+    old = db.execute(_OLD, (before, rows)).fetchall()
+    if old:
+        last = (old[-1][0], old[-1][1])
+        for table in ("attempts", "ledger"):
+            db.execute(
+                f"DELETE FROM {table} WHERE (opened_at, id) <= (?, ?) AND (opened_at, id) NOT IN "
+                "(SELECT opened_at, id FROM ledger WHERE state = 'open')",
+                last,
+            )
+    return len(old) == rows

@@ -47,7 +47,11 @@ def _positions(db: Connection, heirs: Mapping[str, str]) -> list[Adopted]:
 
 
 def _moved(db: Connection, owner: str, to: str | None) -> Adopted:
-    counts = [db.execute(f"SELECT count(*) FROM {table} WHERE owner = ?", (owner,)).fetchone()[0] for table in _TABLES]
+    whose = "owner = ''" if not owner else "owner = ?"  # written out, it is looked up in an index
+    values = (owner,) if owner else ()
+    counts = [db.execute(f"SELECT count(*) FROM {table} WHERE {whose}", values).fetchone()[0] for table in _TABLES]
+    if not any(counts):
+        return Adopted(owner, to, *counts)
     if to is not None:
         for table in _TABLES:
             db.execute(f"UPDATE {table} SET owner = ? WHERE owner = ?", (to, owner))

@@ -1,15 +1,22 @@
-"""How fast and how reliably the models answered, computed by the database from the ledger."""
+"""How fast and how reliably the models answered: from the ledger itself, or from its sums where there are many requests."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from threading import Event
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from llmproxy.core.chat import Json
+from llmproxy.core.errors import GatewayError
+
+from . import rollups
+from .rollups import Sums, Target
 
 if TYPE_CHECKING:
     from .connection import Connection
 
+T = TypeVar("T")
 Window = Literal["hour", "day", "week"]
 WINDOWS: dict[Window, tuple[int, int]] = {  # seconds, and seconds of one point of the series
     "hour": (3600, 60),
@@ -66,22 +73,80 @@ SERIES = (
 )
 
 
+SECONDS = 10.0  # that figures may take
+
+
+class TookTooLong(GatewayError):
+    """The figures were not ready in time: the sums of many requests are still being made."""
+
+    status = 503
+    code = "figures_timeout"
+
+
+def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
+    """Runs `job` for SECONDS at most, and no longer than somebody waits for it (`left`). Raises TookTooLong."""
+    try:
+        with db.within(SECONDS, left.is_set):
+            return job(db)
+    except TimeoutError as error:
+        text = "The figures took too long. Right after an update the database is still summing its requests: ask again."
+        raise TookTooLong(text, headers={"Retry-After": "10"}) from error
+
+
+EXACT = 10_000  # requests; more of them are told from sums, their percentiles with an error of 2 %
+
+
 def performance(db: Connection, window: Window, now: float) -> Json:
     """Totals, by model, and as a series, over the requests that began in the window and have ended."""
     seconds, step = WINDOWS[window]
     stop = (int(now) // step + 1) * step
     start = stop - seconds
-    span = {"start": start, "stop": stop, "step": step}
-    models = _numbers(db, db.sql.pair.format("provider", "coalesce(provider_model, model)"), span)
-    points = _numbers(db, db.sql.whole.format("(opened_at - :start) / :step"), span)
+    summed = step in rollups.STEPS and rollups.number(db, step, start, stop) > EXACT
+    total, models, points = (_from_sums if summed else _from_rows)(db, start, stop, step)
     return {
         "window": window,
         "from": start,
         "to": stop,
-        "total": _numbers(db, "0", span).get(0, NOTHING),
+        "approximate": summed,
+        "total": total,
         "models": _named(models),
         "series": _series(points, start, seconds // step, step),
     }
+
+
+Told = tuple[Json, dict[Target, Json], dict[int, Json]]  # in all, by provider and model, and by step of the window
+
+
+def _from_rows(db: Connection, start: int, stop: int, step: int) -> Told:
+    import json
+
+    span = {"start": start, "stop": stop, "step": step}
+    models = _numbers(db, db.sql.pair.format("provider", "coalesce(provider_model, model)"), span)
+    points = _numbers(db, db.sql.whole.format("(opened_at - :start) / :step"), span)
+    named = {(provider, model): one for key, one in models.items() for provider, model in [json.loads(key)]}
+    return _numbers(db, "0", span).get(0, NOTHING), named, points
+
+
+def _from_sums(db: Connection, start: int, stop: int, step: int) -> Told:
+    total, models, points = Sums(), dict[Target, Sums](), dict[int, Sums]()
+    for (begin, target), sums in rollups.between(db, step, start, stop).items():
+        models.setdefault(target, Sums()).merge(sums)
+        points.setdefault(int(begin - start) // step, Sums()).merge(sums)
+    for sums in models.values():
+        total.merge(sums)
+    by_model = {target: _shown(sums) for target, sums in models.items()}
+    return _shown(total), by_model, {at: _shown(sums) for at, sums in points.items()}
+
+
+def _shown(sums: Sums) -> Json:
+    told: Json = {name: getattr(sums, name) for name in NOTHING if hasattr(sums, name)}
+    told["cost"] = sums.cost_e12 / 1e12 if sums.cost_e12 is not None else None
+    told["error_rate"] = sums.errors / sums.requests
+    for one in MEASURES:
+        told[one.p50] = sums.percentile(one.column, 50)
+        if one.p95:
+            told[one.p95] = sums.percentile(one.column, 95)
+    return {**NOTHING, **told}
 
 
 def _numbers(db: Connection, key: str, span: dict[str, int]) -> dict[Any, Json]:
@@ -99,11 +164,8 @@ def _numbers(db: Connection, key: str, span: dict[str, int]) -> dict[Any, Json]:
     return found
 
 
-def _named(models: dict[Any, Json]) -> list[Json]:
-    import json
-
-    named = [(json.loads(key), numbers) for key, numbers in models.items()]
-    ranked = sorted(named, key=lambda pair: -pair[1]["requests"])
+def _named(models: dict[Target, Json]) -> list[Json]:
+    ranked = sorted(models.items(), key=lambda pair: -pair[1]["requests"])
     return [{"provider": provider, "model": model, **numbers} for (provider, model), numbers in ranked]
 
 

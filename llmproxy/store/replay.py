@@ -85,9 +85,13 @@ def take(db: Connection, answer_id: str, after: int, size: int) -> tuple[int, by
     return after, b"".join(taken)
 
 
-def forget(db: Connection, before: float) -> None:
-    """Removes what was kept long ago."""
-    db.execute("DELETE FROM tapes WHERE kept_at < ?", (before,))
+FORGOTTEN = 100  # pieces that one slice removes
+
+
+def forget(db: Connection, before: float, most: int = FORGOTTEN) -> bool:
+    """Removes what was kept long ago, so many pieces at most. Gives whether there are more."""
+    oldest = "SELECT ends FROM tapes ORDER BY ends LIMIT ?"
+    return db.execute(f"DELETE FROM tapes WHERE ends IN ({oldest}) AND kept_at < ?", (most, before)).rowcount == most
 
 
 def _newest(db: Connection, answer_id: str) -> int | None:

@@ -26,9 +26,6 @@ _BEFORE, _AFTER = 60, 140  # characters around the first word that was found
 # Khmer.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _RUN = re.compile(f"[{_UNSPACED}]+")
-_IN_TITLES = """
-SELECT id AS thread_id, title, head AS message_id, title AS snippet FROM threads
-WHERE owner = ? AND deleted_at IS NULL AND title {like} ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?"""
 
 
 class TookTooLong(GatewayError):
@@ -50,17 +47,16 @@ def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
 def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json]:
     """`{"thread_id", "title", "message_id", "snippet"}`: messages that say all the words, after them titles that do.
 
-    The last word may be the beginning of one. No word at all finds nothing.
+    The last word may be the beginning of one, if it has two letters. No word at all finds nothing.
     """
     runs, found = _RUN.findall(words), re.findall(r"\w+", _RUN.sub(" ", words))
     if not found and not runs:
         return []
-    marks = _marks(words)
-    said = [_found(dict(row), marks) for row in db.said(Sought(owner, found, runs, _READ, limit))]
+    marks, sought = _marks(words), Sought(owner, found, runs, _READ, limit)
+    said = [_found(dict(row), marks) for row in db.said(sought)]
     there = {one["thread_id"] for one in said}
-    titles = db.execute(_IN_TITLES.format(like=db.sql.like), (owner, f"%{_literal(words.strip())}%", limit))
-    marked = ({**dict(row), "snippet": _marked(row["title"], words.strip())} for row in titles)
-    return [*said, *(one for one in marked if one["thread_id"] not in there)][:limit]
+    titled = (_found(dict(row), marks) for row in db.titled(sought))
+    return [*said, *(one for one in titled if one["thread_id"] not in there)][:limit]
 
 
 def _found(row: Json, marks: re.Pattern[str]) -> Json:
@@ -93,13 +89,5 @@ def _marks(words: str) -> re.Pattern[str]:
     inside = [re.escape(run.translate(_BASES)) for run in _RUN.findall(words)]
     found = re.findall(r"\w+", _RUN.sub(" ", words).translate(_BASES))
     whole = [rf"\b{re.escape(word)}\b" for word in found[:-1]]
-    last = [rf"\b{re.escape(word)}\w*" for word in found[-1:]]
+    last = [rf"\b{re.escape(word)}\w*" if len(word) > 1 else rf"\b{re.escape(word)}\b" for word in found[-1:]]
     return re.compile("|".join([*inside, *whole, *last]), re.IGNORECASE)
-
-
-def _literal(text: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", text)
-
-
-def _marked(title: str, words: str) -> str:
-    return re.sub(f"({re.escape(words)})", rf"{OPEN}\1{CLOSE}", title, flags=re.IGNORECASE)

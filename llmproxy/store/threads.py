@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from .connection import Connection, Row
 
 UNDO_SECONDS = 30 * 24 * 3600.0
+_PURGED = 0.0  # `deleted_at` of a thread that nobody is to see again: its messages are removed in slices
+MARKED = 1000  # threads that are marked so in one slice
+REMOVED = 200  # messages that are removed in one slice
+_CHARACTERS = 1_000_000  # of their text, and a message
 
 _THREAD = """
 SELECT t.*, (SELECT count(*) FROM messages m WHERE m.thread_id = t.id) AS messages,
   (SELECT {running} FROM messages m WHERE m.thread_id = t.id AND m.state = 'streaming') AS running
-FROM threads t WHERE t.owner = ?"""
+FROM threads t WHERE t.owner = ? AND (t.deleted_at IS NULL OR t.deleted_at > 0)"""
 _CHANGED = frozenset(("title", "pinned", "model", "settings", "head"))
 
 
@@ -100,22 +104,63 @@ def entitle(db: Connection, id: str, title: str) -> bool:
 
 
 def delete(db: Connection, owner: str, id: str, now: float, purge: bool) -> None:
-    """Hides a thread, or removes it with all its messages."""
+    """Hides a thread; for good if it is purged: then its messages are removed by this and the following slices."""
     thread(db, owner, id)
+    db.execute("UPDATE threads SET deleted_at = ? WHERE id = ?", (_PURGED if purge else now, id))
     if purge:
-        db.execute("DELETE FROM threads WHERE id = ?", (id,))
-    else:
-        db.execute("UPDATE threads SET deleted_at = ? WHERE id = ?", (now, id))
+        remove(db, now)
 
 
-def delete_all(db: Connection, owner: str) -> None:
-    db.execute("DELETE FROM threads WHERE owner = ?", (owner,))
+_MARK = """
+UPDATE threads SET deleted_at = ? WHERE id IN (
+  SELECT id FROM threads WHERE owner = ? AND deleted_at IS NULL AND created_at <= ? ORDER BY created_at LIMIT ?)"""
+
+
+def mark_all(db: Connection, owner: str, until: float, most: int = MARKED) -> bool:
+    """Hides for good what an owner had at `until`, so many threads at most. Gives whether there are more."""
+    if db.execute(_MARK, (_PURGED, owner, until, most)).rowcount == most:
+        return True
+    db.execute("UPDATE threads SET deleted_at = ? WHERE owner = ? AND deleted_at > ?", (_PURGED, owner, _PURGED))
+    return False
+
+
+_DOOMED = "SELECT id FROM threads WHERE deleted_at IS NOT NULL AND deleted_at <= ? ORDER BY deleted_at LIMIT ?"
+
+
+def remove(db: Connection, now: float, most: int = REMOVED) -> bool:
+    """Removes what is to be seen by nobody again, or was deleted longer ago than it can be undone, so much at most.
+
+    Gives whether there is more.
+    """
+    threads = [id for (id,) in db.execute(_DOOMED, (max(now - UNDO_SECONDS, _PURGED), most)).fetchall()]
+    if not threads:
+        return False
+    ids = json.dumps(threads)
+    rows = db.execute(
+        f"SELECT id, length(text) AS size FROM messages WHERE thread_id IN {db.sql.among} ORDER BY thread_id, seq LIMIT ?",
+        (ids, most + 1),
+    ).fetchall()
+    some = _up_to(rows[:most])
+    db.execute(f"DELETE FROM messages WHERE id IN {db.sql.among}", (json.dumps(some),))
+    db.execute(
+        f"DELETE FROM threads WHERE id IN {db.sql.among} "
+        "AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.thread_id = threads.id)",
+        (ids,),
+    )
     db.forget_words()
+    return len(some) < len(rows) or len(threads) == most
 
 
-def purge_deleted(db: Connection, now: float) -> None:
-    """Removes what was deleted longer ago than it can be undone."""
-    db.execute("DELETE FROM threads WHERE deleted_at < ?", (now - UNDO_SECONDS,))
+def _up_to(rows: list[Row]) -> list[str]:
+    """The first of these messages, as long as their text is not too much for one slice."""
+    some: list[str] = []
+    characters = 0
+    for row in rows:
+        if some and characters > _CHARACTERS:
+            break
+        some.append(row["id"])
+        characters += row["size"]
+    return some
 
 
 def _threads(db: Connection) -> str:

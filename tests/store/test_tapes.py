@@ -104,7 +104,7 @@ async def test_room_that_a_deleted_thread_gave_back_is_not_overdrawn(store: Stor
 async def test_they_go_with_their_thread(store: Store) -> None:
     answer = await asked(store)
     await keep(store, answer, [piece(1, 3)])
-    await store.write(threads.delete_all, "me")
+    await store.delete_all("me")
     assert await store.read(lambda db: db.execute("SELECT * FROM tapes").fetchall()) == []
     await keep(store, answer, [piece(4, 5)])
     assert await store.read(lambda db: db.execute("SELECT * FROM tapes").fetchall()) == []

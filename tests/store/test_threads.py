@@ -172,9 +172,9 @@ async def test_deleting_hides_and_can_be_undone(store: Store) -> None:
 async def test_what_was_deleted_30_days_ago_is_removed(store: Store) -> None:
     id = (await thread(store))["id"]
     await store.write(threads.delete, ME, id, NOW, False)
-    await store.write(threads.purge_deleted, NOW + threads.UNDO_SECONDS - 1)
+    await store.write(threads.remove, NOW + threads.UNDO_SECONDS - 1)
     assert (await store.read(threads.thread, ME, id))["deleted"]
-    await store.write(threads.purge_deleted, NOW + threads.UNDO_SECONDS + 1)
+    await store.write(threads.remove, NOW + threads.UNDO_SECONDS + 1)
     with pytest.raises(NotFound):
         await store.read(threads.thread, ME, id)
 
@@ -210,7 +210,7 @@ async def test_another_owner_sees_and_changes_nothing(store: Store) -> None:
         with pytest.raises(NotFound):
             await store.write(job, "other", *arguments)
     assert await store.read(search.search, "other", "secret") == []
-    await store.write(threads.delete_all, "other")
+    await store.delete_all("other")
     assert (await store.read(threads.thread, ME, id))["title"] == "secret plan"
 
 
@@ -220,7 +220,7 @@ async def test_words_are_found_in_questions_answers_and_titles(store: Store) -> 
     await answered(store, await ask(store, id, "Do zebras run?"), "Zébras run fast.")
     found = await store.read(search.search, ME, "zebra")
     plain = [one["snippet"].replace("\u2039", "<").replace("\u203a", ">") for one in found]
-    assert plain == ["<Zébras> run fast.", "Do <zebras> run?", "More <zebra>s"]
+    assert plain == ["<Zébras> run fast.", "Do <zebras> run?", "More <zebras>"]
     assert [one["title"] for one in found] == ["Animals", "Animals", "More zebras"]
 
 

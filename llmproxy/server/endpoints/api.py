@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -18,6 +20,12 @@ from llmproxy.routing.permits import permits
 from llmproxy.routing.router import permits_some
 
 from ..context import ACCOUNTS, CURRENT, STORE, caller
+
+if TYPE_CHECKING:
+    from llmproxy.store import Store
+    from llmproxy.store.performance import Window
+
+_MOST = 10.0  # seconds that figures are kept
 
 
 async def info(request: web.Request) -> web.Response:
@@ -84,17 +92,37 @@ def _missing(adapter: str) -> Json | None:
 async def performance(request: web.Request) -> web.Response:
     """Percentiles and sums of the last hour, day or week, from the ledger."""
     from llmproxy.store.performance import WINDOWS
-    from llmproxy.store.performance import performance as computed
 
     wanted = request.query.get("window", "hour")
     window = next((one for one in WINDOWS if one == wanted), None)
     if window is None:
         raise BadRequest("`window` must be hour, day or week.", param="window", code="invalid_value")
-    store = request.app[STORE]()
-    store.ledger.flush()
-    told, key = await store.read_slowly(computed, window, time.time()), caller(request)
+    told, key = await request.app[FIGURES].of(request.app[STORE](), window), caller(request)
     models = [one for one in told["models"] if key.admin or permits(key, f"{one['provider']}/{one['model']}")]
     return _json({**told, "models": models})
+
+
+class Figures:
+    """Those of the last moments: kept ten times as long as they took, and computed once however many ask for them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Store, Window], tuple[float, Json]] = {}  # until when they count
+        self._computing = asyncio.Lock()
+
+    async def of(self, store: Store, window: Window) -> Json:
+        from llmproxy.store.performance import performance as computed
+
+        async with self._computing:
+            until, told = self._known.get((store, window), (0.0, {}))
+            if (began := time.monotonic()) >= until:
+                store.ledger.flush()
+                told = await store.figures(computed, window, time.time())
+                now = time.monotonic()
+                self._known[store, window] = now + min(_MOST, 10 * (now - began)), told
+        return told
+
+
+FIGURES = web.AppKey("figures", Figures)
 
 
 def _json(value: object) -> web.Response:

@@ -82,7 +82,7 @@ async def delete_all(request: web.Request) -> web.Response:
     await _let_go(request)
     if is_from_peer(request):
         return web.Response(status=204)
-    await _store(request).write_for(owner(request), threads.delete_all, owner(request))
+    await _store(request).delete_all(owner(request))
     return web.Response(status=204)
 
 

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from ..connection import Parameters, Rows, Sought, Sql
-from .lexemes import lexemes, query
+from .lexemes import as_written, lexemes, query
 from .placeholders import numbered, ordered
 
 _LOOK = 0.05  # seconds between two looks at the clock while the server works
@@ -31,6 +31,10 @@ _SAID = """
 SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
 FROM messages m JOIN threads t ON t.id = m.thread_id {words}
 WHERE m.state <> 'streaming' AND t.owner = :owner AND t.deleted_at IS NULL {which} ORDER BY m.seq DESC LIMIT :most"""
+_TITLE = "to_tsvector('simple', t.title)"  # as the index has it
+_TITLED = """
+SELECT t.id AS thread_id, t.title, t.head AS message_id, t.title AS text FROM threads t
+WHERE t.owner = :owner AND t.deleted_at IS NULL {which} ORDER BY t.created_at DESC, t.id LIMIT :most"""
 _INDEX = """
 INSERT INTO words (seq, lexemes) SELECT seq, array_to_tsvector(:lexemes::text[]) FROM messages WHERE id = :id
 ON CONFLICT (seq) DO UPDATE SET lexemes = excluded.lexemes"""
@@ -76,6 +80,7 @@ class Limited(psycopg.Connection[Any]):
 
 class PostgresConnection:
     sql = _WORDS
+    crowded = False
 
     def __init__(self, connection: Limited) -> None:
         self._connection = connection
@@ -110,16 +115,29 @@ class PostgresConnection:
     def forget_words(self) -> None:
         """They go with their rows."""
 
+    def compact(self) -> bool:
+        return False  # autovacuum does
+
     def said(self, what: Sought) -> Rows:
         asked = {"read": what.read, "owner": what.owner, "most": what.most}
         words, which = "", ""
-        if found := query(what.words):
+        if found := query(what.words, beginning=what.beginning):
             words, which = "JOIN words w ON w.seq = m.seq", " AND w.lexemes @@ :query::tsquery"
             asked["query"] = found
         for number, run in enumerate(what.runs):
             which += f" AND strpos(m.text, :run{number}) > 0"
             asked[f"run{number}"] = run
         return self.execute(_SAID.format(words=words, which=which), asked)
+
+    def titled(self, what: Sought) -> Rows:
+        asked: dict[str, Any] = {"owner": what.owner, "most": what.most}
+        which = ""
+        if found := as_written(what.words, beginning=what.beginning):
+            which, asked["query"] = f" AND {_TITLE} @@ to_tsquery('simple', :query)", found
+        for number, run in enumerate(what.runs):
+            which += f" AND strpos(t.title, :run{number}) > 0"
+            asked[f"run{number}"] = run
+        return self.execute(_TITLED.format(which=which), asked)
 
     @contextmanager
     def within(self, seconds: float, left: Callable[[], bool]) -> Iterator[None]:

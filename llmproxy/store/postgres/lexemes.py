@@ -28,10 +28,19 @@ def lexemes(text: str) -> list[str]:
     return list(found)
 
 
-def query(words: Sequence[str]) -> str:
+def query(words: Sequence[str], *, beginning: bool = True) -> str:
     """A tsquery for all words, the last of which may be the beginning of one."""
-    found = _WORD.findall(_plain(" ".join(words)))
-    return " & ".join(f"'{word}'" for word in found) + ":*" if found else ""
+    return _all(_WORD.findall(_plain(" ".join(words))), beginning)
+
+
+def as_written(words: Sequence[str], *, beginning: bool) -> str:
+    """The same for what the server has cut into words itself, which keep their diacritics."""
+    return _all(_WORD.findall(" ".join(words)), beginning)
+
+
+def _all(words: Sequence[str], beginning: bool) -> str:
+    quoted = " & ".join(f"'{word}'" for word in words)
+    return f"{quoted}:*" if quoted and beginning else quoted
 
 
 def _plain(text: str) -> str:

@@ -81,7 +81,21 @@ CREATE INDEX leases_of_process ON leases (process);
 CREATE TABLE replicas (process TEXT PRIMARY KEY, expires_at TIMESTAMPTZ NOT NULL);
 """
 
-MIGRATIONS = (_FIRST,)  # the n-th brings version n to n + 1; what was released is never edited
+_GROWTH = """
+-- Requests of the ledger summed by steps of time (seconds) and by target, the JSON list of provider and model. counts: JSON.
+CREATE TABLE rollups (
+  step BIGINT NOT NULL, start DOUBLE PRECISION NOT NULL, target TEXT NOT NULL, requests BIGINT NOT NULL,
+  errors BIGINT NOT NULL, cancelled BIGINT NOT NULL, truncated BIGINT NOT NULL, tokens_in BIGINT NOT NULL,
+  tokens_out BIGINT NOT NULL, cost_e12 BIGINT, counts TEXT NOT NULL, PRIMARY KEY (step, start, target));
+-- How far work has come that is done in slices.
+CREATE TABLE progress (id TEXT PRIMARY KEY, place DOUBLE PRECISION NOT NULL, id_there TEXT NOT NULL DEFAULT '');
+INSERT INTO progress (id, place) VALUES ('rollups', 0);
+CREATE INDEX threads_there ON threads (owner, created_at) WHERE deleted_at IS NULL;
+CREATE INDEX ledger_of_nobody ON ledger (opened_at) WHERE owner = '';
+CREATE INDEX threads_titled ON threads USING gin (to_tsvector('simple', title));
+"""
+
+MIGRATIONS = (_FIRST, _GROWTH)  # the n-th brings version n to n + 1; what was released is never edited
 _OLDEST = 1  # the oldest version of this list whose code may use a database that all of them were applied to
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..connection import Rows, Sought, Sql
 
 _STEPS = 2_000  # of SQLite's machine between two looks at the clock
+_MOST_LOG = 32 * 1024 * 1024  # bytes
+_PAGES = 256  # of one slice of work
+_SPARE = 1024  # free pages that are kept
+_INCREMENTAL = 2  # of auto_vacuum
+_BEGIN, _GO_ON = 1.0, 2.0  # a merge that all segments take part in, and its next parts
+_INDEXES = ("words", "titles")
+_TO_MERGE = "INSERT INTO progress (id, place) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET place = excluded.place"
 _WORDS = Sql(
     list_of="json_group_array({})",
     pair="json_array({}, {})",
@@ -30,6 +38,9 @@ _INSIDE = f"""
 {_FOUND} FROM messages m JOIN threads t ON t.id = m.thread_id
 WHERE {{indexed}} m.state <> 'streaming' AND t.owner = :owner AND t.deleted_at IS NULL AND {{inside}}
 ORDER BY m.seq DESC LIMIT :most"""
+_TITLED = """
+SELECT t.id AS thread_id, t.title, t.head AS message_id, t.title AS text
+FROM {titles} WHERE {indexed} t.owner = :owner AND t.deleted_at IS NULL {inside} ORDER BY {newest} DESC LIMIT :most"""
 _INDEXED = "m.seq IN (SELECT rowid FROM words WHERE words MATCH :query) AND"
 
 
@@ -38,6 +49,7 @@ class SqliteConnection(sqlite3.Connection):
 
     sql = _WORDS
     lost = False
+    log: str | None = None  # the file of changes that are not in the database's own file yet
 
     def lock(self, table: str, id: str) -> None:
         pass
@@ -51,17 +63,57 @@ class SqliteConnection(sqlite3.Connection):
     def index(self, message_id: str, text: str) -> None:
         pass
 
+    @property
+    def crowded(self) -> bool:
+        try:
+            return self.log is not None and os.stat(self.log).st_size > _MOST_LOG
+        except OSError:
+            return False
+
     def forget_words(self) -> None:
-        self.execute("INSERT INTO words (words) VALUES ('optimize')")
+        for index in _INDEXES:
+            self.execute(_TO_MERGE, (index, _BEGIN))
+
+    def compact(self) -> bool:
+        return any(self._merged(index) for index in _INDEXES) or self._shrunk()
+
+    def _merged(self, index: str) -> bool:
+        """Words that were deleted are in the index's segments until these are merged: all into one, so many pages at a time."""
+        row = self.execute("SELECT place FROM progress WHERE id = ?", (index,)).fetchone()
+        if row is None or not row[0]:
+            return False
+        before, pages = self.total_changes, -_PAGES if row[0] == _BEGIN else _PAGES
+        self.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('merge', ?)", (pages,))
+        more = self.total_changes - before >= 2  # as SQLite's documentation says
+        self.execute(_TO_MERGE, (index, _GO_ON if more else 0.0))
+        return more
+
+    def _shrunk(self) -> bool:
+        """Gives pages that nothing needs back to the file system, but for some that will be needed soon."""
+        [[mode], [free]] = [self.execute(f"PRAGMA {name}").fetchone() for name in ("auto_vacuum", "freelist_count")]
+        if mode != _INCREMENTAL or free <= _SPARE:
+            return False
+        self.execute(f"PRAGMA incremental_vacuum({min(_PAGES, free - _SPARE)})").fetchall()
+        return bool(free - _PAGES > _SPARE)
 
     def said(self, what: Sought) -> Rows:
-        asked = {"read": what.read, "query": _query(what.words), "owner": what.owner, "most": what.most}
+        asked = {"read": what.read, "query": _query(what), "owner": what.owner, "most": what.most}
         if not what.runs:
             return self.execute(_BY_WORDS, asked)
-        names = {f"run{number}": run for number, run in enumerate(what.runs)}
-        inside = " AND ".join(f"instr(m.text, :{name}) > 0" for name in names)
+        inside, runs = _inside("m.text", what.runs)
         indexed = _INDEXED if what.words else ""
-        return self.execute(_INSIDE.format(indexed=indexed, inside=inside), {**asked, **names})
+        return self.execute(_INSIDE.format(indexed=indexed, inside=inside), {**asked, **runs})
+
+    def titled(self, what: Sought) -> Rows:
+        inside, runs = _inside("t.title", what.runs)
+        how = {
+            "titles": "titles JOIN threads t ON t.seq = titles.rowid" if what.words else "threads t",
+            "indexed": "titles MATCH :query AND" if what.words else "",
+            "newest": "titles.rowid" if what.words else "t.seq",
+            "inside": f"AND {inside}" if inside else "",
+        }
+        asked = {"query": _query(what), "owner": what.owner, "most": what.most}
+        return self.execute(_TITLED.format(**how), {**asked, **runs})
 
     @contextmanager
     def within(self, seconds: float, left: Callable[[], bool]) -> Iterator[None]:
@@ -77,7 +129,13 @@ class SqliteConnection(sqlite3.Connection):
             self.set_progress_handler(None, 0)
 
 
-def _query(words: object) -> str:
+def _query(what: Sought) -> str:
     """What FTS5 is asked: each word quoted, so that nothing in it is an operator."""
-    quoted = " ".join(f'"{word}"' for word in words) if isinstance(words, (list, tuple)) else ""
-    return f"{quoted}*" if quoted else ""
+    quoted = " ".join(f'"{word}"' for word in what.words)
+    return f"{quoted}*" if what.beginning else quoted
+
+
+def _inside(column: str, runs: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """That a column contains all of these, and the parameters of that."""
+    named = {f"run{number}": run for number, run in enumerate(runs)}
+    return " AND ".join(f"instr({column}, :{name}) > 0" for name in named), named

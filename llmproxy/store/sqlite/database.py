@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "llmproxy.db"
 BUSY_SECONDS = 5.0
+_LOG = 64 * 1024 * 1024  # bytes that the file of changes keeps at most when all of them are in the database
 _LOOK_SECONDS = 1.0  # that a mere look waits for who has the file alone
 _CREATING = threading.Lock()
 _AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
@@ -121,11 +122,43 @@ CREATE TABLE leases (
 CREATE INDEX leases_of_process ON leases (process);
 """
 
+_GROWTH = """
+-- Requests of the ledger summed by steps of time (seconds) and by target, the JSON list of provider and model. counts: JSON.
+CREATE TABLE rollups (
+  step INTEGER NOT NULL, start REAL NOT NULL, target TEXT NOT NULL, requests INTEGER NOT NULL, errors INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL, truncated INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL,
+  cost_e12 INTEGER, counts TEXT NOT NULL, PRIMARY KEY (step, start, target)) WITHOUT ROWID;
+-- How far work has come that is done in slices.
+CREATE TABLE progress (id TEXT PRIMARY KEY, place REAL NOT NULL, id_there TEXT NOT NULL DEFAULT '');
+INSERT INTO progress (id, place) VALUES ('rollups', 0);
+-- What is found by it is rare: threads that were deleted, and requests that were asked without a key.
+CREATE INDEX threads_deleted ON threads (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX threads_there ON threads (owner, created_at) WHERE deleted_at IS NULL;
+CREATE INDEX ledger_of_nobody ON ledger (opened_at) WHERE owner = '';
+
+-- Titles are found by their words. A number of their own, as the hidden one of a table without INTEGER PRIMARY KEY may change.
+ALTER TABLE threads ADD COLUMN seq INTEGER;
+UPDATE threads SET seq = rowid;
+CREATE UNIQUE INDEX threads_seq ON threads (seq);
+CREATE VIRTUAL TABLE titles USING fts5 (
+  title, content = 'threads', content_rowid = 'seq', prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2');
+INSERT INTO titles (titles) VALUES ('rebuild');
+CREATE TRIGGER titles_insert AFTER INSERT ON threads BEGIN
+  UPDATE threads SET seq = (SELECT coalesce(max(seq), 0) + 1 FROM threads) WHERE id = new.id;
+  INSERT INTO titles (rowid, title) SELECT seq, title FROM threads WHERE id = new.id; END;
+CREATE TRIGGER titles_delete AFTER DELETE ON threads BEGIN
+  INSERT INTO titles (titles, rowid, title) VALUES ('delete', old.seq, old.title); END;
+CREATE TRIGGER titles_update AFTER UPDATE OF title ON threads WHEN old.title <> new.title BEGIN
+  INSERT INTO titles (titles, rowid, title) VALUES ('delete', old.seq, old.title);
+  INSERT INTO titles (rowid, title) VALUES (new.seq, new.title); END;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _TAPES,
     _ADOPTIONS,
     _ACCOUNTS,
+    _GROWTH,
 )  # the n-th brings version n to n + 1; what was released is never edited
 
 
@@ -148,6 +181,7 @@ def connect(folder: Path | None, *, reading: bool = False) -> Connection:
             factory=SqliteConnection,
         )
         connection.row_factory = sqlite3.Row
+        connection.log = f"{folder / FILE}-wal" if folder is not None else None
         return _ready(connection, reading)
     except OSError as error:
         raise StoreError(f"The data directory cannot be used: {error.strerror}.") from error
@@ -215,8 +249,10 @@ def _write_ahead(connection: Connection) -> None:
 
 
 def _ready(connection: Connection, reading: bool) -> Connection:
+    if not reading:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an existing one keeps its own way
     _write_ahead(connection)
-    for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = FAST"):
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = FAST", f"journal_size_limit = {_LOG}"):
         connection.execute(f"PRAGMA {pragma}")
     if reading:
         connection.execute("PRAGMA query_only = ON")
