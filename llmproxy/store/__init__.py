@@ -225,7 +225,7 @@ class Store:
 
     def check(self) -> None:
         """Opens and closes the database, for `llmproxy check`. Raises StoreError with what is wrong."""
-        self._engine.connect().close()
+        self._engine.check()
 
     async def __aenter__(self) -> Store:
         return self

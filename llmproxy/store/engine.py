@@ -21,6 +21,13 @@ class Engine(Protocol):
     lasting: bool
     alive_seconds: float
 
+    @property
+    def damage(self) -> StoreError | None:
+        """Why nothing may be written any more; None while all is well."""
+
+    def check(self) -> None:
+        """Opens and closes it, and reads it as a whole where that tells something. Raises StoreError with what is wrong."""
+
     def connect(self, *, reading: bool = False) -> Connection:
         """Opens it, made and brought up to date if need be. Raises StoreError."""
 

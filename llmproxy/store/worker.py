@@ -58,6 +58,7 @@ class Worker:
         self._engine = engine
         self._connect = connect
         self._begin = begin
+        self._writes = begin == engine.begins[0]
         self._limit = limit
         self._batch = batch
         self._jobs: FairQueue[Job] = FairQueue()
@@ -125,6 +126,9 @@ class Worker:
         """A connection with a transaction. One whose database has gone and come back since is made anew."""
         for _ in range(2):
             try:
+                if self._connection is not None and self._writes and (damage := self._engine.damage) is not None:
+                    self._failure = damage
+                    return None
                 self._connection = self._connection or self._connect()
                 self._connection.execute(self._begin)
                 return self._connection

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from llmproxy.store import ledger, messages, performance, replay, rollups, search, threads
 from llmproxy.store.messages import Part
+from llmproxy.store.sqlite import database, soundness
 from llmproxy.store.sqlite.connection import SqliteConnection
 from llmproxy.store.sqlite.database import connect
+from llmproxy.store.sqlite.engine import SQLite
 
 NOW = time.time()
 _EACH = 100  # steps between two counts
@@ -60,6 +62,32 @@ def test_a_week_of_many_requests_is_told_in_no_more_steps_than_one_of_few(tmp_pa
     few, many = (with_requests(tmp_path, count) for count in (9_000, 200_000))
     taken = [steps(db, partial(performance.performance, db, "week", NOW)) for db in (few, many)]
     assert taken[1] <= 3 * taken[0]
+
+
+def test_opening_a_large_file_that_was_closed_properly_takes_no_more_steps_than_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soundness, "SMALL", -1)
+    taken: list[int] = []
+    for count in (1_000, 100_000):
+        with_requests(tmp_path, count).close()
+        folder = tmp_path / f"requests-{count}"
+        first = SQLite(folder)
+        first.connect().close()
+        first.leave("p")  # once its file was found to be whole
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "sound", lambda db: pytest.fail("it is read again"))
+            taken.append(steps_of_opening(SQLite(folder)))
+    assert taken[1] <= 2 * taken[0] + 1_000
+
+
+def steps_of_opening(engine: SQLite) -> int:
+    """Of the connection and a first change."""
+    db = cast(SqliteConnection, engine.connect())
+    try:
+        return steps(db, lambda: threads.create(db, "me", NOW))
+    finally:
+        db.close()
 
 
 def with_threads(folder: Path, count: int, answers: int = 1) -> SqliteConnection:

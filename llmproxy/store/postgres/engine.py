@@ -48,10 +48,14 @@ class Postgres:
     begins = ("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     lasting = True
     alive_seconds = ALIVE_SECONDS
+    damage = None
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._entered = ""
+
+    def check(self) -> None:
+        self.connect().close()
 
     def connect(self, *, reading: bool = False) -> Connection:
         connection = self._connected()

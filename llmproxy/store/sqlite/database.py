@@ -162,9 +162,10 @@ MIGRATIONS = (
 )  # the n-th brings version n to n + 1; what was released is never edited
 
 
-def connect(folder: Path | None, *, reading: bool = False) -> Connection:
+def connect(folder: Path | None, *, reading: bool = False, check: bool = True) -> Connection:
     """A connection to the database in `folder`, made and brought up to date if need be; in memory for None.
 
+    check: the file is read as a whole before it is used.
     Raises StoreError (no such folder, not writable, written by a newer version) or Damaged.
     """
     import sqlite3
@@ -182,7 +183,7 @@ def connect(folder: Path | None, *, reading: bool = False) -> Connection:
         )
         connection.row_factory = sqlite3.Row
         connection.log = f"{folder / FILE}-wal" if folder is not None else None
-        return _ready(connection, reading)
+        return _ready(connection, reading, check)
     except OSError as error:
         raise StoreError(f"The data directory cannot be used: {error.strerror}.") from error
     except sqlite3.Error as error:
@@ -248,7 +249,7 @@ def _write_ahead(connection: Connection) -> None:
         time.sleep(_AGAIN)
 
 
-def _ready(connection: Connection, reading: bool) -> Connection:
+def _ready(connection: Connection, reading: bool, check: bool) -> Connection:
     if not reading:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an existing one keeps its own way
     _write_ahead(connection)
@@ -257,13 +258,14 @@ def _ready(connection: Connection, reading: bool) -> Connection:
     if reading:
         connection.execute("PRAGMA query_only = ON")
         return connection
-    _sound(connection)
+    if check:
+        sound(connection)
     _migrated(connection)
     return connection
 
 
-def _sound(connection: Connection) -> None:
-    """Reads the whole file once per start; about 0.1 s for 100 MB, in the writer's thread."""
+def sound(connection: Connection) -> None:
+    """Reads the whole file; about 0.1 s for 100 MB. Raises Damaged."""
     [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise Damaged(f"The database {FILE} is damaged ({verdict}). Put a backup in its place, or move it away.")

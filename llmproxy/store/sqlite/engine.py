@@ -10,6 +10,7 @@ from llmproxy.core.errors import StoreError
 from ..connection import Connection
 from . import processes
 from .database import connect, looking, translated
+from .soundness import Soundness
 
 
 class SQLite:
@@ -22,9 +23,27 @@ class SQLite:
         self._folder = folder
         self.lasting = folder is not None
         self._held: int | None = None
+        self._soundness = Soundness(folder) if folder is not None else None
+
+    @property
+    def damage(self) -> StoreError | None:
+        return self._soundness.damage if self._soundness is not None else None
 
     def connect(self, *, reading: bool = False) -> Connection:
-        return connect(self._folder, reading=reading)
+        if reading or self._soundness is None:
+            return connect(self._folder, reading=reading)
+        at_once = self._soundness.before_use()
+        others = bool(processes.living(self._folder))  # they know whether the file is whole
+        known = not at_once and (self._soundness.known() or others)
+        connection = connect(self._folder, check=at_once)
+        if at_once:
+            self._soundness.passed()
+        elif not known:
+            self._soundness.begin()
+        return connection
+
+    def check(self) -> None:
+        connect(self._folder).close()
 
     def look(self) -> Connection | None:
         return looking(self._folder) if self._folder is not None else None
@@ -52,6 +71,8 @@ class SQLite:
         if self._folder is not None and self._held is not None:
             processes.release(self._folder, process, self._held)
             self._held = None
+        if self._soundness is not None:
+            self._soundness.end()
 
     def entered(self, db: Connection) -> set[str]:
         return set()  # what a dead one left of that is removed by `living`

@@ -25,6 +25,15 @@ def hold(folder: Path, process: str) -> int:
         os.close(held)
 
 
+def try_lock(file: Path) -> int | None:
+    """The descriptor of a file that this process alone has now, until it is closed; None while another one has it."""
+    held = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    if _locked(held):
+        return held
+    os.close(held)
+    return None
+
+
 def release(folder: Path, process: str, held: int) -> None:
     """Takes back what `hold` said, at a proper end."""
     _file(folder, process).unlink(missing_ok=True)
