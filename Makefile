@@ -13,7 +13,7 @@ MODULES := ui/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare test-clients soak clean page system
+.PHONY: help run test check ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak clean page system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -51,6 +51,9 @@ bench-peers: $(TESTS) ## install other gateways beside it and measure them too
 
 bench-compare: $(TESTS) ## the last two measurements, as ratios
 	$(BIN)/python -m tests.bench compare $(ARGS)
+
+bench-growth: $(TESTS) ## what large databases and configurations cost, at several sizes (ARGS="--full", ARGS="search figures")
+	$(BIN)/python -m tests.bench growth $(ARGS)
 
 test-clients: $(TESTS) ## drive the gateway with other people's clients, each in its own environment
 	$(BIN)/python -m tests.clients.environments

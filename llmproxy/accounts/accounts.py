@@ -14,7 +14,7 @@ from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
 from llmproxy.core.record import RequestRecord
 from llmproxy.store.spend import Spent
 
-from .keys import Keyring
+from .keys import Keyring, Configured
 from .limits import Live, Quota, shown
 from .pot import Pot
 from .pricing import Pricing
@@ -70,9 +70,9 @@ class Accounts:
     _workers: int = 1
     _elsewhere: int = 0  # processes of other machines that share the limits
 
-    def configure(self, config: Config, pricing: Pricing) -> None:
-        """What a new configuration says; what was counted stays."""
-        self.keys.configure(config.server.keys)
+    def configure(self, config: Config, pricing: Pricing, written: Configured | None = None) -> None:
+        """What a new configuration says; what was counted stays. written: its keys, if their index is made already."""
+        self.keys.configure(written or config.server.keys)
         self.pricing = pricing
         self.groups = config.groups
         self.bank.settings = config.budgets

@@ -42,21 +42,29 @@ class Learned:
         self.groups: Mapping[str, Group] = {one.name: group_of(one) for one in known.groups}
 
 
+class Configured:
+    """The keys of the config, with an index. Making it takes a while where there are many, too."""
+
+    def __init__(self, keys: Iterable[Key] = ()) -> None:
+        self.keys = tuple(keys)
+        self.by_hash = {digest(key.secret): key for key in self.keys}
+        self.by_name = {key.name: key for key in reversed(self.keys)}
+
+
 class Keyring:
     """All keys of now, and the store's groups. `Known` is what the store had; a new one replaces it, whole."""
 
     def __init__(self, static: Iterable[Key] = (), known: Known = NOTHING) -> None:
-        self.static: tuple[Key, ...] = ()
-        self._by_hash: dict[bytes, Key] = {}
-        self._by_name: dict[str, Key] = {}
+        self.written = Configured(static)
         self.learned = Learned(known)
-        self.configure(static)
 
-    def configure(self, static: Iterable[Key]) -> None:
+    def configure(self, static: Iterable[Key] | Configured) -> None:
         """The keys of the config."""
-        self.static = tuple(static)
-        self._by_hash = {digest(key.secret): key for key in self.static}
-        self._by_name = {key.name: key for key in reversed(self.static)}
+        self.written = static if isinstance(static, Configured) else Configured(static)
+
+    @property
+    def static(self) -> tuple[Key, ...]:
+        return self.written.keys
 
     def learn(self, learned: Learned) -> None:
         """The keys and groups of the store."""
@@ -94,7 +102,7 @@ class Keyring:
     def find(self, given: str, now: float | None = None) -> Key | None:
         """The key of this secret, if it counts now."""
         hash = digest(given)
-        key = self._by_hash.get(hash)
+        key = self.written.by_hash.get(hash)
         if key is not None:
             return key if _counts(key.expires, now) else None
         form = _FORM.fullmatch(given) if given.startswith(PREFIX) else None
@@ -107,7 +115,7 @@ class Keyring:
 
     def named(self, name: str) -> Key | None:
         """A key by its name, however it is now."""
-        return self._by_name.get(name) or self.learned.by_name.get(name, (None, None))[1]
+        return self.written.by_name.get(name) or self.learned.by_name.get(name, (None, None))[1]
 
     def account(self, name: str) -> Account | None:
         """Of a key that the store has."""
@@ -115,11 +123,11 @@ class Keyring:
 
     def is_static(self, name: str) -> bool:
         """Whether the config has a key of this name."""
-        return name in self._by_name
+        return name in self.written.by_name
 
     def counts(self, name: str, now: float) -> bool:
         """Whether a key of this name counts now."""
-        static, account = self._by_name.get(name), self.account(name)
+        static, account = self.written.by_name.get(name), self.account(name)
         if static is not None and _counts(static.expires, now):
             return True
         return account is not None and account.revoked_at is None and _counts(account.expires_at, now)

@@ -1,4 +1,4 @@
-"""python -m tests.bench run | peers | compare | report | plot"""
+"""python -m tests.bench run | peers | compare | report | plot | growth"""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _arguments() -> argparse.Namespace:
         of_file = commands.add_parser(name, help=f"the {name} of a run that was kept; the last by default")
         of_file.add_argument("file", nargs="?", type=Path)
         of_file.set_defaults(command=command)
+    growing = commands.add_parser("growth", help="what large databases and configurations cost, at several sizes")
+    growing.add_argument("curves", nargs="*", help="only these; all by default")
+    growing.add_argument("--full", action="store_true", help="up to a million requests and 5 GB, and the plots of docs")
+    growing.set_defaults(command=_growth)
     return parser.parse_args()
 
 
@@ -78,6 +82,12 @@ def _end_with_sigterm() -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _growth(given: argparse.Namespace) -> None:
+    from .growth.run import measure
+
+    run_loop(measure(full=given.full, only=given.curves))
 
 
 def _compare(given: argparse.Namespace) -> None:

@@ -185,10 +185,10 @@ async def reloaded(folder: Path, keys: int) -> Counter[str]:
         reload.stop()
 
 
-async def test_a_reload_of_many_keys_leaves_the_loop_nothing_but_their_digests(tmp_path: Path) -> None:
+async def test_a_reload_of_many_keys_is_not_read_by_the_loop(tmp_path: Path) -> None:
     counted = await reloaded(tmp_path, 3_000)
     assert counted["_key"] == counted["_server"] == 0
-    assert counted["digest"] <= 2 * 3_000
+    assert counted["digest"] == 0
 
 
 LISTS: dict[str, tuple[str, dict[str, str]]] = {

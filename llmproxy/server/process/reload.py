@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from llmproxy.accounts.keys import Learned
+from llmproxy.accounts.keys import Configured, Learned
 from llmproxy.config import Config, ConfigError
 from llmproxy.config.aliases import doubts
 from llmproxy.config.key_names import heirs
@@ -32,10 +32,11 @@ _LOOK = 2.0  # seconds between two looks at the config's file
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A new config, the one that the process was started with, the keys of its store, and what is to be said of it."""
+    """A new config, the one that the process was started with, its keys and those of its store, and what is to be said of it."""
 
     config: Config
     began: Config
+    written: Configured
     stored: Learned
     notes: tuple[str, ...]
 
@@ -94,7 +95,7 @@ class Reload:
         stored = Learned(keys_of(config.storage)) if config.storage.enabled else app[ACCOUNTS].keys.learned
         if not stored.known.accounts and stored.known.read:
             refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
-        return _Read(config, began, stored, tuple(doubts(config)))
+        return _Read(config, began, Configured(config.server.keys), stored, tuple(doubts(config)))
 
     def _take(self, read: _Read) -> None:
         """A new config, whole or not at all; requests in flight keep the old gateway."""
@@ -104,7 +105,7 @@ class Reload:
         self._began = read.began
         app[CURRENT].gateway = gateway
         self._apply(config)
-        app[ACCOUNTS].configure(config, pricing_of(gateway))
+        app[ACCOUNTS].configure(config, pricing_of(gateway), read.written)
         if read.stored.known.number >= keys.known.number or config.storage.where != before.config.storage.where:
             keys.learn(read.stored)  # else somebody else has read newer ones in the meantime
         stop_gone(app)
