@@ -14,7 +14,7 @@ from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
 from llmproxy.core.record import RequestRecord
 from llmproxy.store.spend import Spent
 
-from .keys import Keyring, Configured
+from .keys import Configured, Keyring
 from .limits import Live, Quota, shown
 from .pot import Pot
 from .pricing import Pricing
