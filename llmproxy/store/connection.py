@@ -51,7 +51,7 @@ class Sql:
 class Sought:
     """What of one owner says all `words`, the last of which may be the beginning of one, and contains all `runs`.
 
-    beginning: whether it may; a single letter stands for itself, or half of everything would be found.
+    beginning: whether it may; a single letter stands for itself, or half of everything would be found, and so do all `whole`.
     read: characters of each message that are given. most: how many messages.
     """
 
@@ -60,10 +60,11 @@ class Sought:
     runs: Sequence[str]
     read: int
     most: int
+    whole: bool = False
 
     @property
     def beginning(self) -> bool:
-        return bool(self.words) and len(self.words[-1]) > 1
+        return not self.whole and bool(self.words) and len(self.words[-1]) > 1
 
 
 class Connection(Protocol):

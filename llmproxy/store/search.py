@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
 
-from .connection import Sought
+from .connection import Rows, Sought
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -47,16 +48,27 @@ def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
 def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json]:
     """`{"thread_id", "title", "message_id", "snippet"}`: messages that say all the words, after them titles that do.
 
-    The last word may be the beginning of one, if it has two letters. No word at all finds nothing.
+    The last word may be the beginning of one, if it has two letters and too few say it as it is. No word at all finds nothing.
     """
     runs, found = _RUN.findall(words), re.findall(r"\w+", _RUN.sub(" ", words))
     if not found and not runs:
         return []
     marks, sought = _marks(words), Sought(owner, found, runs, _READ, limit)
-    said = [_found(dict(row), marks) for row in db.said(sought)]
+    said = [_found(row, marks) for row in _enough(db.said, sought)]
     there = {one["thread_id"] for one in said}
-    titled = (_found(dict(row), marks) for row in db.titled(sought))
+    titled = (_found(row, marks) for row in _enough(db.titled, sought))
     return [*said, *(one for one in titled if one["thread_id"] not in there)][:limit]
+
+
+def _enough(look: Callable[[Sought], Rows], sought: Sought) -> list[Json]:
+    """What has all words as they are, if that is enough: it comes out of the index newest first, and no more of it is read.
+
+    All words with a common beginning must be read to their end.
+    """
+    found = look(replace(sought, whole=True)).fetchall()
+    if len(found) < sought.most and sought.beginning:
+        found = look(sought).fetchall()
+    return [dict(row) for row in found]
 
 
 def _found(row: Json, marks: re.Pattern[str]) -> Json:

@@ -34,6 +34,33 @@ async def test_the_newest_comes_first_with_its_words_marked(store: Store) -> Non
     assert found == ["<the> new <sky> is grey", "<the> old <sky> is blue"]
 
 
+async def test_longer_words_count_where_few_messages_have_the_word_itself(store: Store) -> None:
+    await said(store, "me", "a sky", "many skyscrapers")
+    found = await store.search("me", "sky")
+    assert [plain(one["snippet"]) for one in found] == ["many <skyscrapers>", "a <sky>"]
+
+
+async def test_where_many_messages_have_the_word_itself_longer_ones_are_left_out(store: Store) -> None:
+    await said(store, "me", "a sky", "another sky", "many skyscrapers")
+    found = await store.read(searching.search, "me", "sky", 2)
+    assert [plain(one["snippet"]) for one in found] == ["another <sky>", "a <sky>"]
+
+
+async def test_a_single_letter_is_a_word(store: Store) -> None:
+    await said(store, "me", "an apple", "plan a")
+    assert [plain(one["snippet"]) for one in await store.search("me", "a")] == ["plan <a>"]
+
+
+async def test_titles_are_found_by_the_beginnings_of_their_words(store: Store) -> None:
+    id = (await store.write(threads.create, "me", 1.0, title="Plans for Café"))["id"]
+    assert [one["title"] for one in await store.search("me", "plans fo")] == ["Plans for Café"]
+    await store.write(threads.change, "me", id, {"title": "Another"}, 1.0)
+    assert await store.search("me", "plans") == []
+    assert [plain(one["snippet"]) for one in await store.search("me", "anot")] == ["<Another>"]
+    await store.write(threads.delete, "me", id, 1.0, True)
+    assert await store.search("me", "another") == []
+
+
 async def test_a_long_message_is_shown_around_the_word(store: Store) -> None:
     await said(store, "me", "before " * 100 + "needle " + "after " * 100)
     [found] = await store.search("me", "needle")
