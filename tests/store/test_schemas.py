@@ -13,7 +13,7 @@ from llmproxy.store import Store, messages, replay, threads
 from llmproxy.store.sqlite.database import FILE, MIGRATIONS, connect
 
 FIXTURES = Path(__file__).with_name("fixtures")
-VERSIONS = (1, 2, 3)
+VERSIONS = (1, 2, 3, 4)
 FOR_EVER = 1_000_000  # the fixtures grow old
 
 
@@ -116,3 +116,11 @@ async def test_each_old_request_is_one_attempt_of_unknown_fate(old: int, folder:
         (f"request-{old}-3", "unknown", 0, None),
         (f"request-{old}-4", "unknown", 1, None),
     ]
+
+
+async def test_what_was_asked_long_ago_is_in_the_sums_and_titles_are_found(old: int, folder: Path) -> None:
+    async with Store(folder, ledger_days=FOR_EVER) as store:
+        found = await store.search("key-1", "alice")
+        await store.write(lambda db: None)
+    assert [one["title"] for one in found] == ["Alice's"]
+    assert rows(folder, "SELECT place > 0 FROM progress WHERE id = 'rollups'") == [(1,)]
