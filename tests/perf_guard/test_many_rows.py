@@ -60,7 +60,7 @@ def with_requests(folder: Path, count: int) -> SqliteConnection:
 
 
 def test_a_week_of_many_requests_is_told_in_no_more_steps_than_one_of_few(tmp_path: Path) -> None:
-    few, many = (with_requests(tmp_path, count) for count in (9_000, 200_000))
+    few, many = (with_requests(tmp_path, count) for count in (9_000, 60_000))
     taken = [steps(db, partial(performance.performance, db, "week", NOW)) for db in (few, many)]
     assert taken[1] <= 3 * taken[0]
 
@@ -70,7 +70,7 @@ def test_opening_a_large_file_that_was_closed_properly_takes_no_more_steps_than_
 ) -> None:
     monkeypatch.setattr(soundness, "SMALL", -1)
     taken: list[int] = []
-    for count in (1_000, 100_000):
+    for count in (1_000, 30_000):
         with_requests(tmp_path, count).close()
         folder = tmp_path / f"requests-{count}"
         first = SQLite(folder)
@@ -129,7 +129,7 @@ def with_threads(folder: Path, count: int, answers: int = 1) -> SqliteConnection
 
 @pytest.fixture(scope="module")
 def many_threads(tmp_path_factory: pytest.TempPathFactory) -> SqliteConnection:
-    return with_threads(tmp_path_factory.mktemp("threads"), 20_000)
+    return with_threads(tmp_path_factory.mktemp("threads"), 10_000)
 
 
 def sought(db: SqliteConnection, words: str) -> int:
@@ -143,7 +143,7 @@ def test_a_common_word_is_found_in_as_many_steps_as_a_rare_one(many_threads: Sql
 
 
 def test_a_search_takes_no_more_steps_with_more_threads(tmp_path: Path, many_threads: SqliteConnection) -> None:
-    few = with_threads(tmp_path, 2_000)
+    few = with_threads(tmp_path, 1_000)
     for words in ("common", "rare", "co"):
         assert sought(many_threads, words) <= 1.5 * sought(few, words) + 1_000
 

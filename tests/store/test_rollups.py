@@ -94,29 +94,29 @@ def assert_told_the_same(sums: Json, rows: Json) -> None:
 
 @pytest.mark.parametrize("window", ["day", "week"])
 async def test_they_tell_what_the_rows_tell(store: Store, window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
-    await written(store, requests(3_000, 8.0))
+    await written(store, requests(800, 8.0))
     await unsummed(store)
     await summed(store)
     assert_told_the_same(*await both(store, window, monkeypatch))
 
 
 async def test_what_was_not_summed_yet_counts_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    await written(store, requests(2_000, 7.0))
+    await written(store, requests(600, 7.0))
     await unsummed(store)
-    await store.write(rollups.advance, time.time(), 700)
+    await store.write(rollups.advance, time.time(), 200)
     assert_told_the_same(*await both(store, "week", monkeypatch))
 
 
 async def test_a_request_that_ends_after_its_row_was_passed_is_added_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = requests(1_000, 7.0)
+    entries = requests(500, 7.0)
     late = entries[::3]
     await written(store, [Entry(one.opened_at, one.id, one.process) for one in entries])
     await written(store, [one for one in entries if one not in late])
     await summed(store)
-    await written(store, late[:100])
-    await written(store, late[50:])  # some are written again
+    await written(store, late[:50])
+    await written(store, late[25:])  # some are written again
     assert_told_the_same(*await both(store, "week", monkeypatch))
 
 
@@ -154,7 +154,7 @@ async def test_a_database_of_before_is_summed_in_slices_after_it_was_opened(
 ) -> None:
     monkeypatch.setattr(rollups, "ROWS", 100)
     async with Store(where) as store:
-        await written(store, requests(1_000, 6.0))
+        await written(store, requests(400, 6.0))
         await unsummed(store)
     async with Store(where) as store:
         await store.write(lambda db: None)

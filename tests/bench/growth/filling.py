@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from llmproxy.store.connection import Connection
 
 OWNER = "me"
-_NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
+_NUMBERS = "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "
+_AT_ONCE = 20_000  # rows of one statement, which may take ten seconds
 _LEDGER = """
 INSERT INTO ledger (opened_at, id, process, owner, face, state, attempts, provider, model, usage_source, tokens_in, tokens_out,
   ttft_ms, duration_ms)
@@ -32,17 +33,30 @@ SELECT 'm' || i, 't' || (1 + (i - 1) / {each}), CASE WHEN (i - 1) % {each} > 0 T
 def requests(db: Connection, count: int) -> None:
     """So many within a week, and their sums, which are made as those of a database of before are."""
     db.execute("DELETE FROM progress")
-    db.execute((_NUMBERS + _LEDGER).format(count=count, now=time.time()))
+    _rows(db, _LEDGER, count, count=count, now=time.time())
     while rollups.advance(db, time.time(), 20_000):
         pass
 
 
 def threads(db: Connection, count: int, each: int = 1, more: str = "") -> None:
     """So many, each with so many messages; all say `common`, a thousandth `rare`. more: what every message says too."""
-    db.execute((_NUMBERS + _THREADS).format(count=count, each=each))
-    db.execute((_NUMBERS + _MESSAGES).format(count=count * each, each=each, more=more))
-    if not hasattr(db, "set_progress_handler"):  # PostgreSQL, whose index is filled by the store and not by triggers
-        db.execute("INSERT INTO words (seq, lexemes) SELECT seq, to_tsvector('simple', text) FROM messages")
+    _rows(db, _THREADS, count, each=each)
+    _rows(db, _MESSAGES, count * each, each=each, more=more)
+    if not hasattr(
+        db, "set_progress_handler"
+    ):  # PostgreSQL: triggers do not fill the index there, and its planner guesses
+        _rows(db, _WORDS, count * each)
+        for table in ("threads", "messages", "words"):
+            db.execute(f"ANALYZE {table}")
+
+
+_WORDS = """
+INSERT INTO words (seq, lexemes) SELECT m.seq, to_tsvector('simple', m.text) FROM messages m JOIN n ON m.id = 'm' || n.i"""
+
+
+def _rows(db: Connection, sql: str, rows: int, **how: object) -> None:
+    for first in range(1, rows + 1, _AT_ONCE):
+        db.execute((_NUMBERS + sql).format(first=first, last=min(rows, first + _AT_ONCE - 1), **how))
 
 
 def models(count: int) -> Config:
