@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from llmproxy.config import Cluster, ConfigError, load
+from llmproxy.config import Cluster, Config, ConfigError, load
+from llmproxy.server.process.reload import waiting_settings
 
 SECRET = "sixteen letters or more"
 HERE = {"HOME": "/nowhere"}
@@ -96,6 +97,10 @@ def test_secrets_are_in_no_representation() -> None:
     shown = repr(Cluster(secret=SECRET, redis="redis://:password@host"))
     assert SECRET not in shown
     assert "password" not in shown
+
+
+def test_a_change_waits_for_the_next_start() -> None:
+    assert waiting_settings(Config(), Config(cluster=Cluster(name="another"))) == ["cluster"]
 
 
 ALONE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from llmproxy.cluster.identity import Identity
-from llmproxy.cluster.peer import HELLO, PROOF, Link, Peer, Unreachable
+from llmproxy.cluster.peer import HELLO, PROOF, Link, Peer, Question, Unreachable
 from llmproxy.cluster.signature import PROTOCOL, proof, read
 from tests.cluster.house import OPERATOR, SECRET, House, asked, replica, running
 from tests.cluster.ports import free_port
@@ -170,6 +171,44 @@ async def test_one_in_the_place_of_another_is_known_by_its_own_name(machines: Ho
         await asked(fresh, id="with-the-new")
         assert (await one.call("POST", "/v1/requests/with-the-new/cancel"))[1]["state"] == "cancelled"
         assert (await fresh.call("POST", "/v1/requests/nobodys-id/cancel"))[0] == 404
+
+
+def peer_named(house: House, at: int, name: str) -> Peer:
+    return next(each for each in house.replicas[at].peers.asked("client") if each.name == name)
+
+
+async def test_one_that_was_replaced_since_it_was_greeted_is_greeted_anew(machines: House) -> None:
+    await asked(machines.replicas[0], id="with-the-new")
+    peer = peer_named(machines, 1, "replica-0")
+    assert peer.identity is not None
+    peer.identity = dataclasses.replace(peer.identity, instance="0" * 32)  # as it was before a restart
+    assert (await peer.read(Question("GET", "/v1/requests/with-the-new", {}, caller="client")))[0] == 200
+    assert peer.identity.instance == machines.replicas[0].peers.own.instance
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_is_made_anew(machines: House) -> None:
+    await asked(machines.replicas[0], id="asked-again")
+    peer = peer_named(machines, 1, "replica-0")
+    question = Question("POST", "/v1/requests/nobodys-id/cancel", {}, caller="client")
+    assert (await peer.read(question))[0] == 404
+    runner = machines.replicas[0].runner
+    assert runner.server is not None
+    for connection in list(runner.server.connections):
+        if connection.transport is not None and not connection._current_request:  # kept, and idle
+            connection.transport.abort()
+    assert (await peer.read(question))[0] == 404
+
+
+async def test_calls_after_one_another_share_a_connection(machines: House) -> None:
+    peer = peer_named(machines, 1, "replica-0")
+    question = Question("GET", "/v1/requests/nobodys-id", {}, caller="client")
+    for _ in range(5):
+        assert (await peer.read(question))[0] == 404
+    assert peer._session is not None
+    connector = peer._session.connector
+    assert connector is not None
+    kept = sum(map(len, connector._conns.values())) + len(connector._acquired)
+    assert kept <= 2, "a greeting may be on its way beside them"
 
 
 async def test_one_that_is_gone_is_noticed_and_no_longer_shares_the_limits(machines: House) -> None:
