@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.gateway import Gateway
 from tests.ui.site import DONE, Site
+from tests.waiting import until
 
 
 def listed(site: Site) -> list[str]:
@@ -139,8 +140,7 @@ def test_a_temporary_chat_does_not_survive_its_page(page: Page, gateway: Gateway
     other.answered("Secret")
     id = other.page.url.rsplit("/", 1)[1]
     other.page.close()
-    page.goto(f"{gateway.url}/livez")
-    page.wait_for_function("async url => (await fetch(url)).status === 404", arg=f"{gateway.url}/threads/{id}")
+    until(lambda: page.request.get(f"{gateway.url}/threads/{id}").status == 404, "the end of the chat")
 
 
 def test_on_a_phone_the_bar_and_the_composer_stay_within_the_window(site: Site) -> None:

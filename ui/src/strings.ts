@@ -40,7 +40,7 @@ const english = {
   composer: {
     label: 'Your message', placeholder: 'Ask anything', hint: 'Enter to send, Shift+Enter for a new line', hintCoarse: 'Send with the button', attach: 'Attach files',
     compare: 'Ask a second model too', drop: 'Drop files to attach them', remove: (name: string) => `Remove ${name}`,
-    second: 'Second model', settings: 'Settings of this chat', offline: 'The gateway cannot be reached. You can read your open chat; it is looked for until it answers.',
+    others: 'Models that are asked too', second: ['Second model', 'Third model', 'Fourth model'], more: 'One more model', less: (model: string) => `Do not ask ${model}`, settings: 'Settings of this chat', offline: 'The gateway cannot be reached. You can read your open chat; it is looked for until it answers.',
   },
   chatSettings: {
     system: 'System prompt', temperature: (value: number) => `Temperature ${value}`, tokens: (n: number) => `At most ${n} tokens`, effort: (name: string) => `Effort ${name.toLowerCase()}`,
@@ -51,6 +51,11 @@ const english = {
   },
   trash: {
     title: (n: number) => `Deleted chats (${n})`, help: 'A deleted chat can be brought back for 30 days. Then the gateway removes it for good.', restore: 'Bring back', purge: 'Remove for good',
+  },
+  notify: { done: 'The answer is complete.', failed: 'The answer has ended before it was complete.' },
+  palette: {
+    title: 'Commands', search: 'Search commands, chats, models and prompts', none: 'Nothing has that name.', commands: 'Commands', chats: 'Chats', models: 'Answer with', prompts: 'Prompts',
+    activity: 'Activity', light: 'Light theme', dark: 'Dark theme', temporary: 'Temporary chat',
   },
   temporary: { make: 'Temporary chat', is: 'Temporary', help: 'A temporary chat is not listed. The gateway deletes it for good when you leave or reload it.' },
   meter: {
@@ -66,7 +71,7 @@ const english = {
   attachments: {
     cannot: (model: string, kinds: string) => `${model} cannot take ${kinds}.`, switchTo: (model: string) => `Use ${model}`,
     kinds: { image: 'images', audio: 'audio', file: 'files such as PDF', text: 'text' },
-    unreadable: (name: string) => `${name} is neither an image, text, PDF nor audio (WAV or MP3), so no model could read it.`,
+    unreadable: (name: string) => `${name} is neither an image, text, PDF, Word document nor audio (WAV or MP3), so no model could read it.`,
     tooBig: (name: string, limit: string) => `${name} is larger than ${limit}. Attach a smaller file.`,
     unkept: 'Your browser keeps no attachments: a reload would lose them.', image: 'Attached image', audio: 'Attached audio', file: 'Attached file',
   },
@@ -78,7 +83,7 @@ const english = {
     free: 'free', stands: (targets: string) => `stands for ${targets}`, failed: 'The list of models could not be loaded.',
   },
   answer: {
-    wrap: 'Wrap', fold: 'Fold', download: 'Download', csv: 'Download as CSV',
+    wrap: 'Wrap', fold: 'Fold', download: 'Download', csv: 'Download as CSV', preview: 'Preview', previewTitle: 'Preview without network',
     you: 'You', model: 'Answer', code: 'code', table: 'Table', sources: 'Sources', tool: 'Tool call',
     remoteImage: (alt: string, url: string) => `Image not loaded${alt ? ` (${alt})` : ''}: ${url || 'no address'}`,
     image: 'Generated image', saveImage: 'Save image', sound: 'Generated sound', omitted: (size: string) => `Something of ${size} was too large to keep.`,
@@ -127,6 +132,7 @@ const english = {
   },
   settings: {
     title: 'Settings', answers: 'Answers', look: 'Look', data: 'Data',
+    notify: 'Say when an answer is done', notifyHelp: 'A notification of the browser, while you look at something else. It has the chat’s name, not its words.', notifyRefused: 'The browser does not allow notifications here.',
     stream: 'Show answers while they are written', streamHelp: 'Off: an answer appears when it is complete.',
     preset: 'Preset', noPreset: 'None', savePreset: 'Save as preset', deletePreset: 'Delete preset', presetName: 'Name of the preset',
     system: 'System prompt', systemHelp: 'Sent before every new chat.', systemHelpThis: 'Sent before this chat.',
@@ -194,7 +200,7 @@ const english = {
     title: 'Keyboard shortcuts',
     names: { newChat: 'New chat', search: 'Search chats', focus: 'Write a message', stop: 'Stop the answer', copy: 'Copy the last answer',
       model: 'Switch the model', edit: 'Edit your last message (in an empty field)', settings: 'Settings', help: 'This list', send: 'Send', line: 'New line',
-      sidebar: 'Show or hide the chats' } as Record<string, string>,
+      sidebar: 'Show or hide the chats', palette: 'Commands' } as Record<string, string>,
   },
 };
 

@@ -24,6 +24,7 @@ _CSP = "; ".join(
         "worker-src 'self'",
         "manifest-src 'self'",
         "media-src 'self' data: blob:",
+        "frame-src 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -34,6 +35,26 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
+}
+# For what a model wrote and a reader wants to see run: no origin, no network, not even by leading the frame elsewhere, which
+# the page's own frame-src forbids.
+_FRAME = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "sandbox allow-scripts",
+            "default-src 'none'",
+            "script-src 'unsafe-inline'",
+            "style-src 'unsafe-inline'",
+            "img-src data: blob:",
+            "media-src data: blob:",
+            "font-src data:",
+            "connect-src 'none'",
+            "form-action 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'self'",
+        )
+    ),
+    "X-DNS-Prefetch-Control": "off",
 }
 _NOT_BUILT = "The page is not built. `make run` builds it where Node is installed. The API is at /v1.\n"
 _FOREVER = "public, max-age=31536000, immutable"
@@ -47,6 +68,7 @@ class File:
     tag: str
     cache: str
     packed: dict[str, bytes]  # by content encoding
+    framed: bool = False  # whether it is shown within the page, with a policy of its own
 
 
 async def index(request: web.Request) -> web.Response:
@@ -64,6 +86,7 @@ async def file(request: web.Request) -> web.Response:
 def _sent(request: web.Request, found: File) -> web.Response:
     headers = {
         **_HEADERS,
+        **(_FRAME if found.framed else {}),
         "ETag": found.tag,
         "Cache-Control": found.cache,
         "Vary": "Accept-Encoding",
@@ -98,4 +121,4 @@ def _read(name: str, path: Path) -> File:
         for encoding, end in _ENCODINGS
         if (other := path.with_name(path.name + end)).is_file()
     }
-    return File(body, kind, tag, _FOREVER if hashed else "no-cache", packed)
+    return File(body, kind, tag, _FOREVER if hashed else "no-cache", packed, name == "preview.html")

@@ -67,6 +67,13 @@ async function text(file: File): Promise<Part> {
   }
 }
 
+async function docx(file: File): Promise<Part> {
+  const { docxText } = await import('./docx.ts');
+  const content = await docxText(new Uint8Array(await file.arrayBuffer()));
+  if (!content) throw new Unfit(strings.attachments.unreadable(file.name));
+  return fileAsText({ name: file.name, text: content.slice(0, MAX_TEXT) });
+}
+
 interface Kind {
   type: RegExp;
   needs: Input;
@@ -77,6 +84,7 @@ interface Kind {
 const KINDS: Kind[] = [
   { type: /^image\/(?!svg)/, needs: 'image', limit: MAX_BYTES, read: image },
   { type: /^application\/pdf$/, needs: 'file', limit: MAX_BYTES, read: pdf },
+  { type: /^application\/vnd\.openxmlformats-officedocument\.wordprocessingml\.document$/, needs: 'text', limit: MAX_BYTES, read: docx },
   { type: /^audio\/(x-)?(wav|wave|mpeg|mp3)$/, needs: 'audio', limit: MAX_BYTES, read: audio },
   { type: /^(?!image\/(?!svg)|audio\/|video\/)/, needs: 'text', limit: MAX_TEXT, read: text },
 ];

@@ -1,7 +1,7 @@
 /** The page's keys: what each does, whether it was pressed, and how the platform writes it. */
 import { onMac } from './typing.ts';
 
-export type Command = 'newChat' | 'search' | 'focus' | 'stop' | 'copy' | 'model' | 'sidebar' | 'settings' | 'help';
+export type Command = 'newChat' | 'search' | 'focus' | 'stop' | 'copy' | 'model' | 'sidebar' | 'palette' | 'settings' | 'help';
 
 interface Shortcut {
   command: Command;
@@ -18,6 +18,7 @@ export const SHORTCUTS: Shortcut[] = [
   { command: 'copy', key: 'c', modifier: 'page' },
   { command: 'model', key: 'm', modifier: 'page' },
   { command: 'sidebar', key: 'b', modifier: 'page' },
+  { command: 'palette', key: 'p', modifier: 'page' },
   { command: 'settings', key: ',', modifier: 'main' },
   { command: 'help', key: '?', modifier: 'none' },
 ];

@@ -33,6 +33,7 @@ export class CodeView {
   readonly #id = nextId();
   readonly #caption = element('span', 'language');
   #language = '';
+  #preview: HTMLElement | null = null;
   #source = '';
   #lastLine = 0;
   #final = false;
@@ -56,6 +57,10 @@ export class CodeView {
     if (source !== this.#source || final !== this.#final) this.#stale = true;
     this.#grow(source);
     this.#final = final;
+    if (final && ['html', 'svg'].includes(this.#language) && !this.#preview) {
+      this.#preview = this.#previewButton();
+      this.#caption.after(this.#preview);
+    }
     if (this.coloured && this.#language && !this.#busy && this.#stale) void this.#colour();
   }
 
@@ -104,6 +109,19 @@ export class CodeView {
     const button = tool(label);
     button.setAttribute('aria-pressed', 'false');
     button.addEventListener('click', () => button.setAttribute('aria-pressed', String(this.element.classList.toggle(name))));
+    return button;
+  }
+
+  /** Only of what can be shown, and only when it is whole. */
+  #previewButton(): HTMLElement {
+    const button = tool(strings.answer.preview);
+    button.setAttribute('aria-pressed', 'false');
+    button.addEventListener('click', () => {
+      const shown = this.element.querySelector('.preview');
+      shown?.remove();
+      if (!shown) void import('./preview.ts').then(({ preview }) => this.element.append(preview(this.#source)));
+      button.setAttribute('aria-pressed', String(!shown));
+    });
     return button;
   }
 

@@ -21,17 +21,20 @@ function shelfName(draft: string): string {
 
 void tidy().catch(() => undefined);
 
+/** Four answers are as many as one can read beside each other. */
+export const MOST_OTHERS = 3;
+
 class Composer {
   text = $state('');
   #draft = draftName(place.thread);
   attachments = $state.raw<Attachment[]>([]);
-  /** The model that answers beside the chosen one; null is none. */
-  second = $state<string | null>(null);
+  /** The models that answer beside the chosen one. */
+  others = $state.raw<string[]>([]);
 
   /** Kinds of attachment that the chosen models cannot take, and the first of these models. */
   readonly unfit = $derived.by(() => {
     const kinds = [...new Set(this.attachments.map(({ needs }) => needs))];
-    const models = [hub.shown.model, this.second].filter((id): id is string => id !== null);
+    const models = [hub.shown.model, ...this.others].filter((id): id is string => id !== null);
     const model = models.find((id) => kinds.some((kind) => !gateway.takes(id, kind)));
     if (!model) return null;
     return { model, kinds: kinds.filter((kind) => !gateway.takes(model, kind)), able: gateway.able(kinds as Input[]) };
@@ -77,10 +80,17 @@ class Composer {
     this.#keep();
   }
 
+  /** One more model to ask: any that is not asked yet. */
+  compare(): void {
+    const asked = [hub.shown.model, ...this.others];
+    const next = gateway.models?.find(({ id }) => !asked.includes(id))?.id ?? hub.shown.model;
+    if (next && this.others.length < MOST_OTHERS) this.others = [...this.others, next];
+  }
+
   /** Sends what is written; a question that could not even be put comes back into the field. */
   async send(): Promise<void> {
     if (!this.ready) return;
-    const { text, attachments, second } = this;
+    const { text, attachments, others } = this;
     const content = joined(text.trim(), attachments.map(({ part }) => part));
     const draft = this.#draft;
     this.text = '';
@@ -97,7 +107,7 @@ class Composer {
       if (attachments.length) void keep(shelfName(draft), []).catch(() => undefined);
     };
     try {
-      await hub.shown.ask(content, { second, taken });
+      await hub.shown.ask(content, { others, taken });
     } catch {
       this.write(text);
       this.attachments = attachments;

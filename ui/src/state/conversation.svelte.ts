@@ -139,14 +139,14 @@ export class Conversation implements Owner {
     }
   }
 
-  async ask(content: Content, options: { parent?: string | null; second?: string | null; taken?: () => void } = {}): Promise<void> {
+  async ask(content: Content, options: { parent?: string | null; others?: string[]; taken?: () => void } = {}): Promise<void> {
     const thread = await this.#ensured();
     const parent = options.parent === undefined ? this.head : options.parent;
     const question: Message = { ...blank(localId(), thread.id, parent), role: 'user', content, state: 'complete', phase: null };
-    const { second } = options;
+    const others = options.others ?? [];
     const taken = (id: string): void => {
       options.taken?.();
-      if (second) void this.#compare(id, second).catch(() => undefined);
+      if (others.length) void this.#compare(id, others).catch(() => undefined);
     };
     await this.#ask({ content, ...this.#choice(), parent_id: this.#known(parent) }, question, question.id, taken);
   }
@@ -180,9 +180,9 @@ export class Conversation implements Owner {
     else if (answer.parent_id) await this.again(answer.parent_id);
   }
 
-  /** Asks a second model the same, and shows both answers beside each other. */
-  async #compare(question: string, model: string): Promise<void> {
-    await Promise.all([this.own.change({}, { compare: question }), this.again(question, model)]);
+  /** Asks further models the same, and shows all answers beside each other. */
+  async #compare(question: string, models: string[]): Promise<void> {
+    await Promise.all([this.own.change({}, { compare: question }), ...models.map((model) => this.again(question, model))]);
   }
 
   async keep(answer: Message): Promise<void> {

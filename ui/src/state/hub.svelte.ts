@@ -2,6 +2,7 @@
 import { forget, isTemporary } from '../lib/temporary.ts';
 import type { Message } from '../lib/types.ts';
 import { Conversation, type Around } from './conversation.svelte.ts';
+import { notifyDone } from './notify.ts';
 import { narrator } from './narrator.svelte.ts';
 import { whenTabsTell } from './tabs.ts';
 import { threads } from './threads.svelte.ts';
@@ -73,6 +74,7 @@ class Hub implements Around {
   }
 
   idle(from: Conversation): void {
+    notifyDone(from, from === this.shown);
     this.#whenIdle(from);
     if (from.answers.busy) return;
     if (from === this.shown) void from.refresh();

@@ -22,6 +22,8 @@ export interface Settings extends Omit<Preset, 'name'> {
   fontSize: 'small' | 'medium' | 'large';
   language: 'en';
   sidebar: boolean;
+  /** Whether the browser says when an answer in the background is done. */
+  notify: boolean;
   prompts: Prompt[];
   favourites: string[];
   /** Models that were chosen last, the latest first. */
@@ -30,7 +32,7 @@ export interface Settings extends Omit<Preset, 'name'> {
 
 const DEFAULTS: Settings = {
   streamResponses: true, system: '', temperature: null, max_tokens: null, reasoning_effort: null, presets: [], model: null,
-  theme: 'system', fontSize: 'medium', language: 'en', sidebar: true, prompts: [], favourites: [], recent: [],
+  theme: 'system', fontSize: 'medium', language: 'en', sidebar: true, notify: false, prompts: [], favourites: [], recent: [],
 };
 
 type Name = keyof Settings;

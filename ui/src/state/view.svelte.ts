@@ -2,7 +2,7 @@
 import { place } from './route.svelte.ts';
 import { settings } from './settings.svelte.ts';
 
-export type Overlay = 'settings' | 'shortcuts';
+export type Overlay = 'settings' | 'shortcuts' | 'palette';
 
 const PHONE = '(max-width: 47.99rem)';
 const COARSE = '(pointer: coarse)';
