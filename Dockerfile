@@ -10,13 +10,16 @@ RUN npm run build
 
 FROM python:3.11-slim AS wheel
 WORKDIR /src
+# Versions and hashes are those of this file; nothing else is fetched.
+COPY deploy/requirements.txt ./
+RUN python -m venv /opt/llmproxy \
+ && /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY llmproxy/ llmproxy/
 COPY adapters/ adapters/
 COPY --from=page /src/llmproxy/static/ llmproxy/static/
-RUN python -m venv /opt/llmproxy \
- && /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check '.[fast,postgres,redis]' \
- && /opt/llmproxy/bin/pip uninstall --yes --quiet pip
+RUN /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation '.[fast,postgres,redis]' \
+ && /opt/llmproxy/bin/pip uninstall --yes --quiet setuptools pip
 
 FROM python:3.11-slim
 RUN useradd --uid 65532 --user-group --no-create-home --shell /usr/sbin/nologin llmproxy \

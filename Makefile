@@ -13,7 +13,7 @@ MODULES := ui/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak clean page system
+.PHONY: help run test check ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak clean page requirements system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -68,6 +68,13 @@ docs: $(TESTS) ## the pages of docs that are made from the code
 
 dashboard: $(TESTS) ## the dashboard for Grafana, made anew
 	$(BIN)/python tools/make_dashboard.py
+
+requirements: ## pin what the image installs, by version and hash
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
+		--strip-extras --allow-unsafe --build-deps-for wheel --extra fast --extra postgres --extra redis \
+		--output-file deploy/requirements.txt pyproject.toml
+	sed -i '1i # What the image installs, with the hashes of all files of these versions. Made by `make requirements`.' deploy/requirements.txt
 
 soak: $(TESTS) ## kill processes many times while others use their database: minutes (ARGS="-k rolling")
 	LLMPROXY_KILLS=300 LLMPROXY_SERVER_KILLS=60 LLMPROXY_OUTSIDERS=20 LLMPROXY_SERVER_OUTSIDERS=20 \

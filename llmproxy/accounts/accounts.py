@@ -10,7 +10,7 @@ from llmproxy.config import Budget, Config, Group, Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.ids import fresh_id
-from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measured
+from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measure_of
 from llmproxy.core.record import RequestRecord
 from llmproxy.store.spend import Spent
 
@@ -195,7 +195,7 @@ class Accounts:
         if charge is None:
             return ()
         counted = [one.tokens for one in record.tries if one.tokens is not None]
-        return charge.end(self.now(), sum(one.prompt + one.completion for one in counted))
+        return charge.end(self.now(), sum([one.prompt + one.completion for one in counted]))
 
     def _live(self, key: Key, group: Group | None) -> Iterator[Live]:
         yield self._one("key", key)
@@ -211,7 +211,7 @@ class Accounts:
         return live
 
     def _thought(self, chat: Chat) -> int:
-        there = measured(chat.body)
+        there = measure_of(chat)
         return there.text_bytes // BYTES_PER_TOKEN + there.images * IMAGE_TOKENS + _FIRST_TOKENS
 
 

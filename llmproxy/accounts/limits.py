@@ -43,12 +43,14 @@ class Live:
         """A minute, of all processes."""
         return self.quota.rpm if unit == "requests" else self.quota.tpm
 
-    def per_minute(self, unit: Unit) -> float | None:
-        limit = self.limit(unit)
-        return None if limit is None else limit / self.share
-
-    def full_at(self, unit: Unit) -> float:
-        return self.requests if unit == "requests" else self.tokens
+    def buckets(self) -> list[tuple[Unit, float, float]]:
+        """What is limited, how much of it a minute, and when its bucket is full again."""
+        found: list[tuple[Unit, float, float]] = []
+        if (rpm := self.quota.rpm) is not None:
+            found.append(("requests", rpm / self.share, self.requests))
+        if (tpm := self.quota.tpm) is not None:
+            found.append(("tokens", tpm / self.share, self.tokens))
+        return found
 
     @property
     def limited(self) -> bool:
@@ -59,22 +61,21 @@ class Live:
         most = self.quota.max_parallel
         if most is not None and self.parallel >= max(1, most // self.share):
             raise self.refusal("parallel", 1.0, now, self.parallel)
-        counts: dict[Unit, int] = {"requests": 1, "tokens": tokens}
-        for unit, count in counts.items():
-            per_minute = self.per_minute(unit)
-            if per_minute is not None and (wait := rate.wait(self.full_at(unit), now, per_minute, count)) > 0:
+        for unit, per_minute, full_at in self.buckets():
+            wait = rate.wait(full_at, now, per_minute, tokens if unit == "tokens" else 1)
+            if wait > 0:
                 raise self.refusal(unit, wait, now)
 
     def take(self, now: float, tokens: int) -> None:
         self.parallel += 1
-        if (per_minute := self.per_minute("requests")) is not None:
-            self.requests = rate.taken(self.requests, now, per_minute, 1)
+        if (rpm := self.quota.rpm) is not None:
+            self.requests = rate.taken(self.requests, now, rpm / self.share, 1)
         self.correct(now, tokens)
 
     def correct(self, now: float, tokens: int) -> None:
         """So many tokens more were used, or fewer, than was thought."""
-        if tokens and (per_minute := self.per_minute("tokens")) is not None:
-            self.tokens = rate.taken(self.tokens, now, per_minute, tokens)
+        if tokens and (tpm := self.quota.tpm) is not None:
+            self.tokens = rate.taken(self.tokens, now, tpm / self.share, tokens)
 
     def refusal(self, unit: str, wait: float, now: float, running: float = 0) -> GatewayError:
         """Why a request may not begin: 429. running: how many there are, where that is the reason."""
@@ -100,18 +101,17 @@ class Live:
 
 def shown(lives: Sequence[Live], now: float) -> dict[str, str]:
     """OpenAI's headers, and the two fields of the IETF's draft: of whichever account has least left."""
+    least: dict[Unit, tuple[int, float, float]] = {}
+    for one in lives:
+        for unit, limit, full_at in one.buckets():
+            left = rate.remaining(full_at, now, limit)
+            if unit not in least or left < least[unit][0]:
+                least[unit] = left, limit, full_at
     headers: dict[str, str] = {}
     policies, states = [], []
-    for unit in ("requests", "tokens"):
-        found = [
-            (rate.remaining(one.full_at(unit), now, limit), limit, one)
-            for one in lives
-            if (limit := one.per_minute(unit))
-        ]
-        if not found:
-            continue
-        left, limit, one = min(found, key=lambda each: each[0])
-        reset = rate.reset(one.full_at(unit), now)
+    for unit in sorted(least):  # requests before tokens
+        left, limit, full_at = least[unit]
+        reset = rate.reset(full_at, now)
         headers[f"x-ratelimit-limit-{unit}"] = f"{limit:g}"
         headers[f"x-ratelimit-remaining-{unit}"] = str(left)
         headers[f"x-ratelimit-reset-{unit}"] = rate.duration(reset)

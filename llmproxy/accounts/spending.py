@@ -15,7 +15,7 @@ from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat
 from llmproxy.core.clock import loop_time
 from llmproxy.core.errors import BadRequest, Cancelled, GatewayError, StoreError
-from llmproxy.core.measure import IMAGE_TOKENS, OUTPUT_LIMITS, answer_settings, measured, output_limit
+from llmproxy.core.measure import IMAGE_TOKENS, OUTPUT_LIMITS, answer_settings, measure_of, output_limit
 from llmproxy.core.metering import Meter
 from llmproxy.core.trace import Attempt, Trace
 from llmproxy.core.usage import DOLLAR, Tokens, in_e12
@@ -227,7 +227,7 @@ class Wallet:
             away = await self.bought(pots, least, most)
             if away is not None and not soft:
                 raise away
-            amount = most if soft else min([most, *(pot.free for pot in pots)])
+            amount = most if soft else min([most, *[pot.free for pot in pots]])
             lacking = [pot for pot in pots if pot.free < max(amount, least)]
             if not lacking or soft:
                 for pot in pots:
@@ -310,7 +310,7 @@ class AttemptMeter:
         self._model = f"{provider}/{chat.model}"
         self._price = price
         self._pots = pots
-        there = measured(chat.body)
+        there = measure_of(chat)
         ratios = wallet.bank.ratios
         self._bytes = 0 if there.images else there.text_bytes
         tokens_in = (
@@ -333,7 +333,7 @@ class AttemptMeter:
         away = await self._wallet.bought(self._pots, self._input, self._input)
         if away is not None and self._wallet.bank.settings.mode != "soft":
             raise away
-        tokens = 0 if self._chat.face == "embeddings" else min(self._slice(), wanted or self._slice())
+        tokens = 0 if self._chat.face == "embeddings" else min(part := self._slice(), wanted or part)
         least = self._input + min(tokens, LEAST) * self._rate
         if not await self._take(least, self._input + tokens * self._rate, ADMISSION_WAIT):
             raise self._wallet.refusal(self._pots)
@@ -425,7 +425,7 @@ class AttemptMeter:
 
     def _slice(self) -> int:
         most = self._wallet.bank.settings.slice_tokens
-        return min((slice_of(pot.unheld, pot.open, self._rate, most) for pot in self._pots), default=most)
+        return min([most, *[slice_of(pot.unheld, pot.open, self._rate, most) for pot in self._pots]])
 
     async def _take(self, least: int, most: int, seconds: float) -> bool:
         """Raises the hold to `most`, or to what there is of it from `least` on."""

@@ -27,6 +27,14 @@ class Measure(NamedTuple):
     images: int
 
 
+def measure_of(chat: Chat) -> Measure:
+    """Of what a client asks, measured once: limits, budgets and estimates go by it."""
+    trace = chat.trace
+    if trace.measure is None:
+        trace.measure = measured(chat.body)
+    return trace.measure
+
+
 def measured(body: object) -> Measure:
     """Of the body of a request, in whatever dialect."""
     text = images = 0
@@ -55,7 +63,7 @@ def estimated(chat: Chat, counted: Tokens | None, produced: int) -> Tokens:
     output = -(-produced // BYTES_PER_TOKEN)
     if counted is not None and counted.prompt:
         return counted._replace(output=output)
-    there = measured(chat.body)
+    there = measure_of(chat)
     return Tokens(input=there.text_bytes // BYTES_PER_TOKEN + there.images * IMAGE_TOKENS, output=output)
 
 

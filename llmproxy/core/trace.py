@@ -15,6 +15,7 @@ from .usage import Tokens, UsageSource
 
 if TYPE_CHECKING:
     from .flight import Content
+    from .measure import Measure
     from .metering import Purse
     from .trace_context import TraceContext
 
@@ -111,6 +112,7 @@ class Trace:
     together: bool = False
     owner: str = ""  # the name of the key that asks
     group: str = ""  # of that key
+    measure: Measure | None = None  # of what is asked, once somebody wants to know
     context: TraceContext | None = None  # of its spans, where those are recorded or passed on
     purse: Purse | None = None  # what it may spend, where that is limited
     headers: dict[str, str] = field(default_factory=dict)  # what its client is told of limits and budgets
@@ -192,6 +194,7 @@ class Trace:
             together=together,
             owner=self.owner,
             group=self.group,
+            measure=self.measure,
             context=self.context,
             purse=self.purse,
             headers=self.headers,

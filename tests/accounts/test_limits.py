@@ -89,7 +89,7 @@ def test_workers_divide_the_limits_among_them() -> None:
         live.take(0.0, 0)
     with pytest.raises(GatewayError):
         live.check(0.0, 0)
-    assert live.per_minute("requests") == 5
+    assert [(unit, limit) for unit, limit, _ in live.buckets()] == [("requests", 5)]
 
 
 # Over HTTP

@@ -18,7 +18,7 @@ from llmproxy.core.usage import Tokens
 from llmproxy.observe.metrics import Metrics
 from llmproxy.store import Store
 
-from .counting import calls
+from .counting import calls, calls_of_loop
 
 FREE, LIMITED = Key("free", "a"), Key("limited", "b", rpm=10**6, tpm=10**9, max_parallel=10**4)
 BUDGETED = Key("budgeted", "c", rpm=10**6, budget=(Budget("month", 10**15), Budget("total", 10**16)))
@@ -53,13 +53,32 @@ def test_a_key_without_limits_takes_next_to_nothing() -> None:
 def test_limits_take_a_bounded_number_of_calls() -> None:
     made, chat = accounts(), question()
     made.admit(LIMITED, question())
-    assert calls(lambda: made.admit(LIMITED, chat)).total() <= 130
+    assert calls(lambda: made.admit(LIMITED, chat)).total() <= 115
 
 
 def test_the_numbers_of_a_request_take_a_bounded_number_of_calls() -> None:
     metrics, pricing, one = Metrics(), Pricing(PRICES, {"p": Place("http://p")}), record()
     metrics.add(pricing.priced(one))
     assert calls(lambda: metrics.add(pricing.priced(one))).total() <= 62
+
+
+async def test_two_budgets_take_a_bounded_number_of_calls() -> None:
+    async with Store(None) as store:
+        made = accounts(store)
+
+        async def paid() -> None:
+            chat = question()
+            charge = made.admit(BUDGETED, chat)
+            assert charge is not None
+            assert charge.wallet is not None
+            attempt = Attempt(1, "p", "m", 0.0)
+            meter, _ = await charge.wallet.begin(chat, "p", attempt, streams=True)
+            attempt.tokens, attempt.usage_source = Tokens(10, output=5), "provider"
+            meter.settle(attempt)
+            charge.end(1.0, 15)
+
+        await paid()
+        assert (await calls_of_loop(paid())).total() <= 275
 
 
 async def test_a_stream_asks_for_money_once_a_slice_and_never_for_an_event() -> None:
