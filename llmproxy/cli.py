@@ -121,6 +121,23 @@ def _backup(command: argparse.ArgumentParser) -> None:
     _config(command)
 
 
+def _migrate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="URL",
+        help="database to copy, such as sqlite:///var/lib/llmproxy",
+    )
+    command.add_argument(
+        "--to",
+        dest="target",
+        required=True,
+        metavar="URL",
+        help="empty database, such as postgresql://user@host/llmproxy",
+    )
+
+
 def _prices(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", nargs="?", default="", help="part of the model's name (default: all models)")
     _config(command)
@@ -254,6 +271,12 @@ _COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]]
     ("check", "validate the configuration", "--config llmproxy.toml --call", _check),
     ("doctor", "find problems on this machine, and say how to fix them", "", _doctor),
     ("backup", "back up the database, also while the gateway runs", "copy.db", _backup),
+    (
+        "migrate",
+        "copy the whole database into an empty one of another kind, and compare counts and sums",
+        "--from sqlite:///var/lib/llmproxy --to postgresql://user@host/llmproxy",
+        _migrate,
+    ),
     ("prices", "show model prices", "gpt-4o", _prices),
     ("keys", "create, show, change and revoke client keys", "create alice --rpm 60 --budget 20/month", _keys),
     ("groups", "create, show, change and delete groups of keys", "create team --budget 200/month", _groups),

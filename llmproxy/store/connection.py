@@ -32,7 +32,8 @@ class Sql:
 
     list_of: all values of {0}, as a JSON list. pair: {0} and {1} as a JSON list. with_member: the JSON object {0} with the
     text of the next parameter as its member {1}. among: the texts in a JSON list, which is the parameter. day: the UTC date
-    of {0}, Unix seconds. whole: {0} without its fraction, if it is not negative. like: LIKE, whatever the case of letters.
+    of {0}, Unix seconds. whole: {0} without its fraction, if it is not negative. octets: how many bytes of
+    UTF-8 the text {0} has. nul: what is kept of a NUL in a text. like: LIKE, whatever the case of letters.
     tape_end: where a piece {0} of a tape ends in the log of all tapes, counted in tape_unit bytes.
     """
 
@@ -42,6 +43,8 @@ class Sql:
     among: str
     day: str
     whole: str
+    octets: str
+    nul: str
     like: str
     tape_end: str
     tape_unit: int
@@ -102,6 +105,9 @@ class Connection(Protocol):
     @property
     def crowded(self) -> bool:
         """Whether so many changes wait for a reader to end that further work should wait too."""
+
+    def number_on(self) -> None:
+        """Rows that were copied with their numbers are there: new ones go on behind them."""
 
     def said(self, what: Sought) -> Rows:
         """Messages: thread_id, title, message_id, text; the newest first."""

@@ -13,6 +13,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from ..connection import Parameters, Rows, Sought, Sql
 from .lexemes import as_written, lexemes, query
 from .placeholders import numbered, ordered
+from .types import NUL
 
 _LOOK = 0.05  # seconds between two looks at the clock while the server works
 _WORDS = Sql(
@@ -22,6 +23,8 @@ _WORDS = Sql(
     among="(SELECT json_array_elements_text(?::json))",
     day="to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
     whole="floor({})::bigint",
+    octets="octet_length({})",
+    nul=NUL,
     like="ILIKE",
     # A sequence, as all replicas write at once and none may wait for another's commit.
     tape_end="(SELECT max(nextval('tape_ends')) FROM generate_series(0, length({}) / 64))",
@@ -117,6 +120,12 @@ class PostgresConnection:
 
     def compact(self) -> bool:
         return False  # autovacuum does
+
+    def number_on(self) -> None:
+        self.execute(
+            "SELECT setval(pg_get_serial_sequence('messages', 'seq'), max(seq)) FROM messages HAVING count(*) > 0"
+        )
+        self.execute("SELECT setval('tape_ends', max(ends)) FROM tapes HAVING count(*) > 0")
 
     def said(self, what: Sought) -> Rows:
         asked = {"read": what.read, "owner": what.owner, "most": what.most}

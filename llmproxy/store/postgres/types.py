@@ -10,6 +10,8 @@ from psycopg import AsyncCursor, Connection, Cursor
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.types.string import StrDumperUnknown
 
+NUL = "\ufffd"  # what is kept of a character that text cannot have here
+
 
 class Row(tuple[Any, ...]):
     """Values by position and by name."""
@@ -43,9 +45,7 @@ class _Truth(Dumper):
 
 class _Text(StrDumperUnknown):
     def dump(self, obj: str) -> Buffer | None:
-        return super().dump(
-            obj.replace("\0", "\ufffd") if "\0" in obj else obj
-        )  # a character that text cannot have here
+        return super().dump(obj.replace("\0", NUL) if "\0" in obj else obj)
 
 
 class _Number(Loader):

@@ -25,6 +25,8 @@ _WORDS = Sql(
     among="(SELECT value FROM json_each(?))",
     day="date({}, 'unixepoch')",
     whole="CAST({} AS INTEGER)",
+    octets="length(CAST({} AS BLOB))",
+    nul="\0",
     like="LIKE",
     tape_end="(SELECT coalesce(max(ends), 0) FROM tapes) + length({})",
     tape_unit=1,
@@ -95,6 +97,9 @@ class SqliteConnection(sqlite3.Connection):
             return False
         self.execute(f"PRAGMA incremental_vacuum({min(_PAGES, free - _SPARE)})").fetchall()
         return bool(free - _PAGES > _SPARE)
+
+    def number_on(self) -> None:
+        pass
 
     def said(self, what: Sought) -> Rows:
         asked = {"read": what.read, "query": _query(what), "owner": what.owner, "most": what.most}
