@@ -82,22 +82,17 @@ async def house(
     All providers are the fake one; `plain` is not asked for streams. PORT in the config is where it listens.
     """
     async with FakeProvider(route=route) as provider, aiohttp.ClientSession() as client:
-        text = "\n".join(_provider(name, provider.port) for name in ("near", "far", "plain"))
-        text += "\nstream_options = false\n"
-        costs = {
-            "near/free": (0, 0),
-            "near/m*": (1, 2),
-            "plain/*": (1, 2),
-            "gem/*": (1, 2),
-            "claude/*": (1, 2),
-            "oai/*": (1, 2),
-        }
-        prices = "[prices]\n" + "".join(
-            f'"{name}" = {{ input = {a}, output = {b} }}\n' for name, (a, b) in costs.items()
-        )
-        file = f"{config}\n{text}\n{prices}".replace("PORT", str(provider.port))
-        with running_gateway(file, {**STORE, **(environment or {})}) as gateway:
+        with running_gateway(written(config, provider.port), {**STORE, **(environment or {})}) as gateway:
             yield House(gateway, provider, client)
+
+
+def written(config: str, port: int) -> str:
+    """The file of a gateway whose providers are at this port."""
+    text = "\n".join(_provider(name, port) for name in ("near", "far", "plain"))
+    text += "\nstream_options = false\n"
+    costs = {"near/free": (0, 0)} | dict.fromkeys(("near/m*", "plain/*", "gem/*", "claude/*", "oai/*"), (1, 2))
+    prices = "[prices]\n" + "".join(f'"{name}" = {{ input = {a}, output = {b} }}\n' for name, (a, b) in costs.items())
+    return f"{config}\n{text}\n{prices}".replace("PORT", str(port))
 
 
 def _provider(name: str, port: int) -> str:
