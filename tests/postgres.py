@@ -39,9 +39,9 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def database(url: str) -> Iterator[str]:
+def database(url: str, suffix: str = "") -> Iterator[str]:
     """The URL of a new database on a server, which is dropped at the end."""
-    name = f"llmproxy_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    name = f"llmproxy_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}{suffix}"
     execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     try:
         yield urlsplit(url)._replace(path=f"/{name}").geturl()

@@ -133,6 +133,7 @@ class Postgres:
         try:
             asked: dict[str, Any] = {**_USUAL, **conninfo_to_dict(self._url)}
             inner = Limited.connect(autocommit=True, row_factory=rows, cursor_factory=psycopg.RawCursor, **asked)
+            inner.prepare_threshold = None  # a prepared SELECT * fails when another replica has added a column
             inner.patience = _STATEMENT_SECONDS + _GRACE
             adapt(inner)
             for setting in _SETTINGS:

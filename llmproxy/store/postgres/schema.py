@@ -103,16 +103,18 @@ def migrate(db: Connection) -> None:
     """Brings the database up to date. Raises StoreError where only a newer version of llmproxy can use it."""
     if _version(db) == len(MIGRATIONS):
         return
+    # Locked before the transaction begins, as within one the server may go on believing that there is no such table.
+    db.execute("SELECT pg_advisory_lock(?::bigint)", (_LOCK,))
     db.execute("BEGIN")
     try:
-        db.execute("SET LOCAL lock_timeout = '30s'")
-        db.execute("SELECT pg_advisory_xact_lock(?::bigint)", (_LOCK,))
         db.execute("SET LOCAL lock_timeout = '3s'")  # for tables: what waits for one keeps all others waiting
         _apply(db, _version(db))
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+        if not db.lost:
+            db.execute("SELECT pg_advisory_unlock(?::bigint)", (_LOCK,))
 
 
 def _version(db: Connection) -> int:
