@@ -20,17 +20,19 @@ class Table:
     """key: what its rows are read in the order of. page: rows read at once.
 
     sums: columns whose sums are compared beside the number of rows; of texts and bytes the sum of their lengths.
+    own: a column that one engine has for itself.
     """
 
     name: str
     key: tuple[str, ...]
     sums: tuple[str, ...] = ()
     page: int = 500
+    own: str = ""
 
 
 # In an order in which rows come after those that they refer to.
 TABLES = (
-    Table("threads", ("id",), ("title", "pinned", "titled")),
+    Table("threads", ("id",), ("title", "pinned", "titled"), own="seq"),
     Table("messages", ("seq",), ("seq", "text")),
     Table("tapes", ("ends",), ("events", "first", "last"), page=50),
     Table("ledger", ("opened_at", "id"), ("attempts", "tokens_in", "tokens_out", "cost_e12")),
@@ -41,8 +43,10 @@ TABLES = (
     Table("leases", ("id",), ("granted_e12",)),
     Table("adoptions", ("done",)),
 )
-# What is made anew, or belongs to one engine: the index of words, versions, who is alive.
-ELSEWHERE = frozenset(("words", "schema_version", "replicas", "account_changes"))
+# What is made anew, or belongs to one engine: indexes of words, sums of the ledger, versions, who is alive; and a cache.
+ELSEWHERE = frozenset(
+    ("words", "titles", "rollups", "progress", "schema_version", "replicas", "account_changes", "kept_answers")
+)
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ def _copied(table: Table, old: Connection, new: Connection) -> Copied:
     done = Copied(table.name, sums=dict.fromkeys(table.sums, 0))
     end = 0
     for page in _pages(table, old):
-        rows = [dict(row) for row in page]
+        rows = [{name: value for name, value in dict(row).items() if name != table.own} for row in page]
         for row in rows:
             if table.name == "tapes":  # each engine counts the log of tapes in its own steps
                 end += -(-len(row["events"]) // new.sql.tape_unit) or 1
