@@ -42,6 +42,10 @@ TIDY_SECONDS = 3600.0
 CHORES_SECONDS = 60.0
 CROWDED_SECONDS = 1.0
 DAY = 86_400.0
+# With each change the database looks whether the readers are gone that its log of changes was kept for.
+_LOOK_AGAIN = (
+    "INSERT INTO progress (id, place) VALUES ('crowded', ?) ON CONFLICT (id) DO UPDATE SET place = excluded.place"
+)
 _READS = 1  # of one transaction: nobody's look waits for more than the one before it
 
 
@@ -277,12 +281,10 @@ class Store:
         """A part of what is done beside the jobs. Gives the seconds until the next one; None where nothing is left to do."""
         if not db.alone("chores"):
             return None
-        if db.crowded:
-            db.execute(
-                "UPDATE progress SET place = place"
-            )  # with each change the database looks whether readers are gone
-            return CROWDED_SECONDS
         now = time.time()
+        if db.crowded:
+            db.execute(_LOOK_AGAIN, (now,))
+            return CROWDED_SECONDS
         before = now - self._ledger_days * DAY
         rollups.forget(db, before, now)
         some = [

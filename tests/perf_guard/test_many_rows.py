@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from llmproxy.store import ledger, messages, performance, replay, rollups, search, threads
+from llmproxy.store import CROWDED_SECONDS, Store, ledger, messages, performance, replay, rollups, search, threads
 from llmproxy.store.messages import Part
 from llmproxy.store.sqlite import database, soundness
 from llmproxy.store.sqlite.connection import SqliteConnection
@@ -209,6 +209,26 @@ def test_pages_that_nothing_needs_go_back_to_the_file_system(tmp_path: Path) -> 
     left = db.execute("PRAGMA page_count").fetchone()[0]
     assert pages > 4_000
     assert left < 2_000
+
+
+def test_work_waits_while_a_reader_keeps_the_log_and_goes_on_when_it_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmproxy.store.sqlite.connection._MOST_LOG", 6 * 2**20)
+    monkeypatch.setattr(database, "_LOG", 4 * 2**20)
+    db = with_threads(tmp_path, 10)
+    reader = connect(tmp_path / "threads-10-1", reading=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM messages").fetchone()
+    for _ in range(8):
+        db.execute("UPDATE messages SET text = hex(randomblob(50000)) || ' ' || id")
+    assert db.crowded
+    store = Store(None)
+    assert store._slice(db) == CROWDED_SECONDS
+    reader.execute("ROLLBACK")
+    pauses = [store._slice(db) for _ in range(3)]
+    assert pauses[-1] is None
+    assert not db.crowded
 
 
 def test_deleted_words_are_in_the_file_no_more(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 FILE = "llmproxy.db"
 BUSY_SECONDS = 5.0
-_LOG = 64 * 1024 * 1024  # bytes that the file of changes keeps at most when all of them are in the database
+_LOG = (
+    16 * 1024 * 1024
+)  # bytes that the file of changes keeps at most once all of them are in the database: see `crowded`
 _LOOK_SECONDS = 1.0  # that a mere look waits for who has the file alone
 _CREATING = threading.Lock()
 _AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
