@@ -139,7 +139,7 @@ const english = {
     scope: 'These apply to', thisChat: 'This chat', newChats: 'New chats', temperature: 'Temperature', maxTokens: 'Longest answer, in tokens',
     effort: 'Reasoning effort', byModel: 'Model’s default', efforts: { minimal: 'Minimal', low: 'Low', medium: 'Medium', high: 'High' } as Record<string, string>,
     theme: 'Theme', themes: { system: 'System', light: 'Light', dark: 'Dark' }, size: 'Text size',
-    sizes: { small: 'Small', medium: 'Medium', large: 'Large' }, language: 'Language', languages: { en: 'English' },
+    sizes: { small: 'Small', medium: 'Medium', large: 'Large' }, language: 'Language', languages: { en: 'English', ar: 'العربية', ja: '日本語' }, languageHelp: 'The page is loaded again. What is not translated is in English.',
     where: (dir: string) => `Chats are stored by the gateway in ${dir}. These settings are stored in this browser.`,
     nowhere: 'Chats are stored by the gateway. These settings are stored in this browser.',
     importHelp: 'Chats come in from exports of this gateway, ChatGPT, Claude, Open WebUI and llms.py, as JSON or in their ZIP.', unknownExport: 'That file is no export of chats that is known here.',
@@ -204,4 +204,20 @@ const english = {
   },
 };
 
-export const strings = english;
+export type Strings = typeof english;
+
+type Partly<T> = T extends (...given: never[]) => unknown ? T : T extends readonly unknown[] ? T : T extends object ? { [name in keyof T]?: Partly<T[name]> } : T extends string ? string : T;
+
+/** Another language: any part of the words. What it leaves out is said in English. */
+export type Translation = Partly<Strings>;
+
+export const strings: Strings = english;
+
+/** Says everything in another language from now on. Whoever has taken a group of words has the new ones, too. */
+export function translate(into: object, from: object = {}): void {
+  for (const [name, value] of Object.entries(from)) {
+    const known = (into as Record<string, unknown>)[name];
+    if (typeof known === 'object' && known !== null && !Array.isArray(known)) translate(known, value as object);
+    else (into as Record<string, unknown>)[name] = value;
+  }
+}

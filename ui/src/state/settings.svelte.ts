@@ -1,4 +1,5 @@
 /** What the reader prefers, kept in this browser: each setting under its own key, so that two tabs do not undo each other's. */
+import { preferred, RIGHT_TO_LEFT, type Language } from '../languages/index.ts';
 import type { Prompt } from '../lib/prompts.ts';
 
 const PREFIX = 'llmproxy.';
@@ -20,7 +21,7 @@ export interface Settings extends Omit<Preset, 'name'> {
   model: string | null;
   theme: 'system' | 'light' | 'dark';
   fontSize: 'small' | 'medium' | 'large';
-  language: 'en';
+  language: Language;
   sidebar: boolean;
   /** Whether the browser says when an answer in the background is done. */
   notify: boolean;
@@ -32,7 +33,7 @@ export interface Settings extends Omit<Preset, 'name'> {
 
 const DEFAULTS: Settings = {
   streamResponses: true, system: '', temperature: null, max_tokens: null, reasoning_effort: null, presets: [], model: null,
-  theme: 'system', fontSize: 'medium', language: 'en', sidebar: true, notify: false, prompts: [], favourites: [], recent: [],
+  theme: 'system', fontSize: 'medium', language: preferred(typeof navigator === 'undefined' ? [] : navigator.languages), sidebar: true, notify: false, prompts: [], favourites: [], recent: [],
 };
 
 type Name = keyof Settings;
@@ -94,6 +95,7 @@ export function applySettings(): void {
     document.documentElement.dataset['theme'] = settings.theme;
     document.documentElement.dataset['size'] = settings.fontSize;
     document.documentElement.lang = settings.language;
+    document.documentElement.dir = RIGHT_TO_LEFT.includes(settings.language) ? 'rtl' : 'ltr';
   });
 }
 

@@ -1,0 +1,74 @@
+"""The page in other languages: one from right to left, one without blanks between words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.gateway import Gateway
+from tests.ui.site import DONE, Site
+
+AXE = Path(__file__).parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def chosen(site: Site, language: str) -> None:
+    site.page.keyboard.press("Control+,")
+    with site.page.expect_navigation():
+        site.page.locator("select[name=language]").select_option(language)
+
+
+def asked(page: Page, label: str) -> None:
+    page.get_by_label(label, exact=True).fill("Hello")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.answer")).to_have_attribute("aria-busy", "false", timeout=DONE)
+
+
+def test_arabic_is_written_from_right_to_left_and_kept(site: Site) -> None:
+    chosen(site, "ar")
+    page = site.page
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.get_by_role("link", name="محادثة جديدة").first).to_be_visible()
+    side, main = page.locator(".side").bounding_box(), page.locator("main").bounding_box()
+    assert side is not None
+    assert main is not None
+    assert side["x"] > main["x"]
+    asked(page, "رسالتك")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "ar")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_japanese_is_spoken_to_whoever_reads_it(browser: Browser, gateway: Gateway) -> None:
+    context = browser.new_context(locale="ja-JP", viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(f"{gateway.url}/")
+    asked(page, "メッセージ")
+    expect(page.locator("html")).to_have_attribute("lang", "ja")
+    expect(page.get_by_role("button", name="このリクエストの時間")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_what_is_not_translated_is_said_in_english(site: Site) -> None:
+    chosen(site, "ja")
+    site.page.goto(f"{site.url}/#/activity")
+    expect(site.page.get_by_role("heading", name="アクティビティ")).to_be_visible()
+    expect(site.page.get_by_text("Tokens per second").first).to_be_visible()
+
+
+def test_english_loads_no_other_language(page: Page, gateway: Gateway) -> None:
+    loaded: list[str] = []
+    page.on("request", lambda one: loaded.append(one.url.rsplit("/", 1)[1]))
+    Site(page, gateway.url).open()
+    assert [name for name in loaded if name.startswith(("ar-", "ja-"))] == []
+
+
+@pytest.mark.parametrize("language", ["ar", "ja"])
+def test_axe_finds_nothing_in_other_languages(site: Site, language: str) -> None:
+    chosen(site, language)
+    asked(site.page, {"ar": "رسالتك", "ja": "メッセージ"}[language])
+    site.page.evaluate(AXE.read_text())
+    found = site.page.evaluate("axe.run().then(all => all.violations.map(one => [one.id, one.nodes[0].html]))")
+    assert found == []
