@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .schemas import NUMBER, Shape, one_of
+from .schemas import NULL, NUMBER, Shape, one_of
 
 FINISHES = (
     "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "LANGUAGE", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
@@ -42,7 +42,7 @@ _SUPPORT: Shape = {"segment": {"startIndex?": int, "endIndex?": int, "text?": st
 CANDIDATE: Shape = {
     "content?": {"parts?": [{}], "role?": one_of("model", "user")},
     "index?": int,
-    "finishReason?": one_of(*FINISHES),
+    "finishReason?": (one_of(*FINISHES), NULL),  # SDKs read null as not there
     "finishMessage?": str,
     "groundingMetadata?": {"groundingChunks?": [_CHUNK], "groundingSupports?": [_SUPPORT]},
     "safetyRatings?": [{"category": str, "probability": str}],

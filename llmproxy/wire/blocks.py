@@ -16,6 +16,7 @@ from llmproxy.core.errors import Malformed
 from llmproxy.core.marks import mark_of
 
 from .chat_fold import joined_details
+from .finish_reasons import as_finish
 from .normalise.json_end import JsonEnd
 
 Kind = Literal["text", "refusal", "reasoning", "tool_call", "custom_tool_call", "image", "audio", "opaque"]
@@ -158,7 +159,7 @@ class Blocks:
         if isinstance(choice.get("native_finish_reason"), str):
             self._message["native_finish_reason"] = choice["native_finish_reason"]
         if isinstance(choice.get("finish_reason"), str):
-            self._reason = choice["finish_reason"]
+            self._reason = reason_of(choice)
         if mark:
             yield from self._before(mark)
         delta = choice.get("delta")
@@ -333,6 +334,14 @@ _THOUGHTS = frozenset(("reasoning_content", "reasoning_details"))
 _OTHERS = frozenset(("images", "audio", "tool_calls", "function_call", "annotations"))
 _OF_CALLS = frozenset(("index", "id", "type", "function", "custom"))
 _KINDS = frozenset(("text", "refusal", "reasoning", "tool_call", "custom_tool_call", "image", "audio"))
+
+
+def reason_of(choice: Json) -> str:
+    """Why a choice ends. OpenRouter says `tool_calls` also where the limit has cut the call, and then the limit only in the
+    provider's own word (recorded)."""
+    finish, native = str(choice["finish_reason"]), choice.get("native_finish_reason")
+    cut = finish in ("tool_calls", "stop") and isinstance(native, str) and as_finish(native) == "length"
+    return "length" if cut else finish
 
 
 def _complete(open: _Open) -> bool:

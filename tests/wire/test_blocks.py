@@ -216,3 +216,15 @@ def test_an_empty_piece_between_backslash_and_quote_changes_nothing() -> None:
 
 def test_the_mark_has_its_name() -> None:
     assert marked({}, {"open": {}})["choices"][0][MARK] == {"open": {}}
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "stop"])
+def test_a_call_that_only_the_providers_own_word_calls_cut_is_cut(finish: str) -> None:
+    """OpenRouter's `tool_calls` with `max_output_tokens` beside it, recorded: half a call is no failure then."""
+    reader = Blocks()
+    end = {"index": 0, "delta": {}, "finish_reason": finish, "native_finish_reason": "max_output_tokens"}
+    for one in (chunk(call(0, '{"at": "the', "look")), {"id": "a", "choices": [end]}):
+        list(reader.feed(one))
+    *_, last = reader.finish()
+    assert isinstance(last, Finished)
+    assert last.reason == "length"

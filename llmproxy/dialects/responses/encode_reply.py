@@ -11,7 +11,7 @@ import orjson
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.marks import MARK
-from llmproxy.wire.blocks import BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.blocks import BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened, reason_of
 from llmproxy.wire.foreign_reasoning import seal
 
 from .errors import failure
@@ -66,7 +66,7 @@ class Encoder:
                 return (sent,) if self._stream else ()
         for choice in chunk.get("choices") or ():
             if isinstance(choice, dict) and choice.get("index", 0) == 0 and choice.get("finish_reason"):
-                self._reason = choice["finish_reason"]
+                self._reason = reason_of(choice)
         return self._sent(self._read(self._blocks.feed(chunk)))
 
     def finish(self) -> Iterable[bytes]:
