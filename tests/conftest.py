@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import postgres
 
+# No example has a deadline: a busy machine is slow, and nothing is wrong with what it runs.
+settings.register_profile("llmproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("llmproxy")
 pytest.register_assert_rewrite("llmproxy.testing.contract")
 
 
