@@ -30,7 +30,14 @@ tokens_per_second = 3000
 adapter = "compatible"
 base_url = "{parrot}/v1"
 api_key = "unused"
-models = ["parrot", "painter"]
+models = ["parrot"]
+list_models = false
+
+[providers.painter]
+adapter = "compatible"
+base_url = "{parrot}/v1"
+api_key = "unused"
+models = ["painter"]
 list_models = false
 
 [providers.perplexity]

@@ -155,13 +155,13 @@ def test_what_is_being_written_survives_a_reload(site: Site) -> None:
 def test_a_preset_is_saved_and_chosen(site: Site) -> None:
     page = site.page
     page.keyboard.press("Control+,")
-    page.get_by_label("System prompt").fill("Be brief.")
+    page.get_by_role("textbox", name="System prompt").fill("Be brief.")
     page.get_by_label("Name of the preset").fill("Brief")
     site.button("Save as preset").click()
-    page.get_by_label("System prompt").fill("")
+    page.get_by_role("textbox", name="System prompt").fill("")
     page.locator("select[name=preset]").select_option("")
     page.locator("select[name=preset]").select_option("Brief")
-    expect(page.get_by_label("System prompt")).to_have_value("Be brief.")
+    expect(page.get_by_role("textbox", name="System prompt")).to_have_value("Be brief.")
 
 
 def test_everything_can_be_done_from_the_keyboard(site: Site) -> None:
@@ -202,6 +202,13 @@ def test_a_narrow_window_shows_everything_without_scrolling_sideways(site: Site)
     site.complete(site.answers.last)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert page.locator(".scroller").evaluate("element => element.scrollWidth <= element.clientWidth")
+    site.button("Ask a second model too").click()
+    name = page.locator(".composer .model-button")
+    expect(name).to_contain_text("fast")
+    cut = "button => [button, ...button.querySelectorAll('*')].some(one => one.scrollWidth > one.clientWidth + 1)"
+    assert not name.evaluate(cut)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    site.button("Ask a second model too").click()
     site.button("Open the list of chats").click()
     expect(site.chats.first).to_be_visible()
     page.keyboard.press("Escape")
@@ -260,6 +267,9 @@ def test_axe_finds_nothing(site: Site, scheme: str) -> None:
     found += audit(page)
     site.choose("parrot")
     site.answered(f"say:{EVERYTHING}")
+    found += audit(page)
+    site.choose("painter/painter")
+    expect(site.answered("Draw").get_by_label("Generated sound")).to_be_visible()
     found += audit(page)
     page.locator("nav li").first.hover()
     page.get_by_role("button", name="Actions for this chat").first.click()

@@ -190,7 +190,7 @@ def drawn(site: Site, answer: Locator) -> None:
 
 
 def test_generated_images_and_sound_are_shown_in_their_place_and_kept(site: Site) -> None:
-    site.choose("parrot/painter")
+    site.choose("painter/painter")
     drawn(site, site.answered("Draw"))
     site.page.reload()
     drawn(site, site.answers.last)
@@ -212,6 +212,37 @@ def test_a_hit_opens_its_thread_at_the_hit_while_another_is_open(site: Site) -> 
     expect(site.page.locator(".sought")).to_contain_text("heliotrope")
     expect(site.page.locator(".sought").get_by_text("heliotrope")).to_be_in_viewport()
     assert len(fetched) == 1
+
+
+def test_a_hit_is_shown_on_its_own_branch(site: Site) -> None:
+    site.choose("parrot/parrot")
+    site.answered("say:heliotrope")
+    site.answered("say:and then")
+    site.questions.first.hover()
+    site.questions.first.get_by_role("button", name="Edit").click()
+    site.page.get_by_role("textbox", name="Edit").fill("say:gardenia")
+    site.page.keyboard.press("Enter")
+    expect(site.answers).to_have_count(1)
+    site.complete(site.answers.last)
+    site.page.keyboard.press("Alt+n")
+    expect(site.answers).to_have_count(0)
+    site.page.keyboard.press("Control+k")
+    site.page.get_by_role("searchbox", name="Search chats").fill("heliotrope")
+    site.page.locator("nav mark").last.click()
+    expect(site.page.locator(".sought")).to_contain_text("heliotrope")
+    expect(site.page.locator("[data-versions]").first).to_contain_text("1/2")
+    expect(site.answers).to_have_count(2)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("東京は日本の首都です。", "首都"), ("我们明天去图书馆。", "图书馆"), ("วันนี้อากาศดีมาก", "อากาศ")]
+)
+def test_words_are_found_inside_sentences_without_spaces(site: Site, text: str, word: str) -> None:
+    site.choose("parrot/parrot")
+    site.answered(f"say:{text}")
+    site.page.keyboard.press("Control+k")
+    site.page.get_by_role("searchbox", name="Search chats").fill(word)
+    expect(site.page.locator("nav mark").first).to_contain_text(word)
 
 
 def test_switching_a_branch_keeps_the_place(site: Site) -> None:
