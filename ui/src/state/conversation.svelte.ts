@@ -7,6 +7,7 @@ import type { Ask, Content, Message, Page, Problem, Thread } from '../lib/types.
 import { Answers, type Owner } from './answers.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
 import { problemOf } from './live.ts';
+import { painting } from './painter.svelte.ts';
 import { place } from './route.svelte.ts';
 import { parametersOf, sent, settings, type Parameters } from './settings.svelte.ts';
 import { tellTabs } from './tabs.ts';
@@ -96,8 +97,11 @@ export class Conversation implements Owner {
     const { id } = this;
     if (id === null) return;
     this.loading = this.thread === null;
+    const painted = painting.load();
     try {
-      this.#take(await api.messages(id, at ? { tail: TAIL, at } : { tail: TAIL }), at);
+      const page = await api.messages(id, at ? { tail: TAIL, at } : { tail: TAIL });
+      await painted; // a message has its true height at once
+      this.#take(page, at);
       this.problem = null;
     } catch (error) {
       this.problem = problemOf(error);

@@ -1,20 +1,24 @@
 /** How the events of requests come to this page. */
-import { key } from '../lib/key.ts';
-import { asked, type Event } from '../lib/stream.ts';
+import type { Event } from '../lib/stream.ts';
 import type { Ask } from '../lib/types.ts';
-import { Wire } from '../lib/wire.ts';
+import { painting } from './painter.svelte.ts';
 
-/** Other names for other keys, of which none is told. */
-function mark(text: string): string {
-  let hash = 0n;
-  for (const letter of text) hash = BigInt.asUintN(64, (hash ^ BigInt(letter.codePointAt(0) ?? 0)) * 0x100000001b3n + 1n);
-  return hash.toString(36);
-}
-
-const shared = new Wire(() => `llmproxy.events.${mark(`${location.pathname} ${key() ?? ''}`)}`);
+const streams = (): Promise<typeof import('../lib/shared.ts')> => import('../lib/shared.ts');
 
 export const wire = {
-  asked: (thread: string, body: Ask, signal: AbortSignal, onCut: () => void): AsyncGenerator<Event> =>
-    asked(thread, body, signal, onCut, (request, inner, cut) => shared.follow(request, inner, cut)),
-  followed: (request: string, signal: AbortSignal, onCut: () => void): AsyncGenerator<Event> => shared.follow(request, signal, onCut),
+  async *asked(thread: string, body: Ask, signal: AbortSignal, onCut: () => void): AsyncGenerator<Event> {
+    const { asked, wire: shared } = await streams();
+    yield* asked(thread, body, signal, onCut, (request, inner, cut) => shared.follow(request, inner, cut));
+  },
+  async *followed(request: string, signal: AbortSignal, onCut: () => void): AsyncGenerator<Event> {
+    yield* (await streams()).wire.follow(request, signal, onCut);
+  },
 };
+
+/** Whoever writes will ask, and read. */
+function prepare(): void {
+  void streams().catch(() => undefined);
+  void painting.load();
+}
+
+addEventListener('input', prepare, { once: true });
