@@ -41,6 +41,7 @@ T = TypeVar("T")
 TIDY_SECONDS = 3600.0
 CHORES_SECONDS = 60.0
 CROWDED_SECONDS = 1.0
+SLICE_SECONDS = 0.02  # from which on no further part of a slice is begun
 DAY = 86_400.0
 # With each change the database looks whether the readers are gone that its log of changes was kept for.
 _LOOK_AGAIN = (
@@ -287,13 +288,15 @@ class Store:
             return CROWDED_SECONDS
         before = now - self._ledger_days * DAY
         rollups.forget(db, before, now)
-        some = [
-            threads.remove(db, now),
-            ledger.forget(db, before),
-            replay.forget(db, now - self._tape_seconds),
-            rollups.advance(db, now),
-        ]
-        return 0.0 if any(some) or db.compact() else None
+        until = time.monotonic() + SLICE_SECONDS
+        parts: tuple[Callable[[], bool], ...] = (
+            lambda: threads.remove(db, now),
+            lambda: ledger.forget(db, before),
+            lambda: replay.forget(db, now - self._tape_seconds),
+            lambda: rollups.advance(db, now),
+        )
+        more = [_more(part, until) for part in parts]
+        return 0.0 if any(more) or _more(db.compact, until) else None
 
     def _sweep(self, db: Connection, now: float) -> None:
         """What processes that died have left open is closed, by one of those that live."""
@@ -330,6 +333,14 @@ def _owner(args: tuple[object, ...]) -> str:
 
 def _given(job: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], db: Connection) -> T:
     return job(db, *args, **kwargs)
+
+
+def _more(part: Callable[[], bool], until: float) -> bool:
+    """Does a part of a slice, and again while there is more of it and time. Gives whether there is more."""
+    while more := part():
+        if time.monotonic() > until:
+            break
+    return more
 
 
 def _nothing(db: Connection) -> None:
