@@ -17,7 +17,7 @@ from llmproxy.config import Budget, Group, Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.store.accounts import Known
-from tests.accounts.house import ANN, ROOT, House, answer, house, usage
+from tests.accounts.house import ANN, KEYS, ROOT, House, answer, house, usage
 from tests.accounts.test_budgets import dollars
 from tests.waiting import soon
 
@@ -117,6 +117,23 @@ async def test_the_command_makes_a_group_that_the_running_gateway_takes_up() -> 
         assert there.command("groups", "delete", "team").returncode == 0
         assert json.loads(there.command("groups", "list", "--json").stdout) == []
         assert secret.startswith("llmp_")
+
+
+async def test_what_one_worker_has_made_all_others_know_at_once() -> None:
+    async with house(f"[server]\nworkers = 3\n{KEYS}") as there:
+
+        async def call(method: str, path: str, body: Any = None) -> Any:
+            """Over a connection of its own, so that any worker may take it."""
+            return await there.call(method, path, ROOT, body, Connection="close")
+
+        for number in range(8):
+            name = f"team-{number}"
+            assert (await call("POST", "/api/groups", {"name": name}))[0] == 201
+            assert (await call("GET", f"/api/groups/{name}"))[0] == 200
+            assert (await call("POST", "/api/keys", {"name": name, "group": name}))[0] == 201
+            for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/rotate"), ("DELETE", "")):
+                assert (await call(method, f"/api/keys/{name}{path}", {}))[0] == 200, method
+            assert (await call("DELETE", f"/api/groups/{name}"))[0] == 200
 
 
 def accounts(*rows: Any, groups: Any = ()) -> Accounts:

@@ -33,6 +33,8 @@ async def listed(request: web.Request) -> web.Response:
 
 async def one(request: web.Request) -> web.Response:
     name, key = request.match_info["name"], caller(request)
+    if name not in _all(request) and request.app[CURRENT].config.storage.enabled:
+        await refresh(request.app)  # another worker may have made it just now
     group = _all(request).get(name) if key.admin or key.group == name else None
     if group is None:
         raise stored.not_found(name)

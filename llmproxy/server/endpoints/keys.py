@@ -51,6 +51,8 @@ async def one(request: web.Request) -> web.Response:
     key = caller(request)
     if not key.admin and key.name != name:  # somebody else's is as unknown as none
         raise stored.not_found(name)
+    if request.app[ACCOUNTS].keys.named(name) is None and request.app[CURRENT].config.storage.enabled:
+        await refresh(request.app)  # another worker may have made it just now
     return as_json(await _shown(request, name))
 
 
@@ -58,7 +60,9 @@ async def create(request: web.Request) -> web.Response:
     """Gives the secret, this once."""
     check_admin(request)
     static = [key.name for key in request.app[ACCOUNTS].keys.static]
-    account, secret = keys.created(await json_body(request), time.time(), static, _groups(request))
+    body = await json_body(request)
+    await refresh(request.app)  # another worker may have made the group just now
+    account, secret = keys.created(body, time.time(), static, _groups(request))
     await request.app[STORE]().write(stored.create, account)
     await refresh(request.app)
     return as_json({**await _shown(request, account.name), "secret": secret}, status=201)
@@ -70,6 +74,7 @@ async def change(request: web.Request) -> web.Response:
     body = await json_body(request)
     if "name" in body:
         raise BadRequest("A key keeps its name: its requests and threads are under it.", param="name")
+    await refresh(request.app)
     await request.app[STORE]().write(stored.change, name, keys.checked(body, time.time(), _groups(request)))
     await refresh(request.app)
     return as_json(await _shown(request, name))
@@ -99,6 +104,7 @@ async def rotate(request: web.Request) -> web.Response:
         until = end(body.get("overlap", _OVERLAP), now)
     except ValueError as error:
         raise BadRequest(f"`overlap`: {error}.", param="overlap", code="invalid_value") from None
+    await refresh(request.app)
     account = request.app[ACCOUNTS].keys.account(name)
     if account is None:
         raise stored.not_found(name)
