@@ -76,7 +76,8 @@ requirements: ## pin what the image installs, by version and hash
 		--output-file deploy/requirements.txt pyproject.toml
 	sed -i '1i # What the image installs, with the hashes of all files of these versions. Made by `make requirements`.' deploy/requirements.txt
 
-soak: $(TESTS) ## kill processes many times while others use their database: minutes (ARGS="-k rolling")
+soak: $(TESTS) ## ten minutes of everything at once, then processes that are killed while others use their database (ARGS="-k rolling")
+	LLMPROXY_SOAK_SECONDS=600 $(BIN)/python -m pytest -s tests/accounts/test_soak.py $(ARGS)
 	LLMPROXY_KILLS=300 LLMPROXY_SERVER_KILLS=60 LLMPROXY_OUTSIDERS=20 LLMPROXY_SERVER_OUTSIDERS=20 \
 		$(BIN)/python -m pytest tests/store/test_kill.py tests/store/test_outsiders.py \
 		tests/threads/test_process.py tests/threads/test_outsiders.py $(ARGS)
