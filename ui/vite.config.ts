@@ -10,7 +10,7 @@ const gateway = process.env['LLMPROXY_URL'] ?? 'http://127.0.0.1:8811';
 // The gateway refuses foreign origins; in development the page is one, so it borrows the gateway's.
 const toGateway = { target: gateway, changeOrigin: true, headers: { origin: gateway } };
 
-const WORTH_PACKING = /\.(js|css|html|svg|json|webmanifest)$/;
+const WORTH_PACKING = /\.(m?js|css|html|svg|json|webmanifest)$/;
 
 /** Packs each file once, so that the gateway need not do it for every reader. */
 function packed(folder: string): Plugin {
@@ -29,7 +29,7 @@ function packed(folder: string): Plugin {
 
 /** Vite lists the licenses of the page's libraries, but not of what only its workers use. */
 function workerLicenses(folder: string): Plugin {
-  const libraries = { 'highlight.js': 'BSD-3-Clause', katex: 'MIT' };
+  const libraries = { 'highlight.js': 'BSD-3-Clause', katex: 'MIT', 'pdfjs-dist': 'Apache-2.0' };
   const text = ([name, license]: [string, string]): string => `\n## ${name} (${license})\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}`;
   const append = (): void => appendFileSync(join(folder, 'licenses.md'), Object.entries(libraries).map(text).join(''));
   return { name: 'worker-licenses', apply: 'build', closeBundle: append };

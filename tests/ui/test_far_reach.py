@@ -164,6 +164,41 @@ def test_a_word_document_travels_as_text(site: Site) -> None:
     expect(answer).to_contain_text("and tea")
 
 
+def pdf(words: str) -> bytes:
+    """One page with these words; what is in it is found without a table of places."""
+    stream = f"BT /F1 12 Tf 20 100 Td ({words}) Tj ET".encode()
+    return (
+        b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj\n"
+        b"4 0 obj<</Length %d>>stream\n%b\nendstream endobj\n"
+        b"5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\ntrailer<</Root 1 0 R>>\n%%%%EOF"
+    ) % (len(stream), stream)
+
+
+def attach_pdf(site: Site, body: bytes) -> None:
+    file = FilePayload(name="paper.pdf", mimeType="application/pdf", buffer=body)
+    site.page.locator(".composer input[type=file]").set_input_files([file])
+
+
+def test_a_pdf_travels_as_text_to_a_model_that_takes_no_files(site: Site) -> None:
+    attach_pdf(site, pdf("Remember the cheese"))
+    site.button("Send it as text").click()
+    expect(site.page.get_by_role("alert")).to_have_count(0)
+    site.answered("Read")
+    content = site.stored()[0]["content"]
+    assert "Remember the cheese" in str(content)
+    assert [part["type"] for part in content] == ["text", "text"]
+    site.complaints.clear()  # pdf.js says that the file has no table of places
+
+
+def test_a_pdf_without_words_is_said(site: Site) -> None:
+    attach_pdf(site, pdf(""))
+    site.button("Send it as text").click()
+    expect(site.page.get_by_text("paper.pdf has no words in it that could be read").first).to_be_visible()
+    expect(site.button("Remove paper.pdf")).to_be_visible()
+    site.complaints.clear()
+
+
 def test_on_a_phone_four_models_fit(site: Site) -> None:
     site.page.set_viewport_size({"width": 390, "height": 800})
     for _ in range(3):

@@ -3,6 +3,9 @@ const SHELL = 'shell-v1';
 const ROOT = new URL('./', self.location.href).pathname; // the page may stand under a path
 const ALWAYS = ['', 'theme.js', 'icon.svg', 'manifest.webmanifest'].map((name) => ROOT + name);
 
+/** Too large to be fetched by everybody: kept when it was wanted. */
+const LATER = /\/pdf[.-]/;
+
 async function built() {
   const entries = Object.values(await (await fetch(`${ROOT}files.json`)).json());
   const files = entries.flatMap((entry) => [entry.file, ...(entry.css ?? []), ...(entry.assets ?? [])]);
@@ -11,7 +14,7 @@ async function built() {
 
 async function fill() {
   const cache = await caches.open(SHELL);
-  await cache.addAll([...ALWAYS, ...(await built())]);
+  await cache.addAll([...ALWAYS, ...[...(await built())].filter((name) => !LATER.test(name))]);
 }
 
 /** Forgets the files of earlier builds. */

@@ -73,6 +73,7 @@ const english = {
     kinds: { image: 'images', audio: 'audio', file: 'files such as PDF', text: 'text' },
     unreadable: (name: string) => `${name} is neither an image, text, PDF, Word document nor audio (WAV or MP3), so no model could read it.`,
     tooBig: (name: string, limit: string) => `${name} is larger than ${limit}. Attach a smaller file.`,
+    asText: 'Send it as text', wordless: (name: string) => `${name} has no words in it that could be read; it may be a scan.`,
     unkept: 'Your browser keeps no attachments: a reload would lose them.', image: 'Attached image', audio: 'Attached audio', file: 'Attached file',
   },
   models: {

@@ -74,6 +74,22 @@ async function docx(file: File): Promise<Part> {
   return fileAsText({ name: file.name, text: content.slice(0, MAX_TEXT) });
 }
 
+/** A PDF as its words, for a model that takes no files. Raises Unfit for a scan, which has none. */
+export async function pdfAsText(one: Attachment): Promise<Attachment> {
+  if (one.part.type !== 'file') return one;
+  const { file_data } = one.part.file;
+  const unreadable = new Unfit(strings.attachments.wordless(one.name));
+  try {
+    const { pdfText } = await import('./pdf.ts');
+    const bytes = Uint8Array.from(atob(file_data.slice(file_data.indexOf(',') + 1)), (letter) => letter.charCodeAt(0));
+    const words = await pdfText(bytes);
+    if (!words) throw unreadable;
+    return { ...one, needs: 'text', part: fileAsText({ name: one.name, text: words.slice(0, MAX_TEXT) }) };
+  } catch {
+    throw unreadable;
+  }
+}
+
 interface Kind {
   type: RegExp;
   needs: Input;

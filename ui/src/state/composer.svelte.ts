@@ -1,5 +1,5 @@
 /** What is being written: text and attachments, kept for each chat until the gateway has taken them. */
-import { attachment, renumbered, Unfit, type Attachment } from '../lib/attachments.ts';
+import { attachment, pdfAsText, renumbered, Unfit, type Attachment } from '../lib/attachments.ts';
 import { joined } from '../lib/content.ts';
 import { keep, kept, tidy } from '../lib/shelf.ts';
 import type { Input } from '../lib/types.ts';
@@ -73,6 +73,17 @@ class Composer {
       }
     }
     this.#keep();
+  }
+
+  /** Makes the PDFs into their words. */
+  async readPdfs(): Promise<void> {
+    try {
+      this.attachments = await Promise.all(this.attachments.map(pdfAsText));
+      this.#keep();
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error;
+      notices.say(error.message);
+    }
   }
 
   detach(id: number): void {
