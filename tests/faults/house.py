@@ -19,7 +19,7 @@ from tests import waiting
 from tests.faults.wire import Seen, Wire, get, post
 from tests.gateway import Gateway
 
-PATIENCE = 10.0  # seconds until a test gives up waiting; nothing is asserted about it
+PATIENCE = 30.0  # seconds until a test gives up waiting; nothing is asserted about it
 STREAM = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
 FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)

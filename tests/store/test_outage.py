@@ -146,7 +146,11 @@ async def test_what_was_written_and_not_acknowledged_counts_once(store: Store, c
     finished(store, "r1", 10)
     store.ledger.flush()
     await failed(store)
-    assert (await witness.read(spend.spent, [KEY]))[KEY] == (10, LIMIT - 10)  # it was done
+
+    async def done() -> bool:
+        return (await witness.read(spend.spent, [KEY]))[KEY] == (10, LIMIT - 10)
+
+    assert await soon(done)  # by the server, although nobody heard of it
     cable.mend()
     await back(store)
     assert len(store.ledger) == 0

@@ -23,6 +23,7 @@ adapter = "demo"
 tokens_per_second = 200
 """
 FAST = CONFIG.replace("200", "2000")
+SLOW = CONFIG.replace("200", "10")  # a long answer takes minutes
 KILLS = int(os.environ.get("LLMPROXY_SERVER_KILLS", "4"))
 
 
@@ -100,8 +101,8 @@ def test_a_stop_of_the_process_ends_answers_properly() -> None:
 
 
 def test_a_second_process_over_the_same_data_leaves_a_growing_answer_alone() -> None:
-    with running_gateway(CONFIG) as gateway:
-        thread = begin(gateway)
+    with running_gateway(SLOW) as gateway:
+        thread = begin(gateway, "demo/long")
         environment = {"LLMPROXY_DATA_DIR": str(gateway.folder / "data")}
         with running_gateway(CONFIG, environment, port=free_port()) as other:
             assert answer(other, thread)["state"] == "streaming"

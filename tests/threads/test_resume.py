@@ -107,7 +107,7 @@ def after(told: bytes, number: int) -> bytes:
 
 
 def some(last: int) -> list[int]:
-    return [0, 1, *random.Random(3).sample(range(2, last - 1), 12), last - 1, last]
+    return [0, 1, *random.Random(3).sample(range(2, last - 1), min(12, max(last - 3, 0))), last - 1, last]
 
 
 def on_disk(data: Path) -> int:
