@@ -28,11 +28,12 @@ test: $(TESTS) system page ## install what the tests need, check, and test (ARGS
 	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(TESTS) ## formatting, lint, types, and the direction of imports
+check: $(TESTS) ## formatting, lint, types, the direction of imports, and whether docs and code say the same
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q -n 0 tests/docs -k 'not test_blocks and not test_adapter_package'
 
 ui: $(MODULES) ## the page with hot reload, against the gateway at 127.0.0.1:8811
 	cd ui && npm run dev
