@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ DELETE FROM threads; DELETE FROM ledger; DELETE FROM attempts; DELETE FROM adopt
 DELETE FROM rollups; DELETE FROM progress;
 UPDATE account_changes SET number = 0; DELETE FROM spend; DELETE FROM leases; DELETE FROM replicas;
 """
+
+
+_NUMBERS = count()  # a process may have several
 
 
 @contextmanager
@@ -41,7 +45,7 @@ def server() -> Iterator[str]:
 @contextmanager
 def database(url: str, suffix: str = "") -> Iterator[str]:
     """The URL of a new database on a server, which is dropped at the end."""
-    name = f"llmproxy_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}{suffix}"
+    name = f"llmproxy_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}_{next(_NUMBERS)}{suffix}"
     execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
     try:
         yield urlsplit(url)._replace(path=f"/{name}").geturl()

@@ -130,7 +130,10 @@ async def test_what_waits_too_long_is_refused_by_its_age() -> None:
     assert len(refused) >= 100 - 2 * AT_ONCE
 
 
-async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("several", [True, False])
+async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key_where_there_are_several(
+    monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
     waited: list[tuple[str, float]] = []
 
     async def wait(_: Turns, owner: str, patience: float) -> None:
@@ -138,7 +141,7 @@ async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key(monkeypatc
 
     monkeypatch.setattr(Turns, "begins", lambda _: False)
     monkeypatch.setattr(Turns, "wait", wait)
-    keys = (Key("ann", ANN, admin=True),)
+    keys = (Key("ann", ANN, admin=True), Key("bob", BOB))[: 1 + several]
     demo = Provider("demo", "demo", "", "")
     async with served(Config(server=Server(keys=keys, max_lag=3.0), providers=(demo,))) as there:
         bearer = {"Authorization": f"Bearer {ANN}"}
@@ -148,7 +151,7 @@ async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key(monkeypatc
         body = {**ASK, "model": "demo/hello"}
         async with there.client.post(f"{there.url}/v1/chat/completions", json=body, headers=bearer) as said:
             assert said.status == 200
-    assert waited == [("ann", 3.0)]
+    assert waited == ([("ann", 3.0)] if several else [])
 
 
 async def held(there: House, key: str) -> tuple[int, ClientSession]:

@@ -13,7 +13,7 @@ from llmproxy.observe.periodic import where
 from llmproxy.observe.refusals import Refusal
 from llmproxy.wire.headers import header_safe
 
-from ..context import CALLER, CURRENT, OBSERVER, PEERS, REGISTRY, REQUEST_ID, STARTED, TRACE, TURNS
+from ..context import ACCOUNTS, CALLER, CURRENT, OBSERVER, PEERS, REGISTRY, REQUEST_ID, STARTED, TRACE, TURNS
 from . import cors, errors
 from .auth import admit
 from .forwarding import forward, is_from_peer, peer_caller
@@ -37,7 +37,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
             key = admit(request, current.config)
             if route_of(request).counts:
                 refuse_more_than_share(request, key.name, current.config.server.max_in_flight, app[REGISTRY])
-                if not app[TURNS].begins():
+                if app[ACCOUNTS].keys.several and not app[TURNS].begins():
                     await app[TURNS].wait(key.name, current.config.server.max_lag)
         request[CALLER] = key
         request[REQUEST_ID] = app[REGISTRY].free_id(request[REQUEST_ID], key.name)
