@@ -1,1 +1,1 @@
-"""The providers that llmproxy brings along, found by entry point like anyone's."""
+"""The built-in adapters, loaded by entry point like any other."""

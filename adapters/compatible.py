@@ -1,4 +1,4 @@
-"""Any service that speaks OpenAI's dialect at some address, with AI Refinery as a preset."""
+"""Any OpenAI-compatible service, by its base URL; with AI Refinery as a preset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Compatible(OpenAICompatible):
         super().__init__(account)
         self.asks_usage = account.options.get("stream_options") is not False
         self.always_stream = account.options.get("always_stream") is True
-        self.streams_metered = self.asks_usage  # without it a stream says nothing of its tokens
+        self.streams_metered = self.asks_usage  # without it a stream has no usage
 
 
 class AIRefinery(OpenAICompatible):

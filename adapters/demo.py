@@ -1,6 +1,6 @@
-"""A model that needs nothing: deterministic, plainly a demo, and good for trying every kind of answer without a key.
+"""A built-in deterministic model, to try every kind of answer without an API key.
 
-hello answers as the question asks for it; the others always do what their name says.
+The answer of `hello` depends on the question; each other model always gives one kind of answer.
 """
 
 from __future__ import annotations
@@ -68,16 +68,13 @@ class Demo:
         return UpstreamError(f"The demo failed with {status}.", status=status)
 
     async def answer(self, chat: Chat) -> AsyncGenerator[bytes, None]:
-        """What a provider would send, at a pace that can be read."""
+        """The stream that a provider would send, at reading speed. Raises UpstreamError for an unknown model and for faults."""
         if chat.model not in _NAMES:
-            raise UpstreamError(
-                f"The demo has no model {chat.model!r}.", status=404, code="model_not_found", param="model"
-            )
+            text = f"The demo has no model {chat.model!r}. It has {', '.join(sorted(_NAMES))}."
+            raise UpstreamError(text, status=404, code="model_not_found", param="model")
         kind = _kind(chat)
         if kind == "error":
-            raise UpstreamError(
-                "The demo model fails when it is asked to.", status=503, code="demo_error", retry_here=False
-            )
+            raise UpstreamError("The demo model fails on request.", status=503, code="demo_error", retry_here=False)
         pause = 1 / self._rate * (5 if kind == "slow" else 1)
         await before(kind, chat, pause)
         tokens = 0
@@ -93,9 +90,9 @@ class Demo:
             await after(kind, tokens, pause)
         else:
             yield frame(_chunk(chat, {}, "tool_calls" if kind == "tools" else "stop"))
-        asked = sum(len(_PIECE.findall(_text(message))) for message in chat.messages)
+        prompt = sum(len(_PIECE.findall(_text(message))) for message in chat.messages)
         made = min(tokens, limit)
-        usage = {"prompt_tokens": asked, "completion_tokens": made, "total_tokens": asked + made}
+        usage = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
         yield frame({**_chunk(chat, {}), "choices": [], "usage": usage}) + DONE
 
 
@@ -120,7 +117,7 @@ def _limit(chat: Chat) -> int:
 
 
 def _kind(chat: Chat) -> str:
-    """What sort of answer this is: the model's name says it, or else the last question."""
+    """The kind of answer: by the model's name, or for `hello` by the last question."""
     if chat.model != "hello":
         return chat.model
     last = chat.messages[-1] if chat.messages else {}
@@ -135,7 +132,7 @@ def _deltas(kind: str, chat: Chat) -> Iterator[Json]:
     yield from _KINDS.get(kind, _hello)(chat)
 
 
-def _spoken(text: str, key: str = "content") -> Iterator[Json]:
+def _pieces(text: str, key: str = "content") -> Iterator[Json]:
     return ({key: piece} for piece in _PIECE.findall(text))
 
 
@@ -143,12 +140,12 @@ def _hello(chat: Chat) -> Iterator[Json]:
     question = _text(next((m for m in reversed(chat.messages) if m.get("role") == "user"), {})).strip()
     quoted = f" You said: “{question[:200]}”." if question else ""
     results = [_text(m) for m in chat.messages if m.get("role") == "tool"]
-    told = f" The tool answered: {results[-1][:200]}." if results else ""
-    return _spoken(f"Hello! I am the demo model of llmproxy; no provider was asked.{quoted}{told} {PARAGRAPH}")
+    result = f" The tool answered: {results[-1][:200]}." if results else ""
+    return _pieces(f"Hello! I am the demo model of llmproxy; no provider was asked.{quoted}{result} {PARAGRAPH}")
 
 
 def _reasoning(chat: Chat) -> Iterator[Json]:
-    yield from _spoken(THOUGHTS, "reasoning_content")
+    yield from _pieces(THOUGHTS, "reasoning_content")
     yield from _hello(chat)
 
 
@@ -160,7 +157,7 @@ def _tools(chat: Chat) -> Iterator[Json]:
         if isinstance(one, dict) and isinstance(one.get("function"), dict)
     ]
     if not offered:
-        yield from _spoken("I would call a tool, but none was offered with the request.")
+        yield from _pieces("I would call a tool, but none was offered with the request.")
     for index, function in enumerate(offered[:2]):
         call = {
             "index": index,
@@ -191,8 +188,8 @@ def _sample(schema: Json) -> str:
 _KINDS: Mapping[str, Callable[[Chat], Iterator[Json]]] = {
     "reasoning": _reasoning,
     "tools": _tools,
-    "markdown": lambda chat: _spoken(MARKDOWN),
-    "long": lambda chat: _spoken(LONG),
+    "markdown": lambda chat: _pieces(MARKDOWN),
+    "long": lambda chat: _pieces(LONG),
 }
 
 

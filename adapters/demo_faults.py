@@ -1,4 +1,4 @@
-"""Faults on demand: models of the demo that fail as real providers do, so that retries, failover and honest ends can be seen."""
+"""Demo models that fail as real providers do, so that retries, failover and error reporting can be tried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from llmproxy.adapter_kit import Chat, Truncated, UpstreamError
 
-# What each of them does; docs/providers.md has the list.
+# docs/providers.md says what each of them does.
 FAULTS: Mapping[str, str] = {
     "429": "refuses every try",
     "flaky": "refuses the first try of a request, and answers the second",
@@ -16,17 +16,17 @@ FAULTS: Mapping[str, str] = {
     "pause": "falls silent in the middle of the answer, for the time of 120 tokens",
     "slow-start": "begins after the time of 200 tokens",
 }
-_REFUSING_SECONDS = 1  # of Retry-After
-_MIDDLE = 20  # tokens
-_FOR_GOOD = 86_400.0  # seconds: whoever waits has a limit of their own
+_REFUSING_SECONDS = 1  # seconds, in Retry-After
+_MIDDLE = 20  # tokens before the fault
+_FOR_GOOD = 86_400.0  # seconds: longer than every idle limit
 
 
 async def before(fault: str, chat: Chat, pace: float) -> None:
-    """What happens before the first word. pace: seconds a token. Raises UpstreamError."""
+    """The fault before the first token, if any. pace: seconds per token. Raises UpstreamError."""
     first = sum(one.model == chat.model for one in chat.trace.tries) <= 1
     if fault == "429" or (fault == "flaky" and first):
         raise UpstreamError(
-            "The demo model refuses when it is asked to.",
+            "The demo model refuses on request.",
             status=429,
             type="rate_limit_error",
             code="rate_limit_exceeded",
@@ -40,10 +40,10 @@ async def before(fault: str, chat: Chat, pace: float) -> None:
 
 
 async def after(fault: str, tokens: int, pace: float) -> None:
-    """What happens after so many tokens. Raises Truncated."""
+    """The fault after this number of tokens, if any. Raises Truncated."""
     if tokens != _MIDDLE:
         return
     if fault == "cut":
-        raise Truncated("The demo model breaks off when it is asked to.")
+        raise Truncated("The demo model breaks off on request.")
     if fault in ("stall", "pause"):
         await asyncio.sleep(_FOR_GOOD if fault == "stall" else 120 * pace)

@@ -1,4 +1,4 @@
-"""llama.cpp's server: one's own machine, where a cancel must free the slot and a start may take minutes."""
+"""llama.cpp's server. A cancel must free its slot, and loading a model may take minutes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from llmproxy.adapter_kit import (
     UpstreamError,
 )
 
-# The server or its model is in trouble, whatever the question was. In llama.cpp's and its router's words.
+# Errors that mean that the server or its model has a problem, independent of the request: texts of llama.cpp and its router.
 _BROKEN = re.compile(
     r"failed to load|compute error|out of memory|failed to (?:decode|allocate)|exited with", re.IGNORECASE
 )
@@ -34,7 +34,7 @@ class LlamaCpp(OpenAICompatible):
         base_urls=("LLAMACPP_BASE_URL", "LLAMA_CPP_BASE_URL", "LLAMACPP_URL"),
         base_url="http://127.0.0.1:8080/v1",
         needs_key=False,
-        # Its port is to become 9931: the server says so itself. The second sign is what it says while it loads a model.
+        # The server announces that its default port will become 9931. It answers "Loading model" while it loads one.
         local=Local(("127.0.0.1:8080", "127.0.0.1:9931"), (b'"llamacpp"', b"Loading model")),
     )
     speaks = OpenAICompatible.speaks | {"responses", "messages"}
@@ -43,8 +43,8 @@ class LlamaCpp(OpenAICompatible):
         "responses": "/responses/input_tokens",
         "chat": "/chat/completions/input_tokens",
     }
-    first_frame = 600.0  # a model may have to be loaded, and requests beyond its slots wait in silence
-    # Abandoning a request that is not streamed is noticed only after a second in which the whole server was idle (measured).
+    first_frame = 600.0  # seconds: a model may have to be loaded first, and requests wait for a free slot
+    # The server notices the disconnect of a request that is not streamed only after it was idle for a second (measured).
     always_stream = True
 
     def __init__(self, account: Account) -> None:
@@ -55,12 +55,12 @@ class LlamaCpp(OpenAICompatible):
         self.hint = Hint("id_slot", own=("cache_prompt",)) if self._slots else None
 
     def hinted(self, name: str) -> Json:
-        """The slot of the conversation. Where that is busy the server lets the request wait for it, so that this is only
-        done if the config says how many slots there are; else the server looks for the slot with the longest prefix."""
+        """Names the slot of the conversation. A request waits if its slot is busy, so this is done only if the option
+        `slots` is set; otherwise the server chooses the slot with the longest common prefix."""
         return {"id_slot": int(name, 16) % self._slots, "cache_prompt": True}
 
     def headers(self) -> Mapping[str, str]:
-        # The server closes the socket after every streamed answer, whatever its headers say (measured).
+        # The server closes the socket after every streamed answer, even if its headers promise otherwise (measured).
         return {**super().headers(), "Connection": "close"}
 
     def translator(self, chat: Chat) -> Translator:
@@ -72,13 +72,11 @@ class LlamaCpp(OpenAICompatible):
         return (OneName(chat),)
 
     def judge(self, error: UpstreamError) -> UpstreamError:
-        if error.status in (500, 501):  # what this server cannot do, another may; it would not be able to now either
+        if error.status in (500, 501):  # repeating it here would fail again; another provider may succeed
             error.retry_here, error.try_elsewhere = False, True
-            # A client's mistake comes back as 500 too (recorded), and so does an answer that cannot be parsed.
+            # Bad requests and answers that cannot be parsed are also a 500 (recorded).
             error.blames = _BROKEN.search(error.message) is not None
-        if (
-            error.status == 503 and error.wait is None
-        ):  # loading the model: look again soon, as long as the deadline allows
+        if error.status == 503 and error.wait is None:  # the model is loading: retry until the deadline
             error.wait, error.keeps_waiting = 0.5, True
         return error
 
@@ -93,25 +91,25 @@ class LlamaCpp(OpenAICompatible):
         )
 
 
-def _slots(said: object) -> int:
-    """How many slots the server has, if the config says so. Raises ValueError for what is no such number."""
-    if said is None:
+def _slots(given: object) -> int:
+    """The number of slots, 0 if it is not set. Raises ValueError if it is not a positive integer."""
+    if given is None:
         return 0
-    if isinstance(said, bool) or not isinstance(said, int) or said < 1:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise ValueError("`slots` is the number that the server was started with as -np")
-    return said
+    return given
 
 
 class Progressing(Relay):
-    """An answer whose `prompt_progress` is shown while the prompt is still being read."""
+    """Sends `prompt_progress` to the client while the prompt is still processed."""
 
     shows_early = True
 
 
 class OneName:
-    """Answers carry the model's file path unless the server has an alias: the name that was asked for stands instead.
+    """Replaces the `model` of an answer, which may be a file path, by the requested name.
 
-    With n > 1 there is a usage event for each choice (recorded): they are summed.
+    With n > 1 there is one usage event per choice (recorded): they are summed.
     """
 
     def __init__(self, chat: Chat) -> None:
@@ -131,6 +129,6 @@ class OneName:
 
 
 def _added(one: Json, other: Json) -> Json:
-    """Both answers' tokens; the prompt was read once."""
+    """The usage of two choices: the prompt counts once."""
     completion = one["completion_tokens"] + other["completion_tokens"]
     return {**other, "completion_tokens": completion, "total_tokens": other["prompt_tokens"] + completion}

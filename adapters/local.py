@@ -1,4 +1,4 @@
-"""Model servers of one's own that speak OpenAI's dialect, by the variables their users already have set."""
+"""OpenAI-compatible model servers on your own machine: Ollama, vLLM and LM Studio, with their usual environment variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .compatible import Compatible
 
 
 class _Local(Compatible):
-    """People write the server's address; its OpenAI face is under /v1. All of them speak Responses, without state."""
+    """base_url may be the server's address without `/v1`. All of them have the Responses API, without stored responses."""
 
     speaks = Compatible.speaks | {"responses"}
 
@@ -40,7 +40,7 @@ class VLLM(_Local):
 
 
 class LMStudio(_Local):
-    many = False  # `n` is not among what it reads
+    many = False  # it ignores `n`
     environment = Environment(
         keys=("LMSTUDIO_API_KEY", "LM_API_TOKEN"),
         base_urls=("LMSTUDIO_BASE_URL",),

@@ -1,4 +1,4 @@
-"""OpenAI itself: what it sends is what clients expect, so it is passed through."""
+"""OpenAI: its answers already have the form that clients expect, so they are passed through."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class OpenAI(OpenAICompatible):
     speaks = OpenAICompatible.speaks | {"responses", "compact"}
     keeps_responses = True
     counts: ClassVar[Mapping[Face, str]] = {"responses": "/responses/input_tokens"}
-    hides = ("reasoning_details", "reasoning_content")
+    hides = ("reasoning_details", "reasoning_content", "extra_content")
     hint = Hint("prompt_cache_key", faces=frozenset(("chat", "responses")))
     inputs_at_once = 2048  # texts of one embeddings request
     environment = Environment(
@@ -27,5 +27,5 @@ class OpenAI(OpenAICompatible):
         return {**super().headers(), **{header: str(options[key]) for header, key in named.items() if options.get(key)}}
 
     def adapt(self, chat: Chat) -> Chat:
-        """What clients of other dialects send without being asked (Gemini CLI always does), and OpenAI refuses."""
+        """Removes what clients of other dialects send by default (Gemini CLI does) and OpenAI refuses."""
         return chat.drop("top_k") if chat.encoder is not None else chat

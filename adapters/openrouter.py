@@ -1,4 +1,5 @@
-"""OpenRouter: many providers behind one key; reasoning under its own name, usage with cost, a finish that comes twice."""
+"""OpenRouter: many providers behind one key. Reasoning has its own field name, usage has the cost, the finish reason comes
+twice."""
 
 from __future__ import annotations
 
@@ -18,17 +19,20 @@ class OpenRouter(OpenAICompatible):
     )
     speaks = OpenAICompatible.speaks | {"responses", "messages"}
     hint = Hint("session_id")
+    takes_images = True  # sent as `images`, the name in its answers
     many = False  # `n` is ignored (openrouter-runner#99)
     always_stream = True  # a request that is not streamed cannot be cancelled there, and is billed whole
 
     def headers(self) -> Mapping[str, str]:
-        """The app's name and address, which OpenRouter shows in its rankings, from the config's `title` and `referer`."""
+        """With the name and URL of the app, which OpenRouter shows in its rankings, from the options `title` and `referer`."""
         named = {"HTTP-Referer": "referer", "X-OpenRouter-Title": "title", "X-OpenRouter-Categories": "categories"}
         options = self.account.options
         return {**super().headers(), **{header: str(options[key]) for header, key in named.items() if options.get(key)}}
 
     def judge(self, error: UpstreamError) -> UpstreamError:
-        if error.status >= 500 and _NO_ROUTE.search(error.message):  # the request's own wishes leave nobody
+        if error.status >= 500 and _NO_ROUTE.search(
+            error.message
+        ):  # the request's routing preferences exclude every provider
             error.retry_here = error.blames = False
         availability = error.extra.get("availability")
         if isinstance(availability, dict) and availability.get("retryable") is False:

@@ -1,4 +1,4 @@
-"""Perplexity: no /v1, no [DONE], the whole answer repeated in every event, sources beside the text."""
+"""Perplexity: no /v1, no [DONE], the whole answer repeated in every event, sources in separate members."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .perplexity_turns import shaped
 # GET /models lists the Agent API's models, not these (recorded).
 _SONAR = {"sonar": 128_000, "sonar-pro": 200_000, "sonar-reasoning-pro": 128_000, "sonar-deep-research": 128_000}
 _SOURCES = ("citations", "search_results", "images", "related_questions")
-_EFFORTS = {"none": "minimal", "xhigh": "high", "max": "high"}  # it knows minimal, low, medium and high
+_EFFORTS = {"none": "minimal", "xhigh": "high", "max": "high"}  # it accepts minimal, low, medium and high
 _FORMATS = frozenset(("text", "json_schema", "regex"))
 
 
@@ -24,9 +24,9 @@ class Perplexity(OpenAICompatible):
     speaks = frozenset(("chat", "embeddings"))
     many = False
     inputs_at_once = 512  # texts of one embeddings request
-    # What is not streamed is silent for minutes, and whoever stands between hangs up (modelcontextprotocol#83).
+    # Without streaming nothing is sent for minutes, and proxies in between close the connection (modelcontextprotocol#83).
     always_stream = True
-    asks_usage = False  # usage comes with every event, asked or not (recorded)
+    asks_usage = False  # usage is in every event, requested or not (recorded)
     drops = (
         "seed",
         "logit_bias",
@@ -62,13 +62,13 @@ class Perplexity(OpenAICompatible):
             chat = chat.drop("response_format")
         tokens = chat.body.get("max_completion_tokens")
         if tokens is not None:
-            chat = chat.saying(max_completion_tokens=None, max_tokens=chat.body.get("max_tokens") or tokens)
+            chat = chat.with_fields(max_completion_tokens=None, max_tokens=chat.body.get("max_tokens") or tokens)
         if effort := _EFFORTS.get(str(chat.body.get("reasoning_effort"))):
-            chat = chat.saying(reasoning_effort=effort)
+            chat = chat.with_fields(reasoning_effort=effort)
         return self._in_turn(chat) if chat.face == "chat" else chat
 
     def pace(self, chat: Chat) -> Pace:
-        """Deep research says nothing but pings for minutes, and each run of it is paid."""
+        """Deep research sends only pings for minutes, and each run is billed."""
         slow = "deep-research" in chat.model
         return Pace(first_frame=600.0 if slow else None, comments_count=slow, once=slow)
 
@@ -78,7 +78,7 @@ class Perplexity(OpenAICompatible):
             return chat
         if len(messages) != len(chat.messages):
             chat.trace.dropped.append("messages")
-        return chat.saying(messages=messages)
+        return chat.with_fields(messages=messages)
 
     def url(self, chat: Chat) -> str:
         return self.at("/v1/embeddings" if chat.face == "embeddings" else "/chat/completions")
@@ -90,43 +90,43 @@ class Perplexity(OpenAICompatible):
         return Outgoing(self.at("/v1/models"), headers=self._headers, method="GET")
 
     def model(self, entry: Json) -> Model | None:
-        return None  # none of them answers a chat completion; `known_models` are the ones that do
+        return None  # none of the listed models accepts chat completions; `known_models` do
 
 
 class Deltas:
-    """Keeps the deltas and lets the repetitions go: sources are said once, with the end, as they are and as annotations.
+    """Forwards the deltas and drops repetitions. Sources are sent once, at the end: unchanged, and as annotations.
 
     `full` mode repeats message.content, citations and search_results in every event: 1.26 MB for 390 tokens (recorded).
     """
 
     def __init__(self) -> None:
         self._sources: Json = {}
-        self._said: dict[int, str] = {}  # the text so far, for events that carry a message and no delta
+        self._texts: dict[int, str] = {}  # choice: its text so far, for events that have a message and no delta
 
     def feed(self, event: Json) -> Iterable[Json]:
         self._sources.update((key, event[key]) for key in _SOURCES if event.get(key))
         chunk = {key: value for key, value in event.items() if key not in _SOURCES}
         chunk["choices"] = [self._choice(one) for one in event.get("choices") or () if isinstance(one, dict)]
         ended = any(one.get("finish_reason") for one in chunk["choices"])
-        return ({**chunk, **self._told(chunk["choices"])},) if ended else (chunk,)
+        return ({**chunk, **self._with_annotations(chunk["choices"])},) if ended else (chunk,)
 
     def finish(self) -> Iterable[Json]:
         return ()
 
     def _choice(self, choice: Json) -> Json:
         index = choice.get("index") or 0
-        said = self._said.get(index, "")
+        before = self._texts.get(index, "")
         delta = choice.get("delta")
         message = choice.get("message")
         whole = message.get("content") if isinstance(message, dict) else None
         if not isinstance(delta, dict):
-            delta = {"content": whole[len(said) :]} if isinstance(whole, str) and whole.startswith(said) else {}
+            delta = {"content": whole[len(before) :]} if isinstance(whole, str) and whole.startswith(before) else {}
         if isinstance(delta.get("content"), str):
-            self._said[index] = said + delta["content"]
+            self._texts[index] = before + delta["content"]
         return {**{k: v for k, v in choice.items() if k != "message"}, "delta": delta}
 
-    def _told(self, choices: list[Json]) -> Json:
-        """The sources, once; their annotations go into the last delta of each choice."""
+    def _with_annotations(self, choices: list[Json]) -> Json:
+        """The sources, once; their annotations are added to the last delta of each choice."""
         sources, self._sources = self._sources, {}
         annotations = list(_annotations(sources))
         if annotations:
@@ -136,7 +136,7 @@ class Deltas:
 
 
 def _annotations(sources: Json) -> Iterator[Json]:
-    """`[1]` in the text points at the first of `citations`, whose titles stand in search_results."""
+    """`[1]` in the text refers to the first of `citations`; the titles are in search_results."""
     results = [one for one in sources.get("search_results") or () if isinstance(one, dict)]
     titles = {one.get("url"): one.get("title") for one in results}
     for url in sources.get("citations") or [one.get("url") for one in results]:
@@ -146,7 +146,7 @@ def _annotations(sources: Json) -> Iterator[Json]:
 
 
 class ThinkTags:
-    """Older sonar-reasoning models open their text with `<think>`: what stands inside is reasoning."""
+    """Older sonar-reasoning models begin their text with `<think>`: text up to `</think>` is reasoning."""
 
     def __init__(self) -> None:
         self._inside: bool | None = None  # None: the text has not begun
@@ -163,12 +163,12 @@ class ThinkTags:
         text = delta.get("content")
         if self._inside is False or not isinstance(text, str):
             return choice
-        thoughts, said = self._split(self._held + text, last=bool(choice.get("finish_reason")))
+        thoughts, answer = self._split(self._held + text, last=bool(choice.get("finish_reason")))
         reasoning = {"reasoning_content": thoughts} if thoughts else {}
-        return {**choice, "delta": {**delta, **reasoning, "content": said}}
+        return {**choice, "delta": {**delta, **reasoning, "content": answer}}
 
     def _split(self, text: str, *, last: bool) -> tuple[str, str]:
-        """Thoughts and text; the end that may be half a tag is held for the next piece."""
+        """Splits into reasoning and text; a possible beginning of the tag is kept for the next piece."""
         self._held = ""
         if self._inside is None:
             if not last and len(text) < len("<think>") and "<think>".startswith(text):
@@ -178,15 +178,15 @@ class ThinkTags:
             text = text.removeprefix("<think>")
             if not self._inside:
                 return "", text
-        thoughts, closed, said = text.partition("</think>")
+        thoughts, closed, answer = text.partition("</think>")
         if closed:
             self._inside = False
-            return thoughts, said.lstrip("\n")
+            return thoughts, answer.lstrip("\n")
         keep = 0 if last else _half_tag(thoughts, "</think>")
         self._held = thoughts[len(thoughts) - keep :]
         return thoughts[: len(thoughts) - keep], ""
 
 
 def _half_tag(text: str, tag: str) -> int:
-    """How many characters at the end of the text may be the beginning of the tag."""
+    """How many characters at the end of the text are a beginning of the tag."""
     return next((n for n in range(len(tag) - 1, 0, -1) if text.endswith(tag[:n])), 0)

@@ -1,4 +1,4 @@
-"""The turns of a conversation as Perplexity takes them: system first, then user and assistant in turn, the user last."""
+"""Puts messages into the order that Perplexity accepts: system first, then user and assistant alternating, the user last."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from llmproxy.adapter_kit import BadRequest, Json
 
 _BETWEEN = "\n\n"
-_NOTHING = "."  # the text of a first turn that must be there
+_NOTHING = "."  # text of an inserted first user turn
 
 
 def shaped(messages: list[Json]) -> list[Json]:
-    """The same conversation, each message with a content; the very list if it is in order already."""
+    """The messages in that order, each with content; the same list object if nothing had to change."""
     if not messages or _is_in_order(messages):
         return messages
-    said = [_said(message, messages) for message in messages]
-    system = [one for one in said if one["role"] == "system"]
-    turns = list(_merged(one for one in said if one["role"] != "system" and one["content"]))
+    plain = [_as_text(message, messages) for message in messages]
+    system = [one for one in plain if one["role"] == "system"]
+    turns = list(_merged(one for one in plain if one["role"] != "system" and one["content"]))
     if not turns:
         raise BadRequest("The messages hold no question.", param="messages")
     if turns[0]["role"] == "assistant":
@@ -39,13 +39,13 @@ def _is_in_order(messages: list[Json]) -> bool:
     return alternating and len(turns) % 2 == 1 and all(message.get("content") for message in messages)
 
 
-def _said(message: Json, messages: list[Json]) -> Json:
-    """One message as system, user or assistant; calls of tools and their results as text, as the models take no tools."""
+def _as_text(message: Json, messages: list[Json]) -> Json:
+    """A message as system, user or assistant. Tool calls and their results become text, because the models have no tools."""
     role, content = message.get("role"), message.get("content") or ""
     if role in ("system", "developer"):
         return {**message, "role": "system", "content": content}
     if role in ("tool", "function"):
-        return {"role": "user", "content": _joined(f"Result of {_called(message, messages)}:", content)}
+        return {"role": "user", "content": _joined(f"Result of {_function_name(message, messages)}:", content)}
     if role == "assistant":
         calls = [_call(call) for call in _calls(message)]
         return {"role": "assistant", "content": _joined(content, "\n".join(calls))}
@@ -65,8 +65,8 @@ def _call(call: Json) -> str:
     return f"{made.get('name')}({made.get('arguments') or ''})"
 
 
-def _called(result: Json, messages: list[Json]) -> str:
-    """The call that a result answers, by its name."""
+def _function_name(result: Json, messages: list[Json]) -> str:
+    """The name of the function whose result this is."""
     id = result.get("tool_call_id")
     for call in (call for message in messages for call in _calls(message)):
         if id and call.get("id") == id:
@@ -88,7 +88,7 @@ def _merged(messages: Iterable[Json]) -> Iterable[Json]:
 
 
 def _joined(one: Any, other: Any) -> Any:
-    """Two contents as one: text if both are, else the parts of both."""
+    """Two contents as one: a string if both are strings, otherwise a list of parts."""
     if not one or not other:
         return one or other
     if isinstance(one, str) and isinstance(other, str):

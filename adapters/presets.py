@@ -1,8 +1,8 @@
-"""Services that speak OpenAI's dialect, as a table: where each is, which variables have its key, and what it does differently.
+"""OpenAI-compatible services as a table: base URL, variables of the key, and differences from OpenAI.
 
 Most addresses and variables are from the files providers/*/provider.toml of anomalyco/models.dev, others from the source in
 the row's comment. No service was called; the rows of xAI, Mistral, MiniMax, Cohere and Databricks are not confirmed.
-Databricks and Cloudflare have an address for each account, so that it must be given.
+Databricks and Cloudflare have an address per account, so `base_url` must be set.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .compatible import Compatible
 class Preset(NamedTuple):
     base_url: str
     keys: tuple[str, ...]
-    differs: Mapping[str, Any] = {}  # class attributes with other values than Hosted's
+    differs: Mapping[str, Any] = {}  # class attributes that differ from Hosted's
 
 
 class Hosted(Compatible):
-    """renames: parameters that the service has under another name only."""
+    """renames: parameters for which the service has another name."""
 
     renames: ClassVar[Mapping[str, str]] = {}
 
@@ -30,7 +30,7 @@ class Hosted(Compatible):
         there = {old: new for old, new in self.renames.items() if chat.body.get(old) is not None}
         if not there:
             return chat
-        return chat.saying(**{new: chat.body[old] for old, new in there.items()}, **dict.fromkeys(there))
+        return chat.with_fields(**{new: chat.body[old] for old, new in there.items()}, **dict.fromkeys(there))
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -44,17 +44,17 @@ PRESETS: Mapping[str, Preset] = {
     # vercel/ai, packages/deepinfra/src/deepinfra-provider.ts
     "deepinfra": Preset("https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY",)),
     "deepseek": Preset("https://api.deepseek.com", ("DEEPSEEK_API_KEY",)),
-    # A conversation is also told by `prompt_cache_key` or `user`: reference.langchain.com/python/langchain-fireworks/middleware
+    # `prompt_cache_key` or `user` also name the conversation: reference.langchain.com/python/langchain-fireworks/middleware
     "fireworks": Preset(
         "https://api.fireworks.ai/inference/v1",
         ("FIREWORKS_API_KEY",),
         {"hint": Hint(header="x-session-affinity", own=("prompt_cache_key", "user"))},
     ),
-    # GITHUB_TOKEN is set for much else, so that it does not make a provider; GITHUB_API_KEY is LiteLLM's name.
+    # GITHUB_TOKEN has many other uses, so it does not enable the provider; GITHUB_API_KEY is LiteLLM's name.
     "github": Preset("https://models.github.ai/inference", ("GITHUB_API_KEY",)),
     # `n` may only be 1: console.groq.com/docs/api-reference
     "groq": Preset("https://api.groq.com/openai/v1", ("GROQ_API_KEY",), {"many": False}),
-    # HF_TOKEN is set to download models, so that it does not make a provider; HUGGINGFACE_API_KEY is LiteLLM's name.
+    # HF_TOKEN is set to download models, so it does not enable the provider; HUGGINGFACE_API_KEY is LiteLLM's name.
     "huggingface": Preset("https://router.huggingface.co/v1", ("HUGGINGFACE_API_KEY",)),
     # platform.minimax.io/docs/api-reference/text-openai-api
     "minimax": Preset("https://api.minimax.io/v1", ("MINIMAX_API_KEY",)),

@@ -1,4 +1,4 @@
-"""Anthropic's Claude by its own Messages API."""
+"""Adapter for Anthropic's Messages API. adapter.py is the class; abilities.py has what each model supports."""
 
 from .adapter import Anthropic
 

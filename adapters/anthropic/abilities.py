@@ -1,6 +1,6 @@
-"""What each Claude model can be asked for: a table, because it changes with every model.
+"""Table of what each Claude model supports.
 
-A row of the config wins over the table, and says only what differs:
+A row in the configuration takes precedence over the table, and has only what differs:
 
     [providers.anthropic.options.models."claude-nova-*"]
     efforts = ["low", "high"]
@@ -73,20 +73,20 @@ TABLE: Mapping[str, Abilities] = {
     "claude-3-5-*": replace(_OLD, max_output=8192),  # 4
     "claude-3-*": replace(_OLD, max_output=4096),  # 4
     "claude-2*": replace(_OLD, max_output=4096),
-    "claude-*": replace(_ALWAYS, forced=False),  # what nobody knows yet is new
+    "claude-*": replace(_ALWAYS, forced=False),  # unknown models are new
     "*": replace(_ALWAYS, forced=False),
 }
 
 
 def abilities(model: str, rows: Mapping[str, Abilities]) -> Abilities:
-    """The row for a model, whatever stands before its last slash, or before `claude` as Bedrock has it."""
+    """The row for a model; a path before its name, or a prefix before `claude` as on Bedrock, is ignored."""
     name = model.rpartition("/")[2].lower()
     name = name[name.find("claude-") :] if "claude-" in name else name
     return next((row for pattern, row in rows.items() if fnmatchcase(name, pattern)), TABLE["*"])
 
 
 def with_rows(configured: object) -> Mapping[str, Abilities]:
-    """The table after the config's rows. Raises ValueError naming a wrong key."""
+    """The configured rows, then the table. Raises ValueError naming a wrong key."""
     if not isinstance(configured, Mapping):
         return TABLE
     rows = {pattern: _row(pattern, changes) for pattern, changes in configured.items()}
@@ -101,7 +101,7 @@ def _row(pattern: str, changes: object) -> Abilities:
         if key not in _KINDS:
             raise ValueError(f'models."{pattern}".{key} is not known; allowed are {", ".join(_KINDS)}')
         if type(value) is not _KINDS[key]:
-            raise ValueError(f'models."{pattern}".{key} must be {_SAID[_KINDS[key]]}')
+            raise ValueError(f'models."{pattern}".{key} must be {_KIND_NAMES[_KINDS[key]]}')
         if key == "efforts" and not (isinstance(value, list) and set(value) <= set(MESSAGES_EFFORTS)):
             raise ValueError(f'models."{pattern}".{key} must be a list of {", ".join(MESSAGES_EFFORTS)}')
     known: Json = {key: tuple(value) if isinstance(value, list) else value for key, value in changes.items()}
@@ -111,4 +111,4 @@ def _row(pattern: str, changes: object) -> Abilities:
 _KINDS: Mapping[str, type] = {
     one.name: list if isinstance(one.default, tuple) else type(one.default) for one in fields(Abilities)
 }
-_SAID = {bool: "true or false", int: "a whole number", list: "a list"}
+_KIND_NAMES = {bool: "true or false", int: "a whole number", list: "a list"}

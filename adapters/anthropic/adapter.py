@@ -1,6 +1,6 @@
-"""Anthropic's Claude by its own Messages API: passed through to clients that speak it, translated for all others.
+"""Anthropic's Claude by its Messages API: clients of Messages are passed through, all others are translated.
 
-Also for servers that speak it as Anthropic does, by `base_url`.
+Also for servers that are compatible with it, by `base_url`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from llmproxy.adapter_kit import (
     UpstreamError,
 )
 
-# The rest is imported where it is used: every start reads every adapter's `environment`, and few go on to ask Claude.
+# The other modules are imported where they are used, so that a start without Anthropic stays fast.
 
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
-PAGE = 1000  # models at a time, the most that Anthropic gives
+PAGE = 1000  # models per page, Anthropic's maximum
 _VERSIONED = re.compile(r"/v\d+(?=/|$)")
 _ENDPOINT = re.compile(r"/(?:messages(?:/count_tokens)?|models)$")
 _CLIENT_HEADERS = ("anthropic-version", "anthropic-beta")
@@ -39,8 +39,8 @@ _CACHES = {True: {"type": "ephemeral"}, "5m": {"type": "ephemeral"}, "1h": {"typ
 
 
 class Anthropic:
-    """options: `models` (rows for the table of abilities), `cache` (true, "5m" or "1h": an automatic breakpoint where the
-    client sets none), `thoughts` (false: thoughts that a chat client asks for are not shown)."""
+    """options: `models` (rows for the table of abilities), `cache` (true, "5m" or "1h": sets a cache breakpoint if the client
+    sets none), `thoughts` (false hides the thoughts that a chat client asks for)."""
 
     environment: ClassVar[Environment] = Environment(
         keys=("ANTHROPIC_API_KEY",),
@@ -49,8 +49,8 @@ class Anthropic:
         needs_key=True,
     )
     speaks: frozenset[Face] = frozenset(("chat", "messages"))
-    many = False  # it has no `n`
-    first_frame = 180.0  # a model that thinks hard is silent for minutes if its thoughts are hidden
+    many = False  # the API has no `n`
+    first_frame = 180.0  # seconds: with hidden thoughts a model may be silent for minutes
 
     def __init__(self, account: Account) -> None:
         from .abilities import with_rows
@@ -75,7 +75,7 @@ class Anthropic:
         return Relay(chat, MessagesReply(chat), blame=self._in_band, marks=True)
 
     def pace(self, chat: Chat) -> Pace:
-        """Its pings show that it is at work: hidden thoughts send nothing else for minutes."""
+        """Pings count as activity: with hidden thoughts nothing else is sent for minutes."""
         return Pace(comments_count=True)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
@@ -84,12 +84,12 @@ class Anthropic:
         return errors.parse_error(status, headers, body, self.account.api_key)
 
     def count_request(self, chat: Chat) -> Outgoing:
-        """Asks how many tokens a question has: a chat, or Messages as the client wrote them."""
+        """The request that counts the tokens of a prompt: of a chat, or of a client's Messages request unchanged."""
         from llmproxy.adapter_kit import COUNTED, own_reasoning_only, whole
 
         passed = chat.dialect is not None
-        asked = orjson.loads(whole(own_reasoning_only(chat))) if passed else self._encoded(chat)
-        kept = {name: value for name, value in asked.items() if name in COUNTED["messages"]}
+        counting = orjson.loads(whole(own_reasoning_only(chat))) if passed else self._encoded(chat)
+        kept = {name: value for name, value in counting.items() if name in COUNTED["messages"]}
         return self._post("/messages/count_tokens", orjson.dumps(kept), chat)
 
     def counted(self, body: bytes) -> int:
@@ -127,7 +127,7 @@ class Anthropic:
         return f"{self._base}{path}?{members}" if members else f"{self._base}{path}"
 
     def _headers(self, client: Mapping[str, str]) -> dict[str, str]:
-        """The client's version and betas count; betas of the config come beside them."""
+        """Version and betas are the client's; betas from the configuration are added."""
         key = self.account.api_key
         headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
         headers |= {name: client[name] for name in _CLIENT_HEADERS if client.get(name)}
@@ -138,17 +138,17 @@ class Anthropic:
 
 
 def _address(given: str) -> tuple[str, Mapping[str, str]]:
-    """Where the interface is, with its version, and a query that every address has. SDKs are told the host alone."""
+    """Base URL with the version and without its query, and the query. SDKs are given the host only, so `/v1` is added."""
     base, _, query = (given or BASE_URL).strip().partition("?")
     base = _ENDPOINT.sub("", base.rstrip("/"))
     path = "/" + base.partition("://")[2].partition("/")[2]
     return (base if _VERSIONED.search(path) else f"{base}/v1"), dict(parse_qsl(query))
 
 
-def _cache(asked: object) -> Json | None:
-    """Raises ValueError for what is no lifetime of a cache."""
-    if asked is None or asked is False:
+def _cache(given: object) -> Json | None:
+    """The `cache_control` for the option `cache`. Raises ValueError for an unknown lifetime."""
+    if given is None or given is False:
         return None
-    if not isinstance(asked, (bool, str)) or asked not in _CACHES:
+    if not isinstance(given, (bool, str)) or given not in _CACHES:
         raise ValueError('cache must be true, "5m" or "1h"')
-    return dict(_CACHES[asked])
+    return dict(_CACHES[given])

@@ -1,4 +1,4 @@
-"""What Anthropic's errors mean: its types as OpenAI's codes, and limits whose reset is an instant."""
+"""Parses Anthropic's errors: types become OpenAI's codes, and reset times become waits."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _CODES = {
 _NO_MODEL = re.compile(r"\bmodel\b")
 _NO_MONEY = re.compile(r"credit balance is too low|usage limits", re.IGNORECASE)
 _SIGNATURE = re.compile(r"[Ii]nvalid `?signature`? in `?(?:redacted_)?thinking`?")
-_UNKNOWN = "invalid_encrypted_content"  # as OpenAI calls thoughts that it does not know again
+_UNVERIFIED = "invalid_encrypted_content"  # OpenAI's code for thoughts that cannot be verified
 _LIMIT = re.compile(r"anthropic-ratelimit-(.+)-reset")
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> UpstreamError:
-    """The error of a reply with this status; what is not Anthropic's own comes from somebody between."""
+    """The error for an HTTP error reply. A body in another form comes from a proxy in between."""
     event = _event(body)
     made = _read(event, status, headers, secret) if event else any_error(status, headers, body, secret)
     if headers.get("x-should-retry") == "false":
@@ -52,7 +52,7 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: st
 
 
 def in_band(event: Json, secret: str = "") -> UpstreamError:
-    """The error that came inside of a 200: its type says the status."""
+    """The error for an event in a reply with status 200; its type gives the status."""
     error = event.get("error")
     if not isinstance(error, dict) or error.get("type") not in _STATUS:
         return any_in_band(event, secret)
@@ -71,11 +71,11 @@ def _event(body: bytes) -> Json:
 def _read(event: Json, status: int, headers: Mapping[str, str], secret: str) -> UpstreamError:
     error = event["error"]
     request = event.get("request_id")
-    said = {"request_id": request} if isinstance(request, str) else {}
-    made = blame({**error, "code": _code(error), **said}, status, _with_wait(status, headers), secret)
-    if made.code == "insufficient_quota":  # of this account, not of the question
+    extra = {"request_id": request} if isinstance(request, str) else {}
+    made = blame({**error, "code": _code(error), **extra}, status, _with_wait(status, headers), secret)
+    if made.code == "insufficient_quota":  # a problem of the account, not of the request
         made.retry_here, made.try_elsewhere, made.blames = False, True, False
-    if made.code == _UNKNOWN:  # another provider is asked without these thoughts
+    if made.code == _UNVERIFIED:  # the next provider gets the request without these thoughts
         made.try_elsewhere = True
     return made
 
@@ -87,13 +87,13 @@ def _code(error: Json) -> str | None:
     if kind == "invalid_request_error" and _NO_MONEY.search(message):
         return "insufficient_quota"
     if _SIGNATURE.search(message):
-        return _UNKNOWN
+        return _UNVERIFIED
     code = error.get("code")
     return code if isinstance(code, str) else _CODES.get(kind)
 
 
 def _with_wait(status: int, headers: Mapping[str, str]) -> Mapping[str, str]:
-    """With a `retry-after` where only the resets of limits that are used up say how long to wait."""
+    """Adds a `retry-after` from the reset times of exhausted limits, if there is none."""
     if status != 429 or "retry-after" in headers or "retry-after-ms" in headers:
         return headers
     waits = [wait for name, value in headers.items() if (wait := _until(name, value, headers)) is not None]

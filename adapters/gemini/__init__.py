@@ -1,4 +1,4 @@
-"""Gemini by its native REST API: requests rendered, replies read, each subject in its own file."""
+"""Adapter for Gemini's native REST API. adapter.py is the class; request.py builds requests, reply.py reads answers."""
 
 from .adapter import Gemini
 

@@ -1,7 +1,7 @@
-"""Google's Gemini by its native REST interface, `generateContent`, on the Gemini API or on Vertex by `base_url`.
+"""Google's Gemini by its native REST API, `generateContent`, at the Gemini API or at Vertex (by `base_url`).
 
-Not Google's OpenAI-compatible endpoint: that ends tool calls with `stop`, gives parallel ones no index, and mixes
-thoughts into the text. Not the google-genai SDK: it sends a POST again on its own and does not hang up when left.
+Why not Google's OpenAI-compatible endpoint: it ends tool calls with `stop`, gives parallel calls no index, and mixes
+thoughts into the text. Why not the google-genai SDK: it repeats POSTs by itself, and does not close the connection on cancel.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from llmproxy.adapter_kit import (
     Translator,
     UpstreamError,
     Vectors,
+    refuses_thoughts,
 )
 
 from .models import abilities, with_rows
 from .signatures import Signatures
 
-# The rest is imported where it is used: every start reads every adapter's `environment`, and few go on to ask Gemini.
+# The other modules are imported where they are used, so that a start without Gemini stays fast.
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
-PAGE = 1000  # models at a time, the most that Google gives
+PAGE = 1000  # models per page, Google's maximum
 _VERSIONED = re.compile(r"/v\d+\w*(?=/|$)")
 _ENDPOINT = re.compile(r"/(?:models(?:/[^/]*)?|openai(?:/chat/completions)?)$")
 _USES = {"generateContent": "chat", "embedContent": "embeddings", "batchEmbedContents": "embeddings"}
@@ -51,11 +52,11 @@ class Gemini:
         needs_key=True,
     )
     speaks: frozenset[Face] = frozenset(("chat", "embeddings", "gemini"))
-    # candidateCount exists, but newer models and streams refuse it: several answers are several requests.
+    # Newer models and streams refuse candidateCount, so `n` answers are `n` requests.
     many = False
     streams_metered = True
     inputs_at_once = 100  # "at most 100 requests can be in one batch" (helix-py#43, lancedb#3618)
-    first_frame = 180.0  # a model that thinks hard is silent for minutes if its thoughts are hidden
+    first_frame = 180.0  # seconds: with hidden thoughts a model may be silent for minutes
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -73,7 +74,7 @@ class Gemini:
             return self._passed_on(name, chat)
         can = abilities(chat.model, self._rows)
         body = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
-        streams = chat.stream or chat.trace.purse is not None  # a budget is watched while the answer grows
+        streams = chat.stream or chat.trace.purse is not None  # so that a budget is checked during the answer
         return self._generate(name, streams, orjson.dumps(body))
 
     def translator(self, chat: Chat) -> Translator:
@@ -91,26 +92,35 @@ class Gemini:
 
         return errors.parse_error(status, headers, body, self.account.api_key)
 
+    def learn(self, chat: Chat, error: UpstreamError) -> bool:
+        """Forgets remembered signatures after a refusal; returns whether there were any, so that a retry makes sense."""
+        if chat.dialect is not None or not refuses_thoughts(error):
+            return False
+        calls = [call for one in chat.messages for call in one.get("tool_calls") or () if isinstance(call, dict)]
+        return any(self._signatures.forget(str(call.get("id"))) for call in calls)
+
     def count_request(self, chat: Chat) -> Outgoing:
-        """With all of the request, as system prompt and tools count as well. Vertex wants it without what wraps it."""
+        """Counts the whole request, because the system prompt and tools count too. Vertex has no wrapper around it."""
         from llmproxy.adapter_kit import gemini_body
 
         from . import request
 
         name = _resource(chat.model)
         if chat.dialect is not None:
-            asked = orjson.loads(gemini_body(chat))
+            counting = orjson.loads(gemini_body(chat))
         else:
             can = abilities(chat.model, self._rows)
-            asked = request.render(chat, can, self._signatures, self.account.options, server_side=not self._is_vertex)
-        body = asked if self._is_vertex else {"generateContentRequest": {"model": name, **asked}}
+            counting = request.render(
+                chat, can, self._signatures, self.account.options, server_side=not self._is_vertex
+            )
+        body = counting if self._is_vertex else {"generateContentRequest": {"model": name, **counting}}
         return self._post(f"{name}:countTokens", orjson.dumps(body))
 
     def counted(self, body: bytes) -> int:
         try:
             return int(orjson.loads(body)["totalTokens"])
         except (ValueError, KeyError, TypeError) as error:
-            raise Malformed("Gemini's count of tokens is not what it says it is.") from error
+            raise Malformed("Gemini's token count could not be read: unexpected JSON.") from error
 
     def models_request(self, page: str | None = None) -> Outgoing:
         query = {"pageSize": str(PAGE), **({"pageToken": page} if page else {})}
@@ -121,7 +131,7 @@ class Gemini:
             reply = orjson.loads(body)
             models = [self._model(one) for one in reply.get("models") or () if _uses(one)]
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-            raise Malformed("Google's list of models is not what it says it is.") from error
+            raise Malformed("Google's list of models could not be read: unexpected JSON.") from error
         return models, reply.get("nextPageToken") or None
 
     @property
@@ -134,7 +144,7 @@ class Gemini:
         return errors.in_band(event, self.account.api_key)
 
     def _passed_on(self, name: str, chat: Chat) -> Outgoing:
-        """What a client of Gemini's own API wrote, as it wrote it."""
+        """The request of a client of Gemini's own API, unchanged."""
         from llmproxy.adapter_kit import gemini_body
 
         safety = self.account.options.get("safety_settings")
@@ -156,39 +166,39 @@ class Gemini:
 
     def _headers(self) -> dict[str, str]:
         key = self.account.api_key
-        # Vertex's access tokens are no API keys. A key never goes into the URL, where logs would keep it.
+        # Vertex uses access tokens, not API keys. A key is never in the URL, because URLs are logged.
         auth = {"authorization": f"Bearer {key}"} if key.startswith("ya29.") else {"x-goog-api-key": key}
         return {**(auth if key else {}), **self.account.headers}
 
-    def _model(self, said: Json) -> Model:
-        id = said["name"].removeprefix("models/")
+    def _model(self, entry: Json) -> Model:
+        id = entry["name"].removeprefix("models/")
         can = abilities(id, self._rows)
-        uses = _uses(said)
+        uses = _uses(entry)
         extra: Json = {
-            "name": said.get("displayName"),
-            "description": said.get("description"),
-            "context_length": said.get("inputTokenLimit"),
-            "max_output": said.get("outputTokenLimit"),
+            "name": entry.get("displayName"),
+            "description": entry.get("description"),
+            "context_length": entry.get("inputTokenLimit"),
+            "max_output": entry.get("outputTokenLimit"),
             "uses": uses,
         }
         if "chat" in uses:
             extra |= {
                 "input": list(can.input),
                 "tools": can.functions,
-                "reasoning": bool(said.get("thinking", can.thinks)),
+                "reasoning": bool(entry.get("thinking", can.thinks)),
             }
         return Model(id, owned_by="google", extra={key: value for key, value in extra.items() if value is not None})
 
 
-def _uses(said: Json) -> list[str]:
-    """What of the gateway's a model serves; none for those of video, live audio and the like."""
-    methods = said.get("supportedGenerationMethods") or ()
+def _uses(entry: Json) -> list[str]:
+    """The endpoints of the gateway that a model supports; none for models of video, live audio and the like."""
+    methods = entry.get("supportedGenerationMethods") or ()
     return list(dict.fromkeys(_USES[method] for method in methods if method in _USES))
 
 
 def _address(given: str) -> tuple[str, Mapping[str, str]]:
-    """Where the interface is, and a query that every address has: a host alone gets its version, the address of one
-    model or of the compatible endpoint loses its end. Raises ValueError for a key in the query."""
+    """Base URL without its query, and the query. A version is added to a bare host; the path of a model or of the compatible
+    endpoint is removed. Raises ValueError for a key in the query."""
     base, _, query = (given or BASE_URL).partition("?")
     members = dict(parse_qsl(query))
     members.pop("alt", None)
@@ -200,7 +210,7 @@ def _address(given: str) -> tuple[str, Mapping[str, str]]:
 
 
 def _resource(model: str) -> str:
-    """`models/NAME`, or the tuned model's own path. Raises ModelNotFound for a name that would lead elsewhere."""
+    """`models/NAME`, or the path of a tuned model. Raises ModelNotFound for a name with unsafe path segments."""
     if not model or any(step in ("", ".", "..") for step in model.split("/")):
         raise ModelNotFound(f"Gemini has no model {model!r}.", param="model")
     name = quote(model, safe="/@")

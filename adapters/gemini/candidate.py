@@ -1,4 +1,4 @@
-"""One candidate of Gemini's answer as the pieces of one choice of OpenAI's."""
+"""Converts one candidate of a Gemini answer to chunks of one OpenAI choice."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .sound import Sound
 
 # Members of a candidate that are rendered; all others are kept under `extra_content.google`.
 _RENDERED = frozenset(("content", "finishReason", "index", "logprobsResult"))
-_BESIDE = frozenset(("groundingMetadata", "citationMetadata"))
+_SEPARATE = frozenset(("groundingMetadata", "citationMetadata"))
 
 
 class Candidate:
-    """One candidate of the answer, which is one choice. `new_id` makes ids of what Gemini gave none."""
+    """One candidate, which is one choice. new_id: makes IDs for calls and audio without one. created: Unix seconds."""
 
     def __init__(
         self, index: int, signatures: Signatures, names: Names, new_id: Callable[..., str], created: int
@@ -37,17 +37,17 @@ class Candidate:
         self._calls = Calls()
         self._number_of_calls = 0
         self._sound: Sound | None = None
-        self._said = False  # anything that is an answer; thoughts are not
+        self._answered = False  # some content other than thoughts has come
         self._grounding: Json = {}
         self._citations: list[Json] = []
-        self._signed: list[str] = []  # signatures of parts that have no member of their own
-        self._google: Json = {}  # Gemini's own members, given once, at the end
+        self._signed: list[str] = []  # signatures of parts that are not calls or images
+        self._google: Json = {}  # Gemini's own members, sent once at the end
 
     def feed(self, candidate: Json) -> Iterator[Json]:
-        """The choices that this piece of the candidate comes to."""
+        """The choice chunks for one event of the candidate."""
         for part in objects(an_object(candidate.get("content")).get("parts")):
             if self._calls.open is not None and "functionCall" not in part:
-                yield from self._left_open()
+                yield from self._open_call()
             if delta := self._part(part):
                 yield self._choice(delta)
         if not candidate.keys() <= _RENDERED:
@@ -55,23 +55,23 @@ class Candidate:
         if "logprobsResult" in candidate and (result := an_object(candidate["logprobsResult"])):
             yield {**self._choice({}), "logprobs": {"content": list(logprobs(result)), "refusal": None}}
         if "finishReason" in candidate and (ended := gemini_end(candidate["finishReason"])):
-            yield from self._left_open()
+            yield from self._open_call()
             yield self._finished(ended, candidate.get("finishMessage"))
 
     def feedback(self, feedback: Json, alone: bool) -> Iterator[Json]:
-        """What Gemini says of the prompt; if it blocked it there is no candidate: a refusal, finished by the filter."""
+        """`promptFeedback`. alone: there is no candidate; if the prompt was blocked, the answer is then a refusal."""
         self._google["prompt_feedback"] = feedback
         if alone and (reason := feedback.get("blockReason")):
             refusal = text(feedback.get("blockReasonMessage")) or f"Gemini blocked the prompt: {reason}"
             ended = {"finish_reason": "content_filter", "native_finish_reason": str(reason)}
             yield {**self._choice({"content": "", "refusal": refusal}), **ended}
 
-    def beside(self, members: Json) -> None:
-        """Members of the whole answer that have no place in OpenAI's."""
+    def keep(self, members: Json) -> None:
+        """Keeps members of the answer for which OpenAI has no field."""
         self._google.update((snake(name), value) for name, value in members.items())
 
     def finish(self) -> Iterator[Json]:
-        yield from self._left_open()
+        yield from self._open_call()
         delta: Json = {"audio": self._sound.finish()} if self._sound else {}
         if cited := url_citations(self._text, self._grounding, self._citations):
             delta["annotations"] = cited
@@ -90,12 +90,12 @@ class Candidate:
 
     def _part(self, part: Json) -> Json:
         kind = next((kind for kind in _PARTS if kind in part), None)
-        if part.get("thought") is True and kind != "text":  # a sketch of the picture to come
+        if part.get("thought") is True and kind != "text":  # a draft of an image
             kind = None
         delta = _PARTS[kind](self, part) if kind else self._raw(part)
         if "thoughtSignature" in part and kind not in _SIGNED:
             self._sign(part)
-        self._said = self._said or kind == "functionCall" or bool(delta and "reasoning_content" not in delta)
+        self._answered = self._answered or kind == "functionCall" or bool(delta and "reasoning_content" not in delta)
         return delta
 
     def _sign(self, part: Json) -> None:
@@ -122,11 +122,20 @@ class Candidate:
         self._signed += more
         if signature:
             self._signatures.put(id, signature)
-        function = {"name": self._names.ours(call["name"]), "arguments": arguments(call)}
-        tool_call = {"index": number, "id": id, "type": "function", "function": function, **_signature(signature)}
+        tool_call = {"index": number, "id": id, **self._body(call), **_signature(signature)}
         return {"tool_calls": [tool_call]}
 
-    def _left_open(self) -> Iterator[Json]:
+    def _body(self, call: Json) -> Json:
+        name = self._names.ours(call["name"])
+        if name not in self._names.customs:
+            return {"type": "function", "function": {"name": name, "arguments": arguments(call)}}
+        written = call["args"].get("input")
+        return {
+            "type": "custom",
+            "custom": {"name": name, "input": written if isinstance(written, str) else arguments(call)},
+        }
+
+    def _open_call(self) -> Iterator[Json]:
         """A call is complete when something else comes, or the end; its last piece may never come (recorded)."""
         if call := self._calls.flush():
             yield self._choice(self._called(call))
@@ -149,7 +158,7 @@ class Candidate:
         return self._fenced(part, text(an_object(part["codeExecutionResult"]).get("output")), "")
 
     def _fenced(self, part: Json, inside: str, language: str) -> Json:
-        """Code as a client can show it; as it came it is kept beside."""
+        """Code as a Markdown block; the original part is kept in `extra_content`."""
         self._raw(part)
         if not inside:
             return {}
@@ -164,15 +173,15 @@ class Candidate:
         return {}
 
     def _keep(self, candidate: Json) -> None:
-        rest = {name: value for name, value in candidate.items() if name not in _RENDERED | _BESIDE and value}
-        self.beside(rest)
+        rest = {name: value for name, value in candidate.items() if name not in _RENDERED | _SEPARATE and value}
+        self.keep(rest)
         self._grounding = {**self._grounding, **an_object(candidate.get("groundingMetadata"))}
         metadata = an_object(candidate.get("citationMetadata"))
         cited = objects(metadata.get("citations") or metadata.get("citationSources"))
         self._citations += [one for one in cited if one not in self._citations]
 
     def _finished(self, reason: str, message: Any) -> Json:
-        if error := failure(reason, message, answered=self._said):
+        if error := failure(reason, message, answered=self._answered):
             raise error
         ended = {"finish_reason": GEMINI_FINISH.get(reason, "stop"), "native_finish_reason": reason}
         return {**self._choice({}), **ended}
@@ -185,7 +194,7 @@ _PARTS: dict[str, Callable[[Candidate, Json], Json]] = {
     "executableCode": Candidate._code,
     "codeExecutionResult": Candidate._output,
 }
-_SIGNED = frozenset(("functionCall", "inlineData"))  # whose signature goes where they go
+_SIGNED = frozenset(("functionCall", "inlineData"))  # parts whose signature is in the converted part
 
 
 def snake(name: str) -> str:
@@ -197,7 +206,7 @@ def _signature(signature: Any) -> Json:
 
 
 def _signatures(signed: list[str]) -> Json:
-    """The last one, and all of them where there are several."""
+    """The last signature, and a list of all if there are several."""
     if not signed:
         return {}
     return {"thought_signature": signed[-1], **({"thought_signatures": signed} if len(signed) > 1 else {})}

@@ -1,4 +1,4 @@
-"""Where Gemini says its answer comes from, as OpenAI's `url_citation` annotations with character offsets."""
+"""Converts Gemini's grounding and citations to OpenAI's `url_citation` annotations with character offsets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .json_types import text as words
 
 
 class Text:
-    """The text of one candidate: as Gemini counts it, in bytes, and as the client sees it, in characters.
+    """The text of one candidate. Maps Gemini's byte offsets to character offsets in the text that the client gets.
 
-    The two differ by what is shown between, the code that ran and its output, which Gemini does not count.
+    The client's text also has executed code and its output, which Gemini does not count.
     """
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[bool, str]] = []  # whether Gemini counts it
+        self._pieces: list[tuple[bool, str]] = []  # (whether Gemini counts it, text)
 
     def add(self, text: str, *, counted: bool = True) -> None:
         if text:
@@ -32,10 +32,10 @@ class Text:
         return sum(len(text) for _, text in self._pieces)
 
     def place(self, start: int, end: int, quoted: str = "") -> tuple[int, int]:
-        """Character offsets in the shown text for byte offsets in Gemini's.
+        """Character offsets in the client's text for byte offsets in Gemini's.
 
-        `quoted` is what Gemini says stands there. Offsets that count from the beginning of some part, not of the whole,
-        do not fit it; then the quotation itself is looked for.
+        quoted: the text at these offsets, according to Gemini. Some offsets count from the start of a part; then the text there
+        differs, and the quotation is searched for.
         """
         shown = "".join(text for _, text in self._pieces)
         first, last = self._shown(start), self._shown(end, is_end=True)
@@ -56,7 +56,7 @@ class Text:
 
 
 def url_citations(text: Text, grounding: Json, citations: list[Json]) -> list[Json]:
-    """Each source once for each place that rests on it. Sources without any place stand for the whole answer."""
+    """One annotation for each source and place. Sources without a place are for the whole answer."""
     found = [*_grounded(text, grounding), *_cited(text, citations)]
     return [one for at, one in enumerate(found) if one not in found[:at]]
 
@@ -87,10 +87,10 @@ def _annotation(source: Json, start: int, end: int) -> Json:
 
 
 def _source(chunk: Json) -> Json:
-    """The source inside of a grounding chunk, whatever its kind: web, maps, retrievedContext."""
+    """The source of a grounding chunk of any kind: web, maps, retrievedContext."""
     return next((source for source in chunk.values() if isinstance(source, dict)), {})
 
 
 def _range(segment: Json) -> tuple[int, int]:
-    """In bytes; a beginning that is absent is the very beginning."""
+    """Start and end in bytes; a missing start is 0."""
     return number(segment.get("startIndex")), number(segment.get("endIndex"))

@@ -9,7 +9,7 @@ from llmproxy.adapter_kit import BadRequest, Chat, Json, Malformed, encoded
 
 from .field_names import Members, camel
 
-# What each text may be given beside: OpenAI's name, or Gemini's in either spelling.
+# Further parameters of each text: OpenAI's name, or Gemini's in either spelling.
 OPTIONS = {
     "dimensions": "outputDimensionality",
     "output_dimensionality": "outputDimensionality",
@@ -20,7 +20,7 @@ OPTIONS = {
 
 
 def render(chat: Chat, model: str) -> Json:
-    """The body. `model` is the whole resource name, `models/...`. Raises BadRequest for tokens in place of text."""
+    """The request body. model: the full resource name, `models/...`. Raises BadRequest for token arrays."""
     members = Members(chat.body)
     members.take("model", "encoding_format")
     options = {theirs: members.take(ours) for ours, theirs in OPTIONS.items() if members.see(ours) is not None}
@@ -44,7 +44,7 @@ def _texts(given: Any) -> list[str]:
 
 
 def reader(chat: Chat) -> Callable[[Json], Json]:
-    """What Vectors needs to read the reply to this request. Usage is there only if Gemini counted."""
+    """Reads the reply to this request, for `Vectors`. Usage is missing if Gemini sends no count."""
 
     def read(reply: Json) -> Json:
         encoding = chat.body.get("encoding_format")

@@ -1,4 +1,4 @@
-"""Which members of a request have been rendered; the others cannot be carried and are dropped with a trace."""
+"""Tracks which members of a request were converted; the others are dropped and reported."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from llmproxy.adapter_kit import Json
 
 
 class Members:
-    """The members of a request body, each taken by whoever renders it; what is left cannot be carried."""
+    """The members of a request body. Each converter takes its own; what is left is unsupported."""
 
     def __init__(self, body: Json) -> None:
         self._body = body
         self._taken: set[str] = set()
-        self.lost: list[str] = []  # pieces of members that were taken, but not in whole
+        self.lost: list[str] = []  # parts of taken members that were not converted
 
     def see(self, name: str) -> Any:
         return self._body.get(name)
 
     def take(self, *names: str) -> Any:
-        """The first of these members that is there; none of them is left."""
+        """The first of these members that is set; all of them count as taken."""
         self._taken.update(names)
         return next((self._body[name] for name in names if self._body.get(name) is not None), None)
 

@@ -1,4 +1,4 @@
-"""How an answer is to be made: what OpenAI has as members of the request, as Gemini's `generationConfig`."""
+"""Converts OpenAI's generation parameters to Gemini's `generationConfig`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "freque
 def render_config(
     members: Members, can: Abilities, talk: Conversation, tools: Tools, google: Json, options: Mapping[str, object]
 ) -> Json:
-    """`generationConfig`, as far as there is something to say. options: the account's."""
+    """`generationConfig`, empty if no parameter is set. options: those of the provider's configuration."""
     return {
         **_numbers(members, can),
         **_logprobs(members, can.logprobs if tools.server_side else can.logprobs_on_vertex),
@@ -38,7 +38,7 @@ def _numbers(members: Members, can: Abilities) -> Json:
     names = {**(SAMPLING if can.sampling else {}), **(PENALTIES if can.penalties else {})}
     found = {theirs: members.take(ours) for ours, theirs in names.items() if members.see(ours) is not None}
     for ours in PENALTIES:
-        if members.see(ours) == 0:  # is no penalty
+        if members.see(ours) == 0:  # means no penalty
             members.take(ours)
     if isinstance(members.see("seed"), int):
         found["seed"] = _int32(members.take("seed"))
@@ -48,7 +48,7 @@ def _numbers(members: Members, can: Abilities) -> Json:
 
 
 def _int32(seed: int) -> int:
-    """Gemini's seed has 32 bits; a longer one is folded, always in the same way, so that it still repeats."""
+    """Gemini's seed has 32 bits; a longer one is reduced to 31 bits, always to the same value."""
     return seed if -(2**31) <= seed < 2**31 else seed % 2**31
 
 
@@ -82,9 +82,9 @@ def _format(members: Members, can: Abilities, tools: Tools) -> Json:
     if kind == "text":
         members.take("response_format")
         return {}
-    if not can.json or (tools.functions and not can.mixed):  # such a model refuses JSON mode beside functions
+    if not can.json or (tools.functions and not can.mixed):  # this model refuses JSON mode together with functions
         return {}
-    if not can.mixed:  # and beside search: who asks for JSON cannot read anything else
+    if not can.mixed:  # and together with search: the client can only read JSON
         members.lost.extend(f"tools.{name}" for name in tools.built_in)
         tools.built_in.clear()
     members.take("response_format")
@@ -97,13 +97,13 @@ def _format(members: Members, can: Abilities, tools: Tools) -> Json:
 
 
 def _thinking(members: Members, can: Abilities, google: Json, options: Mapping[str, object]) -> Json:
-    """How much the model thinks, and that its thoughts are shown (they are summaries and cost nothing)."""
+    """`thinkingConfig`, with thoughts shown (they are summaries, and cost nothing)."""
     if "thinkingConfig" in google or not can.thinks:
         if members.see("reasoning_effort") == "none" and not can.thinks:
             members.take("reasoning_effort")
         return {}
-    asked = members.take("reasoning")
-    reasoning: Json = asked if isinstance(asked, dict) else {}
+    given = members.take("reasoning")
+    reasoning: Json = given if isinstance(given, dict) else {}
     effort = _effort(members, reasoning)
     hidden = reasoning.get("exclude") is True or False in (members.take("include_reasoning"), options.get("thoughts"))
     config = {**(can.thinking(effort) if effort else {}), **_budget(members, can, reasoning)}
@@ -142,7 +142,7 @@ def _voice(members: Members) -> Json:
         voice = audio.get("voice")
         if isinstance(voice, str):
             found["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
-        if audio.get("format") not in (None, "pcm16"):  # what comes is PCM, always
+        if audio.get("format") not in (None, "pcm16"):  # the answer is always PCM
             members.lost.append("audio.format")
     return found
 

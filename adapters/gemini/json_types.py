@@ -1,4 +1,4 @@
-"""Members of the JSON that Google sends, read as what they should be: of another type they count as absent."""
+"""Reads JSON members with their expected type; a value of another type counts as missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def an_object(value: Any) -> Json:
 
 
 def objects(value: Any) -> list[Json]:
-    """The objects of a list."""
+    """The objects in a list; empty if the value is not a list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 

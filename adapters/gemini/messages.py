@@ -1,4 +1,4 @@
-"""A conversation in OpenAI's words as Gemini's `contents` and `systemInstruction`."""
+"""Converts OpenAI messages to Gemini's `contents` and `systemInstruction`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from .signatures import Signatures, signature_of
 from .turns import UNANSWERED, Turns
 from .values import arguments, response
 
-# Google's own word for a call whose signature is lost; without one Gemini 3 answers 400.
+# Google's placeholder for a lost signature; a call without one is a 400 from Gemini 3.
 LOST_SIGNATURE = "skip_thought_signature_validator"
-SERVER_SIDE = ("toolCall", "toolResponse")  # parts of built-in tools that must come back as they were
-_OURS = re.compile(r"call_[0-9a-f]{24}")  # an id that was given to a call without one; Gemini's own look otherwise
+SERVER_SIDE = ("toolCall", "toolResponse")  # parts of built-in tools, which must be sent back unchanged
+_OWN_ID = re.compile(r"call_[0-9a-f]{24}")  # an ID made by the gateway; Gemini's own IDs differ
 
 
 class Conversation:
-    """Takes the messages in order; afterwards `contents` and `system` are what Gemini takes."""
+    """Takes the messages in order; afterwards `contents` and `system` have Gemini's form."""
 
     def __init__(self, can: Abilities, signatures: Signatures, names: Names) -> None:
         self._can = can
         self._names = names
         self._signatures = signatures
         self._turns = Turns()
-        self._calls: list[Json] = []  # id, name and the id that Gemini is told, of the last turn's calls
-        self._results: dict[int, Json] = {}  # their results, by the call's place
+        self._calls: list[Json] = []  # of the last turn's calls: ID, name, and the ID as sent to Gemini
+        self._results: dict[int, Json] = {}  # their results, by the call's index
         self._result_media: list[Json] = []
+        self._reminders: list[Json] = []  # system messages in the middle of the conversation
         self.system: list[Json] = []
         self.media = Media()
 
@@ -48,10 +49,10 @@ class Conversation:
             raise BadRequest("'messages' must be a list with at least one message.", param="messages")
         for at, message in enumerate(messages):
             self._add(f"messages[{at}]", message)
-        self._settle()
+        self._add_results()
         self._turns.end()
         if not self._can.system or not self.contents:
-            self._speak_as_user()
+            self._move_system_to_user()
         if not self.contents:
             raise BadRequest("The messages hold no content.", param="messages")
         if self.contents[-1]["role"] == "model" and not self._can.prefill:
@@ -65,54 +66,67 @@ class Conversation:
         role = message.get("role") if isinstance(message, dict) else None
         match role:
             case "system" | "developer":
-                self.system.extend(self._parts(where, message))
+                self._instruct(self._parts(where, message))
             case "user":
-                self._settle()
+                self._add_results()
                 self._turns.user(self._parts(where, message))
             case "assistant":
-                if self._results:
-                    self._settle()
+                if self._results or self._reminders:
+                    self._add_results()
                 self._turns.model(self._assistant(where, message))
             case "tool":
                 self._result(where, message)
             case _:
                 raise BadRequest(f"{where} has no role that Gemini knows: {role!r}.", param=f"{where}.role")
 
+    def _instruct(self, parts: list[Json]) -> None:
+        """Gemini has one instruction, before all contents: a later instruction becomes part of a user turn at its place."""
+        if not self.contents and not self._calls:
+            self.system.extend(parts)
+            return
+        texts = (part.get("text") for part in parts)
+        self._reminders += [{"text": f"<system-reminder>\n{text}\n</system-reminder>"} for text in texts if text]
+
     def _parts(self, where: str, message: Json) -> list[Json]:
-        rendered = (render_part(f"{where}.content", part, self.media) for part in as_list(message.get("content")))
+        content = message.get("content")
+        indexed = isinstance(content, list)
+        placed = ((f"{where}.content{f'[{at}]' * indexed}", part) for at, part in enumerate(as_list(content)))
+        rendered = (render_part(place, part, self.media) for place, part in placed)
         return [part for part in rendered if part is not None]
 
     def _assistant(self, where: str, message: Json) -> list[Json]:
         if message.get("function_call"):
             raise BadRequest("Gemini takes 'tool_calls', not 'function_call'.", param=f"{where}.function_call")
-        said = self._parts(where, message)
-        for image in as_list(message.get("images")):
-            if (part := render_part(f"{where}.images", image, self.media)) is not None:
-                said.append(_signed(part, signature_of(image)))
-        if said and (signature := signature_of(message)):
-            said[-1] = _signed(said[-1], signature)
+        parts = self._parts(where, message)
+        for at, image in enumerate(as_list(message.get("images"))):
+            if (part := render_part(f"{where}.images[{at}]", image, self.media)) is not None:
+                parts.append(_signed(part, signature_of(image)))
+        if parts and (signature := signature_of(message)):
+            parts[-1] = _signed(parts[-1], signature)
         given = as_list(message.get("tool_calls"))
         calls = [self._call(f"{where}.tool_calls[{at}]", call) for at, call in enumerate(given)]
         if calls and self._can.signatures and "thoughtSignature" not in calls[0]:
             calls[0] = _signed(calls[0], LOST_SIGNATURE)
-        return [*_server_side(message), *said, *calls]
+        return [*_server_side(message), *parts, *calls]
 
     def _call(self, where: str, call: Any) -> Json:
-        function = call.get("function") if isinstance(call, dict) else None
+        custom = call.get("custom") if isinstance(call, dict) else None
+        function = custom or (call.get("function") if isinstance(call, dict) else None)
         if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name:
-            raise BadRequest(f"{where} is not a function call with a name.", param=where)
+            raise BadRequest(f"{where} is not a call of a tool with a name.", param=where)
         id = str(call.get("id") or "")
-        told = self._id(id)
-        self._calls.append({"id": id, "name": name, "told": told})
-        args = arguments(function.get("arguments"), f"{where}.function.arguments")
-        part: Json = {"functionCall": {**told, "name": self._names.theirs(name), "args": args}}
+        sent_id = self._id(id)
+        self._calls.append({"id": id, "name": name, "sent_id": sent_id})
+        given = {"input": str(function.get("input") or "")} if custom else function.get("arguments")
+        args = arguments(given, f"{where}.function.arguments")
+        part: Json = {"functionCall": {**sent_id, "name": self._names.theirs(name), "args": args}}
         return _signed(part, signature_of(call) or self._signatures.get(id))
 
     def _id(self, id: str) -> Json:
-        """The id as the model wants it: always one, only those that Gemini or the client gave, or none at all."""
+        """The ID as the model accepts it: always one, only IDs from Gemini or the client, or none."""
         if self._can.ids:
             return {"id": id or f"call_{len(self._calls)}"}
-        return {"id": id} if id and self._can.takes_ids and not _OURS.fullmatch(id) else {}
+        return {"id": id} if id and self._can.takes_ids and not _OWN_ID.fullmatch(id) else {}
 
     def _result(self, where: str, message: Json) -> None:
         place = self._place(message)
@@ -130,23 +144,28 @@ class Conversation:
 
     def _answer(self, place: int, response: Json) -> Json:
         call = self._calls[place]
-        named = {**call["told"], "name": self._names.theirs(call["name"])}
+        named = {**call["sent_id"], "name": self._names.theirs(call["name"])}
         return {"functionResponse": {**named, "response": response}}
 
     def _place(self, message: Json) -> int | None:
-        """Which call this answers: by its id, else by its name, else the next that has no answer yet."""
+        """Index of the call that a result belongs to: by ID, otherwise by name, otherwise the next without a result."""
         waiting = [(place, call) for place, call in enumerate(self._calls) if place not in self._results]
         id, name = message.get("tool_call_id"), message.get("name")
-        for key, said in (("id", id), ("name", name)):
+        for key, value in (("id", id), ("name", name)):
             for place, call in waiting:
-                if said and said == call[key]:
+                if value and value == call[key]:
                     return place
         return waiting[0][0] if waiting and not (id and name) else None
 
-    def _settle(self) -> None:
+    def _add_results(self) -> None:
         """All results of one turn go into one content, in the order of the calls; each call must have one."""
-        if not self._calls:
-            return
+        if self._calls:
+            self._settle_calls()
+        if self._reminders:
+            self._turns.user(self._reminders)
+            self._reminders = []
+
+    def _settle_calls(self) -> None:
         missing = [place for place in range(len(self._calls)) if place not in self._results]
         self._turns.shaped = self._turns.shaped or bool(missing)
         filled = {place: self._answer(place, UNANSWERED) for place in missing}
@@ -154,8 +173,8 @@ class Conversation:
         self._turns.results([*ordered, *self._result_media])
         self._calls, self._results, self._result_media = [], {}, []
 
-    def _speak_as_user(self) -> None:
-        """Puts the instructions before the first question: for models without, and for a question of instructions only."""
+    def _move_system_to_user(self) -> None:
+        """Moves the instructions into the first user turn: for models without `systemInstruction`, and if there is no user turn."""
         if not self.system:
             return
         first = self.contents[0] if self.contents else None

@@ -1,8 +1,8 @@
-"""Which kind of file something is: a table of our own, as a machine's may be empty (it is in slim containers)."""
+"""MIME types by file name, format or content. The table is built in, because the system's is empty in slim containers."""
 
 from __future__ import annotations
 
-# By the end of a name. The words are those that Google documents where it has several for one kind.
+# By file extension. If several types are in use, the one that Google documents.
 BY_ENDING = {
     **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "image/jpeg"),
     "png": "image/png",
@@ -53,7 +53,7 @@ BY_ENDING = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
-# What clients call a kind, and its right name.
+# Other names that clients use for a type.
 _ALSO = {
     **dict.fromkeys(("image/jpg", "image/pjpeg"), "image/jpeg"),
     "image/x-png": "image/png",
@@ -75,7 +75,7 @@ _ALSO = {
     "application/rtf": "text/rtf",
 }
 _ANYTHING = frozenset(("", "application/octet-stream", "binary/octet-stream", "*/*"))
-# The first letters of a file in base64.
+# The first characters of a file in base64.
 _BEGINNINGS = {
     "iVBORw0KGgo": "image/png",
     "/9j/": "image/jpeg",
@@ -87,24 +87,24 @@ _BEGINNINGS = {
 }
 
 
-def known(said: object) -> str | None:
-    """The right name of a kind that somebody said; None for what says nothing."""
-    kind = said.partition(";")[0].strip().lower() if isinstance(said, str) else ""
+def known(given: object) -> str | None:
+    """The canonical type for a given one; None if it is missing or generic."""
+    kind = given.partition(";")[0].strip().lower() if isinstance(given, str) else ""
     return None if kind in _ANYTHING or "/" not in kind else _ALSO.get(kind, kind)
 
 
 def of_name(name: object) -> str | None:
-    """By the end of a file's name or of an address's path."""
+    """The type by the extension of a file name or URL path."""
     return BY_ENDING.get(name.rpartition(".")[2].lower()) if isinstance(name, str) and "." in name else None
 
 
 def of_format(format: str) -> str:
-    """Of a word as in OpenAI's `input_audio.format`."""
+    """The type for OpenAI's `input_audio.format`."""
     kind = BY_ENDING.get(format)
     return kind if kind and kind.startswith("audio/") else _ALSO.get(f"audio/{format}", f"audio/{format}")
 
 
 def of_data(data: object) -> str | None:
-    """By how a file in base64 begins."""
+    """The type by the first bytes of a file in base64."""
     head = data[:16] if isinstance(data, str) else ""
     return next((kind for begins, kind in _BEGINNINGS.items() if head.startswith(begins)), None)

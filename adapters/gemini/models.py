@@ -1,8 +1,8 @@
-"""What each Gemini model can be asked for: a table, because it changes with every model.
+"""Table of what each Gemini model supports.
 
-A row of the config wins over the table:
+A row in the configuration takes precedence over the table:
 
-    [providers.gemini.models."gemini-9-*"]
+    [providers.gemini.options.models."gemini-9-*"]
     levels = ["low", "high"]
     penalties = true
 """
@@ -16,13 +16,13 @@ from fnmatch import fnmatchcase
 from llmproxy.adapter_kit import Json
 
 LEVELS = ("minimal", "low", "medium", "high")
-# What Google's own OpenAI-compatible endpoint makes of an effort where the model counts tokens.
+# `reasoning_effort` in tokens, as in Google's OpenAI-compatible endpoint.
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What one family of models takes. The rest is answered with 400, so it is left out or put differently."""
+    """What one family of models supports. It answers anything else with 400, so that is removed or converted."""
 
     levels: tuple[str, ...] = ()  # thinkingLevel values
     budget: tuple[int, int] | None = None  # thinkingBudget, least and most tokens
@@ -32,11 +32,11 @@ class Abilities:
     penalties: bool = False  # presencePenalty, frequencyPenalty
     logprobs: bool = False  # on the Gemini API
     logprobs_on_vertex: bool = False
-    prefill: bool = True  # the last message may be the model's own
-    ids: bool = True  # wants every functionCall and functionResponse with its id
-    takes_ids: bool = True  # knows such an id at all
-    signatures: bool = True  # refuses tool calls of the past without their thought signature
-    mixed: bool = True  # JSON mode and built-in tools beside functions, JSON mode beside built-in tools
+    prefill: bool = True  # the last message may be the model's, to be continued
+    ids: bool = True  # requires an ID in every functionCall and functionResponse
+    takes_ids: bool = True  # accepts such an ID
+    signatures: bool = True  # refuses earlier tool calls without their thought signature
+    mixed: bool = True  # JSON mode and built-in tools together with functions, JSON mode together with built-in tools
     media_results: bool = True  # images inside of functionResponse
     system: bool = True  # has a systemInstruction
     json: bool = True  # responseMimeType application/json
@@ -49,42 +49,42 @@ class Abilities:
         return bool(self.levels) or self.budget is not None
 
     def thinking(self, effort: str) -> Json:
-        """The thinkingConfig for OpenAI's `reasoning_effort`, put to the nearest that the model takes."""
+        """The thinkingConfig for OpenAI's `reasoning_effort`: the nearest value that the model supports."""
         if self.budget is not None:
             return {"thinkingBudget": self._tokens(effort)}
         if self.levels:
             return {"thinkingLevel": self._level(effort)}
         return {}
 
-    def tokens(self, asked: int) -> int:
-        """The budget nearest to what was asked for: 0 is off where the model can, -1 leaves it to the model."""
+    def tokens(self, wanted: int) -> int:
+        """The nearest supported budget in tokens. 0: off, if the model supports that. -1: the model decides."""
         least, most = self.budget or (0, 0)
-        if asked == -1 or (asked == 0 and self.off):
-            return asked
-        return min(max(asked, least), most)
+        if wanted == -1 or (wanted == 0 and self.off):
+            return wanted
+        return min(max(wanted, least), most)
 
     def _tokens(self, effort: str) -> int:
         _, most = self.budget or (0, 0)
         return self.tokens(0 if effort == "none" else BUDGETS.get(effort, most))
 
     def _level(self, effort: str) -> str:
-        asked = 0 if effort == "none" else LEVELS.index(effort) if effort in LEVELS else len(LEVELS) - 1
-        # The nearest one; of two as near the higher: `medium` where there is only low and high.
-        return min(self.levels, key=lambda level: (abs(LEVELS.index(level) - asked), -LEVELS.index(level)))
+        wanted = 0 if effort == "none" else LEVELS.index(effort) if effort in LEVELS else len(LEVELS) - 1
+        # The nearest one; of two equally near the higher: `medium` becomes `high` if there is only low and high.
+        return min(self.levels, key=lambda level: (abs(LEVELS.index(level) - wanted), -LEVELS.index(level)))
 
 
 _OLD = Abilities(ids=False, takes_ids=False, signatures=False, mixed=False, media_results=False)
 _2_5 = replace(_OLD, budget=(0, 24576), off=True, logprobs_on_vertex=True)
 _3 = Abilities(levels=LEVELS, ids=False)
 _3_5 = Abilities(levels=LEVELS)
-# From here on sampling is ignored, and a last message of the model's own is refused.
+# Newer models ignore sampling, and refuse to continue an answer.
 _3_6 = replace(_3_5, sampling=False, prefill=False)
 _NEWEST = replace(_3_6, levels=("low", "medium", "high"))
 _SPEECH = replace(_OLD, tools=False, functions=False, json=False, system=False, input=("text",))
 _PICTURES = replace(_OLD, functions=False, tools=False, json=False, input=("text", "image"))
 _PICTURES_3 = replace(_3, levels=(), functions=False, json=False, input=("text", "image"))
 
-# The first pattern that fits counts. Sources, by the number behind each row (read October and November 2026):
+# The first matching pattern is used. Sources, by the number after each row (read in October and November 2026):
 #  1 ai.google.dev: the models' own pages, "thinking", "whats-new-gemini-3.5", "whats-new-gemini-3.7", "robotics-overview"
 #  2 docs.cloud.google.com: the guides of 3.5, 3.6 and 3.8 Flash, the table of thinking levels
 #  3 penalties are gemini-2.0-flash's alone: google-gemini/cookbook#1290, Google's forum (94446), PublicAffairs/openai-gemini#63
@@ -107,7 +107,7 @@ TABLE: Mapping[str, Abilities] = {
     "gemini-robotics-*": _3_5,  # 1: of 3.5 Flash
     "gemini-3-pro-image*": _PICTURES_3,  # 1: search, no functions
     "gemini-3.1-flash-image*": replace(_PICTURES_3, levels=("minimal", "high")),  # 1, 2
-    "gemini-*-image*": _PICTURES_3,  # like its elders
+    "gemini-*-image*": _PICTURES_3,  # as older ones
     "gemini-3-pro*": replace(_3, levels=("low", "high")),  # 2
     "gemini-3.1-pro*": replace(_3, levels=("low", "medium", "high")),  # 2
     "gemini-3-*": _3,  # 2, 7
@@ -118,18 +118,18 @@ TABLE: Mapping[str, Abilities] = {
     "gemini-3.*": _NEWEST,  # 1, 2: 3.7 and 3.8
     "gemma-[123]*": replace(_OLD, system=False, json=False, tools=False, functions=False, input=("text", "image")),  # 6
     "gemma-*": replace(_OLD, levels=("minimal", "high"), input=("text", "image")),  # 6: 4 and newer
-    "*": _NEWEST,  # what nobody knows yet is new, and so are the aliases like gemini-flash-latest
+    "*": _NEWEST,  # unknown models are new, as are aliases like gemini-flash-latest
 }
 
 
 def abilities(model: str, rows: Mapping[str, Abilities]) -> Abilities:
-    """The row for a model, whatever stands before its last slash (`models/`, `publishers/google/models/`)."""
+    """The row for a model; a path before its name (`models/`, `publishers/google/models/`) is ignored."""
     name = model.rpartition("/")[2].lower()
     return next((row for pattern, row in rows.items() if fnmatchcase(name, pattern)), _NEWEST)
 
 
 def with_rows(configured: object) -> Mapping[str, Abilities]:
-    """The table after the config's rows, each of which says only what differs. Raises ValueError naming a wrong key."""
+    """The configured rows, then the table. A configured row has only what differs. Raises ValueError naming a wrong key."""
     if not isinstance(configured, Mapping):
         return TABLE
     rows = {pattern: _row(pattern, changes) for pattern, changes in configured.items()}

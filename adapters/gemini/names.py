@@ -1,4 +1,4 @@
-"""Function names as Gemini takes them, and the way back to the client's own."""
+"""Converts function names to a form that Gemini accepts, and back."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ from llmproxy.adapter_kit import Json, ToolNames
 
 from .json_types import an_object, objects, text
 
-_PREFIX = re.compile(r"default_api[.:]")  # how some models write the namespace of a declared function
+_PREFIX = re.compile(r"default_api[.:]")  # the namespace that some models put before a declared name
 
 
 class Names(ToolNames):
-    """Letters, digits and `_.:-`, a letter or `_` first."""
+    """The names of one request. Gemini accepts letters, digits and `_.:-`, with a letter or `_` first."""
 
-    longest = 64  # newer models take 128; what OpenAI allows always fits
+    longest = 64  # newer models accept 128; OpenAI allows 64
     allowed = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
     refused = re.compile(r"[^A-Za-z0-9_.:-]")
+    customs: frozenset[str] = frozenset()  # the client's names of tools that take any text
+
+    @classmethod
+    def of(cls, body: Json) -> Names:
+        """The names of the tools that a request declares."""
+        tools = objects(body.get("tools"))
+        functions, customs = (_named(tools, kind) for kind in ("function", "custom"))
+        names = cls([*functions, *customs])
+        names.customs = frozenset(customs)
+        return names
 
     @classmethod
     def rewritten(cls, name: str) -> str:
@@ -24,11 +34,9 @@ class Names(ToolNames):
         return written if written[:1].isalpha() or written[:1] == "_" else f"_{written}"
 
     def ours(self, name: str) -> str:
-        """The client's name, also without the namespace."""
+        """The client's name for a name in an answer, with or without the namespace."""
         return self._ours.get(name) or self._ours.get(_PREFIX.sub("", name, count=1), name)
 
 
-def declared(body: Json) -> list[str]:
-    """The names of the functions that a request declares."""
-    functions = [an_object(tool.get("function")) for tool in objects(body.get("tools"))]
-    return [name for one in functions if (name := text(one.get("name")))]
+def _named(tools: list[Json], kind: str) -> list[str]:
+    return [name for tool in tools if (name := text(an_object(tool.get(kind)).get("name")))]

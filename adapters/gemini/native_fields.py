@@ -1,4 +1,4 @@
-"""Members that a client may send by Gemini's own names, in either spelling, and where Gemini has them."""
+"""Members that a client may send under Gemini's own names, in either spelling, and their place in a Gemini request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NATIVE_CONFIG = frozenset(
 
 
 def google_members(members: Members) -> Json:
-    """`google: {...}` or `extra_body: {"google": {...}}`, as Google's compatible endpoint has it; camel case keys."""
+    """Members of `google: {...}` or `extra_body: {"google": {...}}`, as in Google's compatible endpoint, in camel case."""
     extra = members.see("extra_body")
     found: Json = {}
     for holder in (extra.get("google") if isinstance(extra, dict) else None, members.take("google")):
@@ -46,7 +46,7 @@ def native_members(members: Members) -> Json:
 
 
 def place(body: Json, config: Json, native: Json) -> None:
-    """Puts each member where Gemini has it. What we do not know goes as it is: the client said it is for Google."""
+    """Puts each member in its place. Unknown ones are sent unchanged, because the client marked them as Google's."""
     for name, value in native.items():
         if name == "generationConfig" and isinstance(value, dict):
             config.update((camel(key), one) for key, one in value.items())

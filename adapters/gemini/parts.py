@@ -1,4 +1,4 @@
-"""One part of a message, text, picture, sound or file, as a Gemini part. URLs are not fetched: Google does that."""
+"""Converts one part of a message (text, image, audio or file) to a Gemini part. The gateway fetches no URLs; Google does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RESOLUTIONS = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}
 
 
 class Media:
-    """What was said of the pictures' detail: Gemini has one resolution for all of a request."""
+    """Collects the `detail` of images, because Gemini has one resolution for the whole request."""
 
     def __init__(self) -> None:
         self.details: set[str] = set()
@@ -35,14 +35,14 @@ class Media:
 
 
 def as_list(content: Any) -> list[Any]:
-    """Content is nothing, a string or a list of parts; a single part alone is met too."""
+    """Content as a list: it may be null, a string, a list of parts, or a single part."""
     if content is None:
         return []
     return content if isinstance(content, list) else [content]
 
 
 def render_part(where: str, part: Any, media: Media) -> Json | None:
-    """The Gemini part; None for empty text, which Gemini refuses. `where` names the place for the error."""
+    """The Gemini part; None for empty text, which Gemini refuses. where: path of the part, for errors. Raises BadRequest."""
     if isinstance(part, str):
         return {"text": part} if part else None
     kind = part.get("type") if isinstance(part, dict) else None
@@ -57,20 +57,22 @@ def _text(where: str, part: Json, media: Media) -> Json | None:
     return {"text": text} if isinstance(text, str) and text else None
 
 
-def _linked(kind: str, default: str) -> Callable[[str, Json, Media], Json]:
-    """Renders `image_url` and its like: a data: URL, or one that Google fetches."""
+def _by_url(kind: str, default: str) -> Callable[[str, Json, Media], Json]:
+    """Renders `image_url` or `video_url`: a data: URL, or a URL that Google fetches."""
 
     def render(where: str, part: Json, media: Media) -> Json:
         given = part.get(kind)
         linked: Json = given if isinstance(given, dict) else {"url": given}
         if kind == "image_url":
             media.details.add(str(linked.get("detail") or "auto"))
-        return _at(where, linked.get("url"), known(linked.get("mime_type")) or known(linked.get("format")), default)
+        return _url_part(
+            where, linked.get("url"), known(linked.get("mime_type")) or known(linked.get("format")), default
+        )
 
     return render
 
 
-def _at(where: str, url: Any, mime: str | None, default: str) -> Json:
+def _url_part(where: str, url: Any, mime: str | None, default: str) -> Json:
     if not isinstance(url, str) or not url:
         raise BadRequest(f"{where}: a URL is missing.", param=where)
     if url[:5].lower() == "data:":
@@ -79,7 +81,7 @@ def _at(where: str, url: Any, mime: str | None, default: str) -> Json:
     if address.scheme != "gs" and _YOUTUBE.fullmatch(address.hostname or ""):
         return {"fileData": {"mimeType": mime if mime and mime.startswith("video/") else "video/mp4", "fileUri": url}}
     mime = mime or of_name(address.path)
-    if mime is None and "/files/" in url and "googleapis.com" in url:  # uploaded: Google knows what it is
+    if mime is None and "/files/" in url and "googleapis.com" in url:  # an uploaded file: Google knows its type
         return {"fileData": {"fileUri": url}}
     return {"fileData": {"mimeType": mime or default, "fileUri": url}}
 
@@ -109,9 +111,9 @@ def _inline(where: str, data: Any, mime: str) -> Json:
 
 
 def _checked(where: str, data: Any) -> str:
-    """Base64 as it came; if it is of the URL-safe kind, broken into lines or unpadded, in the common form."""
+    """Base64, converted to the standard alphabet with padding if needed. Raises BadRequest."""
     if isinstance(data, str) and data:
-        for text in (data, _common(data)):
+        for text in (data, _standard(data)):
             try:
                 base64.b64decode(text, validate=True)
             except (binascii.Error, ValueError):
@@ -120,7 +122,7 @@ def _checked(where: str, data: Any) -> str:
     raise BadRequest(f"{where}: the data is not base64.", param=where, code="invalid_base64")
 
 
-def _common(data: str) -> str:
+def _standard(data: str) -> str:
     compact = "".join(data.split()).translate(_URL_SAFE).rstrip("=")
     return compact + "=" * (-len(compact) % 4)
 
@@ -138,7 +140,7 @@ def _file(where: str, part: Json, media: Media) -> Json:
     data, id = file.get("file_data"), file.get("file_id")
     for given in (data, id):
         if isinstance(given, str) and (given[:5].lower() == "data:" or "://" in given[:16]):
-            return _at(where, given, named, "application/pdf")
+            return _url_part(where, given, named, "application/pdf")
     if data:
         return _inline(where, data, named or of_data(data) or "application/pdf")
     raise BadRequest(f"{where}: Gemini does not know files by OpenAI's file_id; send file_data.", param=f"{where}.file")
@@ -149,8 +151,8 @@ _KINDS: dict[str, Callable[[str, Json, Media], Json | None]] = {
     "input_text": _text,
     "output_text": _text,
     "refusal": _text,
-    "image_url": _linked("image_url", "image/jpeg"),
-    "video_url": _linked("video_url", "video/mp4"),
+    "image_url": _by_url("image_url", "image/jpeg"),
+    "video_url": _by_url("video_url", "video/mp4"),
     "input_audio": _audio,
     "file": _file,
 }

@@ -1,4 +1,4 @@
-"""Gemini's answers as OpenAI's chunks: one Step for streamed events and for whole answers, which are one event."""
+"""Converts Gemini's answers to OpenAI chunks, as a Step. A complete answer is read as one event."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from llmproxy.adapter_kit import Chat, Json, gemini_counts, gemini_usage
 
 from .candidate import Candidate
 from .json_types import an_object, number, objects
-from .names import Names, declared
+from .names import Names
 from .signatures import Signatures
 
 _READ = frozenset(("candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "error"))
 
 
 class Answer:
-    """The Step of one reply. Gives text as it comes, and at the end what concerns the whole: citations, side fields."""
+    """The Step of one reply. Text is sent as it comes; citations and Gemini's own members at the end."""
 
     def __init__(self, chat: Chat, signatures: Signatures) -> None:
         self._request = chat.trace.id
         self._created = chat.trace.created
         self._signatures = signatures
-        self._names = Names(declared(chat.body))
+        self._names = Names.of(chat.body)
         self._head: Json = {"object": "chat.completion.chunk"}
-        self._named: tuple[object, object] = (None, None)  # the head's id and model as Gemini says them
+        self._named: tuple[object, object] = (None, None)  # ID and model as in Gemini's events
         self._candidates: dict[int, Candidate] = {}
         self._counted: Json = {}
 
@@ -38,7 +38,7 @@ class Answer:
         if "promptFeedback" in event and (feedback := an_object(event["promptFeedback"])):
             choices.extend(self._candidate(0).feedback(feedback, not candidates))
         if not event.keys() <= _READ:
-            self._candidate(0).beside({name: value for name, value in event.items() if name not in _READ and value})
+            self._candidate(0).keep({name: value for name, value in event.items() if name not in _READ and value})
         if gemini_counts(metadata := an_object(event.get("usageMetadata"))):
             self._counted = metadata
         return [self._chunk(choice) for choice in choices]
@@ -50,7 +50,7 @@ class Answer:
             yield {**self._head, **gemini_usage(self._counted), "choices": []}
 
     def counted(self) -> Json:
-        """Gemini counts anew with every event, and the last count is the answer's: read when it is asked for."""
+        """Every event has a new count; the last one counts for the answer."""
         return an_object(gemini_usage(self._counted).get("usage"))
 
     def _candidate(self, index: int) -> Candidate:
@@ -67,6 +67,6 @@ class Answer:
         return {**self._head, "choices": [choice]}
 
     def _new_id(self, kind: str, *place: int) -> str:
-        """An id for what has none: the same whenever the same answer is read. OpenAI allows 40 characters."""
+        """An ID for a call or audio without one. It is the same each time the answer is read. OpenAI allows 40 characters."""
         answer = f"{self._request} {self._head.get('id')} {place}"
         return f"{kind}_{blake2s(answer.encode(), digest_size=12).hexdigest()}"

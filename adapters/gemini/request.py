@@ -1,4 +1,4 @@
-"""A chat completion request as the body of Gemini's `generateContent`."""
+"""Converts a chat completion request to the body of Gemini's `generateContent`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .field_names import Members
 from .generation import render_config
 from .messages import Conversation
 from .models import Abilities
-from .names import Names, declared
+from .names import Names
 from .native_fields import google_members, native_members, place
 from .parts import as_list
 from .signatures import Signatures
@@ -26,27 +26,27 @@ def render(
     options: Mapping[str, object],
     server_side: bool = True,
 ) -> Json:
-    """The body. Members of the chat that Gemini cannot be given are noted in its trace as dropped.
+    """The request body. Members that Gemini does not support are added to the dropped ones in the chat's trace.
 
-    options: the account's. server_side: see Tools.
+    options: those of the provider's configuration. server_side: see Tools.
     """
     check_chat(chat.body)
     members = Members(chat.body)
     members.take("model", "stream", "stream_options")
-    google, names = google_members(members), Names(declared(chat.body))
+    google, names = google_members(members), Names.of(chat.body)
     talk = Conversation(can, signatures, names)
     talk.add_all(members.take("messages"))
     members.lost.extend(["messages"] if talk.shaped else [])
     tools = _tools(members, Tools(can, names, server_side), can, google)
     config = render_config(members, can, talk, tools, google, options)
-    body: Json = {**_said(talk), **tools.render(), **_tier(members), **_safety(options)}
+    body: Json = {**_contents(talk), **tools.render(), **_tier(members), **_safety(options)}
     place(body, config, native_members(members))
     place(body, config, google)
     _note(chat, members)
     return {**body, "generationConfig": config} if config else body
 
 
-def _said(talk: Conversation) -> Json:
+def _contents(talk: Conversation) -> Json:
     instruction = {"systemInstruction": {"parts": talk.system}} if talk.system else {}
     return {"contents": talk.contents, **instruction}
 
@@ -65,18 +65,21 @@ def _tools(members: Members, tools: Tools, can: Abilities, google: Json) -> Tool
     _refuse_functions(members)
     if members.see("tools"):
         tools.add_all(members.take("tools"))
+    members.lost.extend(["tools.strict"] if tools.strict else [])
     tools.add_all(as_list(google.pop("tools", None)))
     members.lost.extend(refused := tools.refuse())
     if can.tools and isinstance(search := members.see("web_search_options"), dict):
         members.take("web_search_options")
         tools.built_in.setdefault("googleSearch", {})
         members.lost.extend(f"web_search_options.{name}" for name in search)
-    if tools.functions and tools.built_in and not can.mixed:  # functions are what the client waits for
+    if (
+        tools.functions and tools.built_in and not can.mixed
+    ):  # the client needs the functions more than the built-in tools
         members.lost.extend(f"tools.{name}" for name in tools.built_in)
         tools.built_in.clear()
     if "tools" not in refused and (choice := members.take("tool_choice")) is not None:
         tools.choose(choice)
-    if members.see("parallel_tool_calls") is True:  # they are parallel anyway; it cannot be forbidden
+    if members.see("parallel_tool_calls") is True:  # calls may always be parallel; it cannot be switched off
         members.take("parallel_tool_calls")
     return tools
 

@@ -1,4 +1,4 @@
-"""JSON schemas as Gemini takes them: references written out, because it refuses most of what stands beside a `$ref`."""
+"""Converts JSON schemas for Gemini: local references are expanded, because it refuses most siblings of a `$ref`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from llmproxy.adapter_kit import BadRequest, Json
 
-MOST_NODES = 20_000  # a schema of references that double at each level would grow without end
+MOST_NODES = 20_000  # limit for schemas that double at each level of references
 DEEPEST = 100
 _NOT_SCHEMA = frozenset(("$schema", "$id", "$comment", "$defs", "definitions"))
 _NAMED = frozenset(("properties", "patternProperties"))  # whose keys are names, not keywords
@@ -15,16 +15,16 @@ _DATA = frozenset(("enum", "const", "default", "example", "examples", "required"
 
 
 def inlined(schema: Json) -> Json:
-    """The schema with each local `$ref` replaced by what it points to.
+    """The schema with each local `$ref` replaced by its target.
 
-    A schema that contains itself cannot be written out: there the reference stays, alone, and what it names goes to
-    `$defs`, which Gemini follows to some depth.
+    In a recursive schema the reference stays, without siblings, and its target is in `$defs`, which Gemini follows to some
+    depth.
     """
     return _Inliner(schema).result()
 
 
 def _open(definition: Any) -> Any:
-    """Without `required` where a reference stands below: Gemini takes a loop only if it can be left out."""
+    """Removes `required` above a reference: Gemini accepts a recursive member only if it is optional."""
     if isinstance(definition, list):
         return [_open(one) for one in definition]
     if not isinstance(definition, dict):
@@ -45,15 +45,15 @@ def _refers(schema: Any) -> bool:
 class _Inliner:
     def __init__(self, root: Json) -> None:
         self._root = root
-        self._path: list[str] = ["#"]  # the references being written out, outermost first
-        self._kept: dict[str, str] = {}  # references that stay -> their name in $defs
+        self._path: list[str] = ["#"]  # the references being expanded, outermost first
+        self._kept: dict[str, str] = {}  # references that are kept -> their name in $defs
         self._nodes = 0
         self._depth = 0
 
     def result(self) -> Json:
         schema: Json = self._schema(self._root)
         definitions: Json = {}
-        while len(definitions) < len(self._kept):  # writing one out may find another
+        while len(definitions) < len(self._kept):  # expanding one may find another
             for reference, name in list(self._kept.items()):
                 if name not in definitions:
                     definitions[name] = _open(self._definition(reference))

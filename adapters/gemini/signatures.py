@@ -1,8 +1,8 @@
-"""Thought signatures: what Gemini wants back with the tool calls of the past, and clients forget.
+"""Remembers thought signatures, which Gemini requires with earlier tool calls and most clients do not send back.
 
-A client that keeps unknown members sends `extra_content.google.thought_signature` back by itself. Most do not, and
-Gemini 3 refuses a turn without it; so the signatures of recent tool calls are also remembered by the call's id. This is
-the one state that the adapter has. It is bounded, and losing it (a restart, another process) costs only the sentinel.
+A client that keeps unknown members sends `extra_content.google.thought_signature` back. Most do not, and Gemini 3 refuses
+a turn without it. So the signatures of recent tool calls are remembered by the call's ID. This is the only state of the
+adapter. Its size is limited; if it is lost (a restart, another process), `LOST_SIGNATURE` is sent instead.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-MOST = 10_000  # signatures; of about 1 kB each
+MOST = 10_000  # signatures, of about 1 kB each
 
 
 class Signatures:
-    """The signatures of the tool calls that were last given to clients."""
+    """The signatures of the most recent tool calls, by call ID."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -27,18 +27,22 @@ class Signatures:
             self._by_id.popitem(last=False)
 
     def get(self, id: str) -> str | None:
-        """The signature of a call; asking keeps it, as a conversation goes on."""
+        """The signature of a call, which then counts as recently used; None if unknown."""
         if id in self._by_id:
             self._by_id.move_to_end(id)
         return self._by_id.get(id)
 
+    def forget(self, id: str) -> bool:
+        """Removes the signature of a call; returns whether there was one."""
+        return self._by_id.pop(id, None) is not None
+
 
 def signature_of(holder: Any) -> str | None:
-    """What a client sends back: `extra_content.google.thought_signature`, or what Google's Vertex endpoint named it."""
+    """The signature that a client sends back: `extra_content.google.thought_signature`, or the name on Vertex."""
     extra = holder.get("extra_content") if isinstance(holder, dict) else None
     for vendor in ("google", "vertex"):
-        said = extra.get(vendor) if isinstance(extra, dict) else None
-        signature = said.get("thought_signature") if isinstance(said, dict) else None
+        members = extra.get(vendor) if isinstance(extra, dict) else None
+        signature = members.get("thought_signature") if isinstance(members, dict) else None
         if isinstance(signature, str) and signature:
             return signature
     return None

@@ -1,4 +1,4 @@
-"""Gemini's sound as OpenAI's `audio` of a message: one base64 text, in however many pieces it comes."""
+"""Converts Gemini's audio to OpenAI's `audio` of a message: one base64 text, in several deltas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmproxy.adapter_kit import Json, Malformed
 
 
 class Sound:
-    """The sound of one answer. Pieces of base64 join only where they end at a multiple of three bytes: the rest waits."""
+    """The audio of one answer. Base64 can be joined only at multiples of three bytes; the rest is kept for the next piece."""
 
     def __init__(self, id: str, created: int) -> None:
         self._head: Json = {"id": id}
@@ -17,7 +17,7 @@ class Sound:
         self._rest = b""
 
     def feed(self, data: str, mime: str) -> Json:
-        """The `audio` of a delta; id and kind come with the first."""
+        """The `audio` of a delta; the first one has the ID and the format."""
         try:
             whole = self._rest + base64.b64decode(data + "=" * (-len(data) % 4))
         except (binascii.Error, ValueError) as error:
@@ -28,7 +28,7 @@ class Sound:
         return {**head, **({"mime_type": mime} if head else {}), "data": base64.b64encode(whole[:cut]).decode()}
 
     def finish(self) -> Json:
-        """What OpenAI's clients need besides. Nothing is stored under the id, so it expires at once."""
+        """The last delta, with members that OpenAI's clients require. Nothing is stored, so it expires at once."""
         rest, self._rest = self._rest, b""
         data = {"data": base64.b64encode(rest).decode()} if rest else {}
         return {**data, "expires_at": self._created, "transcript": ""}

@@ -1,4 +1,4 @@
-"""OpenAI's `tools` and `tool_choice` as Gemini's `tools` and `toolConfig`."""
+"""Converts OpenAI's `tools` and `tool_choice` to Gemini's `tools` and `toolConfig`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .names import Names
 from .parts import as_list
 from .schema import inlined
 
-# Tools that run at Google, by the names that clients know them by. Gemini's own names work as well.
+# Tools that Google runs, by the names that clients use. Gemini's own names work as well.
 BUILT_IN = {
     "web_search": "googleSearch",
     "web_search_preview": "googleSearch",
@@ -24,13 +24,14 @@ BUILT_IN = {
     "computer_use": "computerUse",
 }
 _NATIVE = frozenset(BUILT_IN.values())
+RAW_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 
 
 class Tools:
     """The tools of one request: functions to declare, and tools that Google runs itself.
 
-    server_side: whether the API wants to be told when both kinds are mixed (the Gemini API does, Vertex refuses to be).
+    server_side: whether the API must be told when both kinds are mixed (the Gemini API must, Vertex refuses it).
     """
 
     def __init__(self, can: Abilities, names: Names, server_side: bool = True) -> None:
@@ -38,7 +39,8 @@ class Tools:
         self._names = names
         self.server_side = server_side
         self._mode = "AUTO"
-        self._only: list[str] = []  # the functions that may be called
+        self._only: list[str] = []  # names of the functions that may be called
+        self.strict = False  # a function is to be held to its schema, which Gemini does not promise
         self.functions: list[Json] = []
         self.built_in: dict[str, Any] = {}
 
@@ -51,7 +53,9 @@ class Tools:
     def _add(self, where: str, tool: Any) -> None:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind == "function":
-            self.functions.append(_declaration(where, tool.get("function"), self._names))
+            self._declare(where, tool.get("function"))
+        elif kind == "custom":
+            self._declare(where, _as_function(tool.get("custom")))
         elif isinstance(kind, str) and kind in BUILT_IN:
             self.built_in[BUILT_IN[kind]] = tool.get(kind) or {}
         elif kind is None and isinstance(tool, dict) and tool:
@@ -60,8 +64,12 @@ class Tools:
         else:
             raise BadRequest(f"{where}: Gemini has no tools of type {kind!r}.", param=where)
 
+    def _declare(self, where: str, function: Any) -> None:
+        self.functions.append(_declaration(where, function, self._names))
+        self.strict = self.strict or function.get("strict") is True
+
     def _add_native(self, where: str, name: str, options: Any) -> None:
-        """A tool as Gemini itself writes it: `{"googleSearch": {}}`, in either spelling."""
+        """A tool in Gemini's own form: `{"googleSearch": {}}`, in either spelling."""
         if name in ("functionDeclarations", "function_declarations"):
             self.functions.extend(as_list(options))
         elif BUILT_IN.get(name, name) in _NATIVE:
@@ -70,7 +78,7 @@ class Tools:
             raise BadRequest(f"{where}: {name!r} is no tool of Gemini's.", param=where)
 
     def refuse(self) -> list[str]:
-        """Takes out what the model has no use for, and says what it was."""
+        """Removes what the model does not support, and returns its names."""
         refused: list[str] = []
         if not self._can.functions and self.functions:
             refused.append("tools")
@@ -81,7 +89,7 @@ class Tools:
         return refused
 
     def choose(self, choice: Any) -> None:
-        """Reads `tool_choice` in all its forms: a word, one function, or a list of those allowed."""
+        """Reads `tool_choice` in all its forms: a word, one function, or a list of allowed functions."""
         allowed = choice.get("allowed_tools") if isinstance(choice, dict) else None
         if isinstance(allowed, dict):
             self._only = [self._names.theirs(_name(tool)) for tool in as_list(allowed.get("tools"))]
@@ -92,9 +100,9 @@ class Tools:
             self._mode = _mode(choice)
 
     def render(self) -> Json:
-        """`tools` and `toolConfig`, as far as there is something to say."""
+        """`tools` and `toolConfig`, if there are any."""
         functions = self.functions
-        if self._only and self._mode == "AUTO":  # Gemini takes names only where a call is a must
+        if self._only and self._mode == "AUTO":  # Gemini accepts names only if a call is required
             functions = [one for one in functions if one.get("name") in self._only]
         tools = [{"functionDeclarations": functions}] if functions else []
         tools += [{name: options} for name, options in self.built_in.items()]
@@ -111,6 +119,18 @@ class Tools:
         return config
 
 
+def _as_function(custom: Any) -> Any:
+    """A tool that takes any text, as a function with one text; its grammar is described in the text."""
+    if not isinstance(custom, dict):
+        return None
+    about = [str(custom.get("description") or ""), "Put the raw text into `input`."]
+    form = custom.get("format")
+    grammar = form.get("grammar") if isinstance(form, dict) else None
+    if isinstance(grammar, dict) and isinstance(grammar.get("definition"), str):
+        about.append(f"It must follow this {grammar.get('syntax') or 'grammar'}:\n{grammar['definition']}")
+    return {**custom, "description": "\n\n".join(filter(None, about)), "parameters": RAW_INPUT}
+
+
 def _declaration(where: str, function: Any, names: Names) -> Json:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise BadRequest(f"{where} is not a function with a name.", param=where)
@@ -124,14 +144,14 @@ def _declaration(where: str, function: Any, names: Names) -> Json:
 
 
 def _takes_nothing(schema: Json) -> bool:
-    """A function without arguments is declared without a schema. One that takes any has more to say than this."""
+    """Whether a function has no parameters; it is then declared without a schema."""
     if "properties" not in schema:
         return not schema
     return not any(value for key, value in schema.items() if key not in ("type", "title", "description"))
 
 
 def _name(tool: Any) -> str:
-    function = tool.get("function") if isinstance(tool, dict) else None
+    function = (tool.get("function") or tool.get("custom")) if isinstance(tool, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str):
         raise BadRequest("'tool_choice' names no function.", param="tool_choice")

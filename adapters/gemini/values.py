@@ -1,4 +1,4 @@
-"""What tools are called with and answer, as Gemini can be given it: an object, its integers exact."""
+"""Converts arguments and results of tools to objects that Gemini accepts, with exact integers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import orjson
 
 from llmproxy.adapter_kit import BadRequest, Json
 
-_EXACT = 2**53  # a google.protobuf.Struct holds doubles: integers beyond are rounded there
+_EXACT = 2**53  # a google.protobuf.Struct has doubles: larger integers are rounded
 _LONG = re.compile(r"\d{16,}")
 _DEEPEST = 100
+_FAILED = "Error: "  # how a chat says that a tool failed
 
 
 def arguments(given: Any, where: str) -> Json:
-    """A call's arguments. What a model left half written stands in a member: OpenAI takes such a history too."""
+    """The arguments of a call. Invalid JSON becomes the text of one member, because OpenAI accepts such a history too."""
     if given is None or given == "":
         return {}
     if isinstance(given, dict):
@@ -29,7 +30,11 @@ def arguments(given: Any, where: str) -> Json:
 
 
 def response(text: str) -> Json:
-    """A tool's answer. Gemini takes a `$ref` in it for one of its own references to media, so then it goes as text."""
+    """The result of a tool; one that begins with `Error: ` is Gemini's `error`. Gemini takes a `$ref` in it for its own
+    reference to media, so then it is sent as text.
+    """
+    if text.startswith(_FAILED):
+        return {"error": text.removeprefix(_FAILED)}
     parsed = _parsed(text)
     return parsed if isinstance(parsed, dict) and not _refers(parsed) else {"output": text}
 
@@ -41,7 +46,7 @@ def _refers(value: Any) -> bool:
 
 
 def _parsed(text: str) -> Any:
-    """The JSON value with integers that would be rounded as text; None for what is no JSON, or nested too deep."""
+    """The JSON value, with integers that would be rounded as text; None if it is not JSON, or nested too deep."""
     try:
         return _written(json.loads(text)) if _LONG.search(text) else orjson.loads(text)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""The one import for authors of adapters: contracts, errors, and what an adapter for OpenAI-like providers is made of.
+"""The only package that adapters import: contracts, errors, and the base class for OpenAI-compatible providers.
 
-Names are loaded when they are first used: every start imports every adapter, and pays only for what they need.
-May import dialects, wire and core. Begin with `OpenAICompatible`, then the contract, `Adapter`.
+Names are loaded when they are first used: each start imports all adapters, and should load only what they need. May import
+dialects, wire and core. Begin with `OpenAICompatible`, then the contract, `Adapter`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from llmproxy.wire.provider_errors import blame as blame
     from llmproxy.wire.provider_errors import in_band as in_band
     from llmproxy.wire.provider_errors import parse_error as parse_error
+    from llmproxy.wire.refused_thoughts import refuses_thoughts as refuses_thoughts
     from llmproxy.wire.relay import Relay as Relay
     from llmproxy.wire.retry_after import retry_after as retry_after
     from llmproxy.wire.sse import DONE as DONE
@@ -73,7 +74,9 @@ if TYPE_CHECKING:
     from .hints import Hint as Hint
     from .openai_compatible import OpenAICompatible as OpenAICompatible
 
-API = 2  # of the contract between the gateway and its adapters; an adapter may say which one it was written for
+API = (
+    2  # version of the contract between the gateway and its adapters; an adapter may set the version it was written for
+)
 
 _WHERE = {
     "core.adapter": (
@@ -137,6 +140,7 @@ _WHERE = {
         "Vectors",
         "encoded",
     ),
+    "wire.refused_thoughts": ("refuses_thoughts",),
     "wire.relay": ("Relay",),
     "wire.sse": (
         "DONE",

@@ -1,4 +1,4 @@
-"""Questions about the number of a request's tokens: what they may hold, and what is answered."""
+"""Requests that count tokens: the members they may have, and how the answer is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 from llmproxy.core.chat import Face
 from llmproxy.core.errors import Malformed
 
-# Anthropic and OpenAI refuse every other member (their SDKs' types).
+# Anthropic and OpenAI refuse all other members (types of their SDKs).
 COUNTED: Mapping[Face, frozenset[str]] = {
     "messages": frozenset(
         (
@@ -44,8 +44,8 @@ COUNTED: Mapping[Face, frozenset[str]] = {
 
 
 def input_tokens(body: bytes) -> int:
-    """The member of that name, which Anthropic, OpenAI and llama.cpp all answer with. Raises Malformed."""
+    """The member of that name, in which Anthropic, OpenAI and llama.cpp all send the count. Raises Malformed."""
     try:
         return int(orjson.loads(body)["input_tokens"])
     except (ValueError, KeyError, TypeError) as error:
-        raise Malformed("The provider's count of tokens is not what it says it is.") from error
+        raise Malformed("The provider's token count is missing or not a number.") from error

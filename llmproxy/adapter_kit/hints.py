@@ -1,4 +1,4 @@
-"""What tells a provider which requests belong to one conversation, so that they meet the same prompt cache there."""
+"""Prompt cache hints: tell a provider which requests belong to one conversation, so that they reach the same prompt cache."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from llmproxy.core.chat import Chat, Face
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Where the provider wants it: a member of the body, or a header.
+    """Where the provider expects the hint: a member of the body, or a header.
 
-    own: members by which a client says the same itself; then nothing is added. faces: the dialects in which it is known.
+    own: members with which a client sends such a hint itself; then nothing is added. faces: the dialects in which the provider
+    knows the hint.
     """
 
     member: str = ""
@@ -21,7 +22,7 @@ class Hint:
     faces: frozenset[Face] = frozenset(("chat",))
 
     def name(self, chat: Chat, secret: bytes) -> str | None:
-        """The conversation's name at the provider, 32 hexadecimal digits; None where nothing is to be said."""
+        """The conversation's name for the provider, 32 hexadecimal digits; None if there is no hint."""
         conversation = chat.trace.conversation
         if (
             conversation is None
@@ -33,5 +34,7 @@ class Hint:
 
 
 def secret(api_key: str) -> bytes:
-    """The key of the hash: every replica has the same, and nobody who could not ask the provider can guess a prompt by it."""
+    """The key of the hash. It is the same on every replica, and nobody without the provider's key can guess a prompt from the
+    hash.
+    """
     return blake2b(api_key.encode("utf-8", "replace"), person=b"conversation").digest()

@@ -1,4 +1,4 @@
-"""Base class of adapters for OpenAI-compatible providers: most adapters override a few lines of it."""
+"""Base class of adapters for OpenAI-compatible providers; most adapters override a few attributes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from llmproxy.core.errors import Malformed, UpstreamError
 from llmproxy.wire.embeddings import Vectors
 from llmproxy.wire.provider_errors import in_band, parse_error
 from llmproxy.wire.relay import Relay
+from llmproxy.wire.whole_answer import WholeAnswer, may_pass
 
 from .counting import COUNTED, input_tokens
 from .hints import Hint, secret
@@ -27,22 +28,24 @@ _PATHS: Mapping[Face, str] = {
     "compact": "/responses/compact",
 }
 
-# What a translation may have added, and a model may do without.
-_WISHES = ("reasoning_effort", "parallel_tool_calls", "top_k", "user", "service_tier", "logprobs")
-_MODELS = 1000  # whose refusals are remembered
+# Members that a translation may have added and that a model can do without.
+_OPTIONAL = ("reasoning_effort", "parallel_tool_calls", "top_k", "user", "service_tier", "logprobs")
+_WITH_USAGE = {"include_usage": True}
+_MODELS = 1000  # number of models whose refusals are remembered
 _ENDINGS = (*_PATHS.values(), "/models")
 
 
 class OpenAICompatible:
-    """Subclasses change class attributes first, `headers`, `adapt`, `steps` or `judge` next, and only then a method.
+    """Subclasses change class attributes first, then `headers`, `adapt`, `steps` or `judge`, and other methods only if needed.
 
-    always_stream: ask for a stream even if the client did not, because only then does a cancel reach the model.
-    asks_usage: the provider understands `stream_options.include_usage`.
-    hides: members of messages that a client of another dialect has given back and that mean nothing to this provider.
-    keeps_responses: of Responses the provider knows everything that OpenAI does, earlier responses by their ids among it.
-    counts: where the provider counts the tokens of a request in a dialect; also of a `chat`, which others are translated to.
+    always_stream: ask for a stream even if the client did not, because only then does a cancel stop the model.
+    asks_usage: the provider accepts `stream_options.include_usage`.
+    takes_images: the provider takes images that a model made, in `images` of its message; elsewhere they are dropped and named.
+    hides: members of messages and of tool calls that a client of another dialect has returned and that this provider does not need.
+    keeps_responses: the provider supports all of OpenAI's Responses API, including earlier responses by ID.
+    counts: where the provider counts tokens, by dialect; `chat` is also used for requests that are translated.
     hint: how the provider is told which requests belong to one conversation.
-    checked_hooks: the methods that are called here, with the number of their arguments; checked when an adapter is loaded.
+    checked_hooks: the methods that are called here, with their number of arguments; checked when an adapter is loaded.
     """
 
     environment: ClassVar[Environment] = Environment()
@@ -52,9 +55,10 @@ class OpenAICompatible:
     always_stream = False
     asks_usage = True
     keeps_responses = False
-    streams_metered = True  # a stream is also asked for where a budget must be watched while the answer grows
+    streams_metered = True  # ask for a stream also if a budget must be metered while the answer grows
+    takes_images = False
     hides: ClassVar[tuple[str, ...]] = ()
-    drops: ClassVar[tuple[str, ...]] = ()  # parameters the provider refuses or cannot use
+    drops: ClassVar[tuple[str, ...]] = ()  # parameters that the provider refuses or cannot use
     known_models: Sequence[Model] = ()
     counts: ClassVar[Mapping[Face, str]] = {}
     hint: Hint | None = None
@@ -71,13 +75,13 @@ class OpenAICompatible:
     def __init__(self, account: Account) -> None:
         self.account = account
         self._secret = secret(account.api_key)
-        self._no_hint = False  # the provider refuses it: learnt from its answer
-        self._no_options = False  # the provider refuses `stream_options`: learnt from its answer
-        self._refused: dict[str, set[str]] = {}  # by model: what a translation has added and this model refuses
+        self._no_hint = False  # learned: the provider refuses the hint
+        self._no_options = False  # learned: the provider refuses `stream_options`
+        self._refused: dict[str, set[str]] = {}  # by model: members that a translation added and this model refuses
         self.base_url, self.query = address(account.base_url or self.environment.base_url)
         self._headers = {"Content-Type": "application/json", **self.headers(), **account.headers}
 
-    # What a subclass may say differently
+    # What a subclass may override
 
     def headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.account.api_key}"} if self.account.api_key else {}
@@ -86,15 +90,15 @@ class OpenAICompatible:
         return self.at(_PATHS[chat.face])
 
     def adapt(self, chat: Chat) -> Chat:
-        """The question in the provider's own words."""
+        """Changes the request to the provider's own form."""
         return chat
 
     def steps(self, chat: Chat) -> Sequence[Step]:
-        """What turns the provider's events into OpenAI's chunks."""
+        """The steps that convert the provider's events to OpenAI's chunks."""
         return ()
 
     def judge(self, error: UpstreamError) -> UpstreamError:
-        """The error, however it came: corrected where this provider means something else by it."""
+        """Corrects an error, however it was received, if this provider uses a status or code in another sense."""
         return error
 
     def hinted(self, name: str) -> Json:
@@ -102,18 +106,18 @@ class OpenAICompatible:
         return {self.hint.member: name} if self.hint is not None and self.hint.member else {}
 
     def at(self, path: str) -> str:
-        """The address of a path at the provider, with the query that the configured address has."""
+        """The URL of a path at the provider, with the query of the configured address."""
         return f"{self.base_url}{path}{self.query}"
 
     # The contract
 
     def request(self, chat: Chat) -> Outgoing:
-        if chat.dialect is not None:  # the provider speaks it: what the client wrote goes out
+        if chat.dialect is not None:  # the provider has this dialect: the client's members are sent unchanged
             chat = chat.dialect.passed(chat, self) if isinstance(chat.dialect, Adapts) else chat
             added, headers = self._hints(chat)
             return Outgoing(self.url(chat), chat.render(**added), {**self._headers, **chat.headers, **headers})
         chat = chat.drop("stream_options") if self._no_options else chat
-        chat = self._translated(chat) if chat.encoder is not None else chat
+        chat = self._translated(chat) if chat.encoder is not None or chat.composed else chat
         chat = self.adapt(chat.drop(*self.drops) if self.drops else chat)
         added, headers = self._hints(chat)
         return Outgoing(
@@ -122,12 +126,13 @@ class OpenAICompatible:
 
     @property
     def takes_hint(self) -> bool:
-        """Whether the gateway is to find out which conversation a request belongs to."""
+        """Whether the gateway should determine the conversation of a request."""
         return self.hint is not None and not self._no_hint
 
     def learn(self, chat: Chat, error: UpstreamError) -> bool:
-        """Whether the same question is to be asked again, as the refusal was about something that is left out from now on:
-        `stream_options`, which some servers do not know, and what clients of other dialects send whatever the model is."""
+        """Whether to send the same request again, because the refused part is now left out: `stream_options`, which some
+        servers do not know, and parameters that clients of other dialects send for every model.
+        """
         if error.status not in (400, 422):
             return False
         return (
@@ -152,29 +157,32 @@ class OpenAICompatible:
         return True
 
     def _learn_member(self, chat: Chat, error: UpstreamError) -> bool:
-        """Claude Code and Codex send an effort with every question; a model that does not think refuses it."""
-        said, known = f"{error.param} {error.message}", self._refused.get(chat.model, set())
-        found = next((one for one in _WISHES if one in said and one in chat.body and one not in known), None)
+        """Claude Code and Codex send an effort with every request; a model without reasoning refuses it."""
+        refusal, known = f"{error.param} {error.message}", self._refused.get(chat.model, set())
+        found = next((one for one in _OPTIONAL if one in refusal and one in chat.body and one not in known), None)
         if found is None or len(self._refused) > _MODELS:
             return False
         self._refused.setdefault(chat.model, set()).add(found)
         return True
 
     def _translated(self, chat: Chat) -> Chat:
-        """A question that was put in another dialect, without what only other providers want or what this model refuses."""
+        """A request that the client did not write so, without members that only other providers need or that this model refuses."""
         refused = self._refused.get(chat.model)
         chat = chat.drop(*refused) if refused else chat
-        if not self.hides or not any(name in message for message in chat.messages for name in self.hides):
+        chat = chat if self.takes_images else _without_images(chat)
+        if not self.hides:
             return chat
         hidden = frozenset(self.hides)
-        return chat.saying(messages=[{k: v for k, v in one.items() if k not in hidden} for one in chat.messages])
+        messages = [_without(message, hidden) for message in chat.messages]
+        return chat.with_fields(messages=messages) if messages != chat.messages else chat
 
     def translator(self, chat: Chat) -> Translator:
         if chat.face == "embeddings":
             return Vectors(chat, blame=self._blame)
         if chat.dialect is not None:
             return chat.dialect.watch(chat, self._blame)
-        return Relay(chat, *self.steps(chat), blame=self._blame)
+        steps = self.steps(chat)
+        return Relay(chat, *steps, blame=self._blame) if steps or not may_pass(chat) else WholeAnswer(chat, self._blame)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return self.judge(parse_error(status, headers, body, self.account.api_key))
@@ -187,7 +195,7 @@ class OpenAICompatible:
             chat = chat.dialect.passed(chat, self)
         wanted = COUNTED.get(chat.face, frozenset(chat.body))
         left_out = [name for name in chat.body if name not in wanted or name == "stream"]
-        body = chat.saying(**dict.fromkeys(left_out)).render() if left_out else chat.render()
+        body = chat.with_fields(**dict.fromkeys(left_out)).render() if left_out else chat.render()
         return Outgoing(self.at(path), body, {**self._headers, **chat.headers})
 
     def counted(self, body: bytes) -> int:
@@ -200,7 +208,7 @@ class OpenAICompatible:
         return [model for one in listed(body) if (model := self.model(one))], None
 
     def model(self, entry: Json) -> Model | None:
-        """One entry of the provider's list; None to leave it out."""
+        """One entry of the provider's model list; None to leave it out."""
         extra = {key: value for key, value in entry.items() if key not in ("id", "object", "created", "owned_by")}
         owner = entry.get("owned_by")
         return Model(
@@ -211,7 +219,7 @@ class OpenAICompatible:
         return self.judge(in_band(event, self.account.api_key))
 
     def _hints(self, chat: Chat) -> tuple[Json, Mapping[str, str]]:
-        """What the conversation's name adds to the body and to the headers."""
+        """Members of the body and headers with the conversation's name."""
         name = self.hint.name(chat, self._secret) if self.hint is not None and not self._no_hint else None
         if self.hint is None or name is None:
             return {}, {}
@@ -224,16 +232,37 @@ class OpenAICompatible:
         if not (chat.stream or self.always_stream or metered):
             return chat.render(**added)
         if not self.asks_usage:
-            return (chat if chat.stream else chat.saying(stream=True)).render(**added)
+            return (chat if chat.stream else chat.with_fields(stream=True)).render(**added)
         options = chat.body.get("stream_options")
-        if chat.stream and options is None and "stream_options" not in chat.body:
-            return chat.render(stream_options={"include_usage": True}, **added)
-        options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
-        return chat.saying(stream=True, stream_options=options).render(**added)
+        if options is None and "stream_options" not in chat.body:  # the client's bytes stay as they are
+            if chat.stream:
+                return chat.render(stream_options=_WITH_USAGE, **added)
+            if "stream" not in chat.body:
+                return chat.render(stream=True, stream_options=_WITH_USAGE, **added)
+        options = {**options, **_WITH_USAGE} if isinstance(options, dict) else _WITH_USAGE
+        return chat.with_fields(stream=True, stream_options=options).render(**added)
+
+
+def _without(message: Json, hidden: frozenset[str]) -> Json:
+    """The message without these members, its tool calls too."""
+    kept = {name: value for name, value in message.items() if name not in hidden}
+    if isinstance(calls := kept.get("tool_calls"), list):
+        kept["tool_calls"] = [{name: value for name, value in call.items() if name not in hidden} for call in calls]
+    return kept
+
+
+def _without_images(chat: Chat) -> Chat:
+    """The chat without images in the assistant's messages. A turn that was nothing else is left out."""
+    if not any(one.get("images") for one in chat.messages):
+        return chat
+    if "messages.images" not in chat.trace.dropped:
+        chat.trace.dropped.append("messages.images")
+    kept = [one for one in chat.messages if not one.get("images") or one.get("content") or one.get("tool_calls")]
+    return chat.with_fields(messages=[{k: v for k, v in one.items() if k != "images"} for one in kept])
 
 
 def address(url: str) -> tuple[str, str]:
-    """What people copy as an address, split: the base, without the path of one endpoint, and the query, with its `?`."""
+    """Splits an address as people copy it into the base, without the path of an endpoint, and the query, with its `?`."""
     base, mark, query = url.strip().partition("?")
     base = base.rstrip("/")
     ending = next((path for path in _ENDINGS if base.endswith(path)), "")
@@ -241,17 +270,17 @@ def address(url: str) -> tuple[str, str]:
 
 
 def listed(body: bytes) -> list[Json]:
-    """The entries of a models list, `{"data": [...]}` or a bare list. Raises Malformed for anything else."""
+    """The entries of a model list, `{"data": [...]}` or a bare list. Raises Malformed for anything else."""
     try:
         parsed: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Malformed("The provider's models list is not JSON.") from error
+        raise Malformed("The provider's model list is not JSON.") from error
     entries = parsed.get("data") if isinstance(parsed, dict) else parsed
     if not isinstance(entries, list):
-        raise Malformed("The provider's models list is no list.")
+        raise Malformed("The provider's model list is not a list.")
     return [one for one in entries if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]]
 
 
 def _whole(value: object) -> int:
-    """Zero for what is no number, and for one so large that it could not be written as JSON again."""
+    """Zero for a value that is not a number, and for a number too large to be written as JSON."""
     return int(value) if isinstance(value, (int, float)) and abs(value) < 2**53 else 0

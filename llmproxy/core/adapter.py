@@ -1,10 +1,10 @@
-"""Contract 1: the Adapter, two pure functions over bytes without I/O and timing."""
+"""Contract 1: the Adapter, two pure functions over bytes, without I/O and timing."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from .chat import Body, Chat, Face, Json
 from .errors import UpstreamError
@@ -13,9 +13,9 @@ from .usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A server that may run on this machine: where it listens unless it was told otherwise, and how it is known.
+    """A server that may run on this machine: its default addresses, and how it is recognised.
 
-    places: `host:port`. signs: what it alone says to GET /v1/models; one of them is enough.
+    places: `host:port`. signs: texts that only this kind of server sends in `GET /v1/models`; one of them is enough.
     """
 
     places: tuple[str, ...]
@@ -24,14 +24,14 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where an adapter's settings stand by the field's custom: names of environment variables, first come first served.
+    """The usual environment variables for an adapter's settings; if several are set, the first one is used.
 
-    options: an option's name and its variables. local: what is looked for on this machine at the start.
+    options: names of options and their variables. local: the server to look for on this machine at the start.
     """
 
     keys: tuple[str, ...] = ()
     base_urls: tuple[str, ...] = ()
-    base_url: str = ""  # where the provider is if nobody says otherwise
+    base_url: str = ""  # the provider's address, if none is configured
     needs_key: bool = True
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     local: Local | None = None
@@ -39,9 +39,9 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How we reach a provider: the name it has in the config, where it is, and with which key.
+    """A configured provider: its name in the configuration, its address and its key.
 
-    `options` is whatever else the config's table says; an adapter reads what it knows.
+    `options` has all other members of the table in the configuration; an adapter reads those that it knows.
     """
 
     name: str
@@ -51,24 +51,19 @@ class Account:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """One HTTP request to a provider, ready to be sent."""
 
-    url: str
-    body: Body = b""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    method: str = "POST"
-
-    @property
-    def size(self) -> int:
-        """Bytes of the body."""
-        return len(self.body) if isinstance(self.body, bytes) else sum(map(len, self.body))
+    url: Final[str]
+    body: Final[Body] = b""
+    headers: Final[Mapping[str, str]] = field(default_factory=dict, repr=False)
+    method: Final[str] = "POST"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that a provider offers. `extra` is what the provider says of it beyond OpenAI's four members."""
+    """A model that a provider offers. `extra` has what the provider sends beyond OpenAI's four members."""
 
     id: str
     created: int = 0
@@ -78,10 +73,11 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a provider goes about one question, where that is not as it usually does.
+    """How one request differs from the provider's usual behaviour.
 
-    first_frame: seconds a first frame may take, if the config does not say. comments_count: keep-alive comments show
-    that it is at work. once: a run is too dear to be repeated; after it was sent the question is not sent again.
+    first_frame: seconds until the first content chunk, if the configuration has no value. comments_count: keep-alive
+    comments show that the provider is working. once: the request is too expensive to repeat; after it was sent, it is
+    not sent again.
     """
 
     first_frame: float | None = None
@@ -90,40 +86,42 @@ class Pace:
 
 
 class Translator(Protocol):
-    """Carries one reply from the provider's bytes to OpenAI's. Made anew for each attempt.
+    """Converts one reply from the provider's bytes to the client's frames. One object per attempt.
 
-    What `feed` and `finish` give are whole frames, ready for the client. Both may raise UpstreamError after having given
-    some; those are still good. They are held back until `started`, unless it has a true `shows_early`: the client then
-    asked to see the work on its answer. One with a `grace`, seconds, is given no more time than that once this is not None:
-    the provider has said the end, and `finish` is called even where the connection lingers or breaks.
+    `feed` and `finish` return whole frames, ready for the client. Both may raise UpstreamError after they returned some
+    frames; those are still valid. Frames are held back until `started`, unless `shows_early` is true: then the client
+    asked to see the progress. If `grace` (seconds) is not None, the provider has sent the end of the answer: the caller
+    waits at most that long for more and then calls `finish`, even if the connection stays open or breaks.
     """
 
     @property
     def usage(self) -> Usage | None:
-        """As far as the provider has said."""
+        """The usage that the provider has sent so far."""
         ...
 
     @property
     def started(self) -> bool:
-        """A real frame has come: text, reasoning, a tool call, a finish; not comments, roles, empty deltas."""
+        """A content chunk has arrived: text, reasoning, a tool call or a finish; not comments, roles or empty deltas."""
         ...
 
     @property
     def done(self) -> bool:
-        """The answer is complete; what the provider sends after it is of no interest."""
+        """The answer is complete; all further bytes of the provider are ignored."""
         ...
 
     @property
     def produced(self) -> int:
-        """Characters of text so far, for whoever must estimate."""
+        """Characters of text so far, to estimate tokens."""
         ...
 
     def feed(self, data: bytes) -> Iterable[bytes]:
-        """The next bytes of a 2xx reply."""
+        """Takes the next bytes of a 2xx reply."""
         ...
 
     def finish(self) -> Iterable[bytes]:
-        """The provider closed properly. Gives what is still owed; raises Truncated if the answer was cut."""
+        """The provider closed the connection properly. Returns the remaining frames; raises Truncated if the answer
+        was cut.
+        """
         ...
 
 
@@ -132,27 +130,29 @@ class Adapter(Protocol):
 
     environment: ClassVar[Environment]
     account: Account
-    many: bool  # whether `n > 1` may be asked in one request
-    first_frame: float  # seconds a first frame may take, if the config does not say
-    speaks: frozenset[Face]  # the dialects in which it is asked as the client asked; older adapters name it `faces`
+    many: bool  # whether one request may ask for `n > 1`
+    first_frame: float  # seconds until the first content chunk, if the configuration has no value
+    speaks: frozenset[Face]  # the dialects that the provider itself understands; older adapters call it `faces`
 
     def __init__(self, account: Account) -> None: ...
 
     def request(self, chat: Chat) -> Outgoing:
-        """Renders the question. Raises BadRequest for what the provider could never take."""
+        """Builds the HTTP request. Raises BadRequest for a request that the provider cannot accept."""
         ...
 
     def translator(self, chat: Chat) -> Translator:
-        """A fresh translator for the reply to `request(chat)`."""
+        """A new translator for the reply to `request(chat)`."""
         ...
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        """What a reply with a status other than 2xx means. `headers` have lower-case names."""
+        """The error for a reply with a status other than 2xx. `headers` have lower-case names."""
         ...
 
 
 def speaks(adapter: Adapter) -> frozenset[Face]:
-    """The dialects in which an adapter's provider is asked as the client asked; `faces` counts where it was set later."""
+    """The dialects that an adapter's provider understands itself. If a subclass only sets the older `faces`, that is
+    used.
+    """
     for members in (vars(adapter) if hasattr(adapter, "__dict__") else {}, *map(vars, type(adapter).__mro__)):
         for name in ("speaks", "faces"):
             if name in members:
@@ -162,67 +162,71 @@ def speaks(adapter: Adapter) -> frozenset[Face]:
 
 @runtime_checkable
 class ListsModels(Protocol):
-    """An adapter whose provider can be asked for its models."""
+    """An adapter whose provider has a list of its models."""
 
     def models_request(self, page: str | None = None) -> Outgoing: ...
 
     def models(self, body: bytes) -> tuple[Sequence[Model], str | None]:
-        """The models of one page, and the next page's token if there is one."""
+        """The models of one page, and the token of the next page if there is one."""
         ...
 
 
 @runtime_checkable
 class CountsTokens(Protocol):
-    """An adapter whose provider can be asked how many tokens a request has."""
+    """An adapter whose provider can count the tokens of a request."""
 
     def count_request(self, chat: Chat) -> Outgoing | None:
-        """The question, for a chat or for a request in a dialect that the adapter speaks; None where it is not counted."""
+        """The HTTP request that counts tokens, for a chat or a request in a dialect that the adapter speaks; None if
+        the provider cannot count it.
+        """
         ...
 
     def counted(self, body: bytes) -> int:
-        """The count in the answer. Raises Malformed."""
+        """The count in the provider's answer. Raises Malformed."""
         ...
 
 
 @runtime_checkable
 class KnowsPace(Protocol):
-    """An adapter whose provider goes about some questions otherwise."""
+    """An adapter whose provider handles some requests differently."""
 
     def pace(self, chat: Chat) -> Pace: ...
 
 
 @runtime_checkable
 class Learns(Protocol):
-    """An adapter that learns from a refusal what its provider does not take."""
+    """An adapter that learns from an error which parameters its provider does not accept."""
 
     def learn(self, chat: Chat, error: UpstreamError) -> bool:
-        """Whether the same question is to be asked again, now without it."""
+        """Whether to send the same request again, now without the refused parameter."""
         ...
 
 
 @runtime_checkable
 class TakesFew(Protocol):
-    """An adapter whose provider takes only so many texts in one embeddings request; more are several requests."""
+    """An adapter whose provider accepts a limited number of texts in one embeddings request; more texts are split into
+    several requests.
+    """
 
     inputs_at_once: int
 
 
 @runtime_checkable
 class KnowsModels(Protocol):
-    """An adapter that knows (some of) its provider's models as data."""
+    """An adapter that has data about (some of) its provider's models."""
 
     known_models: Sequence[Model]
 
 
 @runtime_checkable
 class InProcess(Protocol):
-    """An adapter whose provider lives in this process: it answers itself, with the bytes a provider would send."""
+    """An adapter whose provider is in this process: it answers itself, with the bytes that a provider would send."""
 
     def answer(self, chat: Chat) -> AsyncGenerator[bytes, None]: ...
 
 
 class Step(Protocol):
-    """One stage of a translation over parsed events, in the order they come. Stages are composed by piping."""
+    """One stage of a translation: takes parsed events in order and returns events. Stages are piped one into the next."""
 
     def feed(self, event: Json) -> Iterable[Json]: ...
 
@@ -230,16 +234,18 @@ class Step(Protocol):
 
 
 class Counting(Step, Protocol):
-    """A step that says the provider's usage once, at the end, though it was counted all along."""
+    """A step that sends the provider's usage once, at the end, although it counts it all the time."""
 
     def counted(self) -> Json:
-        """OpenAI's usage object of what was counted so far, empty if that is nothing: for who stops in between."""
+        """OpenAI's usage object of what was counted so far, for an answer that is stopped; empty if nothing was
+        counted.
+        """
         ...
 
 
 class Accounting(Step, Protocol):
-    """A step that knows what is billed better than OpenAI's usage object can say it."""
+    """A step that knows the billed amounts more exactly than OpenAI's usage object can express."""
 
     def accounted(self) -> Usage | None:
-        """What was counted so far; None if nothing was."""
+        """The counts so far; None if there are none."""
         ...

@@ -1,4 +1,4 @@
-"""Registry of adapters by entry point, for built-in adapters and all others alike."""
+"""Registry of adapters by entry point. Built-in adapters and those of other packages are found in the same way."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .adapter import Account, Adapter, Environment
 from .chat import Face
 
 GROUP = "llmproxy.adapters"
-API = 2  # of the contract; an adapter may name the one it was written for in its member `api`
+API = 2  # version of the contract; an adapter may set the member `api` to the version it was written for
 
-# Methods by name with the number of arguments they are called with beside self; the first must be there, the others may.
+# Methods and their number of arguments besides self. Those of the first table are required, those of the second
+# optional.
 _REQUIRED = {"request": 1, "translator": 1, "error": 3}
 _OPTIONAL = {"models_request": 1, "models": 1, "answer": 1, "pace": 1, "count_request": 1, "counted": 1}
 _MEMBERS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
@@ -26,11 +27,11 @@ _SEE = "see docs/adapters.md"
 
 
 class UnknownAdapter(LookupError):
-    """Nothing installed registers an adapter of this name."""
+    """No installed package registers an adapter of this name."""
 
 
 class UnfitAdapter(TypeError):
-    """An installed adapter does not keep the contract. The message says what to change."""
+    """An installed adapter does not fulfil the contract. The message says what to change."""
 
 
 @cache
@@ -44,7 +45,7 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> type[Adapter]:
-    """The adapter's class. Raises UnknownAdapter, UnfitAdapter; whatever its import raises is let through."""
+    """The adapter's class. Raises UnknownAdapter or UnfitAdapter; errors of its import are not caught."""
     entry = _registered().get(name)
     if entry is None:
         raise UnknownAdapter(f"no adapter is called {name!r}; installed are: {', '.join(names())}")
@@ -59,7 +60,7 @@ def build(name: str, account: Account) -> Adapter:
 
 
 def misfit(adapter: object) -> str:
-    """What a class lacks to be an adapter, in one sentence with the fix; empty if it is one."""
+    """What a class lacks to be an adapter, as one sentence with the fix; empty if it is a valid adapter."""
     if not isinstance(adapter, type):
         return "the entry point must name a class, which is built with an Account"
     if (api := getattr(adapter, "api", API)) != API:
@@ -77,7 +78,7 @@ def _wrong_member(adapter: type) -> str:
 
 
 def _wrong_faces(adapter: type) -> str:
-    """`speaks`, or where that is missing, its older name."""
+    """Checks `speaks`, or `faces`, its older name."""
     name = "speaks" if hasattr(adapter, "speaks") or not hasattr(adapter, "faces") else "faces"
     known = get_args(Face)
     if not hasattr(adapter, name):
@@ -94,7 +95,7 @@ def _wrong_faces(adapter: type) -> str:
 
 
 def _wrong_method(adapter: type) -> str:
-    """Methods that a base class calls are checked like those of the contract: it names them in `checked_hooks`."""
+    """Checks the methods of the contract, and those that a base class lists in `checked_hooks` because it calls them."""
     if not _takes(adapter, 1):
         return f"`__init__` must take 1 argument beside self, the Account: {_SEE}"
     for name, count in {**_REQUIRED, **_OPTIONAL, **getattr(adapter, "checked_hooks", {})}.items():
@@ -117,12 +118,14 @@ def _misshapen(adapter: type, name: str, method: object, count: int) -> str:
 
 
 def _is_computed(adapter: type, name: str) -> bool:
-    """Whether each instance finds out a member for itself, as by a property: the class cannot tell it."""
+    """Whether a member is computed for each instance, for example by a property, so that the class has no value for
+    it.
+    """
     return hasattr(type(inspect.getattr_static(adapter, name)), "__get__")
 
 
 def _is_given_self(adapter: type, name: str) -> bool:
-    """Whether a method as the class shows it still wants self: static and class methods do not."""
+    """Whether a method, read from the class, still expects self: static and class methods do not."""
     return _is_computed(adapter, name) and not isinstance(
         inspect.getattr_static(adapter, name), (staticmethod, classmethod)
     )
@@ -130,11 +133,11 @@ def _is_given_self(adapter: type, name: str) -> bool:
 
 @cache
 def _takes(called: Any, count: int) -> bool:
-    """Whether it can be called with so many arguments. Presets share their methods, and each is looked at once."""
+    """Whether it can be called with this number of arguments. Presets share their methods; each is checked once."""
     try:
         inspect.signature(called).bind(*range(count))
     except TypeError:
         return False
-    except ValueError:  # nothing is known of its signature
+    except ValueError:  # it has no readable signature
         return True
     return True

@@ -1,17 +1,17 @@
-"""The monotonic clock for time-outs, waits and circuit breakers: the event loop's time."""
+"""The monotonic clock for timeouts, waits and circuit breakers: the event loop's time."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Protocol
 
-# A timer that comes later than this did not run in time because the process was stopped (SIGSTOP, a laptop that slept) or its
-# loop was blocked. What was to be noticed meanwhile may wait unread in a socket, so that nothing is judged by such a timer.
+# A timer that fires later than this was late because the process was suspended (SIGSTOP, sleep of a laptop) or its loop
+# was blocked. Data that arrived meanwhile may still be unread in a socket, so such a timer decides nothing.
 LATE = 1.0
 
 
 class Clock(Protocol):
-    """Seconds that only ever grow."""
+    """Seconds that only increase."""
 
     def __call__(self) -> float: ...
 

@@ -1,7 +1,7 @@
-"""Contract 3: a dialect that clients speak and that some providers speak too, beside OpenAI's chat completions.
+"""Contract 3: a dialect, an API of clients that some providers have too, besides OpenAI's chat completions.
 
-In between flow chat chunks. A provider that speaks the client's dialect is passed through and watched; for every other
-one the request is translated to a chat, and the chat's chunks are encoded in the client's dialect.
+Inside the gateway, answers are chat chunks. If the provider has the client's dialect, its bytes are passed through and
+watched. Otherwise the request is translated to a chat, and the chat's chunks are encoded in the client's dialect.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from .chat import Chat, Json
     from .errors import GatewayError, UpstreamError
 
-Judge = Callable[["Json"], "UpstreamError"]  # makes the error of an event that carries one
+Judge = Callable[["Json"], "UpstreamError"]  # makes the error from an event that contains one
 
 
 class Encoder(Protocol):
-    """Renders one answer in the client's dialect from normalised chat chunks. Made anew for each attempt."""
+    """Renders one answer in the client's dialect from normalised chat chunks. One object per attempt."""
 
     def feed(self, chunk: Json) -> Iterable[bytes]:
-        """The whole events that a chunk gives; nothing where the answer is one JSON text. Raises Malformed."""
+        """The whole events for one chunk; nothing if the answer is one JSON text. Raises Malformed."""
         ...
 
     def finish(self) -> Iterable[bytes]:
-        """What is owed after the last chunk of a complete answer: the closing events, or the JSON text."""
+        """The output after the last chunk of a complete answer: the closing events, or the JSON text."""
         ...
 
     def failed(self, error: GatewayError) -> bytes:
@@ -37,7 +37,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Dialect(Protocol):
-    """How one kind of client speaks. Without state: everything about one answer is in its Encoder or Translator."""
+    """One API of clients. It has no state: the state of an answer is in its Encoder or Translator."""
 
     name: str
 
@@ -47,15 +47,21 @@ class Dialect(Protocol):
         ...
 
     def as_chat(self, chat: Chat) -> Chat:
-        """The request as a chat, with `encoder` set. What cannot be carried is noted by `Chat.drop`. Raises BadRequest."""
+        """The request as a chat, with `encoder` set. Parameters that a chat cannot carry are recorded by `Chat.drop`.
+        Raises BadRequest.
+        """
         ...
 
     def watch(self, chat: Chat, judge: Judge) -> Translator:
-        """For a provider of the same dialect: passes its bytes on, and finds usage, start, finish and errors in them."""
+        """For a provider with the same dialect: passes its bytes through, and reads usage, start, finish and errors
+        from them.
+        """
         ...
 
     def error(self, error: GatewayError, request_id: str) -> tuple[bytes, Mapping[str, str]]:
-        """The body and the further headers of a failed answer. The status is the error's, unless `status` says otherwise."""
+        """The body and additional headers of a failed answer. The status is that of the error, unless `status` gives
+        another.
+        """
         ...
 
     def status(self, error: GatewayError) -> int:
@@ -63,35 +69,35 @@ class Dialect(Protocol):
         ...
 
     def error_event(self, error: GatewayError) -> bytes:
-        """The events of a stream that fails before its first event, when its status has been sent already."""
+        """The events of a stream that fails before its first event, when the status was already sent."""
         ...
 
     def ping(self, last: bytes) -> bytes:
-        """What keeps a silent stream alive. `last`: what was sent last; empty before the first event."""
+        """A keep-alive for a silent stream. `last`: the bytes that were sent last; empty before the first event."""
         ...
 
     def headers(self, request_id: str) -> Mapping[str, str]:
-        """Further headers of a good answer."""
+        """Additional headers of a successful answer."""
         ...
 
 
 @runtime_checkable
 class Adapts(Protocol):
-    """A dialect whose requests are not for every provider that speaks it, or not quite as they came."""
+    """A dialect whose requests do not suit every provider that speaks it, or must be changed first."""
 
     def suits(self, chat: Chat, adapter: Adapter) -> bool:
-        """Whether the provider understands all of this request in the client's dialect; else it is asked for a chat."""
+        """Whether the provider understands all of this request in the client's dialect; otherwise it gets a chat."""
         ...
 
     def passed(self, chat: Chat, adapter: Adapter) -> Chat:
-        """The request as it goes out to the provider: without what is the gateway's own."""
+        """The request as it is sent to the provider: without the gateway's own members."""
         ...
 
 
 @runtime_checkable
 class Forgets(Protocol):
-    """A dialect whose requests carry state of earlier reasoning, which a provider may not know again."""
+    """A dialect whose requests carry state of earlier reasoning, which a provider may refuse."""
 
     def without_thoughts(self, chat: Chat) -> Chat | None:
-        """The request without it, which is noted as dropped; None where it has none."""
+        """The request without this state, recorded as dropped; None if it has none."""
         ...

@@ -31,12 +31,12 @@ _TYPE_BY_STATUS = {
 
 
 def type_of(status: int) -> str:
-    """OpenAI's `type` for an HTTP status, where nobody said a better one."""
+    """OpenAI's `type` for an HTTP status, if the provider sent none."""
     return _TYPE_BY_STATUS.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 
 class GatewayError(Exception):
-    """A failure that a client can act on. `extra` are the provider's further members of the error object."""
+    """A failure that is reported to the client. `extra` has further members of the provider's error object."""
 
     status = 500
     code: str | None = None
@@ -62,7 +62,9 @@ class GatewayError(Exception):
         self.extra: dict[str, Any] = dict(extra or {})
 
     def as_json(self) -> dict[str, Any]:
-        """`{"error": {"message", "type", "param", "code", ...}}`: all four always there, `code` a string or null."""
+        """`{"error": {"message", "type", "param", "code", ...}}`: these four are always present, `code` is a string or
+        null.
+        """
         error = {**self.extra, "message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return {"error": error}
 
@@ -71,27 +73,27 @@ class GatewayError(Exception):
 
 
 class BadRequest(GatewayError):
-    """The client's mistake, found by us before any provider was asked."""
+    """The request is invalid; found before any provider was called."""
 
     status = 400
 
 
 class ModelNotFound(GatewayError):
-    """No provider serves a model of that name."""
+    """No provider has a model of this name."""
 
     status = 404
     code = "model_not_found"
 
 
 class Cancelled(GatewayError):
-    """Somebody stopped the request; `by` is one of the causes in `lifecycle.STOPPED`."""
+    """The request was stopped; `by` is one of the causes in `lifecycle.STOPPED`."""
 
     status = 499
     code = "request_cancelled"
 
     @classmethod
     def because(cls, by: str) -> Cancelled:
-        """What its client is told; nobody is to send it again by itself."""
+        """The error for the client; it says that the request must not be retried automatically."""
         row = STOPPED.get(by, STOPPED["api"])
         kind = "insufficient_quota" if row.code == "insufficient_quota" else None
         headers = {"x-should-retry": "false"}
@@ -99,7 +101,7 @@ class Cancelled(GatewayError):
 
 
 class LifecycleError(GatewayError):
-    """An event that cannot happen in the phase that the request is in: a mistake of the gateway's."""
+    """An event that is impossible in the current phase of the request: a fault in the gateway."""
 
     code = "internal_error"
 
@@ -112,12 +114,12 @@ class LifecycleError(GatewayError):
 class UpstreamError(GatewayError):
     """A provider failed.
 
-    retry_here: asking the same provider again may help.
+    retry_here: a retry at the same provider may help.
     try_elsewhere: another provider may answer the same request.
-    wait: seconds the provider asked us to wait, or None.
-    blames: whether the failure says something about the provider, and so counts for its breaker.
-    provider_wide: it concerns every model of the provider, not only the one that was asked.
-    keeps_waiting: it is only starting up; asking again does not count as a try.
+    wait: seconds to wait, if the provider named them, or None.
+    blames: the failure says something about the provider's health and counts for its circuit breaker.
+    provider_wide: it concerns all models of the provider, not only the requested one.
+    keeps_waiting: the provider is only starting up; the next call does not count as an attempt.
     """
 
     status = 502
@@ -147,7 +149,7 @@ class UpstreamError(GatewayError):
 
 
 class Unreachable(UpstreamError):
-    """No connection: refused, DNS, TLS. Nothing was sent, so asking again costs nothing."""
+    """No connection: refused, DNS, TLS. Nothing was sent, so a retry has no cost."""
 
     code = "upstream_unreachable"
     retry_here = True
@@ -162,32 +164,34 @@ class Dropped(UpstreamError):
 
 
 class Truncated(UpstreamError):
-    """The answer ended without a finish: never to be mistaken for a complete one."""
+    """The answer ended without a finish, so it is not complete."""
 
     code = "upstream_truncated"
     retry_here = True
 
 
 class Malformed(UpstreamError):
-    """The provider sent what its protocol does not allow."""
+    """The provider sent something that its protocol does not allow."""
 
     code = "upstream_protocol_error"
     retry_here = True
 
 
 class Misspoken(Malformed):
-    """The answer is not what clients of the dialect can read. It has not begun: the provider may be asked in another one."""
+    """The answer cannot be read by clients of the dialect. It has not begun, so the provider may be asked in another
+    dialect.
+    """
 
 
 class TimedOut(UpstreamError):
-    """The provider was too slow; `code` says at what: headers, first frame, idle, a whole answer."""
+    """The provider was too slow; `code` says where: headers, first content chunk, idle, whole answer."""
 
     status = 504
     code = "upstream_timeout"
 
 
 class Saturated(UpstreamError):
-    """Our own queue for this provider is full, or the wait in it was too long: nothing was sent."""
+    """The gateway's queue for this provider is full, or the wait in it was too long. Nothing was sent."""
 
     status = 429
     code = "upstream_saturated"
@@ -195,7 +199,7 @@ class Saturated(UpstreamError):
 
 
 class BreakerOpen(UpstreamError):
-    """The provider failed too often just now: it is left alone for a while."""
+    """The circuit breaker is open: the provider failed too often and is not called for a while."""
 
     status = 503
     code = "upstream_unavailable"
@@ -203,16 +207,16 @@ class BreakerOpen(UpstreamError):
 
 
 def forget_traceback(error: BaseException | None) -> None:
-    """Forgets where it was raised: those frames hold the whole question, and an ended request is remembered for long."""
+    """Removes the traceback: its frames refer to the whole request, and ended requests are kept for a long time."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
 
 class StoreError(GatewayError):
-    """Nothing can be kept or read just now.
+    """The database cannot be read or written at the moment.
 
-    detail: what the operator is told beyond that, and no client. unsure: the change may have been made all the same.
+    detail: more for the operator, not for clients. unsure: the change may have been written nevertheless.
     """
 
     status = 503
@@ -222,14 +226,14 @@ class StoreError(GatewayError):
 
 
 class Damaged(StoreError):
-    """The file is not a sound database. It is left as it is."""
+    """The database file is damaged. It is not changed."""
 
     status = 500
     code = "storage_damaged"
 
 
 class NotFound(GatewayError):
-    """There is no such thing, or it is another key's: the answer is the same."""
+    """Does not exist, or belongs to another key: the answer is the same."""
 
     status = 404
     code = "not_found"

@@ -1,4 +1,4 @@
-"""What is noted of a request's way beside its attempts: waits, silences, and, where the operator has it kept, what was said."""
+"""Notes about a request for its flight record: waits, silences, and, if the operator wants it, its content."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Literal
 Why = Literal["first", "retry", "failover", "hedge", "part"]
 WaitKind = Literal["queue", "backoff", "budget"]
 
-SILENCE = 0.5  # seconds without anything from which on a gap is noted
-_LONGEST = 8  # gaps of one attempt that are kept with their places
-_ENDS = 16  # entries that a long list keeps of its beginning, and of its end
+SILENCE = 0.5  # seconds without data after which a gap is noted
+_LONGEST = 8  # gaps of one attempt whose positions are kept
+_ENDS = 16  # entries of a long list that are kept at its beginning and at its end
 
 
 @dataclass(slots=True)
 class Wait:
-    """A time in which nothing was asked. Times are time.monotonic(). code: of the failure that it follows."""
+    """A time in which no provider was called. Times are time.monotonic(). code: of the failure before it."""
 
     kind: WaitKind
     began: float
@@ -29,44 +29,55 @@ class Wait:
 
 @dataclass(slots=True)
 class Gaps:
-    """The silences of one answer: how many, how long together, and the longest of them as (seconds, when it began).
+    """The silences of one answer: number, total length, and the longest ones as (seconds, time when it began).
 
-    A gap lies between two pieces that were passed on. A client who is slow to take a piece is in it as well.
+    A gap is the time between two pieces that were passed on. It includes the time in which a slow client did not take a
+    piece.
     """
 
     count: int = 0
     seconds: float = 0.0
-    longest: list[tuple[float, float]] = field(default_factory=list)
+    longest: tuple[tuple[float, float], ...] = ()
 
     def add(self, seconds: float) -> None:
-        """One that ends now."""
+        """Adds a gap that ends now."""
         self.count += 1
         self.seconds += seconds
-        self.longest.append((seconds, time.monotonic() - seconds))
-        if len(self.longest) > _LONGEST:
-            self.longest.remove(min(self.longest))
+        longest = self.longest
+        if len(longest) == _LONGEST:
+            shortest = min(longest)
+            if seconds < shortest[0]:  # nearly always, where events are half a second apart
+                return
+            at = longest.index(shortest)
+            longest = (*longest[:at], *longest[at + 1 :])
+        self.longest = (*longest, (seconds, time.monotonic() - seconds))
 
 
 @dataclass(slots=True)
 class Content:
-    """The beginning of what was asked and of what was answered, as the client's bytes."""
+    """The beginning of the request and of the answer, as the client's bytes.
+
+    most: bytes of each for the flight record. exported: bytes of each for the export to a collector.
+    """
 
     most: int
     question: bytes = b""
     answer: bytearray = field(default_factory=bytearray)
+    exported: int = 0
 
     @property
     def size(self) -> int:
         return len(self.question) + len(self.answer)
 
     def take(self, frames: bytes) -> None:
-        if (room := self.most - len(self.answer)) > 0:
+        if (room := max(self.most, self.exported) - len(self.answer)) > 0:
             self.answer += frames[:room]
 
 
 def thinned(entries: list[Any]) -> int:
-    """Keeps the first and the last entries of a list that became long. Gives how many it let go."""
+    """Keeps the first and the last entries of a long list. Returns how many were removed."""
     over = len(entries) - 2 * _ENDS
-    if over > 0:
-        del entries[_ENDS : _ENDS + over]
-    return max(0, over)
+    if over <= 0:
+        return 0
+    del entries[_ENDS : _ENDS + over]
+    return over

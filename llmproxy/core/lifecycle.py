@@ -1,8 +1,8 @@
-"""The life of a request as tables: which event leads from which phase to which, and what each end means to everybody.
+"""The life cycle of a request as tables: the transitions between phases, and what each outcome means.
 
-The one rule: **the outcome is fixed when the end is made**, that is when the terminator or the error event is handed to
-the writer or the buffer. From then on the phase is `finishing`; a stop changes nothing, and whoever asked for one waits
-and reads the decided outcome. `docs/design.md` has the reasons.
+Main rule: **the outcome is fixed when the end is made**, that is when the terminator or the error event is handed to
+the writer or the buffer. From then on the phase is `finishing`. A stop changes nothing any more; its caller waits and
+reads the outcome. `docs/design.md` has the reasons.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ MessageState = Literal["complete", "stopped", "failed", "streaming", "lost"]
 
 _OPENING: Mapping[Event, Phase] = {"enqueue": "queued", "dial": "connecting", "retry_later": "backing_off"}
 
-# What is not here is a mistake of the gateway's: the request fails with `internal_error`, and the pair is logged.
+# A pair that is not listed is a fault in the gateway: the request fails with `internal_error`, and the pair is logged.
 PROGRESS: Mapping[Phase, Mapping[Event, Phase]] = {
     "received": {"start": "received", "must_wait": "held", **_OPENING},
     "held": {"granted": "received"},
     "queued": _OPENING,
     "connecting": {**_OPENING, "sent": "waiting", "first_frame": "streaming"},
-    "waiting": {**_OPENING, "sent": "waiting", "first_frame": "streaming"},  # sent again: a kept connection was dead
+    # sent again, because the reused connection was closed
+    "waiting": {**_OPENING, "sent": "waiting", "first_frame": "streaming"},
     "backing_off": _OPENING,
     "streaming": {
         "must_wait": "streaming", "granted": "streaming", "frame": "streaming", "end_made": "finishing",
@@ -35,18 +36,18 @@ PROGRESS: Mapping[Phase, Mapping[Event, Phase]] = {
     "ended": {"told": "ended"},
 }  # fmt: skip
 
-# Where several attempts run at once, the request shows the furthest of their phases.
+# If several attempts run at the same time, the request shows the phase that is furthest.
 _ORDER: tuple[Phase, ...] = ("received", "held", "backing_off", "queued", "connecting", "waiting", "streaming")
 RANK: Mapping[Phase, int] = {phase: rank for rank, phase in enumerate((*_ORDER, "finishing", "ended"))}
 
-SHOWN: Mapping[Phase, str | None] = {"received": "queued", "ended": None}  # where the API uses another word
+SHOWN: Mapping[Phase, str | None] = {"received": "queued", "ended": None}  # other names in the API
 
 
 class Outcome(NamedTuple):
-    """How a request ended. Every reader of a state reads this row.
+    """How a request ended. All users of a request's state read it from here.
 
-    status: what the client gets if nothing was sent before. code: of its error. metric: the outcome in log and metrics.
-    message: the state of the answer in a thread. say: the error's text, where it is always the same.
+    status: for the client, if no status was sent before. code: of its error. metric: the outcome in log and metrics.
+    message: the state of the answer in a thread. say: the error text, if it is always the same.
     """
 
     state: State
@@ -63,7 +64,7 @@ def _stopped(by: str, say: str) -> Outcome:
 
 
 COMPLETED = Outcome("completed", None, None, 200, "ok", "complete")
-FAILED = Outcome("failed", None, None, 502, "failed", "failed")  # code and status are the error's own
+FAILED = Outcome("failed", None, None, 502, "failed", "failed")  # code and status come from the error
 LOST = Outcome("lost", None, "answer_lost", 200, "lost", "lost")
 STOPPED: Mapping[str, Outcome] = {
     one.stopped_by or "": one
@@ -76,7 +77,7 @@ STOPPED: Mapping[str, Outcome] = {
         _stopped("slow_reader", "The client stopped reading."),
         Outcome(
             "cancelled", "deadline", "deadline_exceeded", 504, "cancelled", "failed",
-            "The request took longer than it may.",
+            "The request exceeded its deadline ([limits] deadline, or X-LLMProxy-Timeout).",
         ),
         Outcome(
             "cancelled", "drain", "server_shutting_down", 503, "cancelled", "stopped", "The gateway is shutting down."
@@ -93,10 +94,5 @@ STOPPED: Mapping[str, Outcome] = {
 
 
 def failed(code: str | None, status: int) -> Outcome:
-    """The outcome of a request that was refused, broke or crashed."""
+    """The outcome of a request that was refused, failed or raised an internal error."""
     return FAILED._replace(code=code, status=status, metric="truncated" if code == "upstream_truncated" else "failed")
-
-
-def after(phase: Phase, event: Event) -> Phase | None:
-    """The phase that an event leads to; None if it cannot happen in this phase."""
-    return PROGRESS[phase].get(event)

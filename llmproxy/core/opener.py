@@ -1,4 +1,4 @@
-"""Contract 2: the Opener, anything a chat can be sent to, and Reply, the open response."""
+"""Contract 2: the Opener, anything that can be asked a chat, and Reply, an answer that has begun."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .chat import Chat
 
 @dataclass(slots=True)
 class Reply:
-    """An answer that has begun. `frames` are handed on as they come; leaving the `async with` hangs up."""
+    """An answer that has begun. `frames` are passed on as they arrive; leaving the `async with` closes the connection."""
 
     frames: AsyncIterator[bytes]
     translator: Translator
     content_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)  # the provider's, those a client may see
+    headers: Mapping[str, str] = field(default_factory=dict)  # those of the provider's headers that the client may see
 
 
 Opening = AbstractAsyncContextManager[Reply]
 
 
 class Opener(Protocol):
-    """One provider, a retried one, a list of choices: all have this one face.
+    """Anything that can be asked a chat: a provider, or a wrapper around other openers.
 
-    Entering returns once the first real frame is there; every failure before that is an UpstreamError.
+    Entering returns when the first content chunk has arrived; every failure before that is an UpstreamError.
     """
 
     def open(self, chat: Chat) -> Opening: ...

@@ -12,10 +12,10 @@ AttemptState = Literal["opening", "open", "answered", "failed", "stopped", "lost
 
 
 class AttemptRecord(NamedTuple):
-    """One call of one provider. sent: the request has gone out whole, and may be billed. Times are milliseconds.
+    """One call of one provider. sent: the request was sent completely and may be billed. Times are milliseconds.
 
-    said_cost: dollars, as the provider says. cost_e12: in 1e-12 dollars, None where it is not known; price_id: by which price.
-    provider_id: what the provider calls it.
+    reported_cost: dollars, as the provider reports. cost_e12: in 1e-12 dollars, None if unknown; price_id: the price that
+    was used. provider_id: the provider's ID of the answer.
     """
 
     number: int
@@ -26,21 +26,26 @@ class AttemptRecord(NamedTuple):
     sent: bool
     tokens: Tokens | None
     usage_source: UsageSource
-    said_cost: float | None
+    reported_cost: float | None
     ttft_ms: float | None
     duration_ms: float | None
     provider_id: str | None = None
     cost_e12: int | None = None
     price_id: str | None = None
 
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether tokens were counted that have no price."""
+        return self.cost_e12 is None and self.tokens is not None and any(self.tokens)
+
 
 class RequestRecord(NamedTuple):
-    """One request. Times are Unix seconds, or milliseconds as their names say.
+    """One request. Times are Unix seconds, or milliseconds if the name says so.
 
-    state: `open` while it runs. status: what the client saw. closed_ms: from the stop until the provider's connection
-    was closed. usage_source: who counted the tokens; `cache`: none were used, the answer was another request's.
-    cost_e12: of all attempts, in 1e-12 dollars; None where that is not known. group: of the key. The members up to group are
-    the columns of the ledger.
+    state: `open` while it runs. status: the client's. closed_ms: from the stop until the provider's connection was
+    closed. usage_source: who counted the tokens; `cache`: none were used, because the answer was shared with another
+    request. cost_e12: of all attempts, in 1e-12 dollars; None if unknown. group: of the key. uid: a second ID that
+    names the process. The members up to uid are the columns of the usage database.
     """
 
     opened_at: float
@@ -67,11 +72,12 @@ class RequestRecord(NamedTuple):
     closed_ms: float | None
     tokens_per_second: float | None
     group: str = ""
+    uid: str = ""
     stream: bool = False
     failures: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     route: str | None = None
     metric: str = "ok"  # the outcome in log and metrics
     tries: tuple[AttemptRecord, ...] = ()
-    queue_ms: float = 0.0  # that it waited for its turn with a provider
-    cache: CacheResult | None = None  # of a request that shares answers
+    queue_ms: float = 0.0  # time in the queue of a provider
+    cache: CacheResult | None = None  # set if the request may share answers

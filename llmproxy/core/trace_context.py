@@ -1,4 +1,4 @@
-"""W3C Trace Context: whose trace a request belongs to, and what its calls of providers are told of it.
+"""W3C Trace Context: the trace to which a request belongs, and the headers for calls of providers.
 
 https://www.w3.org/TR/trace-context/
 """
@@ -16,7 +16,7 @@ _SAMPLED = 1
 
 
 class Parent(NamedTuple):
-    """The caller's span. flags: bit 0 says that it is recorded. state: `tracestate`, as it came."""
+    """The caller's span. flags: bit 0 means that it is recorded. state: `tracestate`, unchanged."""
 
     trace_id: str
     span_id: str
@@ -25,7 +25,7 @@ class Parent(NamedTuple):
 
 
 def parse(traceparent: str | None, tracestate: str | None = None) -> Parent | None:
-    """What the headers say; None where they say nothing that counts."""
+    """Reads the headers; None if they are missing or invalid."""
     found = _PARENT.fullmatch(traceparent.strip()) if traceparent else None
     if found is None:
         return None
@@ -38,7 +38,8 @@ def parse(traceparent: str | None, tracestate: str | None = None) -> Parent | No
 
 @dataclass(slots=True)
 class TraceContext:
-    """Of one request. span_id: its own span. parent: the caller's span, if it is in the same trace; link: if it is in another.
+    """The trace context of one request. span_id: its own span. parent: the caller's span, if it is in the same trace;
+    link: if it is in another.
 
     sampled: whether its spans are recorded.
     """
@@ -51,28 +52,28 @@ class TraceContext:
     _attempts: dict[int, str] = field(default_factory=dict)
 
     def attempt(self, number: int) -> str:
-        """The id of an attempt's span; the same one however often it is asked for."""
+        """The ID of an attempt's span; the same one on every call."""
         found = self._attempts.get(number)
         if found is None:
             found = self._attempts[number] = os.urandom(8).hex()
         return found
 
     def headers(self, number: int) -> dict[str, str]:
-        """What the call of a provider says."""
-        told = {"traceparent": f"00-{self.trace_id}-{self.attempt(number)}-{_SAMPLED if self.sampled else 0:02x}"}
+        """The headers for a call of a provider."""
+        headers = {"traceparent": f"00-{self.trace_id}-{self.attempt(number)}-{_SAMPLED if self.sampled else 0:02x}"}
         if self.parent is not None and self.parent.state:
-            told["tracestate"] = self.parent.state
-        return told
+            headers["tracestate"] = self.parent.state
+        return headers
 
 
 def joined(caller: Parent | None, share: float) -> TraceContext:
-    """A request's context inside of its caller's trace, recorded if the caller's is."""
+    """A context inside the caller's trace, recorded if the caller's span is."""
     if caller is None:
         return begun(None, share)
     return TraceContext(caller.trace_id, os.urandom(8).hex(), bool(caller.flags & _SAMPLED), parent=caller)
 
 
 def begun(caller: Parent | None, share: float) -> TraceContext:
-    """A request's context in a trace of its own, with a link to its caller's. share: of such traces, is recorded."""
+    """A context in a new trace, with a link to the caller's. share: the part of such traces that is recorded."""
     trace_id = os.urandom(16).hex()
     return TraceContext(trace_id, os.urandom(8).hex(), int(trace_id[16:], 16) < share * 2**64, link=caller)

@@ -7,17 +7,24 @@ from typing import Any, Literal, NamedTuple
 
 Json = dict[str, Any]
 
-DOLLAR = 10**12  # money is a whole number of these parts of a dollar
-_TICKS = 100  # xAI counts money in parts of 1e-10 dollars
+DOLLAR = 10**12  # money is an integer in this fraction of a dollar
+_TICKS = 100  # xAI counts money in 1e-10 dollars
+# What is counted in the usage object of Chat Completions, and in its two lists of details.
+_TOP = (
+    "prompt_tokens", "completion_tokens", "total_tokens", "num_search_queries", "num_server_side_tools_used", "reasoning_tokens",
+)  # fmt: skip
+_INTO = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
+_OUT = ("reasoning_tokens", "audio_tokens", "image_tokens")
 
 UsageSource = Literal["provider", "estimated", "none", "cache"]
 
 
 class Tokens(NamedTuple):
-    """Counts of which each token is in exactly one, save `reasoning`, which says how much of `output` it was.
+    """Disjoint counts: each token is in exactly one, except `reasoning`, which is the part of `output` that was
+    reasoning.
 
-    input: what is in none of the other classes of the prompt. output: text, reasoning and tool calls. calls: searches and
-    other tools that the provider ran and bills by number.
+    input: prompt tokens that are in no other class. output: text, reasoning and tool calls. calls: searches and other
+    tools that the provider ran and bills by number.
     """
 
     input: int = 0
@@ -34,12 +41,12 @@ class Tokens(NamedTuple):
 
     @property
     def prompt(self) -> int:
-        """All that went in."""
+        """All prompt tokens."""
         return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.audio_in + self.image_in
 
     @property
     def completion(self) -> int:
-        """All that came out."""
+        """All output tokens."""
         return self.output + self.audio_out + self.image_out
 
     def plus(self, other: Tokens) -> Tokens:
@@ -48,10 +55,10 @@ class Tokens(NamedTuple):
 
 @dataclass(slots=True)
 class Usage:
-    """As the provider counted. `raw` is its own usage object, further members included.
+    """Usage as the provider counted it. `raw` is its own usage object, with all members.
 
-    prompt, completion, reasoning, cached: in OpenAI's sense, where cached is a part of prompt and reasoning of completion.
-    cost: dollars, if the provider said them. classes: see `tokens`.
+    prompt, completion, reasoning, cached: in OpenAI's sense, where cached is a part of prompt and reasoning a part of
+    completion. cost: dollars, if the provider reports them. classes: see `tokens`.
     """
 
     prompt: int = 0
@@ -64,27 +71,31 @@ class Usage:
 
     @property
     def tokens(self) -> Tokens:
-        """The same counts in disjoint classes, which are what is billed; made when they are first asked for."""
+        """The same counts in disjoint classes, which are the basis of billing; computed at the first use."""
         if self.classes is None:
-            self.classes = _of_chat(self.raw) if self.raw else self._of_counts()
+            cached = min(self.cached, self.prompt)
+            self.classes = Tokens(self.prompt - cached, cached, output=self.completion, reasoning=self.reasoning)
         return self.classes
-
-    def _of_counts(self) -> Tokens:
-        cached = min(self.cached, self.prompt)
-        return Tokens(self.prompt - cached, cached, output=self.completion, reasoning=self.reasoning)
 
     @classmethod
     def parse(cls, raw: Json) -> Usage:
         """Reads the usage object of Chat Completions; members that are missing or of the wrong type count as zero."""
-        prompt, completion = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
-        reasoning = _reasoning(raw)
-        _, reasoning = _beside(prompt, completion, reasoning, _count(raw.get("total_tokens")))
-        cached = _count(_object(raw.get("prompt_tokens_details")).get("cached_tokens"))
-        return cls(prompt, completion, reasoning, cached, _cost(raw), raw)
+        prompt, completion, total, searches, tools, reasoning_at_top = _counts(raw, _TOP)
+        into = _counts(raw.get("prompt_tokens_details"), _INTO)
+        reasoning, *others = _counts(raw.get("completion_tokens_details"), _OUT)
+        beside, reasoning = _beside(prompt, completion, reasoning or reasoning_at_top, total)
+        plain, cache_read, cache_write, audio_in, image_in = _parts(prompt, into) if any(into) else (prompt, 0, 0, 0, 0)
+        output = completion + beside
+        output, audio_out, image_out = _parts(output, others) if any(others) else (output, 0, 0)
+        tokens = Tokens(
+            plain, cache_read, cache_write, 0, output, reasoning if reasoning < output else output,
+            audio_in, audio_out, image_in, image_out, searches or tools,
+        )  # fmt: skip
+        return cls(prompt, completion, reasoning, into[0], _cost(raw), raw, tokens)
 
     @classmethod
     def of_responses(cls, raw: Json) -> Usage:
-        """Reads the usage object of the Responses API: the same nesting under other names."""
+        """Reads the usage object of the Responses API: the same structure with other names."""
         renamed = {
             "prompt_tokens": raw.get("input_tokens"),
             "completion_tokens": raw.get("output_tokens"),
@@ -98,9 +109,11 @@ class Usage:
 
     @classmethod
     def of_messages(cls, raw: Json) -> Usage:
-        """Reads the usage object of Anthropic's Messages: cached tokens stand beside the input, thoughts in the output.
+        """Reads the usage object of Anthropic's Messages: cached tokens are not part of the input, reasoning is part
+        of the output.
 
-        The sums at its top leave out what a compaction and an advisor took: those are billed, and stand in `iterations`.
+        The totals at the top do not include compaction and advisor calls; those are billed, and are listed in
+        `iterations`.
         """
         runs = raw.get("iterations")
         tokens = _of_message(raw)
@@ -119,7 +132,7 @@ class Usage:
         return usage
 
     def plus(self, other: Usage) -> Usage:
-        """Of two answers together."""
+        """The sum of two usages."""
         known = [one for one in (self.cost, other.cost) if one is not None]
         return Usage(
             self.prompt + other.prompt,
@@ -133,38 +146,8 @@ class Usage:
 
 
 def in_e12(dollars: float) -> int:
-    """Dollars as the integer that money is kept in."""
+    """Dollars as an integer in 1e-12 dollars."""
     return round(dollars * DOLLAR)
-
-
-def _of_chat(raw: Json) -> Tokens:
-    prompt, completion = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
-    into, out = _object(raw.get("prompt_tokens_details")), _object(raw.get("completion_tokens_details"))
-    beside, reasoning = _beside(prompt, completion, _reasoning(raw), _count(raw.get("total_tokens")))
-    plain, cache_read, cache_write, audio_in, image_in = _parts(
-        prompt, _count(into.get("cached_tokens")), _count(into.get("cache_write_tokens")),
-        _count(into.get("audio_tokens")), _count(into.get("image_tokens")),
-    )  # fmt: skip
-    output, audio_out, image_out = _parts(
-        completion + beside, _count(out.get("audio_tokens")), _count(out.get("image_tokens"))
-    )
-    return Tokens(
-        input=plain,
-        cache_read=cache_read,
-        cache_write_5m=cache_write,
-        output=output,
-        reasoning=min(reasoning, output),
-        audio_in=audio_in,
-        audio_out=audio_out,
-        image_in=image_in,
-        image_out=image_out,
-        calls=_count(raw.get("num_search_queries")) or _count(raw.get("num_server_side_tools_used")),
-    )
-
-
-def _reasoning(raw: Json) -> int:
-    details = _object(raw.get("completion_tokens_details"))
-    return _count(details.get("reasoning_tokens")) or _count(raw.get("reasoning_tokens"))
 
 
 def _of_message(raw: Json) -> Tokens:
@@ -185,10 +168,11 @@ def _of_message(raw: Json) -> Tokens:
 
 
 def _beside(prompt: int, completion: int, reasoning: int, total: int) -> tuple[int, int]:
-    """Output tokens that `completion` leaves out, and the reasoning tokens.
+    """Output tokens that `completion` does not include, and the reasoning tokens.
 
-    Inside of it at OpenAI; beside it at xAI, and at Google's compatible endpoint, where only the total knows of them
-    (recorded). More reasoning than there is completion stands beside it as well (Perplexity's deep research).
+    OpenAI's completion includes reasoning. xAI's and that of Google's compatible endpoint do not; only the total
+    includes it (recorded). If there is more reasoning than completion, it is not included either (Perplexity's deep
+    research).
     """
     missing = total - prompt - completion
     if missing > 0 and reasoning in (0, missing):
@@ -196,25 +180,28 @@ def _beside(prompt: int, completion: int, reasoning: int, total: int) -> tuple[i
     return (reasoning, reasoning) if reasoning > completion else (0, reasoning)
 
 
-def _parts(whole: int, *parts: int) -> tuple[int, ...]:
-    """What is left of the whole, and its parts, none of which may be more than was left by those before it."""
-    taken = []
+def _parts(whole: int, parts: list[int]) -> tuple[int, ...]:
+    """Limits each part to what the whole has left after the parts before it. Returns the rest and the parts."""
+    taken: tuple[int, ...] = ()
     for part in parts:
-        taken.append(min(part, whole))
+        taken = (*taken, part if part < whole else whole)
         whole -= taken[-1]
     return whole, *taken
 
 
 def _cost(raw: Json) -> float | None:
-    """Dollars, if the provider says them."""
+    """Dollars, if the provider reports them."""
+    if "cost" not in raw and "cost_in_usd_ticks" not in raw:
+        return None
     cost = raw.get("cost")
-    if isinstance(cost, dict):  # Perplexity: an object of costs
+    if isinstance(cost, dict):  # Perplexity: an object with several costs
         cost = cost.get("total_cost")
-    if cost is None and isinstance(raw.get("cost_in_usd_ticks"), int):  # xAI
-        return int(raw["cost_in_usd_ticks"]) * _TICKS / DOLLAR
+    if cost is None:
+        ticks = raw.get("cost_in_usd_ticks")  # xAI
+        return ticks * _TICKS / DOLLAR if type(ticks) is int else None
     if not isinstance(cost, (int, float)) or isinstance(cost, bool):
         return None
-    if raw.get("is_byok") is True:  # OpenRouter's own fee: the provider behind it bills the user directly
+    if raw.get("is_byok") is True:  # OpenRouter's own fee: the provider bills the user directly
         behind = _object(raw.get("cost_details")).get("upstream_inference_cost")
         return cost + behind if isinstance(behind, (int, float)) else None
     return cost
@@ -224,12 +211,22 @@ def _object(value: object) -> Json:
     return value if isinstance(value, dict) else {}
 
 
+def _counts(members: object, names: tuple[str, ...]) -> list[int]:
+    """As `_count`, of some members of what should be an object."""
+    counts = [0] * len(names)
+    if type(members) is dict:
+        for at, name in enumerate(names):
+            if name in members and type(value := members[name]) is int and value > 0:
+                counts[at] = value
+    return counts
+
+
 def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def summed(one: Json, other: Json) -> Json:
-    """Two usage objects as one: numbers are added, also in what is nested."""
+    """Two usage objects as one: numbers are added, also in nested objects."""
     result = dict(one)
     for key, value in other.items():
         mine = one.get(key)

@@ -1,7 +1,7 @@
-"""How clients speak, without I/O: one folder for each dialect, with what it reads and what it writes.
+"""The dialects of clients and providers, without I/O: one package for each.
 
-May import wire, config and core; dialects do not import each other. Begin with chat_completions/request.py; a dialect that
-is not OpenAI's chat is an object with the contract of core/dialect.py, found here by name.
+May import wire, config and core; dialects do not import each other. Begin with chat_completions/request.py. A dialect
+other than OpenAI's chat is an object that implements core/dialect.py; `find` returns it by name.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmproxy.core.dialect import Dialect
 
-NAMES = ("messages", "responses", "gemini")  # beside OpenAI's older forms, which need no object
+NAMES = ("messages", "responses", "gemini")  # OpenAI's older forms need no object
 
 
 @cache
 def find(name: str) -> Dialect | None:
-    """The dialect of this name, loaded when it is first asked for; None for OpenAI's older forms."""
+    """The dialect with this name, imported on first use; None for OpenAI's chat completions, completions and
+    embeddings.
+    """
     if name not in NAMES:
         return None
     found: Dialect = importlib.import_module(f"{__name__}.{name}.dialect").DIALECT

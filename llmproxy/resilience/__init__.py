@@ -1,6 +1,6 @@
-"""What stands between a question and a provider that fails: retries, fallbacks, a queue, a breaker. Each wraps an opener.
+"""Wrappers of openers against failures of providers: retry, failover, hedging, queue, circuit breaker.
 
-Nothing here sees an answer that has begun: entering an opener is all that is retried, and that is over by then.
+Nothing here changes an answer that has begun: only the opening is retried, which ends with the first content chunk.
 """
 
 from .breaker import BreakerOpener, Breakers

@@ -13,21 +13,21 @@ from llmproxy.core.opener import Opener, Opening, Reply
 
 from .circuit import Circuit
 
-_MODELS = 256  # circuits that are kept; clients choose the names
+_MODELS = 256  # circuits in memory; clients choose the model names
 
 
 class Breakers:
     """One circuit for each model, and one for the provider as a whole.
 
-    The provider's counts failures that concern every model (no connection, a refused key), and each model that fails
-    once: it opens when it cannot be reached, or when model after model fails and none answers. What the breaker hears
-    is one verdict per request, after all retries; a client's mistake, a full quota and a cancel are none. name: the
-    provider's, for those who are refused.
+    The provider's circuit counts failures that concern every model (no connection, a refused key), and each failing model once.
+    It opens if the provider cannot be reached, or if one model after another fails and none answers. Each request counts once,
+    after all retries; a client's mistake, an exhausted quota and a cancel do not count. name: the provider's, for error
+    messages.
     """
 
     def __init__(self, settings: Breaker, *, name: str = "The provider", clock: Clock = loop_time) -> None:
         self._name = name
-        self._last = ""  # what failed last, in our words: a provider's own may repeat somebody's question
+        self._last = ""  # the last failure, in our words: a provider's message may contain text of a request
         self._settings = settings
         self._clock = clock
         self._whole = Circuit(settings)
@@ -36,7 +36,7 @@ class Breakers:
 
     @property
     def state(self) -> str:
-        """`closed`, `open` or `half_open`; also `open` where nothing but models that are left alone was asked of late."""
+        """`closed`, `open` or `half_open`; also `open` if all models that were used recently have an open circuit."""
         now = self._clock()
         states = [self._models[model].state(now) for model in self._failing if model in self._models]
         if "closed" in states or not states or self._whole.state(now) != "closed":
@@ -45,7 +45,7 @@ class Breakers:
 
     @property
     def left_alone(self) -> list[str]:
-        """The models whose own circuit is open."""
+        """The models with an open circuit."""
         now = self._clock()
         return sorted(model for model, circuit in self._models.items() if circuit.state(now) == "open")
 
@@ -55,26 +55,30 @@ class Breakers:
         return self._whole.refuses(now) is not None or (circuit is not None and circuit.refuses(now) is not None)
 
     def admit(self, model: str) -> Permit:
-        """Lets a request pass. Raises BreakerOpen."""
-        circuit = self._models.get(model)
-        self._check(self._whole, self._name)
+        """Admits a request. Raises BreakerOpen."""
+        circuit, whole = self._models.get(model), self._whole
+        if not whole.opened and (circuit is None or not circuit.opened):  # as nearly always
+            return Permit(model, False, False)
+        self._check(whole, self._name)
         if circuit is not None:
             self._check(circuit, f"{self._name}/{model}")
-        return Permit(model, self._whole.enter(), circuit is not None and circuit.enter())
+        return Permit(model, whole.enter(), circuit is not None and circuit.enter())
 
     def answered(self, permit: Permit) -> None:
-        self._whole.answered()
-        if circuit := self._models.get(permit.model):
+        if self._whole.opened:
+            self._whole.answered()
+        if permit.model in self._models and (circuit := self._models[permit.model]).opened:
             circuit.answered()
 
     def finished(self, permit: Permit) -> None:
-        now = self._clock()
-        self._failing.clear()
+        now, model = self._clock(), permit.model
+        if self._failing:
+            self._failing.clear()
         self._whole.finished(now)
-        self._circuit(permit.model).finished(now)
+        (self._models[model] if model in self._models else self._circuit(model)).finished(now)
 
     def failed(self, permit: Permit, error: UpstreamError) -> None:
-        """No answer, or one that broke in the middle."""
+        """There was no answer, or it broke in the middle."""
         if not error.blames:
             return
         now = self._clock()
@@ -82,7 +86,7 @@ class Breakers:
         if error.provider_wide:
             self._whole.failed(now, probe=permit.probes_provider)
             return
-        if permit.probes_provider:  # it can be reached again
+        if permit.probes_provider:  # the provider can be reached again
             self._whole.reached()
         if permit.model not in self._failing:
             self._failing.add(permit.model)
@@ -113,7 +117,7 @@ class Breakers:
 
 
 class Permit:
-    """A request that passed the breaker, and what it probes."""
+    """A request that was admitted, and which circuits it tests."""
 
     __slots__ = ("model", "probes_model", "probes_provider")
 
@@ -124,7 +128,7 @@ class Permit:
 
 
 class BreakerOpener:
-    """An opener behind a breaker, with all of its retries: the breaker hears how the request ended, once."""
+    """Puts an opener and all of its retries behind a breaker: the breaker gets the outcome of the request, once."""
 
     def __init__(self, inner: Opener, breakers: Breakers) -> None:
         self._inner = inner
@@ -135,7 +139,7 @@ class BreakerOpener:
 
 
 class _Watched(Opening):
-    """One request under the eyes of a breaker."""
+    """One request whose outcome is reported to the breaker."""
 
     __slots__ = ("_breakers", "_chat", "_inner", "_opening", "_permit")
 
@@ -173,8 +177,9 @@ class _Watched(Opening):
         return quiet
 
     def _over(self, error: BaseException | None) -> None:
-        if isinstance(error, UpstreamError):
-            self._breakers.failed(self._permit, error)
-        elif error is None:
+        if error is None:
             self._breakers.finished(self._permit)
-        self._breakers.over(self._permit)
+        elif isinstance(error, UpstreamError):
+            self._breakers.failed(self._permit, error)
+        if self._permit.probes_provider or self._permit.probes_model:
+            self._breakers.over(self._permit)

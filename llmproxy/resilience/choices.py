@@ -14,7 +14,7 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
 from llmproxy.core.opener import Opener, Reply
 from llmproxy.core.usage import Usage
-from llmproxy.wire.chat_fold import Fold
+from llmproxy.wire.chat_accumulator import Accumulator
 from llmproxy.wire.sse import DONE, Events, frame
 
 _AT_MOST = 8
@@ -23,7 +23,7 @@ _Item = Json | Exception | None  # a chunk, a failure, the end of one reply
 
 
 class ChoicesOpener:
-    """An opener whose answer to `n` is n answers of the opener within, each a stream of its own."""
+    """Answers a request for `n` choices with n requests to the inner opener, each a stream."""
 
     def __init__(self, inner: Opener) -> None:
         self._inner = inner
@@ -33,7 +33,7 @@ class ChoicesOpener:
         count = int(chat.body["n"])
         if count > _AT_MOST:
             raise BadRequest(f"This provider gives one choice at a time: `n` may be {_AT_MOST} at most.", param="n")
-        single = chat.saying(n=None, stream=True, stream_options={"include_usage": True})
+        single = chat.with_fields(n=None, stream=True, stream_options={"include_usage": True})
         async with _Readers(self._inner, single, count) as readers:
             replies = await readers.all_open()
             chat.trace.step("first_frame")
@@ -45,7 +45,7 @@ class ChoicesOpener:
 
 
 class _Readers:
-    """The tasks that read the replies, one each, into one short queue. Leaving ends them all."""
+    """The tasks that read the replies, one each, into one short queue. Leaving ends all of them."""
 
     def __init__(self, inner: Opener, chat: Chat, count: int) -> None:
         self.queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=16)
@@ -62,7 +62,7 @@ class _Readers:
         await asyncio.gather(*self._tasks, *self._opened, return_exceptions=True)
 
     async def all_open(self) -> list[Reply]:
-        """Every reply, once each has its first real frame. Raises the first failure, before anything was sent."""
+        """All replies, after each has its first content chunk. Raises the first failure, before anything was sent."""
         return await asyncio.gather(*self._opened)
 
     async def _read(self, inner: Opener, chat: Chat, index: int) -> None:
@@ -75,7 +75,7 @@ class _Readers:
                     for event in events.feed(block):
                         if event.data != b"[DONE]":
                             await self.queue.put(_numbered(orjson.loads(event.data), index))
-        except Exception as error:  # noqa: BLE001  whoever reads the choices meets it there
+        except Exception as error:  # noqa: BLE001  the reader of the choices raises it
             if not opened.done():
                 opened.set_exception(error)
             await self.queue.put(error)
@@ -89,7 +89,7 @@ def _numbered(chunk: Json, index: int) -> Json:
 
 
 class Merged:
-    """The choices of several replies as one answer. Fills a Translator's place for whoever asks for usage."""
+    """The choices of several replies as one answer. Takes the place of a Translator to report usage."""
 
     def __init__(self, chat: Chat, replies: list[Reply], queue: asyncio.Queue[_Item]) -> None:
         self._chat = chat
@@ -116,23 +116,23 @@ class Merged:
         return ()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        fold = None if self._chat.stream else Fold()
+        accumulator = None if self._chat.stream else Accumulator()
         async with aclosing(self._chunks()) as chunks:
             async for chunk in chunks:
-                if fold is None:
+                if accumulator is None:
                     yield frame(chunk)
                 else:
-                    fold.add(chunk)
+                    accumulator.add(chunk)
         usage = self.usage
         last = {**self._head, "choices": [], "usage": usage.raw} if usage is not None else None
         self.done = True
-        if fold is not None:
-            yield orjson.dumps({**fold.result(), **({"usage": usage.raw} if usage else {})})
+        if accumulator is not None:
+            yield orjson.dumps({**accumulator.result(), **({"usage": usage.raw} if usage else {})})
             return
         yield (frame(last) if last and self._chat.include_usage else b"") + DONE
 
     async def _chunks(self) -> AsyncGenerator[Json, None]:
-        """The chunks of all replies in the order they come, without their usage."""
+        """The chunks of all replies in order of arrival, without their usage."""
         left = len(self._replies)
         while left:
             item = await self._queue.get()

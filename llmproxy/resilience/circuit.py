@@ -11,10 +11,10 @@ from llmproxy.config import Breaker
 class Circuit:
     """Opens after too many failures, unless an answer was complete within the last `cooldown` seconds.
 
-    What answered a moment ago is not down: the failures are then more likely the requests' own.
+    A provider that answered recently is not down: then the requests are the more likely cause.
     """
 
-    __slots__ = ("_calls", "_good_at", "_opened", "_probing", "_row", "_settings", "_until")
+    __slots__ = ("_calls", "_good_at", "_probing", "_row", "_settings", "_until", "opened")
 
     def __init__(self, settings: Breaker) -> None:
         self._settings = settings
@@ -22,39 +22,39 @@ class Circuit:
         self._good_at = -math.inf
         self._calls: deque[tuple[float, bool]] = deque(maxlen=min(1000, 2 * settings.samples))
         self._until = 0.0
-        self._opened = 0  # times in a row that it opened
+        self.opened = 0  # consecutive times that it opened
         self._probing = False
 
     def state(self, now: float) -> str:
         """`closed`, `open` or `half_open`."""
-        if not self._opened:
+        if not self.opened:
             return "closed"
         return "open" if now < self._until else "half_open"
 
     def refuses(self, now: float) -> float | None:
-        """None if a request may pass, else the seconds until one may."""
-        if not self._opened or (now >= self._until and not self._probing):
+        """None if a request may pass, otherwise the seconds until one may."""
+        if not self.opened or (now >= self._until and not self._probing):
             return None
         return max(0.0, self._until - now)
 
     def enter(self) -> bool:
-        """A request passes; true if it is the one that probes."""
-        if not self._opened:
+        """A request passes; true if it is the test request."""
+        if not self.opened:
             return False
         self._probing = True
         return True
 
     def left(self) -> None:
-        """The probe is over."""
+        """The test request has ended."""
         self._probing = False
 
     def answered(self) -> None:
         """An answer has begun."""
-        self._opened = 0
+        self.opened = 0
 
     def reached(self) -> None:
-        """It is there after all: what was counted before is void."""
-        self._opened = self._row = 0
+        """The provider can be reached: resets the counts."""
+        self.opened = self._row = 0
         self._calls.clear()
 
     def finished(self, now: float) -> None:
@@ -63,14 +63,14 @@ class Circuit:
         self._calls.append((now, True))
 
     def failed(self, now: float, *, probe: bool = False) -> None:
-        """A request failed. One that was under way when the circuit opened tells nothing new."""
-        if self._opened and not probe:
+        """A request failed. Requests that began before the circuit opened are ignored."""
+        if self.opened and not probe:
             return
         self._row += 1
         self._calls.append((now, False))
-        if self._opened or self._is_down(now):
-            self._opened += 1
-            self._until = now + min(self._settings.max_cooldown, self._settings.cooldown * 2 ** (self._opened - 1))
+        if self.opened or self._is_down(now):
+            self.opened += 1
+            self._until = now + min(self._settings.max_cooldown, self._settings.cooldown * 2 ** (self.opened - 1))
             self._calls.clear()
 
     def _is_down(self, now: float) -> bool:

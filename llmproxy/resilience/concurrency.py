@@ -11,13 +11,14 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Saturated
 from llmproxy.core.opener import Opener, Reply
 
-_KEYS = 1000  # of which it is known when they had their turn
+_KEYS = 1000  # keys whose last turn is remembered
 
 
 class ConcurrencyOpener:
-    """At most so many at once; the others wait their turn, and no more of them than `queue`.
+    """Limits the requests at once; the others wait, at most `queue` of them.
 
-    Keys take turns, so that who has many requests waiting keeps nobody else out; those of one key go first come first served.
+    Keys take turns, so that a key with many waiting requests does not block the others; requests of one key are first come,
+    first served.
     """
 
     def __init__(self, inner: Opener, places: Places) -> None:
@@ -35,18 +36,18 @@ class ConcurrencyOpener:
 
 
 class Places:
-    """A provider's places and its queue. They outlive a change of the config: what runs keeps its place."""
+    """The places of a provider and its queue. They are kept when the configuration changes: running requests keep their places."""
 
     def __init__(self, *, at_once: int, queue: int, wait: float) -> None:
         self._at_once = self._free = at_once
         self._queue = queue
         self._wait = wait
         self._waiting: deque[tuple[asyncio.Future[None], Chat]] = deque()
-        self._served: dict[str, int] = {}  # owner: when one of theirs had its turn last, counted in turns
+        self._served: dict[str, int] = {}  # owner: number of the turn when one of its requests was last admitted
         self._turns = 0
 
     def resize(self, *, at_once: int, queue: int, wait: float) -> None:
-        """Other limits from now on. Fewer places are reached as requests end."""
+        """Sets other limits. If there are fewer places, they are reached as requests end."""
         self._free += at_once - self._at_once
         self._at_once, self._queue, self._wait = at_once, queue, wait
         while self._free > 0 and self._waiting:
@@ -86,14 +87,14 @@ class Places:
             wait.end()
 
     def _leave(self, turn: asyncio.Future[None], chat: Chat) -> None:
-        if turn.done() and not turn.cancelled():  # its turn had just come: pass it on
+        if turn.done() and not turn.cancelled():  # it was just admitted: pass the place on
             self.release()
         elif (turn, chat) in self._waiting:
             self._waiting.remove((turn, chat))
             self._number()
 
     def release(self) -> None:
-        if self._free < 0:  # fewer places than are taken: this one is not given again
+        if self._free < 0:  # there are fewer places now, so this one is not reused
             self._free += 1
             return
         while self._waiting:
@@ -105,7 +106,7 @@ class Places:
         self._free += 1
 
     def _next(self) -> asyncio.Future[None]:
-        """Takes the first that waits of the key whose turn was longest ago."""
+        """Admits the first waiting request of the key whose last turn is longest ago."""
         served = self._served
         at = min(range(len(self._waiting)), key=lambda at: served.get(self._waiting[at][1].trace.owner, -1))
         turn, chat = self._waiting[at]

@@ -19,13 +19,13 @@ _AT_ONCE = 4  # requests
 
 
 def texts(chat: Chat) -> list[object]:
-    """What is to be embedded, one by one; a list of numbers is one text, as tokens."""
+    """The texts to embed, one by one; a list of numbers is one text, as tokens."""
     given = chat.body.get("input")
     return given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
 
 
 class BatchingOpener:
-    """An opener whose answer to many texts is several answers of the opener within."""
+    """Answers a request with many texts with several requests to the inner opener."""
 
     def __init__(self, inner: Opener, at_once: int) -> None:
         self._inner = inner
@@ -38,16 +38,14 @@ class BatchingOpener:
     @asynccontextmanager
     async def _parts(self, chat: Chat, given: list[object]) -> AsyncIterator[Reply]:
         parts = [_part(chat, given[at : at + self._at_once]) for at in range(0, len(given), self._at_once)]
-        first = await self._answer(
-            parts[0], asyncio.Semaphore(1)
-        )  # who does not answer this is not asked for the others
+        first = await self._answer(parts[0], asyncio.Semaphore(1))  # if the first batch fails, the others are not sent
         answers = [first, *await self._all(parts[1:])]
         chat.trace.step("first_frame")
         joined = Joined(_joined(answers), chat.encoder)
         yield Reply(joined.frames(), joined, "application/json")
 
     async def _all(self, parts: list[Chat]) -> list[Json]:
-        """Every part's answer. Raises the first failure, and asks for no more."""
+        """The answers of all batches. Raises the first failure, and sends no more."""
         gate = asyncio.Semaphore(_AT_ONCE)
         try:
             async with asyncio.TaskGroup() as group:
@@ -64,7 +62,7 @@ class BatchingOpener:
 
 @dataclass(slots=True)
 class Joined:
-    """The one answer. Fills a Translator's place for whoever asks for usage."""
+    """The joined answer. Takes the place of a Translator to report usage."""
 
     answer: Json
     encoder: Callable[[], Encoder] | None = None
@@ -93,7 +91,7 @@ class Joined:
 
 
 def _part(chat: Chat, given: list[object]) -> Chat:
-    """The question about some of the texts, with a trace of its own: they are asked at once."""
+    """A request for some of the texts, with a trace of its own, because batches are sent at the same time."""
     return Chat(
         {**chat.body, "input": given}, chat.model, chat.face, None, chat.trace.branch(together=True), chat.headers
     )

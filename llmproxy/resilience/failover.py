@@ -11,7 +11,7 @@ from llmproxy.core.opener import Opener, Reply
 
 
 class FailoverOpener:
-    """A chain: the first that answers. The last one's error is told if none does."""
+    """A fallback chain: the first provider that answers. If none does, the last error is raised."""
 
     def __init__(self, choices: Sequence[tuple[Opener, str]], *, attempts: int) -> None:
         self._choices = choices
@@ -30,7 +30,7 @@ class FailoverOpener:
             except UpstreamError as error:
                 if number == last or not error.try_elsewhere or chat.trace.attempts >= self._attempts:
                     raise
-            except BadRequest:  # what this provider could never take, the next one may
+            except BadRequest:  # the next provider may accept what this one cannot
                 if number == last:
                     raise
         raise AssertionError("a chain is never empty")

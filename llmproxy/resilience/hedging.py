@@ -11,13 +11,13 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, GatewayError, UpstreamError
 from llmproxy.core.opener import Opener, Reply
 
-_AHEAD = 4  # blocks that are read before our reader takes them
+_AHEAD = 4  # blocks that are read before the client takes them
 
 
 class HedgingOpener:
-    """A chain whose next provider is asked after `seconds` without a first frame, beside the one that is asked already.
+    """A chain whose next provider is asked in parallel after `seconds` without a first content chunk.
 
-    Whoever loses is hung up on. That saves time and may cost money: not every provider stops billing when it is left.
+    The losing request is cancelled. This saves time and may cost money: not every provider stops billing on a disconnect.
     """
 
     def __init__(self, choices: Sequence[tuple[Opener, str]], *, seconds: float, attempts: int) -> None:
@@ -42,10 +42,12 @@ class HedgingOpener:
             for racer in racers:
                 racer.task.cancel()
             ends: list[asyncio.Future[Any]] = [*(one.task for one in racers), *(one.opened for one in racers)]
-            await asyncio.gather(*ends, return_exceptions=True)  # whatever they end with has been told, or is too late
+            await asyncio.gather(*ends, return_exceptions=True)  # their outcome was already used, or is too late
 
     async def _race(self, chat: Chat, racers: list[_Racer]) -> _Racer:
-        """The first to begin. Raises the last failure if none does, or the first that no other provider would mend."""
+        """The first attempt to begin. Raises the last failure if none does, or the first failure for which no other provider
+        can help.
+        """
         waiting: set[asyncio.Future[Reply]] = set()
         for number, (opener, model) in enumerate(self._choices):
             last = number == len(self._choices) - 1 or chat.trace.attempts >= self._attempts
@@ -62,13 +64,13 @@ class HedgingOpener:
                 if failure is not None and ((last and not waiting) or not _mendable(failure)):
                     chat.trace.provider, chat.trace.model = racers[-1].trace.provider, racers[-1].trace.model
                     raise failure
-                if not last:  # it is slow, or it failed: the next one is asked
+                if not last:  # it is slow or has failed: ask the next one
                     break
         raise AssertionError("a chain is never empty")
 
 
 class _Racer:
-    """One provider's attempt, in a task of its own: what it opens must be left where it was entered."""
+    """One provider's attempt in a task of its own, because an opener must be left in the task that entered it."""
 
     def __init__(self, opener: Opener, chat: Chat, model: str) -> None:
         self.trace = chat.trace.branch()
@@ -94,7 +96,7 @@ class _Racer:
                 self.opened.set_exception(error)
                 return
             await self._blocks.put(error)
-        except Exception as error:  # not ours to judge, but whoever waits must hear of it
+        except Exception as error:  # passed on to the waiting task
             if self.opened.done():
                 raise
             self.opened.set_exception(error)

@@ -11,7 +11,7 @@ from llmproxy.core.opener import Opener, Reply
 
 
 class Loads:
-    """Requests under way, by whom they are asked of. Outlives a change of the config, as the requests do."""
+    """Number of running requests per target. It is kept when the configuration changes, like the requests."""
 
     def __init__(self) -> None:
         self._running: Counter[Hashable] = Counter()
@@ -29,7 +29,7 @@ class Loads:
 
 
 class LoadOpener:
-    """Counts what the inner opener answers, from the first try on, as one place's load."""
+    """Counts the requests of the inner opener, from the first attempt on, as load of one target."""
 
     def __init__(self, inner: Opener, loads: Loads, place: Hashable) -> None:
         self._inner = inner

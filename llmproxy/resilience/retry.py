@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 _BASE, _CAP = 0.25, 8.0  # seconds: exponential, with full jitter
-_LOADING = 0.5  # seconds between two looks at a provider that is starting up
+_LOADING = 0.5  # seconds between two attempts at a provider that is starting up
 
 
 class RetryOpener:
-    """Asks the same provider again where that may help. tenacity is only woken by a first failure."""
+    """Retries at the same provider if that may help. tenacity is imported only after a first failure."""
 
     def __init__(
         self,
@@ -39,23 +39,25 @@ class RetryOpener:
         self._budget = budget
         self._max_wait = max_wait
         self._sleep = sleep
-        self._told: dict[str, float] = {}  # model: when the provider wants to be asked for it again
+        self._not_before: dict[str, float] = {}  # model: the time before which the provider wants no request for it
 
     def open(self, chat: Chat) -> Opening:
         return _Tried(self, self._inner, chat)
 
-    async def begin(self, chat: Chat) -> None:
-        """Before a first attempt."""
+    def begins(self) -> bool:
+        """A first attempt begins. Returns whether it has to `wait_with_others` before."""
         self._budget.asked()
-        if self._told and self._retries:
-            await self._wait_with_others(chat)
+        return bool(self._not_before) and self._retries > 0
 
     async def again(self, chat: Chat, first: UpstreamError) -> tuple[Opening, Reply]:
-        """What a further attempt opened, after the first one failed. Raises the last attempt's failure."""
+        """The reply of a further attempt, after the first one failed. Raises the failure of the last attempt."""
         self._note(first, chat)
         if not self._worth(first, chat):
             raise first
-        from tenacity import AsyncRetrying, retry_if_exception  # 100 ms to import, for the day something fails
+        from tenacity import (
+            AsyncRetrying,
+            retry_if_exception,
+        )  # the import takes 100 ms, so it is done at the first failure
 
         attempts = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, UpstreamError) and self._worth(error, chat)),
@@ -68,7 +70,7 @@ class RetryOpener:
             async for attempt in attempts:
                 with attempt:
                     if attempt.retry_state.attempt_number == 1:
-                        raise first  # it has happened already
+                        raise first  # cannot happen: the first attempt has failed already
                     opening = self._inner.open(chat)
                     try:
                         return opening, await opening.__aenter__()
@@ -76,29 +78,29 @@ class RetryOpener:
                         self._note(error, chat)
                         raise
         except UpstreamError as error:
-            if self._worth(error, chat):  # we would have gone on: the client must not multiply our tries
+            if self._worth(error, chat):  # we would have retried: the client must not multiply our attempts
                 error.headers["x-should-retry"] = "false"
             raise
-        raise first  # not reached: tenacity either returns or raises
+        raise first  # not reached: tenacity returns or raises
 
     def _note(self, error: UpstreamError, chat: Chat) -> None:
         chat.trace.failures.append(error.code or str(error.status))
         if error.status == 429 and error.retry_here and 0 < (error.wait or 0.0) <= self._max_wait:
             now = loop_time()
-            self._told = {model: until for model, until in self._told.items() if until > now}
-            self._told[chat.model] = max(now + (error.wait or 0.0), self._told.get(chat.model, 0.0))
+            self._not_before = {model: until for model, until in self._not_before.items() if until > now}
+            self._not_before[chat.model] = max(now + (error.wait or 0.0), self._not_before.get(chat.model, 0.0))
 
-    async def _wait_with_others(self, chat: Chat) -> None:
-        """A quota that others have used up is used up for us: asked now, the provider would only tell us to wait as well.
+    async def wait_with_others(self, chat: Chat) -> None:
+        """Waits if another request was told that the quota is exhausted: the provider would refuse this one too.
 
-        Nobody is refused by this: who would not wait asks, and is told by the provider.
+        If the wait is too long, the request is sent anyway, and the provider answers.
         """
-        left = self._told.get(chat.model, 0.0) - loop_time()
+        left = self._not_before.get(chat.model, 0.0) - loop_time()
         if left > 0 and self._waits(left, chat):
             await self._back_off(chat, left + random.uniform(0, _BASE))
 
     def _waits(self, seconds: float, chat: Chat) -> bool:
-        """Whether a wait is neither longer than what we wait at all, nor than the request may take."""
+        """Whether a wait is within our limit and within the request's deadline."""
         deadline = chat.trace.deadline
         left = deadline - loop_time() if deadline is not None else self._max_wait
         return seconds <= min(self._max_wait, left)
@@ -129,7 +131,7 @@ class RetryOpener:
 
 
 class _Tried(Opening):
-    """A first attempt, and if need be further ones; what is left is the one that answered."""
+    """A first attempt and, if necessary, further ones. On exit, the attempt that answered is left."""
 
     __slots__ = ("_chat", "_inner", "_of", "_opening")
 
@@ -141,7 +143,8 @@ class _Tried(Opening):
         self._chat = chat
 
     async def __aenter__(self) -> Reply:
-        await self._of.begin(self._chat)
+        if self._of.begins():
+            await self._of.wait_with_others(self._chat)
         self._opening = self._inner.open(self._chat)
         try:
             return await self._opening.__aenter__()

@@ -8,14 +8,14 @@ from llmproxy.core.clock import Clock, loop_time
 
 
 class RetryBudget:
-    """Retries held to a share of the requests of late, so that a struggling provider is not finished off.
+    """Limits retries to a share of recent requests, so that they do not overload a failing provider.
 
-    Both are counts that fade: of what was `window` seconds ago a third is left. Requests are counted as they come, not
-    those in flight: answers that stream for minutes would allow a storm of retries of quick failures.
+    Both counts decay: after `window` seconds a third is left. Requests are counted when they arrive, not while they run:
+    otherwise long streams would allow very many retries of quick failures.
     """
 
     def __init__(self, share: float, *, least: float = 10, window: float = 10.0, clock: Clock = loop_time) -> None:
-        """`least`: retries that are allowed however few requests there are."""
+        """`least`: retries that are always allowed, even with few requests."""
         self._share = share
         self._least = least
         self._window = window
@@ -23,12 +23,12 @@ class RetryBudget:
         self._requests = self._retries = self._seen = 0.0
 
     def asked(self) -> None:
-        """A request has come."""
+        """Counts a request."""
         self._fade()
         self._requests += 1
 
     def allows(self) -> bool:
-        """Whether one more retry is within the budget; if so, it is counted."""
+        """Whether one more retry is within the budget; if so, counts it."""
         self._fade()
         allowed = round(self._retries) + 1 <= max(self._least, self._share * self._requests)
         self._retries += allowed

@@ -1,4 +1,6 @@
-"""Calls of adapters' methods: an exception that is no GatewayError becomes an UpstreamError, so that another provider is asked."""
+"""Calls methods of adapters: an exception that is not a GatewayError becomes an UpstreamError, so that another provider is
+asked.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ T = TypeVar("T")
 
 
 def called(method: Callable[..., T], *given: Any) -> T:
-    """What an adapter's method gives. A mistake of its is an UpstreamError, so that another provider is asked."""
+    """The result of an adapter's method. An unexpected exception becomes an UpstreamError, so that another provider is asked."""
     try:
         return method(*given)
     except GatewayError:
@@ -23,19 +25,19 @@ def called(method: Callable[..., T], *given: Any) -> T:
 
 
 def collect(into: list[bytes], give: Callable[..., Iterable[bytes]], *data: bytes) -> UpstreamError | None:
-    """Takes the frames, and gives the failure behind them: what was given before it is still good, and goes out first."""
+    """Collects the frames, and returns the failure after them: frames before a failure are valid, and are sent first."""
     try:
         into.extend(give(*data))
     except UpstreamError as error:
         return error
     except GatewayError:
         raise
-    except Exception as error:  # noqa: BLE001  # a mistake of an adapter's is the failure of one attempt
+    except Exception as error:  # noqa: BLE001  # a bug in an adapter fails one attempt only
         return _broken(error)
     return None
 
 
 def _broken(error: Exception) -> UpstreamError:
-    """Logged by its type and place: what it was about may be somebody's words."""
+    """Logs only type and place, because the exception's text may contain data of the request."""
     log.error("adapter_failed", failure=type(error).__name__, where=where(error))
     return Malformed("The gateway could not read what the provider sent.")

@@ -13,15 +13,15 @@ from .adapter_calls import collect
 from .grace import Grace
 from .idle_timer import IdleTimer
 
-_DRAIN = 0.05  # seconds for the bytes after the answer's end, so that the connection can be kept
+_DRAIN = 0.05  # seconds to wait for bytes after the answer's end, so that the connection can be reused
 
 Pieces = AsyncIterator[bytes]
 
 
 class Frames:
-    """What was held back for the first real frame, and all that comes after it, one write's worth at a time.
+    """Iterates over the frames: first those held back until the first content chunk, then each block as it arrives.
 
-    A failure is told after the frames that came before it. `pieces` is None when the answer is there to its end.
+    A failure is raised after the frames that came before it. pieces: None if the answer is complete already.
     """
 
     __slots__ = (
@@ -54,11 +54,11 @@ class Frames:
         self._pieces = pieces
         self._translator = translator
         self._idle_timer = idle_timer
-        self._grace = Grace(idle_timer)
+        self._grace: Grace | None = None  # after the provider sent the end of the answer
         self._idle = idle
         self._comments_count = comments_count
         self._begun = translator.started
-        idle_timer.watching = False  # while a frame is with our reader, who may be slow
+        idle_timer.watching = False  # while a frame is written to the client, which may be slow
         if pieces is not None and self._begun:
             idle_timer.limit(idle)
 
@@ -71,17 +71,14 @@ class Frames:
             return held
         if self._failure is not None:
             raise self._failure
-        if self._pieces is None:
+        pieces, translator, idle_timer = self._pieces, self._translator, self._idle_timer
+        if pieces is None:
             raise StopAsyncIteration
-        return await self._next(self._pieces)
-
-    async def _next(self, pieces: Pieces) -> bytes:
-        translator, idle_timer = self._translator, self._idle_timer
         idle_timer.watching = True
         idle_timer.moved()
         while not translator.done:
             wait = getattr(translator, "grace", None)
-            data = await anext(pieces, None) if wait is None else await self._grace.next(pieces, wait)
+            data = await anext(pieces, None) if wait is None else await self._last(pieces, wait)
             got: list[bytes] = []
             self._failure = collect(got, translator.finish) if data is None else collect(got, translator.feed, data)
             if not self._begun and translator.started:
@@ -95,7 +92,8 @@ class Frames:
                 idle_timer.watching = True
                 idle_timer.moved()
             if got:
-                self._grace.anew()
+                if self._grace is not None:
+                    self._grace.anew()
                 idle_timer.watching = False
                 return got[0] if len(got) == 1 else b"".join(got)
             if self._failure is not None:
@@ -104,8 +102,12 @@ class Frames:
         await _drain(pieces)
         raise StopAsyncIteration
 
+    async def _last(self, pieces: Pieces, wait: float) -> bytes | None:
+        self._grace = self._grace or Grace(self._idle_timer)
+        return await self._grace.next(pieces, wait)
+
     async def _grow(self) -> None:
-        """Has more money held. Where there is none, what came is still handed on, and then the failure."""
+        """Reserves more money. If that fails, what has arrived is still passed on, then the error is raised."""
         try:
             await self._meter.grow(self._translator)
         except GatewayError as error:
@@ -118,4 +120,4 @@ async def _drain(pieces: Pieces) -> None:
             async for _ in pieces:
                 pass
     except (TimeoutError, UpstreamError):
-        return  # the answer is whole; only the connection is not kept
+        return  # the answer is complete; only the connection cannot be reused

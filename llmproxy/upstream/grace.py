@@ -11,7 +11,7 @@ from .idle_timer import IdleTimer
 
 
 class Grace:
-    """Comments do not make the wait longer; a connection that breaks in it has lost nothing."""
+    """Comments do not extend the wait; a connection that breaks during it is not a failure."""
 
     __slots__ = ("_idle_timer", "_seconds", "_until")
 
@@ -21,7 +21,7 @@ class Grace:
         self._until = 0.0
 
     async def next(self, pieces: AsyncIterator[bytes], seconds: float) -> bytes | None:
-        """The next piece; None where there is none within what is left of `seconds`, which begin when they are another number."""
+        """The next piece; None if there is none within the rest of `seconds`. The wait begins again if `seconds` changes."""
         if seconds != self._seconds:
             self._seconds, self._until = seconds, asyncio.get_running_loop().time() + seconds
         self._idle_timer.watching = False
@@ -34,5 +34,5 @@ class Grace:
             self._idle_timer.watching = True
 
     def anew(self) -> None:
-        """More of the answer has come: the wait begins again."""
+        """Starts the wait again, because more of the answer has arrived."""
         self._seconds = 0.0

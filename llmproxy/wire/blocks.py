@@ -1,91 +1,36 @@
-"""Block events: what the chunks and marks of one answer say, as blocks that follow each other, for every encoder but chat's.
+"""Makes block events of the chunks and marks of one answer. block_events.py has the events and their rules.
 
-Begun comes first and once. Indexes are 0, 1, 2, ... without a gap; at most one block is open; every Opened has one Closed,
-and a signature comes with it; nothing grows after Closed; the arguments of a call are complete JSON at Closed, unless the
-answer was cut by its limit. Counted is cumulative. Finished comes once, after the last Closed. Only choice 0 is read.
+Only choice 0 is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import Malformed
 from llmproxy.core.marks import mark_of
 
-from .chat_fold import joined_details
+from .block_events import (
+    CALLS,
+    Begun,
+    BlockEvent,
+    Closed,
+    Counted,
+    Finished,
+    Grew,
+    Kind,
+    Noted,
+    Opened,
+)
+from .chat_accumulator import add_details, joined
 from .finish_reasons import as_finish
+from .normalise.further import piece_of
 from .normalise.json_end import JsonEnd
 
-Kind = Literal["text", "refusal", "reasoning", "tool_call", "custom_tool_call", "image", "audio", "opaque"]
-CALLS = frozenset(("tool_call", "custom_tool_call"))
 _CUT = frozenset(("length", "content_filter"))
-
-
-@dataclass(slots=True)
-class Begun:
-    """The answer begins. `usage` is what the provider said of it at the start, empty if nothing."""
-
-    id: str
-    model: str
-    usage: Json
-
-
-@dataclass(slots=True)
-class Opened:
-    """A block begins. meta: what was said of it beside id and name (`item`, `part`, `block`, `call_id`)."""
-
-    index: int
-    kind: Kind
-    id: str
-    name: str
-    meta: Json
-
-
-@dataclass(slots=True)
-class Grew:
-    """The open block has more of `field`: text, arguments, summary or data."""
-
-    index: int
-    field: str
-    piece: str
-
-
-@dataclass(slots=True)
-class Noted:
-    """Something that belongs to the open block: `annotations`, `logprobs`, or what a mark's note has."""
-
-    index: int
-    note: Json
-
-
-@dataclass(slots=True)
-class Closed:
-    """The open block ends. seal: `signature`, `data`, `details`, `extra_content`, `image`, `item`, as far as they were given."""
-
-    index: int
-    seal: Json
-
-
-@dataclass(slots=True)
-class Counted:
-    """OpenAI's usage object so far."""
-
-    usage: Json
-
-
-@dataclass(slots=True)
-class Finished:
-    """OpenAI's finish reason, the provider's own word if it is known, and what was said of the whole answer."""
-
-    reason: str
-    native: str | None
-    message: Json
-
-
-BlockEvent = Begun | Opened | Grew | Noted | Closed | Counted | Finished
 
 
 @dataclass(slots=True)
@@ -93,13 +38,13 @@ class _Open:
     index: int
     kind: Kind
     key: Any
-    said: JsonEnd | None = None
+    arguments: JsonEnd | None = None
     details: list[Json] = field(default_factory=list)
     seal: Json = field(default_factory=dict)
 
 
 class _Piece(NamedTuple):
-    """Something of a block that may have to wait until the open call is complete."""
+    """A part of a block that may have to wait until the open call is complete."""
 
     kind: Kind
     key: Any
@@ -108,23 +53,23 @@ class _Piece(NamedTuple):
     meta: Json
     field: str = "text"
     text: str = ""
-    whole: bool = False  # the block ends with it; `meta` is its seal too
+    whole: bool = False  # the block ends with it; `meta` is also its seal
 
 
 class Blocks:
-    """Fed with the normalised chunks of one answer; their marks are believed."""
+    """Takes the normalised chunks of one answer and returns block events. Marks are trusted."""
 
     def __init__(self) -> None:
         self._begun = False
         self._next = 0
         self._open: _Open | None = None
-        self._pending: Json | None = None  # a mark's `open` whose block has not begun
+        self._pending: Json | None = None  # a mark's `open` whose block has not begun yet
         self._waiting: list[_Piece] = []
-        self._ended: set[Any] = set()  # keys of the calls that are closed
-        self._sealed: set[str] = set()  # of the calls whose own signature was given
+        self._ended: set[Any] = set()  # keys of closed calls
+        self._sealed: set[str] = set()  # calls that got their own signature
         self._reason = ""
         self._message: Json = {}
-        self._annotations: list[Any] = []  # that came while no text was open
+        self._annotations: list[Any] = []  # received while no text block was open
 
     def feed(self, chunk: Json) -> Iterator[BlockEvent]:
         """Raises Malformed for a call that goes on after its end."""
@@ -140,8 +85,26 @@ class Blocks:
         if isinstance(chunk.get("usage"), dict) and chunk["usage"]:
             yield Counted(chunk["usage"])
 
+    def further(self, chunk: Json) -> Grew | None:
+        """What `feed` would give of the chunk, if it is only more of the open block. None: it needs `feed`."""
+        open = self._open
+        if open is None or self._waiting or self._pending is not None or (piece := piece_of(chunk)) is None:
+            return None
+        choice, member, text, number = piece
+        if choice or open.key != (("call", number) if number >= 0 else _KEYS[member]):
+            return None
+        if number >= 0:
+            if open.arguments is None:
+                return None
+            open.arguments.feed(text)
+            return Grew(open.index, "arguments", text)
+        delta = chunk["choices"][0]["delta"]
+        if "reasoning_details" in delta:
+            add_details(open.details, delta["reasoning_details"])
+        return Grew(open.index, "text", text)
+
     def finish(self) -> Iterator[BlockEvent]:
-        """The answer is complete. Raises Malformed where a call's arguments are not."""
+        """Ends a complete answer. Raises Malformed if the arguments of a call are incomplete."""
         yield from self._close()
         waiting, self._waiting = self._waiting, []
         while waiting:
@@ -176,7 +139,7 @@ class Blocks:
             yield from self._close()
 
     def _before(self, mark: Json) -> Iterator[BlockEvent]:
-        """What a mark says that comes before its chunk's delta."""
+        """The parts of a mark that come before its chunk's delta."""
         if isinstance(mark.get("message"), dict):
             self._message |= mark["message"]
         if isinstance(mark.get("opaque"), dict):
@@ -216,10 +179,10 @@ class Blocks:
             return
         if self._open is None or self._open.kind != "reasoning":
             if self._open is not None and self._open.kind in CALLS and not _complete(self._open):
-                return  # it would have to be cut; what it says of the call is said once more with the call
+                return  # it would have to be split; its content is sent again with the call
             yield from self._begin("reasoning", "reasoning", "", "", {})
         if self._open is not None:
-            self._open.details = joined_details(self._open.details, [dict(one) for one in details])
+            add_details(self._open.details, details)
 
     def _audio(self, audio: Json) -> Iterator[BlockEvent]:
         for member in ("transcript", "data"):
@@ -241,7 +204,7 @@ class Blocks:
         yield from self._take(_Piece(kind, key, id, name or "", {}, "arguments", text))
 
     def _signed(self, key: Any, id: str, extra: Json) -> Iterator[BlockEvent]:
-        """What is bound to a call, as Gemini's signature is, goes into a block of reasoning before it."""
+        """A signature of a call, as Gemini sends it, goes into a block of reasoning before the call."""
         if key in self._ended or str(key) in self._sealed or (self._open is not None and self._open.key == key):
             return
         self._sealed.add(str(key))
@@ -254,7 +217,7 @@ class Blocks:
             self._annotations += annotations
 
     def _take(self, piece: _Piece) -> Iterator[BlockEvent]:
-        """Puts it where it belongs, or keeps it until the open call is complete."""
+        """Adds a part to its block, or keeps it until the open call is complete."""
         if piece.key in self._ended:
             if piece.text.strip() not in ("", "{}"):
                 raise Malformed("The provider's tool call goes on after another block has begun.")
@@ -287,16 +250,16 @@ class Blocks:
             self._open.seal |= piece.meta
             yield from self._close()
         elif piece.text:
-            if self._open.said is not None:
-                self._open.said.feed(piece.text)
+            if self._open.arguments is not None:
+                self._open.arguments.feed(piece.text)
             yield Grew(self._open.index, piece.field, piece.text)
 
     def _begin(self, kind: Kind, key: Any, id: str, name: str, meta: Json) -> Iterator[BlockEvent]:
         pending, self._pending = self._pending or {}, None
         more = {k: v for k, v in pending.items() if k not in ("kind", "id", "name")}
         yield from self._close()
-        said = JsonEnd() if kind == "tool_call" else None
-        self._open = _Open(self._next, kind, kind if key is None else key, said)
+        json_end = JsonEnd() if kind == "tool_call" else None
+        self._open = _Open(self._next, kind, kind if key is None else key, json_end)
         self._next += 1
         yield Opened(self._open.index, kind, pending.get("id") or id, pending.get("name") or name, {**more, **meta})
 
@@ -307,7 +270,7 @@ class Blocks:
         self._next += 1
 
     def _close_complete(self) -> Iterator[BlockEvent]:
-        """Before a block that was announced: what waits behind an open call comes first."""
+        """Before an announced block begins, the parts that wait for the open call are sent."""
         if self._waiting:
             yield from self._drain()
         yield from self._close()
@@ -316,19 +279,20 @@ class Blocks:
         open, self._open = self._open, None
         if open is None:
             return
-        if open.said is not None:
+        if open.arguments is not None:
             self._ended.add(open.key)
-            if open.said.state == "empty":
+            if open.arguments.state == "empty":
                 yield Grew(open.index, "arguments", "{}")
-            elif open.said.state != "whole" and self._reason not in _CUT:
+            elif open.arguments.state != "whole" and self._reason not in _CUT:
                 raise Malformed("The arguments of the provider's tool call are not complete.")
         elif open.kind == "custom_tool_call":
             self._ended.add(open.key)
         if open.details:
-            open.seal = {"details": open.details, **open.seal}
+            open.seal = {"details": [joined(one) for one in open.details], **open.seal}
         yield Closed(open.index, open.seal)
 
 
+_KEYS = {"content": "text", "reasoning_content": "reasoning"}
 _TEXTS: tuple[tuple[str, Kind], ...] = (("content", "text"), ("refusal", "refusal"))
 _THOUGHTS = frozenset(("reasoning_content", "reasoning_details"))
 _OTHERS = frozenset(("images", "audio", "tool_calls", "function_call", "annotations"))
@@ -337,16 +301,17 @@ _KINDS = frozenset(("text", "refusal", "reasoning", "tool_call", "custom_tool_ca
 
 
 def reason_of(choice: Json) -> str:
-    """Why a choice ends. OpenRouter says `tool_calls` also where the limit has cut the call, and then the limit only in the
-    provider's own word (recorded)."""
+    """Why a choice ends. OpenRouter sends `tool_calls` even if the limit has cut the call; then only the provider's own reason
+    mentions the limit (recorded).
+    """
     finish, native = str(choice["finish_reason"]), choice.get("native_finish_reason")
     cut = finish in ("tool_calls", "stop") and isinstance(native, str) and as_finish(native) == "length"
     return "length" if cut else finish
 
 
 def _complete(open: _Open) -> bool:
-    """Whether a call may be closed now. A custom call's input is any text, so it ends where another block begins."""
-    return open.said is None or open.said.state == "whole"
+    """Whether a call may be closed now. The input of a custom call may be any text, so it ends where another block begins."""
+    return open.arguments is None or open.arguments.state == "whole"
 
 
 def _kind(pending: Json) -> Kind:

@@ -1,4 +1,4 @@
-"""The types of a chat request, for those who make another dialect's request of it. Null counts as absent everywhere."""
+"""The types of a chat request, checked before it is translated to another dialect. Null counts as absent everywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = Kinds(
         "file": Members({"file": _FILE}),
     }
 )
-# Some clients send the arguments as the object that they are.
+# Some clients send the arguments as an object instead of a string.
 _CALL = Members({"id": TEXT, "type": TEXT, "function": Members({"name": TEXT, "arguments": either(TEXT, OBJECT)})})
 _MESSAGE = Members(
     {
@@ -58,5 +58,5 @@ _SHAPE = Members(_REQUEST)
 
 
 def check_chat(body: Json) -> None:
-    """Raises BadRequest, with the place at fault in `param`."""
+    """Raises BadRequest; `param` names the member with the wrong type."""
     check(_SHAPE, body)

@@ -1,4 +1,4 @@
-"""Recognises a prompt that is too long, in every provider's words."""
+"""Recognises errors that mean that the prompt is too long, for all providers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llmproxy.core.chat import Json
 from llmproxy.core.errors import UpstreamError
 
 OVERFLOW = "context_length_exceeded"
-# What providers call a question that is longer than the model's context, as code, as type, or in words only.
+# How providers call a prompt that is longer than the model's context: as code, as type, or only in the message.
 _CODES = frozenset(
     (
         OVERFLOW,
@@ -19,7 +19,7 @@ _CODES = frozenset(
         "model_context_window_exceeded",  # Anthropic
     )
 )
-_NEVER = frozenset((401, 402, 403, 404, 408, 429, 503, 504, 529))  # "too many tokens" is a quota there
+_NEVER = frozenset((401, 402, 403, 404, 408, 429, 503, 504, 529))  # "too many tokens" is a quota with these
 _WORDS = re.compile(
     "|".join(
         (
@@ -41,23 +41,25 @@ _WORDS = re.compile(
     ),
     re.IGNORECASE | re.DOTALL,
 )
-_TOO_MANY_WORDS = 4000  # characters of a message that are looked through
+_TOO_MANY_WORDS = 4000  # characters of a message that are searched
 
 
 def is_overflow(made: UpstreamError, error: Json) -> bool:
-    """Whether the provider complains about the length of the question, by a name or in words."""
+    """Whether the provider refuses the length of the prompt, by a code or in its message."""
     if made.status in _NEVER:
         return False
-    said = error.get("metadata")
-    metadata: Json = said if isinstance(said, dict) else {}  # OpenRouter's, with the words of who answered there
+    value = error.get("metadata")
+    metadata: Json = (
+        value if isinstance(value, dict) else {}
+    )  # OpenRouter's, with the message of the provider behind it
     names = {made.code, made.type, str(metadata.get("error_type"))}
     words = f"{made.message} {metadata.get('raw')}"[:_TOO_MANY_WORDS]
     return not names.isdisjoint(_CODES) or _WORDS.search(words) is not None
 
 
 def overflow(error: UpstreamError) -> UpstreamError:
-    """The question is longer than the model's context: said as OpenAI says it. A model with a larger one may answer."""
-    if error.status == 502:  # nobody said one
+    """The error with OpenAI's code for a prompt that is too long. A model with a longer context may answer."""
+    if error.status == 502:  # the provider sent no status
         error.status = 400
     elif error.status >= 500:
         error.headers["x-should-retry"] = "false"

@@ -21,7 +21,7 @@ MAX_ANSWER = 128 * 1024 * 1024  # bytes
 
 
 class Vectors:
-    """`read` turns the provider's answer into OpenAI's, where it is another."""
+    """`read` converts the provider's answer to OpenAI's form, if it has another."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ def _is_whole(answer: Json) -> bool:
 
 
 def encoded(vector: Iterable[float], encoding: object) -> list[float] | str:
-    """A vector as the client asked for it: a list, or base64 of little-endian 32-bit floats."""
+    """A vector in the form that the client asked for: a list, or base64 of little-endian 32-bit floats."""
     if encoding != "base64":
         return list(vector)
     floats = array("f", vector)

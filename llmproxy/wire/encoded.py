@@ -12,12 +12,12 @@ from llmproxy.core.errors import GatewayError, Malformed
 from llmproxy.core.marks import unmarked
 from llmproxy.core.usage import Usage
 
-from .chat_fold import unfold
+from .chat_accumulator import as_chunks
 from .sse import Events
 
 
 class Encoded:
-    """A Translator around one that gives chat chunks or, where the answer is no stream, one completion."""
+    """A Translator around one that returns chat chunks or, if the answer is not a stream, one completion."""
 
     def __init__(self, inner: Translator, encoder: Encoder, *, stream: bool) -> None:
         self._inner = inner
@@ -61,7 +61,7 @@ class Encoded:
                     yield from self._encoder.feed(unmarked(_parsed(event.data)))
         if self._inner.done and not self._ended:
             self._ended = True
-            for chunk in unfold(_parsed(b"".join(self._whole))) if self._whole else ():
+            for chunk in as_chunks(_parsed(b"".join(self._whole))) if self._whole else ():
                 yield from self._encoder.feed(unmarked(chunk))
             yield from self._encoder.finish()
 

@@ -1,6 +1,6 @@
-"""Recognises errors that are not in OpenAI's form, mostly with status 200.
+"""Recognises errors that are not in OpenAI's form; most come with status 200.
 
-Sources: the references of DashScope, MiniMax, Baidu, iFlytek, Zhipu, SiliconFlow and Cloudflare, FastAPI, public reports.
+Sources: the API references of DashScope, MiniMax, Baidu, iFlytek, Zhipu, SiliconFlow and Cloudflare, FastAPI, public reports.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ _TEXTS = (
     "error_description", "description", "reason", "title",
 )  # fmt: skip
 _CODES = ("code", "error_code", "errorCode", "err_code", "errcode", "status_code", "statusCode", "errno")
-_FINE = frozenset(("", "0", "200", "ok", "success", "succeeded", "true", "none", "null", "00000"))  # of codes
-_FAILED = frozenset(("error", "err", "failed", "fail", "failure", "exception", "rejected"))  # of a status
-_SIGNS = frozenset((*_TEXTS, *_CODES, "base_resp", "errors", "status", "success"))  # no error has none of them
-# Members that an answer has: where one of them stands, a text alone is no error.
+_FINE = frozenset(
+    ("", "0", "200", "ok", "success", "succeeded", "true", "none", "null", "00000")
+)  # codes that mean success
+_FAILED = frozenset(
+    ("error", "err", "failed", "fail", "failure", "exception", "rejected")
+)  # values of a status that mean failure
+SIGNS = frozenset(
+    (*_TEXTS, *_CODES, "base_resp", "errors", "status", "success")
+)  # every error has at least one of these
+# Members of a real answer: if one of them is present, a text alone is not an error.
 _OF_ANSWERS = frozenset(("id", "object", "choices", "usage", "created", "model", "data", "candidates", "type"))
-# MiniMax's numbers, by what they mean.
+# MiniMax's error numbers by meaning.
 _MINIMAX = {
     1001: "timeout",
     1002: "rate_limit_exceeded",
@@ -37,7 +43,7 @@ _MINIMAX = {
     2049: "invalid_api_key",
     2056: "rate_limit_exceeded",
 }
-# What words mean where nobody said a status: the first row that fits.
+# Meaning of an error text without a status: the first row that matches.
 _MEANING: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
     (re.compile(words, re.IGNORECASE), status, code)
     for words, status, code in (
@@ -61,11 +67,13 @@ _MEANING: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
 
 
 def disguised(answer: Json, *, by_words: bool = True) -> Json | None:
-    """The error, if this is one although it is not written as `{"error": ...}`; OpenAI's members as far as they are said.
+    """The error, if the object is an error that is not written as `{"error": ...}`, with the members of OpenAI's form that are
+    known.
 
-    by_words: a text alone is one too. Not where the provider has names of its own: `reason` may be how its answers end.
+    by_words: a text alone counts as an error too. Not used for providers with names of their own, where `reason` may be a
+    finish reason.
     """
-    if _SIGNS.isdisjoint(answer):  # as nearly every event is
+    if SIGNS.isdisjoint(answer):  # true for nearly every event
         return None
     base = answer.get("base_resp")  # MiniMax
     if isinstance(base, dict) and _is_code(number := base.get("status_code")):
@@ -83,7 +91,7 @@ def disguised(answer: Json, *, by_words: bool = True) -> Json | None:
 
 
 def _listed(errors: Any, answer: Json) -> Json:
-    """Of a list of errors, all texts, and the first one's code."""
+    """For a list of errors: all texts, and the code of the first one."""
     several = errors if isinstance(errors, list) else list(errors.values()) if isinstance(errors, dict) else [errors]
     first = next((one for one in several if isinstance(one, dict)), answer)
     texts = [_text(one) if isinstance(one, dict) else str(one) for one in several]
@@ -92,14 +100,14 @@ def _listed(errors: Any, answer: Json) -> Json:
     return {**made, "message": "; ".join(filter(None, texts)) or made["message"]}
 
 
-def _error(said: Json, code: Any) -> Json:
-    kind = said.get("type")
-    known = {"message": _text(said) or None, "code": code, "param": said.get("param")}
+def _error(event: Json, code: Any) -> Json:
+    kind = event.get("type")
+    known = {"message": _text(event) or None, "code": code, "param": event.get("param")}
     return {**known, "type": kind if isinstance(kind, str) and kind != "error" else None}
 
 
-def _text(said: Mapping[str, Any]) -> str:
-    found = next((said[key] for key in _TEXTS if isinstance(said.get(key), str | list | dict) and said[key]), "")
+def _text(event: Mapping[str, Any]) -> str:
+    found = next((event[key] for key in _TEXTS if isinstance(event.get(key), str | list | dict) and event[key]), "")
     return found if isinstance(found, str) else orjson.dumps(found).decode()
 
 
@@ -116,5 +124,5 @@ def _is_failed(value: Any) -> bool:
 
 
 def meant(message: str) -> tuple[int, str] | None:
-    """The status and the code that the words of an error mean; None where they say nothing."""
+    """The status and the code that an error text means; None if it means nothing known."""
     return next(((status, code) for words, status, code in _MEANING if words.search(message[:1000])), None)

@@ -1,9 +1,9 @@
-"""Learns the pattern of a plain stream event: literals, one text, counting numbers, padding.
+"""Learns the pattern of a plain stream event: literals, one text, numbers, padding.
 
-For streams that are passed through: a block in which every event has this form needs no parsing. The text may be anything
-that a JSON string may be; a member that counts (`sequence_number`, Gemini's counts of tokens) may be any number; padding is
-spaces before the last brace (Anthropic) or a string that means nothing (OpenAI's `obfuscation`). Everything else is the same
-to the byte, so another block, another item, a finish, usage or an error breaks the pattern, and the event is parsed.
+For streams that are passed through: a block of events that all match the pattern needs no parsing. The text may be any JSON
+string; a counting member (`sequence_number`, Gemini's token counts) may be any number; padding is spaces before the last brace
+(Anthropic) or a meaningless string (OpenAI's `obfuscation`). All other bytes must be equal, so another block, another item, a
+finish, usage or an error does not match, and the event is parsed.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _BY_GROUP = (_NUMBER, rb"(?:%b)" % TEXT, rb" *")
 
 
 class EventPattern:
-    """The form of one kind of event, as one expression, which a whole block is held against: no step of it is Python's."""
+    """The pattern of one kind of event as one regular expression. A whole block is matched at once, without a loop in Python."""
 
     __slots__ = ("_all", "_texts")
 
     def __init__(self, event: bytes) -> None:
-        """event: the expression, in which the text is the one group."""
+        """event: the expression; its only group is the text."""
         self._texts = re.compile(event).findall
         self._all = re.compile(rb"(?>%b)*+" % event).fullmatch
 
     @classmethod
     def learn(cls, event: bytes, member: str) -> EventPattern | None:
-        """The pattern of a whole event, its blank line included, whose text is the string in `member`.
+        """The pattern of a whole event, with its blank line, whose text is the string in `member`.
 
-        None where the text cannot be told from the rest.
+        None if the text cannot be located without doubt.
         """
         found = list(re.finditer(rb'"%b"\s*:\s*"(%b)"' % (re.escape(member.encode()), TEXT), event))
         if len(found) != 1 or not event.endswith(b"\n\n"):
@@ -49,7 +49,7 @@ class EventPattern:
         return cls(pattern + re.escape(event[at:]))
 
     def text_in(self, block: bytes) -> int:
-        """Bytes of text in a block of whole events; -1 if one of them has another form."""
+        """Bytes of text in a block of whole events; -1 if one of them does not match."""
         if self._all(block) is None or not (block.isascii() or is_utf8(block)):
             return -1
         return sum(map(len, self._texts(block)))

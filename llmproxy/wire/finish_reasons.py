@@ -1,7 +1,7 @@
 """Maps all known finish reasons to OpenAI's, and those that mean a broken answer to errors.
 
 Sources: the providers' API references (OpenAI, Anthropic, Google, Mistral, Cohere, DeepSeek, Zhipu, xAI, Bedrock, watsonx,
-Yandex), the servers' code (vLLM, SGLang, TGI, llama.cpp, Ollama, LM Studio), and recordings.
+Yandex), the source code of servers (vLLM, SGLang, TGI, llama.cpp, Ollama, LM Studio), and recordings.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 FINISHES: frozenset[str] = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
-BROKEN = "error"  # the answer broke off: it has no finish, it is a failure
+BROKEN = "error"  # the answer broke off: this is a failure, not a finish
 
-# Compared without case, spaces, hyphens, underscores and dots, and without FINISH_REASON_ and the like before them.
+# Compared without case, spaces, hyphens, underscores, dots, and prefixes such as FINISH_REASON_.
 _WORDS: dict[str, tuple[str, ...]] = {
     "stop": (
         "stop", "eos", "eos_token", "eosFound", "end_turn", "end_of_turn", "stop_sequence", "stop_string", "stopStringFound",
@@ -45,7 +45,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "malformed_model_output", "malformed_tool_use", "upstream_error", "rate_limit", "rate_limited", "error_limit",
     ),
 }  # fmt: skip
-# What is no end at all: written with every piece by some.
+# Values that mean "not finished"; some providers send one with every piece.
 _NONE = (
     "",
     "null",
@@ -58,11 +58,12 @@ _NONE = (
     "false",
     "0",
 )
-# A word that is not in the table is taken by its parts. One that says nothing is a stop, unless the answer is cut inside a call.
+# A reason that is not in the table is classified by the words in it. If none is known it is a stop, unless the answer is cut
+# inside a call.
 _PARTS = (
     (re.compile(r"error|abort|cancel|fail|timeout|interrupt|unavailable|overload|exception|disconnect|killed"), BROKEN),
     (re.compile(r"filter|safety|policy|prohibit|sensitive|moderat|refus|guardrail|violat|blocked|toxic|censor"), "content_filter"),
-    (re.compile(r"length|token|limit|max|context|budget|truncat|incomplete|cutoff"), "length"),
+    (re.compile(r"length|toolong|token|limit|max|context|budget|truncat|incomplete|cutoff"), "length"),
     (re.compile(r"tool"), "tool_calls"),
 )  # fmt: skip
 _LETTERS = re.compile(r"[\W_]+")
@@ -78,12 +79,13 @@ _TABLE = {_plain(word): finish for finish, words in _WORDS.items() for word in w
 _EMPTY = frozenset(map(_plain, _NONE)) | {""}
 
 
-def as_finish(said: object) -> str | None:
-    """What a `finish_reason` says, None if it is none: one of FINISHES, `error` for an answer that broke off, or the
-    provider's own word where nobody knows it."""
-    if not said or said is True or not isinstance(said, (str, int)):
+def as_finish(reason: object) -> str | None:
+    """The meaning of a `finish_reason`: one of FINISHES, `error` for an answer that broke off, the provider's own word if it
+    is unknown, or None if it is not a finish.
+    """
+    if not reason or reason is True or not isinstance(reason, (str, int)):
         return None
-    word = str(said)
+    word = str(reason)
     if word in FINISHES:
         return word
     plain = _plain(word)

@@ -1,9 +1,9 @@
 """Packs reasoning of another dialect into one string that clients send back unchanged.
 
-A thinking block's `signature`, a redacted block's `data` and a reasoning item's `encrypted_content` come back from every
-client byte for byte. What a provider of another dialect wants back travels in them: `llmproxy.1.` and the base64url text of
-deflated JSON, `{"details": [...], ...}`. Real signatures are plain base64, without a dot, so one look tells ours apart. It
-is read as anybody's input: bounded, and nothing in it is believed but its shape.
+Every client returns a thinking block's `signature`, a redacted block's `data` and a reasoning item's `encrypted_content` byte
+for byte. They carry the data that a provider of another dialect needs back: `llmproxy.1.` and the base64url text of deflated
+JSON, `{"details": [...], ...}`. Real signatures are plain base64 without a dot, so ours can be recognised. The string is
+untrusted input when it comes back: its size is limited, and only its structure is used.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _MOST = 4 * 1024 * 1024  # bytes of the packed text, and of the JSON in it
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was packed.
+    """The packed data.
 
-    details: OpenRouter's `reasoning_details`, as the chat middle carries them. call_id: the tool call that it is bound to.
-    extra: further members of that call, as `extra_content`.
+    details: OpenRouter's `reasoning_details`, as in chat chunks. call_id: the tool call to which it belongs.
+    extra: further members of that call, such as `extra_content`.
     """
 
     details: tuple[Json, ...] = ()
@@ -35,12 +35,12 @@ class Packed:
 
 
 def is_ours(text: object) -> bool:
-    """Whether a signature or encrypted content was made by `pack`, by its look."""
+    """Whether a signature or encrypted content was made by `pack`."""
     return isinstance(text, str) and text.startswith(_SIGN)
 
 
 def pack(packed: Packed) -> str:
-    """The text for the client; empty if there is nothing to keep."""
+    """The text for the client; empty if there is nothing to carry."""
     members = {"details": list(packed.details), "call_id": packed.call_id, "extra": packed.extra}
     kept = {name: value for name, value in members.items() if value}
     if not kept:
@@ -49,14 +49,14 @@ def pack(packed: Packed) -> str:
 
 
 def unpack(text: object) -> Packed | None:
-    """What `pack` was given; None for anything else, also for what only looks like it."""
+    """The data that `pack` was given; None for anything else."""
     if not isinstance(text, str) or not text.startswith(_SIGN) or len(text) > _MOST:
         return None
     try:
         deflated = base64.b64decode(text[len(_SIGN) :], altchars=b"-_", validate=True)
         inflater = zlib.decompressobj()
         found = orjson.loads(inflater.decompress(deflated, _MOST))
-    except (binascii.Error, ValueError, zlib.error):  # orjson's own error is a ValueError
+    except (binascii.Error, ValueError, zlib.error):  # orjson's error is a ValueError
         return None
     if not isinstance(found, dict) or inflater.unconsumed_tail:
         return None
@@ -67,7 +67,7 @@ def unpack(text: object) -> Packed | None:
 
 
 def seal(packed_in: Json) -> str:
-    """The text for the client from what a block was closed with (blocks.Closed.seal); empty if nothing was bound to it."""
+    """The text for the client from a closed block (blocks.Closed.seal); empty if nothing belongs to it."""
     details = packed_in.get("details")
     extra = {
         k: v for k, v in packed_in.items() if k not in ("details", "call_id", "signature", "data", "item", "image")
@@ -77,5 +77,5 @@ def seal(packed_in: Json) -> str:
 
 
 def _has_state(detail: object) -> bool:
-    """Details that only repeat the text are not worth their bytes: the block has the text."""
+    """Details that only repeat the text are not packed, because the block already has the text."""
     return isinstance(detail, dict) and any(detail.get(name) for name in ("signature", "data"))

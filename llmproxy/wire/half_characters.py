@@ -1,4 +1,4 @@
-"""Joins halves of surrogate pairs: some providers cut texts inside a character."""
+"""Joins split surrogate pairs: some providers cut texts inside a character."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def mended(text: str) -> str:
-    """The text with pairs put together and halves that stand alone replaced."""
+    """The text with surrogate pairs joined and single surrogates replaced."""
     if _HALF.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def whole_characters(value: Any) -> Any:
-    """The JSON value without halves, in names too."""
+    """The JSON value without single surrogates, also in names of members."""
     return Halves(hold=False).join(value)
 
 
@@ -29,33 +29,36 @@ def _indexes(event: Any) -> list[Any]:
 
 
 class Halves:
-    """Takes a stream's events: a text that ends in a first half is given without it, and the half begins the text that
-    stands at the same place of the next event."""
+    """Takes the events of a stream. If a text ends with the first half of a pair, the half is removed and put before the text
+    at the same place of the next event.
+    """
+
+    __slots__ = (
+        "_hold",
+        "_indexes",
+        "held",
+    )
 
     def __init__(self, *, hold: bool = True) -> None:
         self._hold = hold
-        self._held: dict[tuple[str | int, ...], str] = {}
-        self._indexes: list[Any] = []  # of the choices, by their places
+        self.held: dict[tuple[str | int, ...], str] = {}  # first halves, by position
+        self._indexes: list[Any] = []  # of the choices, by position
 
     def rest(self) -> list[Json]:
-        """At the end: chunks that replace the halves whose other half never came."""
+        """At the end of the stream: chunks with a replacement character for each half that was never completed."""
         texts = [
-            (path[1], path[3]) for path in self._held if len(path) == 4 and path[0] == "choices" and path[2] == "delta"
+            (path[1], path[3]) for path in self.held if len(path) == 4 and path[0] == "choices" and path[2] == "delta"
         ]
-        self._held = {}
+        self.held = {}
         indexes = self._indexes
         return [{"choices": [{"index": indexes[int(at)], "delta": {str(key): _REPLACED}}]} for at, key in texts]
 
-    @property
-    def waiting(self) -> bool:
-        return bool(self._held)
-
     def join(self, value: Any) -> Any:
-        held, self._held = self._held, {}
+        held, self.held = self.held, {}
         self._indexes = _indexes(value) or self._indexes
         made = self._walk(value, (), held)
-        # A place that this event has not: its half waits, unless the text has gone on without it.
-        self._held = {**held, **self._held} if self._hold else {}
+        # The event has no text at this place: the half waits, unless the text has continued without it.
+        self.held = {**held, **self.held} if self._hold else {}
         return made
 
     def _walk(self, value: Any, path: tuple[str | int, ...], held: dict[tuple[str | int, ...], str]) -> Any:
@@ -69,6 +72,6 @@ class Halves:
 
     def _text(self, text: str, path: tuple[str | int, ...]) -> str:
         if self._hold and text and "\ud800" <= text[-1] <= "\udbff":
-            self._held[path] = text[-1]
+            self.held[path] = text[-1]
             text = text[:-1]
         return mended(text)

@@ -9,6 +9,6 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 def header_safe(value: Any) -> str:
-    """A value that may stand in a header: printable ASCII, no line ends, not long."""
+    """A value that is safe in a header: printable ASCII, no line breaks, limited length."""
     text = str(value)
     return (text if text.isascii() and text.isprintable() else _UNPRINTABLE.sub("?", text))[:200]

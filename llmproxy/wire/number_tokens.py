@@ -1,4 +1,4 @@
-"""Texts that a provider wrote as JSON numbers: `0.10` is the token `0.10`, not the number 0.1."""
+"""Tokens that a provider wrote as JSON numbers: `0.10` is the text `0.10`, not the number 0.1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmproxy.core.chat import Json
 
 
 class _Written(str):
-    """A number, as it is written."""
+    """A number with its text."""
 
     __slots__ = ()
 
@@ -18,7 +18,7 @@ _DECODER = json.JSONDecoder(strict=False, parse_float=_Written, parse_int=_Writt
 
 
 def as_written(chunk: Json, data: bytes) -> Json:
-    """The chunk with numbers in place of content as their text; the chunk itself where there are none."""
+    """The chunk with numbers in `content` replaced by their text; the same object if there are none."""
     choices = chunk.get("choices")
     if not isinstance(choices, list) or not any(map(_is_number, choices)):
         return chunk

@@ -9,13 +9,13 @@ _ALSO = {"standard": "default"}
 
 
 def listed(answer: Json) -> bool:
-    """Whether an answer, or a piece of one, has only words that OpenAI has."""
+    """Whether an answer, or a chunk of one, has only values that OpenAI defines."""
     return answer.get("service_tier") in SERVICE_TIERS
 
 
 def in_openais_words(answer: Json) -> Json:
-    """The answer with OpenAI's word where there is one; the provider's own is kept beside."""
-    said = answer["service_tier"]
+    """The answer with OpenAI's values; the provider's own value is kept in another member."""
+    tier_name = answer["service_tier"]
     rest = {key: value for key, value in answer.items() if key != "service_tier"}
-    tier = {"service_tier": _ALSO[said]} if isinstance(said, str) and said in _ALSO else {}
-    return {**rest, **tier, "native_service_tier": said}
+    tier = {"service_tier": _ALSO[tier_name]} if isinstance(tier_name, str) and tier_name in _ALSO else {}
+    return {**rest, **tier, "native_service_tier": tier_name}

@@ -10,44 +10,47 @@ from .normalise.members import is_usual
 from .normalise.reasoning import OTHER_NAMES
 from .openai_enums import listed
 
+_MEMBERS = frozenset(("id", "object", "created", "model", "choices"))
+_OF_CHOICE = frozenset(("index", "message", "finish_reason", "logprobs"))
 _REQUIRED = frozenset(("role", "content", "refusal"))
 _WITH_TOOLS = frozenset(("tool_calls", "length", "content_filter"))
 
 
 def is_clean(whole: Any) -> bool:
-    if not isinstance(whole, dict) or whole.get("error") or whole.get("object") != "chat.completion":
+    """One look at each member. It sees every answer that is not streamed: hence subscripts, which cost less than `get`."""
+    if type(whole) is not dict or not whole.keys() >= _MEMBERS or whole["object"] != "chat.completion":
         return False
-    if not (_is_named(whole.get("id")) and _is_named(whole.get("model")) and _is_time(whole.get("created"))):
+    if type(whole["id"]) is not str or type(whole["model"]) is not str or type(whole["created"]) is not int:
         return False
-    if not listed(whole) or not isinstance(whole.get("system_fingerprint"), str | None):
+    if whole["id"] == "" or whole["model"] == "" or whole["created"] <= 0 or whole.get("error"):
         return False
-    choices = whole.get("choices")
-    if not choices or not isinstance(choices, list) or ("usage" in whole and not is_usual_usage(whole["usage"])):
+    if ("service_tier" in whole and not listed(whole)) or ("usage" in whole and not is_usual_usage(whole["usage"])):
         return False
-    return all(_is_clean_choice(choice) and choice["index"] == at for at, choice in enumerate(choices))
+    if "system_fingerprint" in whole and not isinstance(whole["system_fingerprint"], str | None):
+        return False
+    choices = whole["choices"]
+    if not choices or type(choices) is not list:
+        return False
+    return all(map(_is_clean_choice, choices, range(len(choices))))
 
 
-def _is_named(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_time(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
-def _is_clean_choice(choice: Any) -> bool:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict) or not isinstance(choice.get("finish_reason"), str) or "delta" in choice:
+def _is_clean_choice(choice: Any, at: int) -> bool:
+    if type(choice) is not dict or not choice.keys() >= _OF_CHOICE or "delta" in choice or "usage" in choice:
         return False
-    if choice["finish_reason"] not in FINISHES or as_finish(choice.get("native_finish_reason")) == BROKEN:
+    message, finish = choice["message"], choice["finish_reason"]
+    if type(message) is not dict or type(finish) is not str or finish not in FINISHES:
         return False
-    if type(choice.get("index")) is not int or "logprobs" not in choice or not is_usual_logprobs(choice["logprobs"]):
+    if "native_finish_reason" in choice and as_finish(choice["native_finish_reason"]) == BROKEN:
         return False
-    if not message.keys() >= _REQUIRED or not OTHER_NAMES.isdisjoint(message) or message["role"] != "assistant":
+    if type(choice["index"]) is not int or choice["index"] != at:
         return False
-    if not is_usual(message) or "usage" in choice:
+    if choice["logprobs"] is not None and not is_usual_logprobs(choice["logprobs"]):
         return False
-    calls, finish = message.get("tool_calls"), str(choice["finish_reason"])
+    if not message.keys() >= _REQUIRED or message["role"] != "assistant" or not OTHER_NAMES.isdisjoint(message):
+        return False
+    if not is_usual(message):
+        return False
+    calls = message.get("tool_calls")
     return finish in _WITH_TOOLS and all(map(_is_clean_call, calls)) if calls else finish != "tool_calls"
 
 

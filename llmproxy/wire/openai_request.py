@@ -12,7 +12,7 @@ from .json_body import parse_object
 
 _MAX_CHOICES = 128
 _MAX_STOPS = 64
-# What JSON's types become in Python; `logprobs` is a number where the old completions are asked for.
+# Python types of JSON's types; in text completions, `logprobs` is a number.
 _KINDS: dict[str, tuple[frozenset[type], str]] = {
     "stream": (frozenset((bool,)), "true or false"),
     "logprobs": (frozenset((bool, int)), "true or false"),
@@ -33,15 +33,15 @@ def parse_request(
     default_model: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Chat:
-    """The Chat in a request's body. `check` looks at the members of its endpoint.
+    """The Chat from a request body. `check` validates the members of its endpoint.
 
-    Raises BadRequest, with the member at fault in `param`.
+    Raises BadRequest; `param` names the invalid member.
     """
     spots = model_spots(raw)
     body = parse_object(raw, spots)
     model = body.get("model") or default_model
     if not model:
-        raise BadRequest("You must say which `model` is to answer.", param="model", code="missing_required_parameter")
+        raise BadRequest("The request has no `model`.", param="model", code="missing_required_parameter")
     if not isinstance(model, str) or len(model) > 512:
         raise BadRequest("`model` must be a string.", param="model", code="invalid_type")
     check(body)
@@ -56,9 +56,9 @@ def _check_common(body: Json) -> None:
             if type(value) not in kinds:
                 raise BadRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
     for name in ("max_tokens", "max_completion_tokens"):
-        if (body.get(name) or 0) < 0:
+        if name in body and (body[name] or 0) < 0:
             raise BadRequest(f"`{name}` must not be negative.", param=name, code="integer_below_min_value")
-    if (many := body.get("n")) is not None and not 1 <= many <= _MAX_CHOICES:
+    if "n" in body and (many := body["n"]) is not None and not 1 <= many <= _MAX_CHOICES:
         raise BadRequest(f"`n` must be from 1 to {_MAX_CHOICES}.", param="n", code="invalid_value")
-    if isinstance(body.get("stop"), list) and len(body["stop"]) > _MAX_STOPS:
+    if "stop" in body and isinstance(body["stop"], list) and len(body["stop"]) > _MAX_STOPS:
         raise BadRequest(f"`stop` may have at most {_MAX_STOPS} entries.", param="stop", code="array_above_max_length")

@@ -1,7 +1,7 @@
 """Passes an answer through byte for byte to a client of the same dialect, and reads usage, finish and errors.
 
-A stream leaves as whole events, so that a keep-alive may be put between any two. What an event means is the dialect's to
-say: a subclass looks at it.
+A stream is sent as whole events, so that a keep-alive can be put between any two of them. Subclasses know what an event of
+their dialect means.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .event_pattern import EventPattern
 from .json_body import parse_lenient
 from .sse import MAX_EVENT, Events, has_data
 
-_IN_VAIN = 4  # patterns that are learnt in a row, none of which an event had
-_NOW_AND_THEN = 64  # plain events
+_IN_VAIN = 4  # patterns in a row that were learned and never matched
+_NOW_AND_THEN = 64  # plain events between two attempts to learn
 
 
 class PassThrough:
-    """A Translator. Subclasses say in `look` what a parsed event means, and in `whole` what a JSON answer does.
+    """A Translator. Subclasses implement `look` for parsed events and `whole` for a JSON answer.
 
-    Set there: `started`, `done`, `usage`, `produced`. Raise what `self.judge(event)` gives for an event that is an error.
-    `last` is the last block of whole events that was given; comments by themselves are none.
+    They set `started`, `done`, `usage`, `produced`, and raise `self.judge(event)` for an event that is an error. `last` is the
+    last block of whole events that was returned; comments alone do not count.
     """
 
     def __init__(self, chat: Chat, judge: Judge) -> None:
@@ -39,31 +39,32 @@ class PassThrough:
         self.produced = 0
         self.last = b""
         self._pattern: EventPattern | None = None
-        self._learnt_in_vain = 0  # plain events since one that was recognised
+        self._learnt_in_vain = 0  # plain events since one that matched
         self._stream = chat.stream
-        self._held: list[bytes] = []  # pieces of an event that is not complete
+        self._held: list[bytes] = []  # pieces of an incomplete event
         self._cr = b""
         self._whole: list[bytes] = []
         self._size = 0
 
     def look(self, event: Json, name: bytes) -> None:
-        """What one event says. Raises UpstreamError for one that is an error."""
+        """Reads one event. Raises UpstreamError for an event that is an error."""
         raise NotImplementedError
 
     def whole(self, answer: Json) -> None:
-        """What an answer that is one JSON text says. Raises UpstreamError for an error under a good status."""
+        """Reads an answer that is one JSON text. Raises UpstreamError for an error with a success status."""
         raise NotImplementedError
 
     def plain(self, event: Json, name: bytes) -> str:
-        """The member whose text is all that an event says; empty for an event that says more. Such events are not parsed
-        again as long as they look the same."""
+        """The name of the member with the text, if the event has only text; empty for an event with more. Events of the same
+        form are then not parsed.
+        """
         return ""
 
     def passed_plain(self, block: bytes) -> None:
-        """Told of whole events that were not parsed: they look like the last plain one, but for text, numbers and padding."""
+        """Called for whole events that were not parsed: they equal the last plain event except for text, numbers and padding."""
 
     def failed(self, error: GatewayError) -> bytes | None:
-        """The last events of a stream that fails after it began; None: the dialect's own `error_event`."""
+        """The last events of a stream that fails after it began; None: use the dialect's own `error_event`."""
         return None
 
     def feed(self, data: bytes) -> Iterable[bytes]:
@@ -88,7 +89,7 @@ class PassThrough:
             raise Truncated("The provider's answer ended before it was complete.")
 
     def _last_event(self) -> Iterator[bytes]:
-        """One that lacks its blank line: whole, or cut."""
+        """An event without its blank line: complete, or cut."""
         try:
             yield from self._events(b"\n\n")
         except Malformed as error:
@@ -108,13 +109,13 @@ class PassThrough:
         yield from self._pass(data[:cut])
 
     def _line_feeds(self, data: bytes) -> bytes:
-        """With LF as the end of each line. A CR at the end is kept back: its LF may come next."""
+        """Converts all line ends to LF. A CR at the end is kept back, because its LF may follow."""
         data = self._cr + data
         self._cr = b"\r" if data.endswith(b"\r") else b""
         return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _pass(self, block: bytes) -> Iterator[bytes]:
-        """Whole events. What comes before an error is still good, and goes out."""
+        """Returns whole events. Events before an error are still valid and are sent."""
         if self._is_plain(block):
             self.last = block
             yield block
@@ -144,6 +145,11 @@ class PassThrough:
         self.passed_plain(block)
         return True
 
+    def grew(self, text: object) -> None:
+        """Counts a piece of the answer in `produced`, in UTF-8 bytes. Only text counts."""
+        if isinstance(text, str):
+            self.produced += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
     def _one(self, event: bytes) -> None:
         if self._is_plain(event):
             return
@@ -158,8 +164,9 @@ class PassThrough:
                 self._pattern = EventPattern.learn(event, member)
 
     def _may_learn(self) -> bool:
-        """Learning costs as much as parsing many events: where each looks different (Copilot's ids change with every one,
-        recorded) it is tried again now and then only."""
+        """Whether to learn a new pattern. Learning costs as much as parsing many events. If each event looks different
+        (Copilot's IDs change with every event, recorded), it is tried only now and then.
+        """
         self._learnt_in_vain += 1
         return self._learnt_in_vain <= _IN_VAIN or self._learnt_in_vain % _NOW_AND_THEN == 0
 
@@ -181,7 +188,7 @@ class PassThrough:
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise Truncated("The provider's answer is cut off, or no JSON.") from error
+            raise Truncated("The provider's answer is cut off, or not JSON.") from error
         if not isinstance(answer, dict):
             raise Malformed("The provider's answer is not a JSON object.")
         self.whole(answer)

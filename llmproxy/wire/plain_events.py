@@ -1,4 +1,4 @@
-"""Fast path for streams: recognises unchanged bytes around the text, so blocks of events need no JSON parsing."""
+"""Fast path for streams: recognises the unchanged bytes around the text, so that blocks of events need no JSON parsing."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import re
 from itertools import repeat
 from operator import itemgetter
 
-# Between the quotes of a JSON string. Surrogates come in pairs: half of one is nothing that could be written as UTF-8.
+# The content of a JSON string. Surrogates must be pairs: a single one cannot be written as UTF-8.
 _PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = rb'["\\/bfnrt]|u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|' + _PAIR
 TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:%b)[^"\\\x00-\x1f]*)*' % _ESCAPED
 _BEGIN = re.compile(TEXT)
 _STRING = re.compile(TEXT).fullmatch
-# The texts of a block, one NUL between two; with padding, a \x01 between a text and its padding. JSON has neither in a string.
+# The texts of a block, separated by NUL; with padding, there is a \x01 between text and padding. Neither is possible in a JSON
+# string.
 _TEXTS = re.compile(rb"%b(?:\x00%b)*" % (TEXT, TEXT)).fullmatch
 _PADDED = re.compile(rb"%b\x01%b(?:\x00%b\x01%b)*" % (TEXT, TEXT, TEXT, TEXT)).fullmatch
 _PADDING = re.compile(rb"\x01[^\x00]*")
-_HARMLESS = bytes(set(range(32, 256)) - set(b'"\\'))  # what may stand anywhere in a string
-_SIGN = b'"obfuscation":"'  # OpenAI's random padding, the one other thing that differs from event to event
+_HARMLESS = bytes(set(range(32, 256)) - set(b'"\\'))  # bytes that are allowed anywhere in a string
+_SIGN = b'"obfuscation":"'  # OpenAI's random padding, the only other part that differs between events
 
 
 class Shape:
-    """Learned from an event that was parsed and needed nothing.
+    """The form of a plain event, learned from a parsed event that needed no change.
 
-    Another id, a role, a finish, usage, a tool call, an error, broken JSON, a comment, another line end: each of these
-    breaks the shape, and the block is parsed.
+    Another ID, a role, a finish, usage, a tool call, an error, broken JSON, a comment, another line end: with any of these the
+    bytes differ, and the block is parsed.
     """
 
     __slots__ = ("_before", "_inside", "_least", "_middle", "_quotes", "_rest")
 
     def __init__(self, before: bytes, middle: bytes, end: bytes) -> None:
         self._before = before
-        self._middle = middle  # between text and padding; empty if there is no padding
+        self._middle = middle  # between text and padding; empty without padding
         self._quotes = b'"' * middle.count(b'"')
         self._rest = end + b"\n\n"
         self._least = len(before) + len(self._rest)
@@ -54,11 +55,11 @@ class Shape:
     def text_in(self, block: bytes) -> int:
         """Bytes of text in a block of whole events, or -1 if one of them is not plain.
 
-        What stands between the two ends of each line is taken out, and put between the known ends again: if that gives the
-        block, every event has this shape. It is the fastest way there is, as no step of it is Python's.
+        The text between the two known ends of each line is cut out and put between these ends again. If the result equals the
+        block, every event has this shape. This is the fastest way, because it needs no loop in Python.
         """
         before, rest = self._before, self._rest
-        if len(block) < 2 * self._least:  # no room for two
+        if len(block) < 2 * self._least:  # too short for two events
             return self.text_of(block)
         if b"\x00" in block or b"\x01" in block or not (block.isascii() or is_utf8(block)):
             return -1
@@ -71,7 +72,7 @@ class Shape:
         return self._length(texts)
 
     def _length(self, texts: list[bytes]) -> int:
-        """Of all of them, their paddings left out; -1 if they are anything but texts, with paddings if there are any."""
+        """The length of all texts without their padding; -1 if the strings are not texts, with padding if the shape has it."""
         count, joined = len(texts), b"\x00".join(texts)
         if joined.translate(None, _HARMLESS) != b"\x00".join([self._quotes] * count):
             return self._length_escaped(joined, count)
@@ -79,7 +80,7 @@ class Shape:
             return len(joined) - count + 1
         if joined.count(self._middle) != count:
             return -1
-        return sum(map(bytes.find, texts, repeat(b'"')))  # a text ends where its first quote stands
+        return sum(map(bytes.find, texts, repeat(b'"')))  # a text ends at its first quote
 
     def _length_escaped(self, joined: bytes, count: int) -> int:
         if not self._middle:
@@ -88,7 +89,7 @@ class Shape:
         return len(_PADDING.sub(b"", joined)) - count + 1 if _PADDED(joined) else -1
 
     def text_of(self, event: bytes) -> int:
-        """The same of one event with its blank line."""
+        """The text of one event with its blank line."""
         if len(event) < self._least or not (event.startswith(self._before) and event.endswith(self._rest)):
             return -1
         if not (event.isascii() or is_utf8(event)):

@@ -21,10 +21,10 @@ from .retry_after import retry_after
 
 RETRY_HERE = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529))
 NOT_ELSEWHERE = frozenset((400, 411, 413, 414, 415, 422, 431, 501))
-# A refusal (moderation, permission, money, a model that is not there) says nothing about the provider's health; a refused key does.
+# A refusal (moderation, permission, payment, unknown model) says nothing about the provider's health; a refused key does.
 BLAMED = frozenset((401, 408, 425))
 _ASKED_TO_WAIT = RETRY_HERE | {402}
-# What moderation and permissions are called: it is about this request or this key, under whatever status it comes.
+# Codes for moderation and permissions: they concern this request or this key, with any status.
 REFUSALS = frozenset(
     (
         "content_filter",
@@ -41,8 +41,8 @@ REFUSALS = frozenset(
 )
 _NOT_PERMITTED = re.compile(
     r"permission|missing scope|not (?:have|allowed) access", re.IGNORECASE
-)  # OpenAI says 401 for it
-# A 429 of this kind does not go away by waiting.
+)  # OpenAI sends 401 for it
+# A 429 of this kind does not end by waiting.
 OUT_OF_MONEY = frozenset(
     (
         "insufficient_quota",
@@ -53,19 +53,19 @@ OUT_OF_MONEY = frozenset(
     )
 )
 _NAME = 200  # characters of a code, a type or a parameter's name
-_TOO_LONG = 500  # characters of a text that was no JSON
+_TOO_LONG = 500  # characters of a text that is not JSON
 _KEYS = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{12,}|pplx-[A-Za-z0-9]{12,}|AIza[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{20,})")
 _OURS = frozenset(("message", "type", "param", "code"))
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> UpstreamError:
-    """The error of a reply with this status. `secret` is the key we sent, which must not come back in a message."""
+    """The error of a reply with this status. `secret` is our key, which is removed from messages."""
     error = _error_object(body)
     return blame(error, _status(status, error), headers, secret)
 
 
 def in_band(chunk: Json, secret: str = "") -> UpstreamError:
-    """The error that came inside a stream or a 200 reply: `{"error": {...}}` or `{"error": "text"}`."""
+    """The error inside a stream or a 200 reply: `{"error": {...}}` or `{"error": "text"}`."""
     error = _as_error(chunk)
     status = _status(502, error)
     if status == 502 and (words := meant(_string(error.get("message")) or "")) is not None:
@@ -75,7 +75,7 @@ def in_band(chunk: Json, secret: str = "") -> UpstreamError:
 
 
 def _name_of(code: object) -> str | None:
-    """A code that is a name; numbers of a provider's own say nothing to a client."""
+    """A code, if it is a name; a provider's own numbers mean nothing to clients."""
     return code if isinstance(code, str) and code and not code.isdigit() else None
 
 
@@ -107,9 +107,9 @@ def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = ""
     return overflow(made) if is_overflow(made, error) else made
 
 
-def _word(said: str | None, secret: str) -> str | None:
-    """What should be a name and is whatever the provider made of it; it goes into log lines too."""
-    return None if said is None else scrub(said[:_NAME], secret)
+def _word(word: str | None, secret: str) -> str | None:
+    """A value that should be a name, in any form; it is written to logs too."""
+    return None if word is None else scrub(word[:_NAME], secret)
 
 
 def _error_object(body: bytes) -> Json:
@@ -133,19 +133,19 @@ def _as_error(parsed: object) -> Json:
     if not error and (other := disguised(parsed)) is not None:
         return {key: value for key, value in other.items() if value is not None}
     message = error or parsed.get("message") or parsed.get("detail")
-    if isinstance(message, (dict, list)):  # FastAPI lists what it found wrong
+    if isinstance(message, (dict, list)):  # FastAPI lists all validation errors
         message = orjson.dumps(message).decode()
     return {"message": message, "type": parsed.get("type"), "code": parsed.get("code"), "param": parsed.get("param")}
 
 
 def _prose(body: bytes) -> Json:
-    """A body that is no JSON: plain text is the message, of a web page nothing is kept."""
+    """The message of a body that is not JSON: plain text is used, HTML is not."""
     text = body.decode("utf-8", "replace").strip()
     return {"message": None if text.startswith("<") else text[:_TOO_LONG], "code": "upstream_error"}
 
 
 def _status(status: int, error: Json) -> int:
-    """An error inside a 200 says its status in `code`, if anywhere (OpenRouter, llama.cpp, Google)."""
+    """The status of an error inside a 200 reply: in `code`, if there is one (OpenRouter, llama.cpp, Google)."""
     if status not in (200, 502):
         return status
     code = error.get("code")
@@ -156,7 +156,7 @@ def _status(status: int, error: Json) -> int:
 
 
 def _squashed(name: object) -> str:
-    """A name without case and what stands between its words: `DataInspectionFailed` is `data_inspection_failed`."""
+    """A name without case and separators: `DataInspectionFailed` equals `data_inspection_failed`."""
     return _BETWEEN.sub("", str(name)).lower()
 
 
@@ -208,7 +208,7 @@ def _string(value: object) -> str | None:
 
 
 def scrub(text: str, secret: str = "") -> str:
-    """The text without anything that looks like a key."""
+    """The text without anything that may be a key."""
     if len(secret) >= 6:
         text = text.replace(secret, "***")
     return _KEYS.sub("***", text)

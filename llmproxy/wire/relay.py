@@ -1,7 +1,7 @@
 """The Translator of most adapters: bytes to events, through the provider's steps, to frames or one JSON answer.
 
-With no steps of the provider's own it is the pass-through: an event that needs nothing leaves as the bytes that came, and
-one look over a block's bytes says whether it does (see shape).
+Without steps of the provider it passes events through: an event that needs no change is sent as the bytes that arrived. The
+fast path decides this for a whole block of bytes (plain_events.py).
 """
 
 from __future__ import annotations
@@ -19,31 +19,63 @@ from llmproxy.core.usage import Usage
 
 from . import odd_events as _odd
 from . import provider_errors as _blame
-from .chat_fold import Fold, unfold
-from .error_dresses import disguised
+from .chat_accumulator import Accumulator, as_chunks
+from .event_objects import as_object, has_choices, is_completion, is_usual
 from .half_characters import Halves
 from .json_body import parse_lenient
 from .normalise import Entrance, Envelope, Reasoning, ToolCalls
 from .number_tokens import as_written
-from .openai_exact import is_clean
 from .plain_events import Shape
-from .sse import DONE, MAX_EVENT, Events, frame
+from .sse import DONE, Events, frame
 from .text_completions import FromText, as_text
+from .whole_json import CLOSING, WholeJson, first_sign
 
-_CLOSING = 0.05  # seconds for a connection's end behind a whole JSON answer
-_LOOKS = 16
+_REASONING = Reasoning()  # it remembers nothing
 
 
 class Relay:
-    """A Translator. `steps` turn the provider's events into OpenAI's chunks; none are needed where they are that already.
+    """A Translator. `steps` convert the provider's events to OpenAI's chunks; none are needed if they already are.
 
-    marks: the steps write marks, which are believed. Where the chat has an `encoder`, its frames are given in place of chunks.
+    marks: the steps write marks, which are trusted. whole: what was gathered of a reply that is one JSON text.
+    If the chat has an `encoder`, its frames are returned instead of chunks.
     """
 
     encodes = True
 
+    __slots__ = (
+        "_accounted",
+        "_accumulator",
+        "_begun",
+        "_blame",
+        "_calls",
+        "_chat",
+        "_counted",
+        "_encoder",
+        "_envelope",
+        "_events",
+        "_fast_text",
+        "_halves",
+        "_marks",
+        "_normal",
+        "_own",
+        "_plain",
+        "_providers",
+        "_shape",
+        "_show",
+        "_steps",
+        "_stream",
+        "_whole",
+        "done",
+        "grace",
+    )  # fmt: skip
+
     def __init__(
-        self, chat: Chat, *steps: Step, blame: Callable[[Json], UpstreamError] = _blame.in_band, marks: bool = False
+        self,
+        chat: Chat,
+        *steps: Step,
+        blame: Callable[[Json], UpstreamError] = _blame.in_band,
+        marks: bool = False,
+        whole: WholeJson | None = None,
     ) -> None:
         self._chat = chat
         self._marks = marks
@@ -54,25 +86,26 @@ class Relay:
         self._envelope = Envelope(chat, blame)
         text = chat.face == "completions"
         first: tuple[Step, ...] = (FromText(),) if text else ()
-        self._steps: tuple[Step, ...] = (*first, *steps, Entrance(text=text), Reasoning(), ToolCalls(chat))
-        self._own = not steps and not text  # the provider speaks as the client does
+        self._providers: tuple[Step, ...] = (*first, *steps)
+        self._calls = ToolCalls(chat)
+        self._normal: tuple[Step, ...] = (Entrance(text=text), _REASONING, self._calls)
+        self._steps = (*self._providers, *self._normal)
+        self._own = not steps and not text  # the provider has the client's API
         self._halves = Halves()
-        self._counted: Callable[[], Json] | None = next(
-            filter(None, (getattr(one, "counted", None) for one in steps)), None
-        )
-        self._accounted: Callable[[], Usage | None] | None = next(
-            filter(None, (getattr(one, "accounted", None) for one in steps)), None
-        )
+        self._counted: Callable[[], Json] | None = None
+        self._accounted: Callable[[], Usage | None] | None = None
+        for one in reversed(steps):  # the first that counts is asked
+            self._counted = getattr(one, "counted", self._counted)
+            self._accounted = getattr(one, "accounted", self._accounted)
         self._plain = self._stream and self._own and self._encoder is None
         self._show: Callable[[Json], Json | None] | None = as_text if text else None
-        self._fold = None if self._stream or self._encoder is not None else Fold()
+        self._accumulator = None if self._stream or self._encoder is not None else Accumulator()
         self._shape: Shape | None = None
         self._begun = False
-        self._whole: list[bytes] | None = None  # the pieces of a reply that is one JSON text
-        self._looks = 0
+        self._whole = whole  # a reply that is one JSON text
         self._fast_text = 0
         self.done = False
-        self.grace: float | None = None  # seconds to wait for more, once the provider has said the end
+        self.grace: float | None = None  # seconds to wait for more after the provider has sent the end
 
     @property
     def usage(self) -> Usage | None:
@@ -95,21 +128,21 @@ class Relay:
         if self.done:
             return ()
         if self._whole is not None:
-            return self._collect(data)
+            return self._gather(self._whole, data)
         if self._begun and self._plain:
             return self._look(data)
-        if not self._begun and (start := data.lstrip(b"\xef\xbb\xbf \r\n\t")):
+        if not self._begun and (first := first_sign(data)):
             self._begun = True
-            if start[:1] in b"{[":
-                self._whole = []
-                return self._collect(data)
+            if first in b"{[":
+                self._whole = WholeJson()
+                return self._gather(self._whole, data)
         return self._look(data) if self._plain and not data.startswith(b"\xef") else self._parse(data)
 
     def finish(self) -> Iterable[bytes]:
         if self.done:
             return
         if self._whole is not None:
-            yield from self._finish_whole(b"".join(self._whole))
+            yield from self._finish_whole(self._whole)
             return
         for event in self._events.finish():
             try:
@@ -121,7 +154,7 @@ class Relay:
         yield from self._close(complete=False)
 
     def _look(self, data: bytes) -> Iterable[bytes]:
-        """The pass-through: plain events go on as they are, as many in one piece as stand together."""
+        """The fast path: plain events are passed on unchanged, adjacent ones as one piece."""
         shape = self._shape
         if shape is not None and data.endswith(b"\n\n") and self._events.between and (text := shape.text_in(data)) >= 0:
             self._fast_text += text
@@ -143,11 +176,11 @@ class Relay:
         return (block,)
 
     def _walk(self, block: bytes, rest: bytes) -> Iterator[bytes]:
-        """A block of which some events need parsing: a stream's first and last ones, mostly."""
-        at = begun = 0  # what lies between them is plain and goes out together
+        """A block with events that must be parsed: usually the first and the last one of a stream."""
+        at = begun = 0  # the events in between are plain and are sent together
         while at < len(block):
             stop = block.find(b"\n\n", at) + 2
-            if stop < 2:  # three line ends in a row: the last one is nobody's
+            if stop < 2:  # three line ends in a row: the last one belongs to no event
                 break
             event = block[at:stop]
             if self._shape is not None and (text := self._shape.text_of(event)) >= 0:
@@ -165,25 +198,9 @@ class Relay:
         if left := block[at:] + rest:
             yield from self._parse(left)
 
-    def _collect(self, data: bytes) -> Iterable[bytes]:
-        assert self._whole is not None
-        self._whole.append(data)
-        if len(self._whole) % 64 == 0 and sum(map(len, self._whole)) > 4 * MAX_EVENT:
-            raise Malformed("The provider's answer is too large.", retry_here=False)
-        self.grace = _CLOSING if self._is_whole(data) else None
+    def _gather(self, whole: WholeJson, data: bytes) -> Iterable[bytes]:
+        self.grace = CLOSING if whole.add(data) else None
         return ()
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Whether the JSON text is there to its end. It is looked at where a piece ends so, and not for ever."""
-        assert self._whole is not None
-        if data.rstrip()[-1:] not in (b"}", b"]") or self._looks > _LOOKS:
-            return False
-        self._looks += 1
-        try:
-            orjson.loads(b"".join(self._whole))
-        except orjson.JSONDecodeError:
-            return False
-        return True
 
     def _parse(self, data: bytes) -> Iterator[bytes]:
         for event in self._events.feed(data):
@@ -192,28 +209,29 @@ class Relay:
                 return
 
     def _event(self, data: bytes, name: bytes = b"") -> Iterator[bytes]:
-        text = data.strip()
-        if text == b"[DONE]":
-            yield from self._close(complete=True)
-            return
-        if not text:
-            return
+        if data[:1] != b"{":
+            text = data.strip()
+            if text == b"[DONE]":
+                yield from self._close(complete=True)
+                return
+            if not text:
+                return
         try:
             parsed, exact = parse_lenient(data, self._halves)
         except Malformed as error:
-            yield from self._unread(text, name, error)
+            yield from self._unread(data.strip(), name, error)
             return
-        if self._halves.waiting:
-            self._shape = None  # the other half is looked for in the next event, however plain that is
-        if isinstance(parsed, list) and len(parsed) > 1 and all(isinstance(one, dict) for one in parsed):
+        if self._halves.held:
+            self._shape = None  # the other half is in the next event, so that must be parsed even if it is plain
+        if type(parsed) is list and len(parsed) > 1 and all(isinstance(one, dict) for one in parsed):
             yield from self._several([orjson.dumps(one) for one in parsed], name)
             return
-        if _odd.is_ping(parsed) or (name and _odd.is_alive_name(name) and not _has_choices(parsed)):
-            return
-        chunk = _object(parsed, name, own=self._own)
-        if self._own and (written := as_written(chunk, data)) is not chunk:
-            chunk, exact = written, False
-        for out in self._through(chunk, self._steps):
+        chunk = parsed
+        if name or not is_usual(parsed):
+            if _odd.is_ping(parsed) or (name and _odd.is_alive_name(name) and not has_choices(parsed)):
+                return
+            chunk = as_object(parsed, name, own=self._own)
+        for out in self._chunks(chunk, data):
             yield from self._out(out, data if exact and out is chunk else None)
         self.grace = self._envelope.grace
 
@@ -231,13 +249,29 @@ class Relay:
             yield from self._close(complete=True)
         elif found := _odd.several(text):
             yield from self._several(found, name)
-        elif self._envelope.grace is None:  # behind the finish it changes nothing
+        elif self._envelope.grace is None:  # after the finish it changes nothing
             words = _odd.words(text)
             if words is None:
                 raise error
-            told = self._blame({"error": words})
-            told.code = told.code or error.code
-            raise told from error
+            failure = self._blame({"error": words})
+            failure.code = failure.code or error.code
+            raise failure from error
+
+    def _chunks(self, event: Json, data: bytes) -> list[Json]:
+        """What an event comes to. A further piece of what has begun needs none of the steps that normalise."""
+        if event.get("error"):
+            raise self._blame(event)
+        chunks: Iterable[Json] = (event,)
+        for step in self._providers:
+            chunks = [out for one in chunks for out in step.feed(one)]
+        made: list[Json] = []
+        for one in chunks:
+            further = self._envelope.further(one, self._calls)
+            if further is None:
+                made += self._through(as_written(one, data) if self._own else one, self._normal)
+            else:
+                made.append(further)
+        return made
 
     def _through(self, chunk: Json, steps: tuple[Step, ...]) -> Iterable[Json]:
         if chunk.get("error"):
@@ -248,7 +282,7 @@ class Relay:
         return [out for one in chunks for out in self._envelope.feed(one)]
 
     def failed(self, error: GatewayError) -> bytes | None:
-        """The last events of an answer that fails now, in the client's dialect; None where that has no state of its own."""
+        """The last events of an answer that fails now, in the client's dialect; None if the dialect needs no state for them."""
         return self._encoder.failed(error) if self._encoder is not None else None
 
     def _out(self, chunk: Json, data: bytes | None = None) -> Iterator[bytes]:
@@ -259,8 +293,8 @@ class Relay:
             if not says(chunk):
                 return
             chunk, data = unmarked(chunk), None
-        if self._fold is not None:
-            self._fold.add(chunk)
+        if self._accumulator is not None:
+            self._accumulator.add(chunk)
             return
         if data is not None and self._show is None:
             if self._plain:
@@ -280,7 +314,7 @@ class Relay:
                 self._shape = Shape.learn(data, key)
 
     def _close(self, *, complete: bool) -> Iterator[bytes]:
-        """What is owed at the end. Raises Truncated, before anything is given, if the answer was cut."""
+        """The remaining frames at the end. Raises Truncated, before any frame is returned, if the answer was cut."""
         late = [chunk for half in self._halves.rest() for chunk in self._through(half, self._steps)]
         for number, step in enumerate(self._steps):
             for chunk in step.finish():
@@ -291,36 +325,32 @@ class Relay:
         if self._encoder is not None:
             yield from self._encoder.finish()
             return
-        if self._fold is None:
+        if self._accumulator is None:
             yield DONE
             return
-        answer = self._fold.result()
+        answer = self._accumulator.result()
         yield orjson.dumps(self._show(answer) if self._show else answer)
 
-    def _finish_whole(self, body: bytes) -> Iterator[bytes]:
-        """A reply that is one JSON text: an answer, an error under status 200, or Gemini's array of events."""
+    def _finish_whole(self, json: WholeJson) -> Iterator[bytes]:
+        """A reply that is one JSON text: an answer, an error with status 200, or Gemini's array of events."""
+        body = json.text
         try:
-            whole, exact = parse_lenient(body)
+            whole, _ = json.parsed(body)
         except Malformed:
             yield from self._not_whole(body)
             return
-        if self._fold is not None and self._own and exact and is_clean(whole):
-            self._envelope.usage = Usage.parse(whole["usage"]) if whole.get("usage") else None
-            self.done = True
-            yield body
-            return
         answered = False
         for one in whole if isinstance(whole, list) else [whole]:
-            chunk = _object(one, own=self._own)
-            answered = _is_completion(chunk)
-            for opened in unfold(chunk) if answered else (chunk,):
+            chunk = as_object(one, own=self._own)
+            answered = is_completion(chunk)
+            for opened in as_chunks(chunk) if answered else (chunk,):
                 for out in self._through(opened, self._steps):
                     yield from self._out(out)
-        # An answer whose JSON is whole was not cut, even if it says no finish.
+        # An answer with complete JSON was not cut, even if it has no finish.
         yield from self._close(complete=answered and not isinstance(whole, list))
 
     def _not_whole(self, body: bytes) -> Iterator[bytes]:
-        """It began like JSON and is not: JSON lines, bare events one after the other, or JSON that was cut."""
+        """The body began like JSON but is not one object: JSON lines, bare events, or JSON that was cut."""
         if lines := _odd.several(body.strip()):
             yield from self._several(lines, b"")
             if not self.done:
@@ -336,33 +366,3 @@ class Relay:
             return list(self._events.finish())
         except Malformed as error:
             raise Truncated("The provider's answer is cut off inside its JSON.") from error
-
-
-def _object(parsed: Any, name: bytes = b"", *, own: bool = True) -> Json:
-    """The event as an object, errors in any of their dresses as `{"error": ...}`. Raises Malformed for anything else.
-
-    own: it is in OpenAI's form; events of another have a `type`, and what that means is their translator's affair.
-    """
-    if isinstance(parsed, list) and len(parsed) == 1 and isinstance(parsed[0], dict):
-        parsed = parsed[0]  # Google's compatible endpoint lists its one error
-    if isinstance(parsed, str) and name == b"error":
-        return {"error": parsed}
-    if not isinstance(parsed, dict):
-        raise Malformed("The provider sent an event that is not a JSON object.")
-    if parsed.get("error"):
-        return parsed
-    if name == b"error" or parsed.get("object") == "error":
-        return {"error": parsed}
-    error = disguised(parsed, by_words=own) if own or "type" not in parsed else None
-    return parsed if error is None else {"error": error}
-
-
-def _has_choices(event: Any) -> bool:
-    return isinstance(event, dict) and bool(event.get("choices"))
-
-
-def _is_completion(chunk: Json) -> bool:
-    choices = chunk.get("choices")
-    return isinstance(choices, list) and any(
-        isinstance(one, dict) and ("message" in one or "text" in one) for one in choices
-    )

@@ -15,14 +15,14 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-
 
 
 def retry_after(headers: Mapping[str, str], error: Json | None = None, now: float | None = None) -> float | None:
-    """Seconds to wait as the provider says it, in any of the forms met; None if it does not say.
+    """Seconds to wait as the provider asks, in any known form; None if it does not.
 
-    Azure sends `retry-after-ms: 0` beside `retry-after: 1` (recorded): the longer one counts.
+    Azure sends `retry-after-ms: 0` and `retry-after: 1` together (recorded): the longer one is used.
     """
     found = [_number(headers.get("retry-after-ms"), 1e-3), _retry_after(headers.get("retry-after"), now)]
-    said = [wait for wait in found if wait is not None]
-    if said:
-        return max(said)
+    known = [wait for wait in found if wait is not None]
+    if known:
+        return max(known)
     return _from_body(error or {}, now) or _from_limits(headers, now)
 
 
@@ -71,7 +71,7 @@ def _from_body(error: Json, now: float | None) -> float | None:
 
 
 def _from_limits(headers: Mapping[str, str], now: float | None) -> float | None:
-    """Resets of limits that are used up: OpenAI's Go durations, OpenRouter's epoch in milliseconds."""
+    """Reset times of exhausted limits: OpenAI's Go durations, OpenRouter's epoch in milliseconds."""
     waits: list[float] = []
     for kind in ("-requests", "-tokens", ""):
         reset = headers.get(f"x-ratelimit-reset{kind}")
@@ -86,6 +86,6 @@ def _reset(text: str, now: float | None) -> list[float]:
     number = _number(text)
     if number is None:
         return []
-    if number > 1e9:  # an instant, in seconds or milliseconds
+    if number > 1e9:  # a point in time, in seconds or milliseconds
         number = (number / 1000 if number > 1e11 else number) - (now or time.time())
     return [max(0.0, number)]

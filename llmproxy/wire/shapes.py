@@ -1,7 +1,7 @@
-"""Types of a request's JSON as data, and the first value that has another type.
+"""JSON types of a request as data, and a search for the first value with a wrong type.
 
-What is not written down is not looked at, and null counts as absent. A shape says what the gateway reads; whether a value
-makes sense is for whoever reads it.
+Members that are not listed are not checked, and null counts as absent. A shape lists what the gateway reads; the code that uses
+a value checks whether it makes sense.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from llmproxy.core.errors import BadRequest
 
 Path = tuple[str | int, ...]
-Fault = tuple[Path, str]  # where, and what should stand there: "a string"
+Fault = tuple[Path, str]  # the place, and the expected type in words: "a string"
 
 
 class Shape(Protocol):
-    """wanted: the JSON type in words. `fits` looks at the outermost value only, `faults` at what is in it."""
+    """wanted: the JSON type in words. `fits` checks only the outermost value, `faults` the values inside it."""
 
     @property
     def wanted(self) -> str: ...
@@ -29,7 +29,7 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value of one of these Python types, to the letter: a boolean is no number."""
+    """A value of exactly one of these Python types: a boolean is not a number."""
 
     kinds: tuple[type, ...]
     wanted: str
@@ -51,7 +51,7 @@ ANYTHING = Leaf((str, int, float, bool, dict, list), "any value")
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """An object whose known members have a shape each. known_as: what a member's name, as it is written, is known as."""
+    """An object whose known members have a shape each. known_as: other spellings of member names."""
 
     members: Mapping[str, Shape]
     known_as: Callable[[str], str] = str
@@ -68,10 +68,10 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """An object whose member `type` says what shape it has; of a type that is not listed, only the type is looked at."""
+    """An object whose member `type` decides its shape; for an unlisted type, only `type` is checked."""
 
     kinds: Mapping[str, Members]
-    usual: str = ""  # the type of one that has none
+    usual: str = ""  # the default type
     wanted: str = "an object"
 
     def fits(self, value: Any) -> bool:
@@ -87,7 +87,7 @@ class Kinds:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list of values of one shape. empty: a null in it is no value of that shape."""
+    """A list of values of one shape."""
 
     of: Shape
     wanted: str = "a list"
@@ -130,7 +130,7 @@ def first_fault(shape: Shape, value: Any) -> Fault | None:
 
 
 def check(shape: Shape, value: Any) -> None:
-    """Raises BadRequest, in OpenAI's way of naming places, for the first value that is of another type."""
+    """Raises BadRequest for the first value of a wrong type, with its place in OpenAI's notation."""
     if (fault := first_fault(shape, value)) is not None:
         where, wanted = indexed(fault[0]), fault[1]
         raise BadRequest(f"`{where}` must be {wanted}.", param=where, code="invalid_type")

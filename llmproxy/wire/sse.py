@@ -1,7 +1,8 @@
-"""Server-sent events: parses events from bytes cut anywhere, and renders events. No I/O.
+"""Server-sent events: parses events from bytes that are cut anywhere, and renders events. No I/O.
 
-CR, LF and CRLF end a line alike (Gemini and Perplexity send CRLF: recorded), lines are never split at U+2028 and its kin,
-a line has no limit of its own, and what stands outside any field is kept: Gemini breaks off with a bare JSON error.
+CR, LF and CRLF are all line ends (Gemini and Perplexity send CRLF: recorded). Lines are not split at U+2028 and similar
+characters, and have no length limit. Text outside of any field is kept, because Gemini ends a broken stream with a bare JSON
+error.
 """
 
 from __future__ import annotations
@@ -33,25 +34,29 @@ def event(name: str, data: object, id: int | None = None) -> bytes:
 
 
 class Event(NamedTuple):
-    """`data` is empty only if the provider sent a field without a value."""
+    """One event. `data` is empty only if the provider sent a field without a value."""
 
     data: bytes
     name: bytes = b""
 
 
 class Events:
-    """Takes a stream's bytes as they come and gives its events, the same ones however the bytes were cut."""
+    """Takes the bytes of a stream and returns its events. How the bytes were cut makes no difference."""
+
+    __slots__ = (
+        "_after_cr", "_fresh", "_max", "_parts", "_size", "_stray",
+    )  # fmt: skip
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
-        self._parts: list[bytes] = []  # of the event that is still open
+        self._parts: list[bytes] = []  # pieces of the open event
         self._size = 0
-        self._after_cr = False  # the last byte was a CR, already taken for a line's end
+        self._after_cr = False  # the last byte was a CR, which already counted as a line end
         self._fresh = True  # no event yet: a byte order mark may still come
-        self._stray: list[bytes] = []  # lines outside any field
+        self._stray: list[bytes] = []  # lines outside of any field
         self._max = max_event
 
     def take(self) -> bytes:
-        """The bytes of the open event, which are forgotten here; empty if they are many or not at hand."""
+        """The bytes of the open event, removed from here; empty if there are too many or they are not available."""
         if not self._parts or self._size > 65536 or self._after_cr or self._fresh:
             return b""
         held = b"".join(self._parts)
@@ -59,7 +64,7 @@ class Events:
         return held
 
     def keep(self, rest: bytes) -> None:
-        """The beginning of an event: bytes with neither a blank line nor a CR, where nothing was open."""
+        """Adds the beginning of an event: bytes without a blank line or CR, when no event is open."""
         self._parts, self._size = [rest], len(rest)
 
     @property
@@ -68,7 +73,7 @@ class Events:
         return not self._parts and not self._after_cr and not self._stray
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that these bytes complete. Raises Malformed for one larger than the cap."""
+        """The events that these bytes complete. Raises Malformed for an event above the size limit."""
         if self._after_cr or b"\r" in data:
             data = self._unify(data)
         if not data:
@@ -80,18 +85,21 @@ class Events:
         *blocks, rest = b"".join((*self._parts, data)).split(b"\n\n")
         self._parts, self._size = [], 0
         for block in blocks:
-            yield from self._parse(block)
+            if block[:6] == b"data: " and not self._fresh and b"\n" not in block:  # as most are
+                yield Event(block[6:])
+            else:
+                yield from self._parse(block)
         if rest:
             self._hold(rest)
 
     def finish(self) -> Iterator[Event]:
-        """The event that was left without its blank line, or the JSON that stood outside any event.
+        """At the end: an event without its blank line, or JSON outside of any event.
 
-        Raises Malformed for text that is neither, an HTML page for example.
+        Raises Malformed for other text, for example an HTML page.
         """
         block = b"".join(self._parts)
         last = block[block.rfind(b"\n") + 1 :]
-        if b"data:".startswith(last):  # not even the field's name has come whole
+        if b"data:".startswith(last):  # even the field name is incomplete
             block = block.removesuffix(last)
         self._parts, self._size = [], 0
         yield from self._parse(block)
@@ -138,7 +146,7 @@ class Events:
             yield from self._bare()
 
     def _bare(self) -> Iterator[Event]:
-        """JSON without `data:` in front; older llama.cpp says `error: {...}`."""
+        """JSON without `data:` before it; older llama.cpp versions send `error: {...}`."""
         stray = b"\n".join(self._stray).strip()
         if stray.startswith(b"error: {"):
             stray = b'{"error":' + stray[6:] + b"}"
@@ -153,12 +161,14 @@ class Events:
 
 
 def has_data(block: bytes) -> bool:
-    """Whether there is an event in a block, and not only comments."""
+    """Whether a block contains an event, and not only comments."""
     return not block.startswith(b":") or b"\ndata:" in block
 
 
 def _is_json(data: bytes) -> bool:
-    """Whether it is whole: what is not goes on in the next line, as some write line ends into strings as they are."""
+    """Whether the JSON is complete; if not, it continues in the next line, because some providers write raw line ends into
+    strings.
+    """
     try:
         orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -1,1 +1,1 @@
-"""OpenAI's chat completions, as clients send them."""
+"""OpenAI's chat completions."""

@@ -1,1 +1,1 @@
-"""OpenAI's text completions, as clients send them."""
+"""OpenAI's text completions."""

@@ -1,1 +1,1 @@
-"""OpenAI's embeddings, as clients send them."""
+"""OpenAI's embeddings."""

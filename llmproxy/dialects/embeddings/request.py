@@ -1,4 +1,4 @@
-"""Reads the body of POST /v1/embeddings."""
+"""Parses the body of POST /v1/embeddings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmproxy.wire.openai_request import parse_request
 
 
 def parse_embedding(raw: bytes, trace: Trace, *, default_model: str = "") -> Chat:
-    """The Chat in the body. Raises BadRequest, with the member at fault in `param`."""
+    """Parses the body. Raises BadRequest with the path of the wrong member in `param`."""
     return parse_request(raw, "embeddings", trace, _check, default_model=default_model)
 
 

@@ -1,1 +1,1 @@
-"""Gemini's own API, as its clients speak it: requests read, answers written, and watched where Gemini itself answers."""
+"""Gemini's own API: parses its requests, encodes its answers, and watches answers that Gemini itself gives."""

@@ -1,4 +1,6 @@
-"""A stream as one JSON array, as Google sends it without `alt=sse`: each answer is an entry, and goes out as it comes."""
+"""Encodes a stream as one JSON array, as Google sends it without `alt=sse`. Each answer is one entry, sent as soon as
+it is known.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ class Array:
         self._begun = False
 
     def entry(self, value: bytes) -> bytes:
-        """A JSON text, with what must stand before it."""
+        """The JSON text with the separator that goes before it."""
         before = b",\r\n" if self._begun else b"["
         self._begun = True
         return before + value
 
     def entries(self, events: Iterable[bytes]) -> Iterator[bytes]:
-        """What whole server-sent events carry. Comments carry nothing."""
+        """The data of complete server-sent events. Comments are skipped."""
         for block in events:
             for event in Events().feed(block):
                 if event.data.strip():

@@ -1,4 +1,4 @@
-"""Gemini's own API as a Dialect: answered as events, or as one JSON text."""
+"""Gemini's own API as a Dialect. Answers are events, or one JSON text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .watch import Watched
 
 @dataclass(slots=True)
 class Gemini:
-    """as_list: a stream that is asked for without `alt=sse` is one JSON array."""
+    """as_list: a stream requested without `alt=sse` is one JSON array."""
 
     as_list: bool = False
     name: str = "gemini"
@@ -51,7 +51,7 @@ class Gemini:
         return Array().failed(error) if self.as_list else failed(error)
 
     def ping(self, last: bytes) -> bytes:
-        """An empty line, which JSON allows too. Google's SDKs take a comment for broken JSON, or stop reading at it."""
+        """An empty line, which JSON allows. Google's SDKs treat a comment as broken JSON, or stop reading at it."""
         return b"\n"
 
     def headers(self, request_id: str) -> Mapping[str, str]:

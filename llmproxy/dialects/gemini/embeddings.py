@@ -1,4 +1,4 @@
-"""`embedContent` and `batchEmbedContents` as OpenAI's embeddings request, and the vectors as Gemini gives them."""
+"""Translates `embedContent` and `batchEmbedContents` to an embeddings request, and vectors to Gemini's form."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .shape import check_embed
 
 
 def parse_embed(raw: bytes, trace: Trace, *, model: str, many: bool, default_model: str = "") -> Chat:
-    """The Chat in the body of either call. Raises BadRequest."""
+    """Parses the body of either call. Raises BadRequest."""
     body = parse_body(raw)
     check_embed(body, many=many)
-    asked = listed(spelled(body).get("requests"), "requests") if many else [spelled(body)]
-    if not asked:
+    requests = listed(spelled(body).get("requests"), "requests") if many else [spelled(body)]
+    if not requests:
         raise BadRequest("`requests` must not be empty.", param="requests", code="missing_required_parameter")
-    texts = [_text(one) for one in asked]
-    options = _options(asked, trace)
+    texts = [_text(one) for one in requests]
+    options = _options(requests, trace)
     name = model_name(model, default_model)
     chat_body = {"model": name, "input": texts, **options}
     return Chat(chat_body, name, "embeddings", None, trace, encoder=lambda: VectorsReply(many=many))
@@ -35,16 +35,16 @@ def parse_embed(raw: bytes, trace: Trace, *, model: str, many: bool, default_mod
 def _text(one: Json) -> str:
     content = one.get("content")
     parts = [{"text": content}] if isinstance(content, str) else spelled(content).get("parts")
-    said = listed(parts, "content.parts")
-    if not said or any("text" not in part for part in said):
+    text_parts = listed(parts, "content.parts")
+    if not text_parts or any("text" not in part for part in text_parts):
         raise BadRequest("Only text can be embedded: `content.parts` need a text each.", param="content")
-    return "\n".join(words(part["text"]) for part in said)
+    return "\n".join(words(part["text"]) for part in text_parts)
 
 
-def _options(asked: list[Json], trace: Trace) -> Json:
-    """What is said of every text alike. What OpenAI has no word for is lost."""
+def _options(requests: list[Json], trace: Trace) -> Json:
+    """Options that apply to all texts. Options that OpenAI does not have are dropped."""
     found: Json = {}
-    for one in asked:
+    for one in requests:
         fields = Fields({**spelled(one.get("embedContentConfig")), **one})
         for name in ("content", "model", "embedContentConfig"):
             fields.take(name)
@@ -55,7 +55,7 @@ def _options(asked: list[Json], trace: Trace) -> Json:
 
 
 class VectorsReply:
-    """An Encoder of the one chunk that an embeddings answer is."""
+    """An Encoder for an embeddings answer, which is one chunk."""
 
     def __init__(self, *, many: bool) -> None:
         self._many = many

@@ -1,4 +1,4 @@
-"""Chat chunks as Gemini's answer: an event for each piece, or one JSON text."""
+"""Encodes chat chunks as Gemini's answer: one event for each piece, or one JSON text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import orjson
 
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError
-from llmproxy.wire.blocks import Begun, BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.block_events import Begun, BlockEvent, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.blocks import Blocks
+from llmproxy.wire.tool_names import ChatToolNames
 
 from . import signatures
 from .array import Array
@@ -22,16 +24,25 @@ from .usage import render_metadata
 _SOUND = "audio/L16;codec=pcm;rate=24000"
 
 
+def _whole(part: Json) -> Json:
+    return {**part, "text": "".join(part["text"])} if "text" in part else part
+
+
 def failed(error: GatewayError) -> bytes:
-    """Told twice: as an event, and as the bare JSON that Google itself sends, the only form that its Node SDK looks for."""
+    """The error twice: as an event, and as bare JSON as Google itself sends it. Google's Node SDK reads only the
+    second.
+    """
     body = orjson.dumps(failure(error))
     return b"data: " + body + b"\n\n" + body + b"\n\n"
 
 
 class Reply:
-    """An Encoder. thoughts: whether the client asked to see them; their signatures are given in any case."""
+    """An Encoder. thoughts: the client asked to see thoughts; signatures are sent in any case."""
 
-    def __init__(self, *, id: str, model: str, stream: bool, thoughts: bool, as_list: bool = False) -> None:
+    def __init__(
+        self, *, id: str, model: str, stream: bool, thoughts: bool, names: ChatToolNames, as_list: bool = False
+    ) -> None:
+        self._names = names
         self._head: Json = {"modelVersion": model, "responseId": id}
         self._stream = stream
         self._thoughts = thoughts
@@ -40,17 +51,20 @@ class Reply:
         self._kind = ""  # of the open block
         self._name = ""
         self._id = ""
-        self._arguments = ""
-        self._signature = ""  # to be given with the next part
-        self._parts: list[Json] = []  # of the whole answer, where it is no stream
+        self._arguments: list[str] = []
+        self._signature = ""  # sent with the next part
+        self._parts: list[Json] = []  # of a JSON answer
         self._text: list[str] = []
         self._cited: list[Json] = []
-        self._google: Json = {}  # what Gemini itself said of the answer, as the chat middle carries it
+        self._google: Json = {}  # Gemini's own members of the answer
         self._usage: Json = {}
         self._end = "STOP"
 
     def feed(self, chunk: Json) -> Iterator[bytes]:
-        self._beside(chunk)
+        if (further := self._blocks.further(chunk)) is not None:
+            yield from self._event(further)
+            return
+        self._keep_own_members(chunk)
         for event in self._blocks.feed(chunk):
             yield from self._event(event)
 
@@ -64,9 +78,9 @@ class Reply:
                 yield self._array.end()
             return
         for part in last["content"].pop("parts", ()):
-            self._gather(part)
+            self._add_part(part)
         if self._parts:
-            last["content"]["parts"] = self._parts
+            last["content"]["parts"] = [_whole(part) for part in self._parts]
         whole = self._answer(last)
         yield orjson.dumps(whole if self._array is None else [whole])
 
@@ -76,8 +90,8 @@ class Reply:
     def _frame(self, answer: Json) -> bytes:
         return frame(answer) if self._array is None else self._array.entry(orjson.dumps(answer))
 
-    def _beside(self, chunk: Json) -> None:
-        """Members of a chunk that are no blocks: Gemini's own, where it is what answered."""
+    def _keep_own_members(self, chunk: Json) -> None:
+        """Keeps members of a chunk that are not blocks: Gemini's own, if Gemini gave the answer."""
         for choice in chunk.get("choices") or ():
             delta = an_object(choice.get("delta")) if choice.get("index", 0) == 0 else {}
             self._google |= an_object(an_object(delta.get("extra_content")).get("google"))
@@ -88,16 +102,17 @@ class Reply:
                 content = {"parts": [part], "role": "model"}
                 yield self._frame(self._answer({"content": content, "index": 0}))
             else:
-                self._gather(part)
+                self._add_part(part)
 
-    def _gather(self, part: Json) -> None:
-        """Pieces of one text become one part."""
+    def _add_part(self, part: Json) -> None:
+        """Joins consecutive pieces of text to one part."""
         last = self._parts[-1] if self._parts else {}
         alike = "text" in part and "text" in last and part.get("thought") == last.get("thought")
         if alike and not ("thoughtSignature" in part and "thoughtSignature" in last):
-            self._parts[-1] = {**last, **part, "text": last["text"] + part["text"]}
+            last.update({**part, "text": last["text"]})
+            last["text"].append(part["text"])
         else:
-            self._parts.append(part)
+            self._parts.append({**part, "text": [part["text"]]} if "text" in part else part)
 
     def _answer(self, candidate: Json) -> Json:
         usage = {"usageMetadata": render_metadata(self._usage)} if self._usage and "finishReason" in candidate else {}
@@ -115,12 +130,12 @@ class Reply:
         yield from ()
 
     def _opened(self, event: Opened) -> Iterator[Json]:
-        self._kind, self._id, self._name, self._arguments = event.kind, event.id, event.name, ""
+        self._kind, self._id, self._name, self._arguments = event.kind, event.id, event.name, []
         yield from ()
 
     def _grew(self, event: Grew) -> Iterator[Json]:
         if self._kind == "tool_call":
-            self._arguments += event.piece
+            self._arguments.append(event.piece)
         elif self._kind == "reasoning":
             if self._thoughts:
                 yield {"text": event.piece, "thought": True}
@@ -139,14 +154,17 @@ class Reply:
         kind, self._kind = self._kind, ""
         if kind == "tool_call":
             id = {"id": self._id} if self._id else {}
-            yield self._signed({"functionCall": {**id, "name": self._name, "args": _object(self._arguments)}})
+            call = {**id, "name": self._names.ours(self._name), "args": _object("".join(self._arguments))}
+            yield self._signed({"functionCall": call})
         elif kind == "image":
             yield from self._image(an_object(event.seal.get("image")))
         elif kind == "reasoning" and (signature := signatures.write(event.seal)):
-            yield from self._keep(signature)
+            yield from self._keep_signature(signature)
 
-    def _keep(self, signature: str) -> Iterator[Json]:
-        """It goes with the next part; one that waits already gets a part of its own, as Gemini does it."""
+    def _keep_signature(self, signature: str) -> Iterator[Json]:
+        """Keeps a signature for the next part. If one is already kept, that one is sent in a part of its own, as Gemini
+        does.
+        """
         if self._signature and self._signature != signature:
             yield self._signed({"text": ""})
         self._signature = signature
@@ -154,7 +172,7 @@ class Reply:
     def _image(self, image: Json) -> Iterator[Json]:
         url = words(an_object(image.get("image_url")).get("url"))
         if signature := signatures.google_signature(image):
-            yield from self._keep(signature)
+            yield from self._keep_signature(signature)
         kind, comma, data = url.removeprefix("data:").partition(",")
         if url.startswith("data:") and comma:
             yield self._signed({"inlineData": {"mimeType": kind.partition(";")[0] or "image/png", "data": data}})
@@ -172,10 +190,11 @@ class Reply:
         yield from ()
 
     def _last(self) -> Json:
-        """The candidate that ends the answer, with the signatures that are left. Python's SDK forgets a turn one of whose
-        events has no part, so a stream ends with an empty text, as Gemini's own do."""
-        said = self._google.get("thought_signatures") or [self._google.get("thought_signature")]
-        left = list(dict.fromkeys(one for one in (self._signature, *said) if isinstance(one, str) and one))
+        """The last candidate, with the remaining signatures. The Python SDK drops a turn if one of its events has no
+        part, so a stream ends with an empty text, as Gemini's own streams do.
+        """
+        others = self._google.get("thought_signatures") or [self._google.get("thought_signature")]
+        left = list(dict.fromkeys(one for one in (self._signature, *others) if isinstance(one, str) and one))
         empty: list[Json] = [{"text": ""}] if self._stream else []
         said_last = [{"text": "", "thoughtSignature": one} for one in left] or empty
         parts = {"parts": said_last} if said_last else {}
@@ -206,7 +225,9 @@ def frame(answer: Json) -> bytes:
 
 
 def _object(arguments: str) -> Json:
-    """Arguments that the limit cut are none: half of them would be another call."""
+    """The arguments as an object; empty if they were cut by the token limit, because half of them would be another
+    call.
+    """
     try:
         parsed = orjson.loads(arguments)
     except orjson.JSONDecodeError:

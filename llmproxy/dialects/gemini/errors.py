@@ -1,4 +1,4 @@
-"""Failures as Google tells them: `google.rpc.Status`, with the time to wait where one is known."""
+"""Errors in Google's form: `google.rpc.Status`, with the time to wait if it is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tables import GEMINI_STATUS, status_word
 
 _TYPE = "type.googleapis.com/google.rpc."
 _SECONDS = re.compile(r"\d+(?:\.\d+)?")
-_UNKNOWN_TO_GOOGLE = {402: 429, 502: 503, 529: 503}  # clients decide by the status whether to ask again
+_UNKNOWN_TO_GOOGLE = {402: 429, 502: 503, 529: 503}  # clients decide by the status whether to repeat the request
 
 
 def status_of(error: GatewayError) -> int:
@@ -22,8 +22,8 @@ def status_of(error: GatewayError) -> int:
 def failure(error: GatewayError) -> Json:
     """`{"error": {code, message, status, details}}`."""
     status = status_of(error)
-    said = error.extra.get("status")
-    word = said if isinstance(said, str) and GEMINI_STATUS.get(said) == status else status_word(status)
+    header = error.extra.get("status")
+    word = header if isinstance(header, str) and GEMINI_STATUS.get(header) == status else status_word(status)
     return {"error": {"code": status, "message": error.message, "status": word, "details": _details(error)}}
 
 
@@ -44,5 +44,5 @@ def _details(error: GatewayError) -> list[Any]:
 def _wait(error: GatewayError) -> float | None:
     if isinstance(error, UpstreamError) and error.wait is not None:
         return error.wait
-    said = next((value for name, value in error.headers.items() if name.lower() == "retry-after"), "")
-    return float(said) if _SECONDS.fullmatch(said) else None
+    header = next((value for name, value in error.headers.items() if name.lower() == "retry-after"), "")
+    return float(header) if _SECONDS.fullmatch(header) else None

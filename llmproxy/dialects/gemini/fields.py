@@ -1,4 +1,4 @@
-"""Members of Google's JSON, which may be spelled in camel or in snake case; of a wrong type they count as absent."""
+"""Reads members of Google's JSON in camel or snake case. A member of a wrong type counts as absent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def camel(name: str) -> str:
 
 
 def spelled(value: Any) -> Json:
-    """The members of an object by their camel case names; empty for what is no object."""
+    """The members of an object by their camel case names; empty for anything else."""
     return {camel(key): one for key, one in value.items()} if isinstance(value, dict) else {}
 
 
@@ -32,7 +32,7 @@ def listed(value: Any, where: str) -> list[Json]:
 
 
 def number(value: Any) -> int | float | None:
-    """A number, or the number that a text says; None for anything else, infinity and NaN included."""
+    """A number, or the number in a string; None for anything else, including infinity and NaN."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:
@@ -53,7 +53,7 @@ def an_object(value: Any) -> Json:
 
 
 class Fields:
-    """The members of one object, each taken by whoever reads it; what is left cannot be carried."""
+    """The members of one object. `take` removes a member; `left` returns the names of those that were not taken."""
 
     def __init__(self, given: Any) -> None:
         self._given = spelled(given)

@@ -1,4 +1,6 @@
-"""OpenAI's `url_citation` annotations as Gemini's grounding: sources, and the places in the text that rest on them."""
+"""Translates OpenAI's `url_citation` annotations to Gemini's grounding metadata: sources, and the parts of the text
+that they support.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from .fields import an_object
 
 
 def grounding_metadata(text: str, annotations: list[Any]) -> Json:
-    """Offsets are characters at OpenAI and bytes of UTF-8 at Google. Empty where nothing is cited."""
+    """OpenAI's offsets are characters, Google's are bytes of UTF-8. Empty if nothing is cited."""
     sources: dict[str, Json] = {}
     supports: list[Json] = []
     for annotation in annotations:

@@ -1,4 +1,4 @@
-"""Reads the body of a `generateContent` request, whose model and form of answer stand in its address."""
+"""Parses the body of a `generateContent` request. The model and the form of the answer are in the path."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .signatures import FOREIGN, NO_CHECK, is_foreign
 _LONGEST = 512  # characters of a model's name
 
 
-def model_name(said: str, default: str = "") -> str:
-    """The gateway's name for what stands in the address. Raises BadRequest."""
-    while said.startswith("models/"):
-        said = said.removeprefix("models/")
-    name = said or default
+def model_name(path: str, default: str = "") -> str:
+    """The gateway's model name for the name in the path. Raises BadRequest."""
+    while path.startswith("models/"):
+        path = path.removeprefix("models/")
+    name = path or default
     if not name or len(name) > _LONGEST:
         raise BadRequest("The address must say which model is to answer.", param="model", code="invalid_value")
     return name
@@ -34,7 +34,7 @@ def model_name(said: str, default: str = "") -> str:
 def parse_generate(
     raw: bytes, trace: Trace, *, model: str, stream: bool, dialect: Dialect, default_model: str = ""
 ) -> Chat:
-    """The Chat in the body. Raises BadRequest, with the member at fault in `param`."""
+    """Parses the body. Raises BadRequest with the path of the wrong member in `param`."""
     body = parse_body(raw)
     check_outline(body)
     if not listed(spelled(body).get("contents"), "contents"):
@@ -44,7 +44,7 @@ def parse_generate(
 
 
 def parse_counted(raw: bytes, trace: Trace, *, model: str, dialect: Dialect, default_model: str = "") -> Chat:
-    """The request that is to be counted: the body of `countTokens`, or the one in it. Raises BadRequest."""
+    """The request to be counted: the body of `countTokens`, or the request inside it. Raises BadRequest."""
     given = spelled(parse_body(raw)).get("generateContentRequest")
     return parse_generate(
         raw if given is None else orjson.dumps(given), trace,
@@ -53,9 +53,10 @@ def parse_counted(raw: bytes, trace: Trace, *, model: str, dialect: Dialect, def
 
 
 def gemini_body(chat: Chat, **added: Any) -> bytes:
-    """The request for Gemini itself: the client's bytes, unless something in them is not Gemini's.
+    """The body for Gemini itself: the client's bytes, unless they have to be changed.
 
-    That is reasoning of other models, a model's name that is ours, and `added` members that the client did not send.
+    Reasoning of other models is removed, the model's name is replaced, and `added` members are set if the client did
+    not send them.
     """
     raw = chat.raw if chat.raw is not None else orjson.dumps(chat.body)
     there = {camel(name) for name in chat.body}
@@ -64,26 +65,28 @@ def gemini_body(chat: Chat, **added: Any) -> bytes:
         return raw
     body = {name: value for name, value in chat.body.items() if name != "model"}
     if FOREIGN in raw and isinstance(contents := body.get("contents"), (list, dict)):
-        body["contents"] = [_own(one) for one in contents] if isinstance(contents, list) else _own(contents)
+        body["contents"] = (
+            [_without_foreign(one) for one in contents] if isinstance(contents, list) else _without_foreign(contents)
+        )
     return orjson.dumps({**body, **missing})
 
 
 def unsigned(chat: Chat) -> Chat | None:
-    """The request without any signature. None where it has none."""
+    """The request without signatures; None if it has none."""
     contents = chat.body.get("contents")
-    bare = [_own(one, _is_any) for one in contents] if isinstance(contents, list) else contents
+    bare = [_without_foreign(one, _is_any) for one in contents] if isinstance(contents, list) else contents
     if bare == contents:
         return None
     note(chat, "contents.parts.thoughtSignature")
-    return chat.saying(contents=bare)
+    return chat.with_fields(contents=bare)
 
 
 def _is_any(signature: object) -> bool:
     return signature != NO_CHECK
 
 
-def _own(content: Any, is_out: Callable[[object], bool] = is_foreign) -> Any:
-    """The turn without other models' reasoning. A call of theirs says that it never had a signature of Gemini's."""
+def _without_foreign(content: Any, is_out: Callable[[object], bool] = is_foreign) -> Any:
+    """The turn without the reasoning of other models. Their calls are marked as calls without a signature of Gemini's."""
     if not isinstance(content, dict) or not isinstance(content.get("parts"), list):
         return content
     return {**content, "parts": [kept for part in content["parts"] if (kept := _part(part, is_out)) is not None]}

@@ -1,4 +1,4 @@
-"""The types of Gemini's requests, in camel or snake case. Null counts as absent everywhere, and so it does for Google."""
+"""The types of Gemini's requests, in camel or snake case. Null counts as absent everywhere, as at Google."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .fields import camel, number
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """Google takes numbers as text too: JSON of protocol buffers has its 64-bit integers so."""
+    """Google also accepts numbers as strings: the JSON form of protocol buffers sends 64-bit integers so."""
 
     wanted: str = "a number"
 
@@ -41,8 +41,8 @@ def _members(**members: Shape) -> Members:
     return Members(members, camel)
 
 
-def _some(shape: Shape) -> Shape:
-    """Google's SDKs send a list of one as what is in it."""
+def _one_or_list(shape: Shape) -> Shape:
+    """A list, or one element alone, as Google's SDKs may send it."""
     return Either((Listed(shape), shape), "an object or a list of objects")
 
 
@@ -58,18 +58,23 @@ _PART = _members(
     fileData=_FILE,
     functionCall=_members(id=TEXT, name=TEXT, args=OBJECT),
     functionResponse=_members(
-        id=TEXT, name=TEXT, response=either(OBJECT, TEXT), parts=_some(_members(inlineData=_BLOB, fileData=_FILE))
+        id=TEXT,
+        name=TEXT,
+        response=either(OBJECT, TEXT),
+        parts=_one_or_list(_members(inlineData=_BLOB, fileData=_FILE)),
     ),
     executableCode=_members(language=_ENUM, code=TEXT),
     codeExecutionResult=_members(outcome=_ENUM, output=TEXT),
 )
-_CONTENT = _members(role=TEXT, parts=_some(_PART))
-_CONTENTS = _some(_CONTENT)
+_CONTENT = _members(role=TEXT, parts=_one_or_list(_PART))
+_CONTENTS = _one_or_list(_CONTENT)
 _INSTRUCTION = either(TEXT, _CONTENT)
 _DECLARATION = _members(
     name=TEXT, description=TEXT, parameters=OBJECT, parametersJsonSchema=OBJECT, response=OBJECT
 )  # fmt: skip
-_TOOL = _members(functionDeclarations=_some(_DECLARATION), googleSearch=OBJECT, codeExecution=OBJECT, urlContext=OBJECT)
+_TOOL = _members(
+    functionDeclarations=_one_or_list(_DECLARATION), googleSearch=OBJECT, codeExecution=OBJECT, urlContext=OBJECT
+)
 _CALLING = _members(mode=_ENUM, allowedFunctionNames=Listed(TEXT))
 _VOICE = _members(prebuiltVoiceConfig=_members(voiceName=TEXT))
 _CONFIG = _members(
@@ -95,27 +100,27 @@ _REQUEST = _members(
     contents=_CONTENTS,
     systemInstruction=_INSTRUCTION,
     generationConfig=_CONFIG,
-    tools=_some(_TOOL),
+    tools=_one_or_list(_TOOL),
     toolConfig=_members(functionCallingConfig=_CALLING),
-    safetySettings=_some(_members(category=_ENUM, threshold=_ENUM)),
+    safetySettings=_one_or_list(_members(category=_ENUM, threshold=_ENUM)),
     cachedContent=TEXT,
     labels=OBJECT,
 )
-_OUTLINE = _members(contents=_some(OBJECT))
+_OUTLINE = _members(contents=_one_or_list(OBJECT))
 _EMBED = _members(
     content=_INSTRUCTION, taskType=_ENUM, title=TEXT, outputDimensionality=_NUMBER, embedContentConfig=OBJECT
 )
-_EMBEDS = _members(requests=_some(_EMBED))
+_EMBEDS = _members(requests=_one_or_list(_EMBED))
 _COUNT = _members(contents=_CONTENTS, generateContentRequest=_REQUEST, systemInstruction=_INSTRUCTION)
 
 
 def check_outline(body: Json) -> None:
-    """Of a request that may be passed on: Google itself knows best what is right inside it. Raises BadRequest."""
+    """Checks only the outline, for requests that may be passed on: Google checks the rest itself. Raises BadRequest."""
     check(_OUTLINE, body)
 
 
 def check_generate(body: Json) -> None:
-    """Raises BadRequest, with the place at fault in `param`."""
+    """Raises BadRequest with the path of the wrong member in `param`."""
     check(_REQUEST, body)
 
 

@@ -1,7 +1,7 @@
-"""Thought signatures: Gemini's own, and those in which the state of other models' reasoning travels.
+"""Thought signatures: Gemini's own, and those that carry the reasoning state of other models.
 
-A `thoughtSignature` is base64, and clients decode and encode it, in either alphabet. Ours is therefore the packed text of
-wire/foreign_reasoning.py once more in base64. Gemini's own are never looked into.
+A `thoughtSignature` is base64, and clients decode and encode it, in either alphabet. The gateway's own are the packed
+text of wire/foreign_reasoning.py in base64. Gemini's own are not parsed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import binascii
 from llmproxy.core.chat import Json
 from llmproxy.wire.foreign_reasoning import Packed, seal, unpack
 
-_SIGN = "bGxtcHJveHku"  # "llmproxy." in base64; what follows stays in step, as it is three times three bytes
+_SIGN = "bGxtcHJveHku"  # "llmproxy." in base64: nine bytes, so the rest is encoded independently
 FOREIGN = _SIGN.encode()
-NO_CHECK = "skip_thought_signature_validator"  # Google's own word for a call whose signature is not there
+NO_CHECK = "skip_thought_signature_validator"  # Google's value for a call without its signature
 
 
 def is_foreign(signature: object) -> bool:
@@ -22,7 +22,7 @@ def is_foreign(signature: object) -> bool:
 
 
 def read(signature: object) -> Packed | None:
-    """What we packed; None for Gemini's own."""
+    """The packed state of the gateway's own signature; None for Gemini's own."""
     if not isinstance(signature, str) or not signature.startswith(_SIGN):
         return None
     try:
@@ -33,7 +33,9 @@ def read(signature: object) -> Packed | None:
 
 
 def write(closed: Json) -> str:
-    """The signature for what a block of reasoning was closed with: Gemini's own where it is one, else ours; or empty."""
+    """The signature for a closed block of reasoning: Gemini's own if there is one, otherwise the gateway's; empty if
+    there is no state.
+    """
     if own := google_signature(closed):
         return own
     packed = seal(closed)
@@ -41,7 +43,7 @@ def write(closed: Json) -> str:
 
 
 def google_signature(holder: object) -> str:
-    """`extra_content.google.thought_signature`, where the chat middle carries Gemini's own."""
+    """`extra_content.google.thought_signature`: Gemini's own signature in a chat."""
     extra = holder.get("extra_content") if isinstance(holder, dict) else None
     google = extra.get("google") if isinstance(extra, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None

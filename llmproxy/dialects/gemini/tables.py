@@ -1,10 +1,10 @@
-"""Google's words for how an answer ends and how a request fails."""
+"""Google's names for finish reasons and error statuses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Why an answer ended, in OpenAI's words.
+# Finish reasons, as OpenAI's.
 GEMINI_FINISH = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -24,7 +24,7 @@ GEMINI_FINISH = {
         "content_filter",
     ),
 }
-# The model broke down. What it said before is no answer, so this is an error whenever it comes.
+# The model failed. The text before is not an answer, so this is an error at any time.
 GEMINI_FAILED = frozenset(
     (
         "MALFORMED_FUNCTION_CALL",
@@ -34,12 +34,12 @@ GEMINI_FAILED = frozenset(
         "MISSING_THOUGHT_SIGNATURE",
     )
 )
-# Clients of the gRPC kind ask for enums as numbers. The two APIs number them alike only this far.
+# gRPC clients ask for enums as numbers. The two APIs have the same numbers only up to here.
 _NUMBERED = {"1": "STOP", "2": "MAX_TOKENS", "3": "SAFETY", "4": "RECITATION", "5": "OTHER"}
 _NONE = frozenset(("", "FINISH_REASON_UNSPECIFIED"))
 _ENDS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
-# The words of google.rpc.Code that an HTTP API uses, and the status that each comes with.
+# Names of google.rpc.Code that an HTTP API uses, with their HTTP status.
 GEMINI_STATUS = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -72,17 +72,17 @@ _WORD_BY_HTTP = {
 }
 
 
-def gemini_end(said: Any) -> str | None:
-    """Gemini's word for the end, None if this is none."""
-    word = _NUMBERED.get(str(said), str(said or ""))
+def gemini_end(reason: Any) -> str | None:
+    """Gemini's finish reason; None if the value is not one."""
+    word = _NUMBERED.get(str(reason), str(reason or ""))
     return None if word in _NONE else word
 
 
 def end_word(finish: str, native: str | None) -> str:
-    """Gemini's word for OpenAI's finish reason: the provider's own, where that is one of Gemini's."""
+    """Gemini's finish reason for OpenAI's. If the provider's own reason is one of Gemini's, it is used."""
     return native if native in GEMINI_FINISH else _ENDS.get(finish, "STOP")
 
 
 def status_word(status: int) -> str:
-    """Google's word for an HTTP status."""
+    """Google's status name for an HTTP status."""
     return _WORD_BY_HTTP.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")

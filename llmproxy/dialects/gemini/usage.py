@@ -1,4 +1,4 @@
-"""Gemini's `usageMetadata` as OpenAI's `usage`, and the way back."""
+"""Translates Gemini's `usageMetadata` to OpenAI's `usage`, and back."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from llmproxy.core.chat import Json
 from llmproxy.core.usage import Usage
 
-_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}  # OpenAI's clients refuse any other word
+_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}  # OpenAI's clients refuse other values
 _MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "TEXT": "text_tokens"}
 
 
 def gemini_counts(metadata: Json) -> bool:
-    """Whether there is a count in it: Vertex sends `trafficType` alone with all but the last event."""
+    """Whether it has counts: Vertex sends only `trafficType` in all events but the last."""
     return "totalTokenCount" in metadata or any(key.endswith("Count") for key in metadata)
 
 
 def gemini_usage(metadata: Any) -> Json:
-    """`{"usage": {...}, "service_tier": ...}`, as far as Gemini said it; empty if it counted nothing.
+    """`{"usage": {...}, "service_tier": ...}` with what Gemini sent; empty without counts.
 
-    Gemini counts thoughts beside the answer and tool use beside the prompt, OpenAI inside of them. A count of zero is
-    left out on Google's wire, so one that is absent is zero once there are counts at all.
+    Gemini counts thoughts beside the answer and tool use beside the prompt; OpenAI includes them. Google's JSON omits
+    counts of zero, so an absent count is zero if there are other counts.
     """
     if not isinstance(metadata, dict):
         return {}
@@ -34,9 +34,9 @@ def gemini_usage(metadata: Any) -> Json:
         "completion_tokens": completion,
         "total_tokens": count.get("totalTokenCount", prompt + completion),
     }
-    said_of_prompt = {"cached_tokens": "cachedContentTokenCount", "tool_use_tokens": "toolUsePromptTokenCount"}
+    of_prompt = {"cached_tokens": "cachedContentTokenCount", "tool_use_tokens": "toolUsePromptTokenCount"}
     details = {
-        "prompt_tokens_details": _details(count, said_of_prompt, metadata.get("promptTokensDetails")),
+        "prompt_tokens_details": _details(count, of_prompt, metadata.get("promptTokensDetails")),
         "completion_tokens_details": _details(
             count, {"reasoning_tokens": "thoughtsTokenCount"}, metadata.get("candidatesTokensDetails")
         ),
@@ -58,11 +58,11 @@ def _details(count: Json, names: dict[str, str], modalities: Any) -> Json:
 
 
 def render_metadata(usage: Json) -> Json:
-    """OpenAI's usage object as `usageMetadata`: thoughts stand beside the answer, and tool use beside the prompt."""
+    """OpenAI's usage as `usageMetadata`: thoughts are separate from the answer, and tool use from the prompt."""
     read = Usage.parse(usage)
     into = usage.get("prompt_tokens_details")
-    said = into.get("tool_use_tokens") if isinstance(into, dict) else None
-    tools = min(said, read.prompt) if isinstance(said, int) and said > 0 else 0
+    given = into.get("tool_use_tokens") if isinstance(into, dict) else None
+    tools = min(given, read.prompt) if isinstance(given, int) and given > 0 else 0
     output = read.tokens.completion
     thoughts = min(read.reasoning, output)
     counts = {

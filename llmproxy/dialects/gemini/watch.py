@@ -1,4 +1,4 @@
-"""Watches the answer of Gemini itself: it is passed on as it came, and read for what the gateway must know."""
+"""Watches an answer of Gemini itself. The bytes are passed on; usage, start, end and errors are read."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .fields import an_object, words
 from .tables import gemini_end
 from .usage import gemini_counts, gemini_usage
 
-# Members of an event, of a candidate and of a part that say nothing but a text and how many tokens there are.
+# Members of an event, a candidate and a part that has only text and counts.
 _OF_EVENTS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "createTime"))
 _OF_PIECES = frozenset(("content", "index"))
-_SAID = frozenset(("text", "thought"))
+_TEXT_ONLY = frozenset(("text", "thought"))
 
 
 class Watched(PassThrough):
     """Finds usage, start, end and errors. as_list: the client asked for a stream as one JSON array.
 
-    No event of Gemini's is the last one by what it says: an answer may go on after a finish, so its end is the stream's.
+    No event of Gemini's is marked as the last: an answer may go on after a finish reason, so it ends with the stream.
     """
 
     def __init__(self, chat: Chat, judge: Judge, *, as_list: bool = False) -> None:
-        self._unread = b""  # plain events, of which the last one's counts have not been looked at
+        self._unread = b""  # plain events; the counts of the last one are not parsed yet
         super().__init__(chat, judge)
         self._array = Array() if as_list else None
         self._finished = False
@@ -60,7 +60,7 @@ class Watched(PassThrough):
 
     @property
     def usage(self) -> Usage | None:
-        """Google counts anew with every event, and the last count is the answer's: read when it is asked for."""
+        """Google sends new counts with every event and the last ones count, so they are parsed when they are asked for."""
         if self._unread:
             block, self._unread = self._unread, b""
             last = block[block.rfind(b"\n\n", 0, -2) + 2 :] if block.count(b"\n\n") > 1 else block
@@ -79,13 +79,13 @@ class Watched(PassThrough):
         self._read(event)
 
     def plain(self, event: Json, name: bytes) -> str:
-        """One text of one candidate that goes on."""
+        """Whether the event only continues the text of one candidate."""
         candidates = event.get("candidates")
         if not self.started or not isinstance(candidates, list) or len(candidates) != 1:
             return ""
         content = an_object(an_object(candidates[0]).get("content"))
         parts = content.get("parts")
-        alone = isinstance(parts, list) and len(parts) == 1 and an_object(parts[0]).keys() <= _SAID
+        alone = isinstance(parts, list) and len(parts) == 1 and an_object(parts[0]).keys() <= _TEXT_ONLY
         return "text" if alone and not event.keys() - _OF_EVENTS and candidates[0].keys() <= _OF_PIECES else ""
 
     def passed_plain(self, block: bytes) -> None:
@@ -111,11 +111,18 @@ class Watched(PassThrough):
         if gemini_counts(metadata):
             self._usage = Usage.parse(an_object(gemini_usage(metadata).get("usage")))
 
+    def _count_call(self, call: Json) -> None:
+        """A call's name and arguments are tokens, too."""
+        if call:
+            self.grew(call.get("name"))
+            self.grew(str(call.get("args") or ""))
+
     def _candidate(self, candidate: Json) -> None:
         parts = an_object(candidate.get("content")).get("parts")
         for part in parts if isinstance(parts, list) else ():
             text = words(an_object(part).get("text"))
-            self.produced += len(text)
+            self.grew(text)
+            self._count_call(an_object(an_object(part).get("functionCall")))
             self.started = self.started or bool(text) or not an_object(part).keys() <= {"text", "thoughtSignature"}
         if gemini_end(candidate.get("finishReason")):
             self.started = self._finished = True

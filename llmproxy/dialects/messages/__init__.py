@@ -1,1 +1,3 @@
-"""Anthropic's Messages: what its clients send and are given, and what its providers are sent and give."""
+"""Anthropic's Messages API: parses requests and encodes answers for clients, encodes requests and decodes answers for
+providers.
+"""

@@ -1,7 +1,7 @@
-"""The tools of a Messages request as functions of a chat.
+"""Translates the tools of a Messages request to functions.
 
-A tool with `defer_loading` is offered once a result in the conversation has named it. Anthropic's own tools that the client
-runs (bash, text editor, memory) are functions of the same name; those that Anthropic runs are left out.
+A tool with `defer_loading` is offered after a result in the conversation has named it. Anthropic's tools that the
+client runs (bash, text editor, memory) become functions with the same name; those that Anthropic runs are dropped.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from llmproxy.core.chat import Json
+from llmproxy.core.places import Places
+from llmproxy.wire.tool_names import ChatToolNames
 
 from .parts import blocks
 
@@ -41,31 +43,34 @@ _OURS: Mapping[str, tuple[str, Json, list[str]]] = {
 }
 
 
-def functions(tools: Iterable[Json], messages: Iterable[Json], lost: list[str]) -> list[Json]:
-    """The functions. `lost`: takes the types of tools that cannot be offered."""
+def functions(
+    tools: Iterable[Json], messages: Iterable[Json], lost: list[str], names: ChatToolNames, places: Places
+) -> list[Json]:
+    """The functions. The types of tools that cannot be offered are added to `lost`."""
     named = _referenced(messages)
     offered: list[Json] = []
-    for tool in tools:
+    for number, tool in enumerate(tools):
         if tool.get("defer_loading") is True and tool.get("name") not in named:
             continue
         made = _function(tool)
         if made is None:
             lost.append(f"tools.{tool.get('type')}")
         else:
-            offered.append({"type": "function", "function": made})
+            function = {"type": "function", "function": {**made, "name": names.theirs(made["name"])}}
+            offered.append(places.keep(function, f"tools.{number}"))
     return offered
 
 
-def tool_choice(given: object, offered: list[Json]) -> Json:
-    """The members `tool_choice` and `parallel_tool_calls` of a chat."""
-    if not isinstance(given, dict) or not offered:
+def tool_choice(given: object, names: ChatToolNames) -> Json:
+    """The members `tool_choice` and `parallel_tool_calls` of a chat request."""
+    if not isinstance(given, dict):
         return {}
     made: Json = {}
     kind = given.get("type")
     if kind in ("any", "none"):
         made["tool_choice"] = "required" if kind == "any" else "none"
     elif kind == "tool":
-        made["tool_choice"] = {"type": "function", "function": {"name": given.get("name")}}
+        made["tool_choice"] = {"type": "function", "function": {"name": names.theirs(str(given.get("name") or ""))}}
     elif kind == "auto":
         made["tool_choice"] = "auto"
     if given.get("disable_parallel_tool_use") is True:
@@ -93,10 +98,10 @@ def _function(tool: Json) -> Json | None:
 
 
 def _referenced(messages: Iterable[Json]) -> set[str]:
-    """The tools that results of a tool search have named."""
-    inside = (one for message in messages for block in blocks(message.get("content")) for one in _within(block))
+    """The names of tools in the results of a tool search."""
+    inside = (one for message in messages for block in blocks(message.get("content")) for one in _result_blocks(block))
     return {str(one.get("tool_name")) for one in inside if one.get("type") == "tool_reference"}
 
 
-def _within(block: Json) -> list[Json]:
+def _result_blocks(block: Json) -> list[Json]:
     return blocks(block.get("content")) if block.get("type") == "tool_result" else []

@@ -1,4 +1,4 @@
-"""Tokens of a request, estimated, and usage in Anthropic's classes."""
+"""Estimates the tokens of a request, and translates usage to Anthropic's classes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import orjson
 
 from llmproxy.core.chat import Json
 
-# Rather too many than too few: a client that believes there is room compacts too late. 4.7 and later count about 30 % more
+# Too many rather than too few: a client with too low a count compacts too late. 4.7 and later count about 30 % more
 # tokens than earlier models.
 _CHARACTERS = 3.3
 _IMAGE = 1_600  # tokens
-_OVERHEAD = 8  # tokens of a message beside its text
+_OVERHEAD = 8  # tokens of a message besides its text
 _LONG = frozenset(("data", "url", "signature", "encrypted_content", "file_data"))
 
 
 def estimated(body: Json) -> int:
-    """Tokens of system prompt, messages and tools, from their length; an image or document counts as much as a large image."""
+    """An estimate from the length of system prompt, messages and tools. An image or document counts as a large image."""
     length, images = 0, 0
     stack: list[Any] = [body.get("system"), body.get("messages"), body.get("output_config")]
     while stack:
@@ -35,7 +35,7 @@ def estimated(body: Json) -> int:
 
 
 def counted(usage: Json) -> Json:
-    """Anthropic's usage from OpenAI's: what was read from a cache or written to it is not part of `input_tokens`."""
+    """Anthropic's usage from OpenAI's: tokens read from or written to a cache are not in `input_tokens`."""
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}
     read, written = _number(details.get("cached_tokens")), _number(details.get("cache_write_tokens"))

@@ -1,4 +1,4 @@
-"""The content blocks of a Messages answer, each read piece by piece into chat deltas with marks."""
+"""Decodes the content blocks of a Messages answer, piece by piece, to chat deltas with marks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tool_names import MessagesToolNames
 
 
 class Turn:
-    """What the blocks of one answer share: how much there is of each kind so far."""
+    """State that the blocks of one answer share: counters by kind."""
 
     def __init__(self, names: MessagesToolNames, customs: frozenset[str]) -> None:
         self.names = names
@@ -26,9 +26,9 @@ class Turn:
 
 
 class Block(Protocol):
-    """One block. `raw` is the whole of it as the provider would want it back."""
+    """One block. `raw` returns the whole block, in the form in which the provider wants it back."""
 
-    def __init__(self, said: Json, turn: Turn) -> None: ...
+    def __init__(self, block: Json, turn: Turn) -> None: ...
 
     def start(self) -> Iterable[Json]: ...
 
@@ -40,17 +40,17 @@ class Block(Protocol):
 
 
 class Text:
-    def __init__(self, said: Json, turn: Turn) -> None:
-        self._said = said
+    def __init__(self, block: Json, turn: Turn) -> None:
+        self._block = block
         self._turn = turn
         self._from = turn.characters
         self._pieces: list[str] = []
         self._citations: list[Json] = []
 
     def start(self) -> Iterator[Json]:
-        given = _text(self._said.get("text"))
+        given = _text(self._block.get("text"))
         yield marked({"content": self._add(given)} if given else {}, {"open": {"kind": "text"}})
-        for citation in _objects(self._said.get("citations")):
+        for citation in _objects(self._block.get("citations")):
             self._citations.append(citation)
 
     def grow(self, delta: Json) -> Iterable[Json]:
@@ -61,7 +61,7 @@ class Text:
         return ()
 
     def stop(self) -> Iterator[Json]:
-        """Citations come before the text that rests on them (recorded), so they are told when it is whole."""
+        """Citations arrive before the text that they belong to (recorded), so they are sent when it is complete."""
         mark: Json = {"close": {}}
         if self._citations:
             mark["note"] = {"citations": self._citations}
@@ -69,8 +69,8 @@ class Text:
         yield marked({"annotations": annotations} if annotations else {}, mark)
 
     def raw(self) -> Json:
-        cited = {"citations": self._citations} if self._citations or "citations" in self._said else {}
-        return {**self._said, "text": "".join(self._pieces), **cited}
+        cited = {"citations": self._citations} if self._citations or "citations" in self._block else {}
+        return {**self._block, "text": "".join(self._pieces), **cited}
 
     def _add(self, piece: str) -> str:
         self._pieces.append(piece)
@@ -79,18 +79,18 @@ class Text:
 
 
 class Thinking:
-    """Shown under the chat's name for it, and once more in `reasoning_details`, which clients give back."""
+    """Sends thoughts as `reasoning_content`, and in `reasoning_details`, which clients send back."""
 
-    def __init__(self, said: Json, turn: Turn) -> None:
-        self._said = said
+    def __init__(self, block: Json, turn: Turn) -> None:
+        self._block = block
         self._index = turn.thoughts
         turn.thoughts += 1
         self._pieces: list[str] = []
         self._signature = ""
 
     def start(self) -> Iterator[Json]:
-        self._signature = _text(self._said.get("signature"))
-        yield marked(self._shown(_text(self._said.get("thinking"))), {"open": {"kind": "reasoning"}})
+        self._signature = _text(self._block.get("signature"))
+        yield marked(self._shown(_text(self._block.get("thinking"))), {"open": {"kind": "reasoning"}})
 
     def grow(self, delta: Json) -> Iterable[Json]:
         if signature := _text(delta.get("signature")):
@@ -106,7 +106,7 @@ class Thinking:
         yield marked({"reasoning_details": [detail]}, {"close": {"signature": self._signature}})
 
     def raw(self) -> Json:
-        return {**self._said, "thinking": "".join(self._pieces), "signature": self._signature}
+        return {**self._block, "thinking": "".join(self._pieces), "signature": self._signature}
 
     def _shown(self, piece: str) -> Json:
         if not piece:
@@ -116,19 +116,19 @@ class Thinking:
         return delta
 
     def _detail(self, members: Json) -> Json:
-        """The format goes with the first: OpenAI's accumulator joins texts that are said again."""
+        """Only the first piece has the format, because OpenAI's accumulator joins texts that are repeated."""
         first = {} if self._pieces else {"format": FORMAT}
         return {"type": "reasoning.text", **members, **first, "index": self._index}
 
 
 class Redacted:
-    def __init__(self, said: Json, turn: Turn) -> None:
-        self._said = said
+    def __init__(self, block: Json, turn: Turn) -> None:
+        self._block = block
         self._index = turn.thoughts
         turn.thoughts += 1
 
     def start(self) -> Iterator[Json]:
-        data = _text(self._said.get("data"))
+        data = _text(self._block.get("data"))
         detail = {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": self._index}
         yield marked({"reasoning_details": [detail]}, {"open": {"kind": "reasoning"}, "close": {"data": data}})
 
@@ -139,30 +139,30 @@ class Redacted:
         return ()
 
     def raw(self) -> Json:
-        return self._said
+        return self._block
 
 
 class Call:
-    """A client's tool. A custom tool's input is text inside of JSON, so it is given when it is whole."""
+    """A call of a client's tool. The input of a custom tool is a text inside JSON, so it is sent when it is complete."""
 
-    def __init__(self, said: Json, turn: Turn) -> None:
-        self._said = said
+    def __init__(self, block: Json, turn: Turn) -> None:
+        self._block = block
         self._index = turn.calls
         turn.calls += 1
-        self._id = _text(said.get("id"))
-        self._name = turn.names.ours(_text(said.get("name")))
+        self._id = _text(block.get("id"))
+        self._name = turn.names.ours(_text(block.get("name")))
         self._custom = self._name in turn.customs
         self._pieces: list[str] = []
 
     def start(self) -> Iterator[Json]:
-        given = _input(self._said.get("input"))
+        given = _input(self._block.get("input"))
         if given:
             self._pieces.append(given)
         if self._custom:
             return
         call = {"index": self._index, "id": self._id, "type": "function"}
         body = {"name": self._name, "arguments": given}
-        item = {"item": {"caller": self._said["caller"]}} if self._said.get("caller") else {}
+        item = {"item": {"caller": self._block["caller"]}} if self._block.get("caller") else {}
         opened = {"kind": "tool_call", "id": self._id, "name": self._name, **item}
         yield marked({"tool_calls": [{**call, "function": body}]}, {"open": opened})
 
@@ -185,10 +185,10 @@ class Call:
         yield marked({"tool_calls": [call]}, {"open": opened, "close": {}})
 
     def raw(self) -> Json:
-        return {**self._said, "input": _parsed("".join(self._pieces))}
+        return {**self._block, "input": _parsed("".join(self._pieces))}
 
     def _written(self) -> str:
-        """The text in the one member that the tool was declared with; what is not in it is taken as it is."""
+        """The text in `input`, the only member of a custom tool; the raw text if the model did not write that member."""
         said = "".join(self._pieces)
         given = _parsed(said).get("input")
         return given if isinstance(given, str) else said
@@ -197,8 +197,8 @@ class Call:
 class Other:
     """A block that only this dialect has: a tool that the provider ran, its result, a compaction."""
 
-    def __init__(self, said: Json, turn: Turn) -> None:
-        self._said = dict(said)
+    def __init__(self, block: Json, turn: Turn) -> None:
+        self._block = dict(block)
         self._input: list[str] = []
 
     def start(self) -> Iterable[Json]:
@@ -209,7 +209,7 @@ class Other:
             if name == "partial_json":
                 self._input.append(_text(piece))
             elif name != "type" and isinstance(piece, str):
-                self._said[name] = _text(self._said.get(name)) + piece
+                self._block[name] = _text(self._block.get(name)) + piece
         return ()
 
     def stop(self) -> Iterator[Json]:
@@ -217,7 +217,7 @@ class Other:
 
     def raw(self) -> Json:
         given = "".join(self._input)
-        return {**self._said, "input": _parsed(given)} if given else self._said
+        return {**self._block, "input": _parsed(given)} if given else self._block
 
 
 KINDS: Mapping[str, type[Block]] = {
@@ -229,7 +229,7 @@ KINDS: Mapping[str, type[Block]] = {
 
 
 def url_citations(citations: list[Json], start: int, end: int) -> list[Json]:
-    """The addresses that a piece of text rests on, each once."""
+    """The cited URLs of a text, each once."""
     found: dict[str, Json] = {}
     for one in citations:
         url = _text(one.get("url")) or _text(one.get("source"))
@@ -253,12 +253,12 @@ def _objects(value: object) -> list[Json]:
 
 
 def _input(value: object) -> str:
-    """Arguments that came with the start; there `{}` stands for none yet."""
+    """Arguments sent with the start of a block; `{}` means that none were sent yet."""
     return orjson.dumps(value).decode() if isinstance(value, dict) and value else ""
 
 
 def _parsed(text: str) -> Json:
-    """The object that a text is; empty for what was cut, and for none."""
+    """The object in a JSON text; empty for an empty or incomplete text."""
     try:
         parsed = orjson.loads(text or "{}")
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""A Messages provider's answer as chat chunks with marks: one Step for streamed events and for whole answers."""
+"""Decodes an answer of a Messages provider to chat chunks with marks. One Step for streams and for JSON answers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
 
 
 class MessagesReply:
-    """The Step of one answer. The finish is given with `message_stop`: an answer that ends before it was cut."""
+    """The Step for one answer. The finish reason is sent with `message_stop`: an answer that ends earlier was cut."""
 
     def __init__(self, chat: Chat) -> None:
         self._turn = Turn(MessagesToolNames(declared(chat.body)), customs(chat.body))
         self._head: Json = {}
         self._open: dict[int, Block] = {}
-        self._blocks: list[Json] = []  # the turn as the provider said it
+        self._blocks: list[Json] = []  # the turn's original blocks
         self._usage: Json = {}
-        self._output_counted = False  # at the start the provider has counted only the first tokens
+        self._output_counted = False  # at the start only the first tokens are counted
         self._message: Json = {}
         self._reason = ""
         self._ended = False
 
     def feed(self, event: Json) -> Iterable[Json]:
         read = _READERS.get(event.get("type") or "")
-        if read is None or self._ended:  # a ping, or what nobody knows yet
+        if read is None or self._ended:  # a ping or an unknown event
             return ()
         return [{**self._head, **chunk} for chunk in read(self, event)]
 
@@ -42,11 +42,13 @@ class MessagesReply:
         return ()
 
     def counted(self) -> Json:
-        """OpenAI's usage object of what was counted so far."""
+        """OpenAI's usage, as far as it was counted."""
         return usage_of(self._usage) if self._usage else {}
 
     def accounted(self) -> Usage | None:
-        """The same in the classes that are billed, with what compactions and advisors took; output only once it is counted."""
+        """The usage in the classes that are billed, including compactions and advisors; output only after it was
+        counted.
+        """
         usage = self._usage if self._output_counted else before_output(self._usage)
         return Usage.of_messages(usage) if usage else None
 
@@ -55,7 +57,7 @@ class MessagesReply:
         yield from self._begin(message)
         for index, block in enumerate(
             _objects(message.get("content"))
-        ):  # programmatic calls: all of it is here (recorded)
+        ):  # programmatic calls: the whole answer is here (recorded)
             yield from self._whole_block(index, block)
 
     def _whole(self, event: Json) -> Iterator[Json]:
@@ -63,22 +65,22 @@ class MessagesReply:
         yield from self._stop({})
 
     def _begin(self, message: Json) -> Iterator[Json]:
-        id, model = message.get("id"), message.get("model")
-        head = {"id": f"chatcmpl-{id}" if id else None, "model": model}
-        self._head = {name: value for name, value in head.items() if isinstance(value, str) and value}
+        id, model = (value if isinstance(value, str) else "" for value in (message.get("id"), message.get("model")))
+        head = {"id": f"chatcmpl-{id}" if id else "", "model": model}
+        self._head = {name: value for name, value in head.items() if value}
         self._count(message.get("usage"))
         self._note_end(message)
         self._output_counted = bool(self._reason)
-        yield marked({}, {"begin": {"id": id or "", "model": model or "", "usage": self.counted()}})
+        yield marked({}, {"begin": {"id": id, "model": model, "usage": self.counted()}})
 
     def _whole_block(self, index: int, block: Json) -> Iterator[Json]:
         yield from self._block_start({"index": index, "content_block": block})
         yield from self._block_stop({"index": index})
 
     def _block_start(self, event: Json) -> Iterator[Json]:
-        said = _object(event.get("content_block"))
-        kind: Any = KINDS.get(str(said.get("type")), Other)
-        block: Block = kind(said, self._turn)
+        content_block = _object(event.get("content_block"))
+        kind: Any = KINDS.get(str(content_block.get("type")), Other)
+        block: Block = kind(content_block, self._turn)
         self._open[_index(event)] = block
         yield from block.start()
 
@@ -99,20 +101,20 @@ class MessagesReply:
         self._note_end(_object(event.get("delta")))
         return ()
 
-    def _note_end(self, said: Json) -> None:
-        if isinstance(said.get("stop_reason"), str):
-            self._reason = said["stop_reason"]
-        self._message |= {name: said[name] for name in _OF_MESSAGE if said.get(name) is not None}
+    def _note_end(self, delta: Json) -> None:
+        if isinstance(delta.get("stop_reason"), str):
+            self._reason = delta["stop_reason"]
+        self._message |= {name: delta[name] for name in _OF_MESSAGE if delta.get(name) is not None}
 
     def _count(self, usage: object) -> None:
-        """The last count is the answer's (after a compaction it is less, recorded), but not every event has all of them."""
-        told = {name: value for name, value in _object(usage).items() if value is not None}
-        if not any(told.get(name) for name in _INPUT):  # some servers count nothing there
-            told = {name: value for name, value in told.items() if name not in _INPUT or name not in self._usage}
-        self._usage |= told
+        """The last count is valid (after a compaction it is lower, recorded), but not every event has all counts."""
+        counts = {name: value for name, value in _object(usage).items() if value is not None}
+        if not any(counts.get(name) for name in _INPUT):  # some servers send zeros there
+            counts = {name: value for name, value in counts.items() if name not in _INPUT or name not in self._usage}
+        self._usage |= counts
 
     def _stop(self, event: Json) -> Iterator[Json]:
-        for index in list(self._open):  # a server that does not close its blocks
+        for index in list(self._open):  # some servers do not close their blocks
             yield from self._block_stop({"index": index})
         if not self._reason:
             return
@@ -135,13 +137,13 @@ class MessagesReply:
         return marked({}, {"message": message}, **{**native, "finish_reason": finish_of(self._reason)})
 
     def _extra(self) -> Json:
-        """What a chat message has no place for, in the member that clients give back."""
+        """Data that a chat message does not have, in the member that clients send back."""
         extra = {name: value for name, value in self._message.items() if value}
         return extra if _fits_a_chat(self._blocks) else {"content": self._blocks, **extra}
 
 
 def _fits_a_chat(blocks: list[Json]) -> bool:
-    """Whether thoughts, one text and calls, in this order, are all there is."""
+    """Whether the answer has only thoughts, one text and calls, in this order."""
     kinds = [str(block.get("type")) for block in blocks]
     ranks = [_ORDER.get(kind, -1) for kind in kinds]
     plain = all(_is_plain(block) for block in blocks)

@@ -14,6 +14,7 @@ from llmproxy.wire.sse import PING
 
 from . import as_chat as translating
 from . import errors
+from .asked_name import Named
 from .pass_on import own_only, without_thoughts
 from .watch import Watched
 
@@ -21,16 +22,23 @@ _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
 class Messages:
-    """Has no state: what belongs to one answer is in its encoder or watcher."""
+    """Has no state: the state of an answer is in its encoder or watcher.
+
+    as_asked: the answer has the model name that the client asked for, not the provider's (asked_name.py).
+    """
 
     name = "messages"
     stream_type = EVENT_STREAM
 
+    def __init__(self, *, as_asked: bool = False) -> None:
+        self._as_asked = as_asked
+
     def as_chat(self, chat: Chat) -> Chat:
-        return translating.as_chat(chat)
+        return translating.as_chat(chat, self._named(chat))
 
     def watch(self, chat: Chat, judge: Judge) -> Translator:
-        return Watched(chat, judge)
+        name = self._named(chat)
+        return Named(chat, judge, name) if name else Watched(chat, judge)
 
     def suits(self, chat: Chat, adapter: Adapter) -> bool:
         return True
@@ -51,11 +59,15 @@ class Messages:
         return errors.event(error)
 
     def ping(self, last: bytes) -> bytes:
-        """`message_start` must be the first event, so before it only a comment may come."""
+        """`message_start` must be the first event, so only a comment may be sent before it."""
         return _PING if last else PING
 
     def headers(self, request_id: str) -> Mapping[str, str]:
         return {"request-id": request_id}
 
+    def _named(self, chat: Chat) -> str:
+        model = chat.body.get("model") if self._as_asked else None
+        return model if isinstance(model, str) else ""
 
-DIALECT = Messages()
+
+DIALECT, AS_ASKED = Messages(), Messages(as_asked=True)

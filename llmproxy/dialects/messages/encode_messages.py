@@ -1,4 +1,4 @@
-"""A chat's messages as those of Messages: turns that alternate, with the results of tools first in the user's."""
+"""Translates chat messages to Messages' turns: roles alternate, and results of tools come first in a user turn."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from .tables import FORMAT, NAME, VENDOR, MessagesAbilities, Raw
 from .tool_names import MessagesToolNames
 
 UNANSWERED = "No result was given."
+_FAILED = "Error: "  # prefix of a failed tool's result in a chat
 GO_ON = "Continue."
 NOTHING = "."
 THOUGHTS = frozenset(("thinking", "redacted_thinking"))
-# An assistant's turn that ends with one of these was given up by its author; any other was paused by the provider.
+# An assistant turn that ends with one of these is complete; any other was paused by the provider.
 _GIVEN_UP = THOUGHTS | {"text", "tool_use"}
 
 
 class Conversation:
-    """Takes the messages in order; afterwards `messages` and `system` are what is sent.
-
-    dropped: gets `messages` where something was moved or filled in.
+    """Takes the messages in order. Afterwards `messages` and `system` are sent. `messages` is added to `dropped` if
+    something was moved or inserted.
     """
 
     def __init__(self, can: MessagesAbilities, names: MessagesToolNames, dropped: list[str]) -> None:
         self._can = can
         self._names = names
         self._dropped = dropped
-        self._ids: set[str] = set()  # of all calls: each may be used once
-        self._calls: list[tuple[str, str]] = []  # of the last turn: the client's id and the one that is sent
+        self._ids: set[str] = set()  # of all calls; each ID is used once
+        self._calls: list[tuple[str, str]] = []  # of the last turn: the client's ID and the one that is sent
         self._results: dict[str, Json] = {}
         self._user: list[Json] = []
-        self._later: list[Json] = []  # instructions that came after the first message
+        self._later: list[Json] = []  # instructions after the first message
         self.system: list[Json] = []
         self.messages: list[Json] = []
         self.container: Any = None
 
     def add_all(self, messages: Any, beside: Sequence[object] | None = None) -> None:
-        """beside: for each message what it was made of. Messages' own blocks are sent as they were."""
+        """beside: the original blocks of each message. Messages' own blocks are sent unchanged."""
         if not isinstance(messages, list) or not messages:
             raise BadRequest("'messages' must be a list with at least one message.", param="messages")
         raws = beside or [None] * len(messages)
@@ -54,26 +54,26 @@ class Conversation:
                 self._add(f"messages[{at}]", message)
         self._settle()
         if not self.messages:
-            self._speak_as_user()
+            self._send_system_as_user()
         if self.messages[0]["role"] != "user" and beside is None:
             self.messages.insert(0, {"role": "user", "content": [text_block(NOTHING)]})
-            self._tell()
+            self._name_change()
 
     def end(self, prefill: bool) -> None:
-        """The last message may be the assistant's where the model goes on with it; elsewhere it is asked to go on."""
+        """The last message may be the assistant's if the model continues it; otherwise a user message asks for that."""
         last = self.messages[-1]
         if last["role"] != "assistant" or last["content"][-1].get("type") not in _GIVEN_UP:
             return
         if not prefill:
             self.messages.append({"role": "user", "content": [text_block(GO_ON)]})
-            self._tell()
+            self._name_change()
         elif last["content"][-1]["type"] == "text":
             block = last["content"][-1]
             last["content"][-1] = {**block, "text": block["text"].rstrip()}
 
     @property
     def thinks_unsigned(self) -> bool:
-        """Whether the last turn that called a tool, and is not over, has no thoughts: with a budget that is refused."""
+        """Whether the last tool turn, if it is not finished, has no thoughts: with a thinking budget that is refused."""
         for message in reversed(self.messages):
             kinds = [block.get("type") for block in message["content"]]
             if message["role"] == "assistant":
@@ -105,10 +105,10 @@ class Conversation:
                 own = [one for one in blocks if one.get("type") not in THOUGHTS or is_own_thought(one)]
                 for id in (str(one.get("id")) for one in own if one.get("type") == "tool_use"):
                     self._call_id(id, keep=True)
-                self._push(role, own)
+                self._append(role, own)
             case "tool":
                 self._results[str(blocks[0].get("tool_use_id"))] = blocks[0]
-            case _:  # images that were made of results are in the results
+            case _:  # the images of results are already in the results
                 for block in blocks:
                     if block.get("role") == "system":
                         self._instruct(block["content"])
@@ -130,7 +130,7 @@ class Conversation:
         goes_on = self._calls and not self._results and not self._user and not self._later
         if not goes_on:
             self._settle()
-        blocks = self._said(where, message)
+        blocks = self._assistant_blocks(where, message)
         if not blocks:
             return
         last = self.messages[-1] if self.messages else None
@@ -139,7 +139,7 @@ class Conversation:
         else:
             self.messages.append({"role": "assistant", "content": blocks})
 
-    def _said(self, where: str, message: Json) -> list[Json]:
+    def _assistant_blocks(self, where: str, message: Json) -> list[Json]:
         extra = _object(_object(message.get("extra_content")).get(VENDOR))
         if extra.get("container"):
             self.container = _object(extra["container"]).get("id") or extra["container"]
@@ -148,12 +148,14 @@ class Conversation:
                 if block.get("type") == "tool_use":
                     self._call_id(str(block.get("id")), keep=True)
             return raw
+        if message.get("images") and "messages.images" not in self._dropped:
+            self._dropped.append("messages.images")  # an assistant turn cannot have images
         text = encode_content(f"{where}.content", message.get("content"))
         if isinstance(message.get("refusal"), str) and message["refusal"].strip():
             text.append(text_block(message["refusal"]))
         calls = message.get("tool_calls") or ()
         encoded = [self._call(f"{where}.tool_calls[{at}]", call) for at, call in enumerate(calls)]
-        return _cached([*thoughts(message), *text, *encoded], message)
+        return _with_cache_mark([*thoughts(message), *text, *encoded], message)
 
     def _call(self, where: str, call: Any) -> Json:
         custom = _object(call.get("custom")) if isinstance(call, dict) else {}
@@ -166,77 +168,77 @@ class Conversation:
         return {"type": "tool_use", "id": id, "name": self._names.theirs(body["name"]), "input": given, **cached}
 
     def _call_id(self, given: str, *, keep: bool = False) -> str:
-        told = given if keep else _free(MessagesToolNames.rewritten(given) or "call", self._ids)
-        self._ids.add(told)
-        self._calls.append((given, told))
-        return told
+        sent_id = given if keep else _unused_id(MessagesToolNames.rewritten(given) or "call", self._ids)
+        self._ids.add(sent_id)
+        self._calls.append((given, sent_id))
+        return sent_id
 
     def _result(self, where: str, message: Json) -> None:
         given = message.get("tool_call_id")
-        told = next((told for id, told in self._calls if id == given and told not in self._results), None)
-        if told is None:
-            told = next((told for id, told in self._calls if id == given), None)
-        if told is None:
+        sent_id = next((sent_id for id, sent_id in self._calls if id == given and sent_id not in self._results), None)
+        if sent_id is None:
+            sent_id = next((sent_id for id, sent_id in self._calls if id == given), None)
+        if sent_id is None:
             raise BadRequest(f"{where} answers no tool call of the message before it.", param=f"{where}.tool_call_id")
         content = message.get("content")
         blocks = encode_content(f"{where}.content", content)
-        result: Json = {"type": "tool_result", "tool_use_id": told}
+        result: Json = {"type": "tool_result", "tool_use_id": sent_id}
         if blocks:
             result["content"] = content if isinstance(content, str) else blocks
-        if message.get("is_error") is True:
+        if message.get("is_error") is True or (isinstance(content, str) and content.startswith(_FAILED)):
             result["is_error"] = True
-        self._results[told] = result | (
+        self._results[sent_id] = result | (
             {"cache_control": message["cache_control"]} if message.get("cache_control") else {}
         )
 
     def _settle(self) -> None:
-        """The user's turn is over: the results in the order of the calls, then what the user says, then instructions."""
-        results = [self._results.get(told) or self._unanswered(told) for _, told in self._calls]
+        """Ends the user's turn: results in the order of the calls, then the user's content, then instructions."""
+        results = [self._results.get(sent_id) or self._missing_result(sent_id) for _, sent_id in self._calls]
         if content := [*results, *self._user]:
-            self._push("user", content)
+            self._append("user", content)
         if self._later:
-            self._push("system" if self.messages else "user", self._later)
+            self._append("system" if self.messages else "user", self._later)
         self._calls, self._results, self._user, self._later = [], {}, [], []
 
-    def _push(self, role: str, blocks: list[Json]) -> None:
+    def _append(self, role: str, blocks: list[Json]) -> None:
         if self.messages and self.messages[-1]["role"] == role:
             self.messages[-1]["content"] = [*self.messages[-1]["content"], *blocks]
         else:
             self.messages.append({"role": role, "content": blocks})
 
-    def _unanswered(self, told: str) -> Json:
-        self._tell()
-        return {"type": "tool_result", "tool_use_id": told, "content": UNANSWERED}
+    def _missing_result(self, sent_id: str) -> Json:
+        self._name_change()
+        return {"type": "tool_result", "tool_use_id": sent_id, "content": UNANSWERED}
 
-    def _speak_as_user(self) -> None:
-        """A question of instructions only."""
+    def _send_system_as_user(self) -> None:
+        """Sends instructions as a user message if there is no other message."""
         if not self.system:
             raise BadRequest("The messages hold no content.", param="messages")
         self.messages.append({"role": "user", "content": self.system})
         self.system = []
-        self._tell()
+        self._name_change()
 
-    def _tell(self) -> None:
+    def _name_change(self) -> None:
         if "messages" not in self._dropped:
             self._dropped.append("messages")
 
 
 def thoughts(message: Json) -> list[Json]:
-    """The signed thoughts of an assistant's message that are Claude's own; of others, and unsigned ones, nothing is sent."""
-    blocks = message.get("thinking_blocks")  # as LiteLLM's clients have them
+    """Claude's own signed thoughts in an assistant message. Unsigned thoughts and those of other models are not sent."""
+    blocks = message.get("thinking_blocks")  # LiteLLM's form
     if isinstance(blocks, list) and blocks:
         return [one for one in blocks if isinstance(one, dict) and is_own_thought(one)]
     details = message.get("reasoning_details")
-    return list(_detailed([one for one in details if isinstance(one, dict)])) if isinstance(details, list) else []
+    return list(_from_details([one for one in details if isinstance(one, dict)])) if isinstance(details, list) else []
 
 
 def is_own_thought(block: Json) -> bool:
-    """Whether a block of thoughts has what the provider gave with it."""
+    """Whether a thinking block has a signature or data of the provider's own."""
     sealed = block.get("signature") if block.get("type") == "thinking" else block.get("data")
     return block.get("type") in THOUGHTS and isinstance(sealed, str) and bool(sealed) and not is_ours(sealed)
 
 
-def _detailed(details: list[Json]) -> Iterator[Json]:
+def _from_details(details: list[Json]) -> Iterator[Json]:
     for one in details:
         if one.get("format") != FORMAT:
             continue
@@ -249,7 +251,7 @@ def _detailed(details: list[Json]) -> Iterator[Json]:
 
 
 def _raw(content: Any, message: Json) -> list[Json] | None:
-    """The turn as the provider said it, if it still says what the message says."""
+    """The original blocks of the turn, if the message still has the same text and calls."""
     if not isinstance(content, list) or not content or not all(isinstance(one, dict) for one in content):
         return None
     blocks = [one for one in content if one.get("type") not in THOUGHTS or is_own_thought(one)]
@@ -262,18 +264,18 @@ def _raw(content: Any, message: Json) -> list[Json] | None:
 
 
 def _blocks(where: str, message: Json) -> list[Json]:
-    return _cached(encode_content(f"{where}.content", message.get("content")), message)
+    return _with_cache_mark(encode_content(f"{where}.content", message.get("content")), message)
 
 
-def _cached(blocks: list[Json], message: Json) -> list[Json]:
-    """A mark for the cache that stands at the message belongs to its last block that may have one."""
+def _with_cache_mark(blocks: list[Json], message: Json) -> list[Json]:
+    """Moves the message's `cache_control` to its last block that may have one."""
     if not message.get("cache_control") or not blocks or blocks[-1].get("type") in THOUGHTS:
         return blocks
     return [*blocks[:-1], {**blocks[-1], "cache_control": message["cache_control"]}]
 
 
 def _arguments(given: object) -> Json:
-    """Arguments as an object; what is none is kept in a member."""
+    """The arguments as an object; a value that is not one is put under `arguments`."""
     if isinstance(given, dict):
         return given
     text = given if isinstance(given, str) else ""
@@ -284,7 +286,7 @@ def _arguments(given: object) -> Json:
     return parsed if isinstance(parsed, dict) else {"arguments": parsed}
 
 
-def _free(id: str, taken: set[str]) -> str:
+def _unused_id(id: str, taken: set[str]) -> str:
     if id not in taken:
         return id
     return next(other for number in range(2, len(taken) + 3) if (other := f"{id}_{number}") not in taken)

@@ -1,4 +1,4 @@
-"""Parts of a chat message as content blocks of Messages: text, images, documents, and what is a block already."""
+"""Translates parts of chat messages to content blocks: text, images, documents. Blocks of Messages' own are passed on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
 
-# Blocks that a chat client wrote in Messages' own words.
+# Blocks of Messages that a chat client may send.
 _OWN = frozenset(("image", "document", "search_result", "container_upload", "tool_reference"))
 _DATA = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?)(;base64)?,", re.IGNORECASE)
 _KINDS = {"image/jpg": "image/jpeg", "application/x-pdf": "application/pdf"}
@@ -27,7 +27,7 @@ _TEXT_ENDINGS = re.compile(r"\.(?:txt|md|csv|json|xml|ya?ml|html?|css|js|ts|py|l
 
 
 def encode_content(where: str, content: Any) -> list[Json]:
-    """The blocks of a message's content; blank text is left out, which is refused. Raises BadRequest."""
+    """The blocks of a message's content, without blank text, which Anthropic refuses. Raises BadRequest."""
     if content is None:
         return []
     if isinstance(content, str):
@@ -106,15 +106,15 @@ def _document(where: str, kind: str, data: str, beside: Json) -> Json:
     return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}, **beside}
 
 
-def _kind(said: str, name: str) -> str:
-    if said and said != "application/octet-stream":
-        return said
+def _kind(media_type: str, name: str) -> str:
+    if media_type and media_type != "application/octet-stream":
+        return media_type
     ending = name[name.rfind(".") :].lower() if "." in name else ""
     return _ENDINGS.get(ending) or ("text/plain" if _TEXT_ENDINGS.search(name) else "application/pdf")
 
 
 def _unpacked(where: str, url: str) -> tuple[str, str]:
-    """Kind and base64 text of a `data:` address."""
+    """MIME type and base64 text of a `data:` URL."""
     found = _DATA.match(url)
     if found is None or found[3] is None:
         raise BadRequest(f"{where} is a data address without base64.", param=where)

@@ -1,4 +1,4 @@
-"""Renders an answer as Messages: the events of a stream, and the JSON answer that the same events come to."""
+"""Encodes an answer as Messages: the events of a stream, or the JSON answer with the same content."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import orjson
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import GatewayError
-from llmproxy.wire.blocks import CALLS, Begun, BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.block_events import CALLS, Begun, BlockEvent, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.blocks import Blocks
 from llmproxy.wire.foreign_reasoning import seal
+from llmproxy.wire.tool_names import ChatToolNames
 
 from . import errors
 from .count import counted, estimated
@@ -23,26 +25,34 @@ _STOPS: Mapping[str, str] = {
     "length": "max_tokens",
     "content_filter": "refusal",
 }
-# What Anthropic itself said comes before what a chat makes of it.
+# Anthropic's own stop reasons have priority over the chat's.
 _NATIVE = frozenset((
     "end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded",
 ))  # fmt: skip
+_PIECES: Mapping[str, tuple[str, str]] = {
+    "text": ("text_delta", "text"),
+    "reasoning": ("thinking_delta", "thinking"),
+    "tool_call": ("input_json_delta", "partial_json"),
+}
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 Event = tuple[str, Json]
 
 
 class Encoder:
-    """One answer. A block is begun when it is known what it is: thoughts without a text are a redacted block."""
+    """Encodes one answer. A block is started when its kind is known: thoughts without a text become a redacted block."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, named: str = "", names: ChatToolNames | None = None) -> None:
         self._chat = chat
+        self._names = names or ChatToolNames()
+        self._named = named
+        self._stream = chat.stream
         self._blocks = Blocks()
-        self._answer: Json = {}  # what the events so far come to, of a stream without its texts
+        self._answer: Json = {}  # the answer so far; for a stream without its texts
         self._texts: dict[str, list[str]] = {}  # pieces of the open block
         self._open: Opened | None = None
-        self._begun = False  # the open block has been begun
-        self._held = ""  # a custom call's input
+        self._begun = False  # the start of the open block has been sent
+        self._custom_input: list[str] = []  # a custom call's input
         self._cited: list[Json] = []  # of the open text
         self._annotated: list[Json] = []
         self._usage: Json | None = None
@@ -53,15 +63,24 @@ class Encoder:
     # The contract
 
     def feed(self, chunk: Json) -> Iterable[bytes]:
+        if self._begun and self._stream and (further := self._blocks.further(chunk)) is not None:
+            return (self._next_piece(further.piece),)
         return self._sent(self._read(self._blocks.feed(chunk)))
 
     def finish(self) -> Iterable[bytes]:
         yield from self._sent(self._finish())
-        if not self._chat.stream:
+        if not self._stream:
             yield orjson.dumps(self._answer)
 
     def failed(self, error: GatewayError) -> bytes:
         return errors.event(error)
+
+    def _next_piece(self, piece: str) -> bytes:
+        """The event for one more piece of the open block of text, reasoning or arguments."""
+        assert self._open is not None
+        kind, field = _PIECES[self._open.kind]
+        self._produced += len(piece)
+        return _sse(*self._delta({"type": kind, field: piece}))
 
     # From blocks to events
 
@@ -70,7 +89,7 @@ class Encoder:
             if isinstance(event, Grew):
                 yield from self._grew(event)
             elif isinstance(event, Opened):
-                self._open, self._begun, self._held = event, False, ""
+                self._open, self._begun, self._custom_input = event, False, []
                 self._cited, self._annotated = [], []
                 yield from self._opened(event)
             elif isinstance(event, Closed):
@@ -86,13 +105,13 @@ class Encoder:
 
     def _message(self, begun: Begun) -> Json:
         id = begun.id if begun.id.startswith("msg_") else f"msg_{_NO_ID.sub('', begun.id) or self._chat.trace.id}"
-        # The truth comes with the end; clients measure by this how full their context is.
+        # The exact usage comes at the end; clients use this one to measure their context.
         usage = counted(begun.usage) if begun.usage else {**counted({}), "input_tokens": estimated(self._chat.body)}
         return {
             "id": id,
             "type": "message",
             "role": "assistant",
-            "model": begun.model or self._chat.model,
+            "model": self._named or begun.model or self._chat.model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -103,7 +122,7 @@ class Encoder:
         if block.kind in CALLS:
             item = block.meta.get("item")
             caller = {"caller": item["caller"]} if isinstance(item, dict) and "caller" in item else {}
-            used = {"type": "tool_use", "id": _call_id(block.id), "name": block.name, "input": {}}
+            used = {"type": "tool_use", "id": _call_id(block.id), "name": self._names.ours(block.name), "input": {}}
             yield from self._begin({**used, **caller})
         elif block.kind == "opaque" and block.meta.get("dialect") == "messages":
             yield from self._begin(dict(block.meta["block"]))
@@ -112,7 +131,7 @@ class Encoder:
         assert self._open is not None
         kind = self._open.kind
         if kind == "custom_tool_call":
-            self._held += event.piece
+            self._custom_input.append(event.piece)
         elif kind == "tool_call":
             yield self._delta({"type": "input_json_delta", "partial_json": event.piece})
         elif kind == "reasoning":
@@ -128,20 +147,20 @@ class Encoder:
         block, self._open = self._open, None
         assert block is not None
         if block.kind == "reasoning":
-            yield from self._seal({**block.meta, **event.seal})
+            yield from self._end_thinking({**block.meta, **event.seal})
         elif block.kind == "custom_tool_call":
-            text = orjson.dumps({"input": self._held}).decode()
+            text = orjson.dumps({"input": "".join(self._custom_input)}).decode()
             yield self._delta({"type": "input_json_delta", "partial_json": text})
         elif block.kind == "image":
-            yield from self._picture(event.seal.get("image"))
+            yield from self._image_link(event.seal.get("image"))
         elif block.kind == "text":
-            yield from self._cite()
+            yield from self._send_citations()
         if self._begun:
             yield "content_block_stop", {"index": self._index}
             self._begun = False
 
-    def _seal(self, sealed: Json) -> Iterator[Event]:
-        """A signature comes once, as the last of a block. State without a text is a block that nobody reads."""
+    def _end_thinking(self, sealed: Json) -> Iterator[Event]:
+        """The signature is sent once, at the end of a block. State without a text is sent as `redacted_thinking`."""
         signature = sealed.get("signature") or seal(sealed)
         if not self._begun and sealed.get("data"):
             yield from self._begin({"type": "redacted_thinking", "data": sealed["data"]})
@@ -155,15 +174,15 @@ class Encoder:
         self._cited += note.get("citations") or ()
         self._annotated += note.get("annotations") or ()
 
-    def _cite(self) -> Iterator[Event]:
-        """A text's citations: as Anthropic itself made them, or made of a chat's annotations."""
+    def _send_citations(self) -> Iterator[Event]:
+        """The citations of a text: Anthropic's own, or made from annotations."""
         made = self._cited or [citation for one in self._annotated if (citation := _citation(one))]
         for citation in made:
             yield from self._begin_once({"type": "text", "text": ""})
             yield self._delta({"type": "citations_delta", "citation": citation})
 
-    def _picture(self, image: object) -> Iterator[Event]:
-        """Messages has no images in answers: one with an address is a link."""
+    def _image_link(self, image: object) -> Iterator[Event]:
+        """Messages has no images in answers: an image with a URL becomes a link."""
         url = image.get("image_url") if isinstance(image, dict) else None
         url = url.get("url") if isinstance(url, dict) else url
         link = f"![image]({url})" if isinstance(url, str) and not url.startswith("data:") else "[image]"
@@ -175,7 +194,7 @@ class Encoder:
         assert self._end is not None
         message = self._end.message
         usage = counted(self._usage) if self._usage is not None else self._estimate()
-        delta = {"stop_reason": self._stop(self._end), "stop_sequence": message.get("stop_sequence")}
+        delta = {"stop_reason": self._stop_reason(self._end), "stop_sequence": message.get("stop_sequence")}
         delta |= {name: message[name] for name in ("stop_details", "container") if message.get(name) is not None}
         yield "message_delta", {"delta": delta, "usage": usage}
         yield "message_stop", {}
@@ -183,10 +202,10 @@ class Encoder:
     def _estimate(self) -> Json:
         return {**self._answer["usage"], "output_tokens": max(1, (self._produced + 3) // 4)}
 
-    def _stop(self, end: Finished) -> str:
-        said = end.message.get("stop_reason") or end.native
-        if said in _NATIVE:
-            return str(said)
+    def _stop_reason(self, end: Finished) -> str:
+        reason = end.message.get("stop_reason") or end.native
+        if reason in _NATIVE:
+            return str(reason)
         if self._refused:
             return "refusal"
         if end.reason == "stop" and any(one["type"] == "tool_use" for one in self._answer["content"]):
@@ -213,19 +232,19 @@ class Encoder:
     def _sent(self, events: Iterator[Event]) -> Iterator[bytes]:
         for name, members in events:
             self._add(name, members)
-            if self._chat.stream:
-                yield b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps({"type": name, **members}))
+            if self._stream:
+                yield _sse(name, members)
 
     def _add(self, name: str, members: Json) -> None:
-        """What an event adds to the answer."""
+        """Adds an event to the JSON answer."""
         answer = self._answer
         if name == "message_start":
             answer |= {**members["message"], "content": []}
         elif name == "content_block_start":
             answer["content"].append(dict(members["content_block"]))
-        elif name == "content_block_delta" and not self._chat.stream:
+        elif name == "content_block_delta" and not self._stream:
             self._grow_last(answer["content"][-1], members["delta"])
-        elif name == "content_block_stop" and not self._chat.stream:
+        elif name == "content_block_stop" and not self._stream:
             self._join(answer["content"][-1])
         elif name == "message_delta":
             answer |= {**members["delta"], "usage": {**answer["usage"], **members["usage"]}}
@@ -240,7 +259,7 @@ class Encoder:
                 self._texts.setdefault(name, []).append(value)
 
     def _join(self, block: Json) -> None:
-        """Puts the pieces of a block together. Arguments that were cut by the limit of tokens are none."""
+        """Joins the pieces of a block. Arguments that were cut by the token limit become empty."""
         for name, pieces in self._texts.items():
             text = "".join(pieces)
             if name == "partial_json":
@@ -248,6 +267,10 @@ class Encoder:
             else:
                 block[name] = text
         self._texts = {}
+
+
+def _sse(name: str, members: Json) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps({"type": name, **members}))
 
 
 def _is_json(text: str) -> bool:
@@ -258,7 +281,7 @@ def _is_json(text: str) -> bool:
 
 
 def _call_id(id: str) -> str:
-    """An id of the letters that Anthropic allows; another one is told apart by what it was made from."""
+    """An ID with the letters that Anthropic allows; any other ID is replaced by a hash of it."""
     if id and not _NO_ID.search(id):
         return id
     return f"toolu_{hashlib.sha256(id.encode()).hexdigest()[:24]}"

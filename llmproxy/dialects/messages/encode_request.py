@@ -1,4 +1,6 @@
-"""A chat request as a Messages request for one model: what it refuses is put differently, or left out and told."""
+"""Translates a chat request to a Messages request for one model. What the model refuses is changed, or dropped and
+named.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,13 @@ from llmproxy.wire.chat_shape import check_chat
 
 from .encode_messages import Conversation
 from .encode_parts import text_block
-from .encode_thinking import Thinking, encode_thinking, wish_of
+from .encode_thinking import Thinking, encode_thinking, ignored_reasoning
 from .encode_tools import encode_choice, encode_tools
 from .schema import strict_schema
 from .tables import TIERS, MessagesAbilities
 from .tool_names import MessagesToolNames, declared
 
-# Members that Messages has under the same name.
+# Members with the same name in Messages.
 _PASSED = ("cache_control", "container", "context_management", "inference_geo", "mcp_servers", "speed", "output_config")
 _READ = frozenset(
     (
@@ -48,7 +50,7 @@ _READ = frozenset(
         "service_tier",
     )
 )
-# Values that ask for nothing, so that leaving them out loses nothing.
+# Values without effect, which are not named when they are dropped.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "logprobs": (False,),
@@ -64,9 +66,9 @@ _MOST_USER = 512
 
 
 def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = None, shows: bool = True) -> Json:
-    """The request's body. cache: the mark for an automatic breakpoint. shows: thoughts that were asked for are shown.
+    """The request's body. cache: adds an automatic cache breakpoint. shows: thoughts that were asked for are shown.
 
-    Raises BadRequest for what could never be said.
+    Raises BadRequest for requests that cannot be translated.
     """
     body, dropped = chat.body, list[str]()
     check_chat(body)
@@ -77,25 +79,25 @@ def encode_messages(chat: Chat, can: MessagesAbilities, *, cache: Json | None = 
     thinking = encode_thinking(body, can, max_tokens, shows=shows)
     if thinking.thinking.get("type") == "enabled" and talk.thinks_unsigned:
         thinking = Thinking()
-    if not thinking.thinking and thinking.effort is None and (wish := wish_of(body)):
-        dropped.append(wish)
+    if not thinking.thinking and thinking.effort is None and (ignored := ignored_reasoning(body)):
+        dropped.append(ignored)
     talk.end(can.prefill and not thinking.on)
-    told: Json = {"model": chat.model, "max_tokens": max_tokens, "messages": talk.messages}
-    told |= {name: body[name] for name in _PASSED if body.get(name) is not None}
-    if talk.container and "container" not in told:
-        told["container"] = talk.container
+    request: Json = {"model": chat.model, "max_tokens": max_tokens, "messages": talk.messages}
+    request |= {name: body[name] for name in _PASSED if body.get(name) is not None}
+    if talk.container and "container" not in request:
+        request["container"] = talk.container
     if chat.stream:
-        told["stream"] = True
-    told |= _tools(body, can, names, thinking, dropped)
-    system = [*talk.system, *_output(body, can, thinking, told)]
-    told |= {"system": system} if system else {}
-    told |= {"thinking": thinking.thinking} if thinking.thinking else {}
-    told |= _sampling(body, can, thinking, dropped) | _rest(body, dropped)
-    if cache is not None and "cache_control" not in told and not _has_mark(told):
-        told["cache_control"] = cache
-    dropped += [name for name, value in body.items() if name not in _READ and not _asks_nothing(name, value)]
+        request["stream"] = True
+    request |= _tools(body, can, names, thinking, dropped)
+    system = [*talk.system, *_output(body, can, thinking, request)]
+    request |= {"system": system} if system else {}
+    request |= {"thinking": thinking.thinking} if thinking.thinking else {}
+    request |= _sampling(body, can, thinking, dropped) | _rest(body, dropped)
+    if cache is not None and "cache_control" not in request and not _has_mark(request):
+        request["cache_control"] = cache
+    dropped += [name for name, value in body.items() if name not in _READ and not _has_no_effect(name, value)]
     chat.trace.dropped.extend(name for name in dict.fromkeys(dropped) if name not in chat.trace.dropped)
-    return told
+    return request
 
 
 def _tools(
@@ -107,9 +109,11 @@ def _tools(
     return {**({"tools": tools} if tools else {}), **({"tool_choice": choice} if choice else {})}
 
 
-def _output(body: Json, can: MessagesAbilities, thinking: Thinking, told: Json) -> list[Json]:
-    """Effort and form of the answer go to `output_config`; what cannot stand there is an instruction, which is given."""
-    config: Json = dict(told["output_config"]) if isinstance(told.get("output_config"), dict) else {}
+def _output(body: Json, can: MessagesAbilities, thinking: Thinking, request: Json) -> list[Json]:
+    """Effort and output format go to `output_config`. A format that is not possible there is returned as an
+    instruction.
+    """
+    config: Json = dict(request["output_config"]) if isinstance(request.get("output_config"), dict) else {}
     if thinking.effort is not None:
         config.setdefault("effort", thinking.effort)
     instructions = []
@@ -121,7 +125,7 @@ def _output(body: Json, can: MessagesAbilities, thinking: Thinking, told: Json) 
     elif isinstance(form, dict) and form.get("type") == "json_object":
         instructions.append(text_block(_AS_JSON))
     if config:
-        told["output_config"] = config
+        request["output_config"] = config
     return instructions
 
 
@@ -129,7 +133,7 @@ def _schema(body: Json) -> Json | None:
     form = body.get("response_format")
     wanted = form.get("json_schema") if isinstance(form, dict) else None
     schema = wanted.get("schema") if isinstance(wanted, dict) else None
-    own = body.get("output_format")  # what Messages called it at first
+    own = body.get("output_format")  # its first name in Messages
     if schema is None and isinstance(own, dict):
         schema = own.get("schema")
     return schema if isinstance(schema, dict) else None
@@ -175,18 +179,18 @@ def _rest(body: Json, dropped: list[str]) -> Json:
 
 
 def _max_tokens(body: Json) -> int:
-    asked = body.get("max_completion_tokens") or body.get("max_tokens")
-    return int(asked) if isinstance(asked, (int, float)) else 0
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    return int(limit) if isinstance(limit, (int, float)) else 0
 
 
-def _asks_nothing(name: str, value: Any) -> bool:
+def _has_no_effect(name: str, value: Any) -> bool:
     return value is None or any(value == neutral for neutral in _NEUTRAL.get(name, ()))
 
 
-def _has_mark(told: Json) -> bool:
-    """Whether the client set marks for the cache itself."""
-    messages = (block for message in told["messages"] for block in message["content"])
-    return any("cache_control" in one for one in (*told.get("system", ()), *told.get("tools", ()), *messages))
+def _has_mark(request: Json) -> bool:
+    """Whether the client set `cache_control` itself."""
+    messages = (block for message in request["messages"] for block in message["content"])
+    return any("cache_control" in one for one in (*request.get("system", ()), *request.get("tools", ()), *messages))
 
 
 def _dumped(schema: Json) -> str:

@@ -1,4 +1,4 @@
-"""How hard the model is to think: OpenAI's effort, OpenRouter's `reasoning` or Messages' own words, as the model takes it."""
+"""Translates OpenAI's effort, OpenRouter's `reasoning` or Messages' own `thinking` to what the model accepts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORDS = frozenset(("none", *BUDGETS))
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """`thinking` of the request, empty for the model's default, and the effort for `output_config`."""
+    """`thinking` of the request (empty: the model's default), and the effort for `output_config`."""
 
     thinking: Json = field(default_factory=dict)
     effort: str | None = None
@@ -26,69 +26,73 @@ class Thinking:
 
 
 def encode_thinking(body: Json, can: MessagesAbilities, max_tokens: int, *, shows: bool = True) -> Thinking:
-    """Raises BadRequest for an effort that nobody knows. shows: whether the client is to see the thoughts."""
+    """Raises BadRequest for an unknown effort. shows: the client sees the thoughts."""
     own = body.get("thinking")
     if isinstance(own, dict) and own.get("type") in can.thinking:
         return Thinking(own)
-    asked, budget, hidden = _asked(body)
-    if asked is None and budget is None:
+    effort_asked, budget, hidden = _requested(body)
+    if effort_asked is None and budget is None:
         return Thinking()
-    if asked == "none":
-        return _off(can)
+    if effort_asked == "none":
+        return _without_thinking(can)
     if not {"adaptive", "enabled"}.intersection(can.thinking):
         return Thinking()
-    made = _budgeted(asked, budget, max_tokens) if "adaptive" not in can.thinking else _adaptive(asked, budget, can)
+    made = (
+        _budgeted(effort_asked, budget, max_tokens)
+        if "adaptive" not in can.thinking
+        else _adaptive(effort_asked, budget, can)
+    )
     if made.thinking and can.shows and shows and not hidden:
         return Thinking({**made.thinking, "display": "summarized"}, made.effort)
     return made
 
 
-def wish_of(body: Json) -> str | None:
-    """The member that asks for thoughts; None where none does."""
-    asked, budget, _ = _asked(body)
-    if budget is None and asked in (None, "none"):
+def ignored_reasoning(body: Json) -> str | None:
+    """The name of the member that asks for thoughts; None if none does."""
+    effort_asked, budget, _ = _requested(body)
+    if budget is None and effort_asked in (None, "none"):
         return None
     return next(name for name in ("thinking", "reasoning_effort", "reasoning") if body.get(name))
 
 
-def _asked(body: Json) -> tuple[str | None, int | None, bool]:
-    """The effort, the budget, and whether the thoughts are to be hidden."""
+def _requested(body: Json) -> tuple[str | None, int | None, bool]:
+    """Returns the effort, the budget, and whether the thoughts are hidden."""
     own: Any = body.get("thinking")
     if isinstance(own, dict):
         kinds = {"disabled": "none", "adaptive": "high", "enabled": None, "between_tools": "none"}
         budget = own.get("budget_tokens")
         effort = kinds.get(str(own.get("type")))
         return effort, budget if isinstance(budget, int) else None, own.get("display") == "omitted"
-    wish: Any = body.get("reasoning")
-    wish = wish if isinstance(wish, dict) else {}
-    effort = body.get("reasoning_effort") or wish.get("effort")
-    budget = wish.get("max_tokens")
-    if wish.get("enabled") is False:
+    reasoning: Any = body.get("reasoning")
+    reasoning = reasoning if isinstance(reasoning, dict) else {}
+    effort = body.get("reasoning_effort") or reasoning.get("effort")
+    budget = reasoning.get("max_tokens")
+    if reasoning.get("enabled") is False:
         effort = "none"
-    elif wish.get("enabled") is True and effort is None and budget is None:
+    elif reasoning.get("enabled") is True and effort is None and budget is None:
         effort = "medium"
     if effort is not None and effort not in _WORDS:
         raise BadRequest(f"'reasoning_effort' cannot be {str(effort)[:40]!r}.", param="reasoning_effort")
-    return effort, budget if isinstance(budget, int) and budget > 0 else None, wish.get("exclude") is True
+    return effort, budget if isinstance(budget, int) and budget > 0 else None, reasoning.get("exclude") is True
 
 
-def _off(can: MessagesAbilities) -> Thinking:
+def _without_thinking(can: MessagesAbilities) -> Thinking:
     for kind in ("disabled", "between_tools"):
         if kind in can.thinking:
             return Thinking({"type": kind})
     return Thinking(effort=can.effort("low")) if can.always_thinks else Thinking()
 
 
-def _adaptive(asked: str | None, budget: int | None, can: MessagesAbilities) -> Thinking:
-    effort = asked or _effort_of(budget or 0)
+def _adaptive(effort_asked: str | None, budget: int | None, can: MessagesAbilities) -> Thinking:
+    effort = effort_asked or _effort_of(budget or 0)
     return Thinking({"type": "adaptive"}, can.effort(effort))
 
 
-def _budgeted(asked: str | None, budget: int | None, max_tokens: int) -> Thinking:
-    """Three quarters of the answer at most are for thoughts: the rest is what was asked for."""
+def _budgeted(effort_asked: str | None, budget: int | None, max_tokens: int) -> Thinking:
+    """At most three quarters of `max_tokens` are for thoughts; the rest is for the answer."""
     if max_tokens <= LEAST_BUDGET:
         return Thinking()
-    tokens = BUDGETS[asked] if budget is None and asked is not None else budget or LEAST_BUDGET
+    tokens = BUDGETS[effort_asked] if budget is None and effort_asked is not None else budget or LEAST_BUDGET
     most = max_tokens - 1 if budget is not None else max(LEAST_BUDGET, max_tokens * 3 // 4)
     return Thinking({"type": "enabled", "budget_tokens": max(LEAST_BUDGET, min(tokens, most))})
 

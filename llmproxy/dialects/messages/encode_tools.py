@@ -1,4 +1,4 @@
-"""The tools of a chat request, and which of them must be called, as Messages has them."""
+"""Translates a chat request's tools and tool choice to Messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .schema import strict_schema, tool_schema
 from .tables import MessagesAbilities
 from .tool_names import MessagesToolNames
 
-MOST_STRICT = 20  # tools whose arguments a grammar may hold to (recorded)
+MOST_STRICT = 20  # strict tools in one request (recorded)
 SEARCH = "web_search_20250305"
 _RAW_INPUT = {
     "type": "object",
@@ -22,7 +22,7 @@ _RAW_INPUT = {
 
 
 def encode_tools(body: Json, can: MessagesAbilities, names: MessagesToolNames) -> list[Json]:
-    """What the client declared, in its order; tools of the provider's own are passed as they are. Raises BadRequest."""
+    """The client's tools in order; tools in Messages' own form are passed on. Raises BadRequest."""
     tools = body.get("tools") or []
     if not isinstance(tools, list):
         raise BadRequest("'tools' must be a list.", param="tools")
@@ -38,11 +38,11 @@ def encode_tools(body: Json, can: MessagesAbilities, names: MessagesToolNames) -
 def encode_choice(
     body: Json, has_tools: bool, forced: bool, names: MessagesToolNames, dropped: list[str]
 ) -> Json | None:
-    """`tool_choice`; where a call may not be forced, the model is left to decide, and that is told."""
-    asked = body.get("tool_choice")
+    """`tool_choice`; `auto`, and named as dropped, where the model does not accept a forced call."""
+    given = body.get("tool_choice")
     if not has_tools:
         return None
-    choice = _choice(asked, names, dropped)
+    choice = _choice(given, names, dropped)
     if choice is not None and choice["type"] in ("any", "tool") and not forced:
         dropped.append("tool_choice")
         choice = {"type": "auto"}
@@ -51,25 +51,25 @@ def encode_choice(
     return choice
 
 
-def _choice(asked: Any, names: MessagesToolNames, dropped: list[str]) -> Json | None:
-    if asked is None:
+def _choice(given: Any, names: MessagesToolNames, dropped: list[str]) -> Json | None:
+    if given is None:
         return None
-    if isinstance(asked, str):
-        if asked not in _WORDS:
-            raise BadRequest(f"'tool_choice' cannot be {asked[:40]!r}.", param="tool_choice")
-        return {"type": _WORDS[asked]}
-    if not isinstance(asked, dict):
+    if isinstance(given, str):
+        if given not in _WORDS:
+            raise BadRequest(f"'tool_choice' cannot be {given[:40]!r}.", param="tool_choice")
+        return {"type": _WORDS[given]}
+    if not isinstance(given, dict):
         raise BadRequest("'tool_choice' must be a word or an object.", param="tool_choice")
-    kind = asked.get("type")
-    if kind in ("auto", "any", "none") or (kind == "tool" and isinstance(asked.get("name"), str)):
-        return asked  # as Messages has it
+    kind = given.get("type")
+    if kind in ("auto", "any", "none") or (kind == "tool" and isinstance(given.get("name"), str)):
+        return given  # in Messages' form
     if kind == "allowed_tools":
-        allowed = asked.get("allowed_tools")
-        mode = allowed.get("mode") if isinstance(allowed, dict) else asked.get("mode")
+        allowed = given.get("allowed_tools")
+        mode = allowed.get("mode") if isinstance(allowed, dict) else given.get("mode")
         dropped.append("tool_choice.allowed_tools")
         return {"type": "any" if mode == "required" else "auto"}
-    inner = asked.get(kind) if isinstance(kind, str) else None
-    name = inner.get("name") if isinstance(inner, dict) else asked.get("name")
+    inner = given.get(kind) if isinstance(kind, str) else None
+    name = inner.get("name") if isinstance(inner, dict) else given.get("name")
     if not isinstance(name, str) or not name:
         raise BadRequest("'tool_choice' names no tool.", param="tool_choice")
     return {"type": "tool", "name": names.theirs(name)}
@@ -102,7 +102,7 @@ _BESIDE = ("cache_control", "defer_loading", "allowed_callers", "input_examples"
 
 
 def _custom(custom: Json, names: MessagesToolNames) -> Json:
-    """A tool that takes any text, as a function with one member for it."""
+    """A tool with free text input, as a function with one string."""
     if not isinstance(custom.get("name"), str) or not custom["name"]:
         raise BadRequest("A custom tool must have a name.", param="tools")
     about = [str(custom.get("description") or ""), "Put the raw text into `input`."]

@@ -1,4 +1,4 @@
-"""Failures as Messages clients are told them: types, statuses and, where a client acts on them, Anthropic's own sentences."""
+"""Errors in Messages' form: types, statuses, and Anthropic's own wording where clients act on it."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ _TYPES: Mapping[int, str] = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+_STATUSES: Mapping[int, int] = {502: 500, 503: 529}
 _QUOTED = re.compile(r"'([^']+)'")
 _NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?![\w-])")
 _OUTPUT_LIMIT = re.compile(r"max_(?:completion_|output_)?tokens|maxOutputTokens", re.IGNORECASE)
 
 
 def status_of(error: GatewayError) -> int:
-    """An overload is 529 here; money that is used up is 402, which no client sends again."""
-    if error.code == "insufficient_quota":
-        return 402
-    return 529 if error.status == 503 else error.status
+    """Anthropic's status. A used-up budget is 402, which no client repeats."""
+    return 402 if error.code == "insufficient_quota" else _STATUSES.get(error.status, error.status)
 
 
 def as_error(error: GatewayError, request_id: str = "") -> Json:
     """`{"type": "error", "error": {"type", "message"}, "request_id"}`."""
     kind = _TYPES.get(status_of(error), "api_error" if error.status >= 500 else "invalid_request_error")
-    told: Json = {"type": "error", "error": {"type": kind, "message": _message(error)}}
-    return {**told, "request_id": request_id} if request_id else told
+    body: Json = {"type": "error", "error": {"type": kind, "message": _message(error)}}
+    return {**body, "request_id": request_id} if request_id else body
 
 
 def event(error: GatewayError) -> bytes:
@@ -51,7 +50,7 @@ def event(error: GatewayError) -> bytes:
 
 
 def _message(error: GatewayError) -> str:
-    """Claude Code decides by these sentences whether it asks for less, compacts, or asks for another model."""
+    """Claude Code decides by the wording whether it asks for less, compacts, or asks for another model."""
     text = error.message
     if error.code == "model_not_found" and (named := _QUOTED.search(text)):
         return f"model: {named[1]}. {text}"
@@ -60,7 +59,7 @@ def _message(error: GatewayError) -> str:
         least, most = (min(numbers), max(numbers)) if len(numbers) > 1 else (0, 0)
         counts = f": {most} tokens > {least} maximum" if most > least else ""
         return f"prompt is too long{counts}. {text}"
-    asked, most = max(numbers, default=0), min(numbers, default=0)
-    if error.status == 400 and _OUTPUT_LIMIT.search(text) and asked > most > 0 and not text.startswith("max_tokens:"):
-        return f"max_tokens: {asked} > {most}, which is the maximum allowed number of output tokens. {text}"
+    wanted, most = max(numbers, default=0), min(numbers, default=0)
+    if error.status == 400 and _OUTPUT_LIMIT.search(text) and wanted > most > 0 and not text.startswith("max_tokens:"):
+        return f"max_tokens: {wanted} > {most}, which is the maximum allowed number of output tokens. {text}"
     return text

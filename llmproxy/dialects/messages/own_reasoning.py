@@ -1,4 +1,4 @@
-"""A Messages request for Anthropic itself: without thoughts of other models, which it refuses."""
+"""Prepares a Messages request for Anthropic itself: removes thoughts of other models, which Anthropic refuses."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ _UNSIGNED = re.compile(rb'"(?:signature|data)"\s*:\s*(?:""|null)|"thinking"\s*:\
 
 
 def own_reasoning_only(chat: Chat) -> Body:
-    """The request as the client wrote it. Only where thoughts that would be refused are in it, it is written anew without.
-
-    A budget goes as well where the turn that goes on then lacks the thoughts that must be in it.
+    """The client's bytes; rewritten only if they have thoughts that would be refused. The thinking budget is removed
+    too if the open tool turn then lacks the thoughts that it must have.
     """
     chat = own_only(chat)
     messages = chat.body.get("messages")
     if isinstance(messages, list) and _UNSIGNED.search(chat.raw if chat.raw is not None else orjson.dumps(messages)):
-        kept = [said for one in messages if (said := _own(one)) is not None]
-        chat = chat if kept == messages else chat.saying(messages=kept)
-    return (chat.saying(thinking=None) if _needs_thoughts(chat) else chat).render()
+        kept = [own for one in messages if (own := _without_foreign_thoughts(one)) is not None]
+        chat = chat if kept == messages else chat.with_fields(messages=kept)
+    return (chat.with_fields(thinking=None) if _needs_thoughts(chat) else chat).render()
 
 
-def _own(message: object) -> object | None:
-    """The message without thoughts of others, and without unsigned ones; None where nothing else was in it."""
+def _without_foreign_thoughts(message: object) -> object | None:
+    """The message without foreign and unsigned thoughts; None if nothing else was in it."""
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(message, dict) or message.get("role") != "assistant" or not isinstance(content, list):
         return message
@@ -41,7 +40,7 @@ def _is_thought(block: object) -> bool:
 
 
 def _needs_thoughts(chat: Chat) -> bool:
-    """Whether thinking has a budget, and the turn that goes on lacks the thoughts that must then be in it."""
+    """Whether there is a thinking budget and the open tool turn lacks the thoughts that it must then have."""
     thinking = chat.body.get("thinking")
     if not isinstance(thinking, dict) or thinking.get("type") != "enabled":
         return False

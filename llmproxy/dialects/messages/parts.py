@@ -1,4 +1,4 @@
-"""Blocks of a user's turn, and of a tool's result, as the parts of a chat message."""
+"""Translates blocks of a user's turn or of a tool's result to parts of a chat message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEE_BELOW = "[image below]"
 
 
 def parts(content: Any, lost: list[str]) -> list[Json]:
-    """The parts of a string or a list of blocks. `lost`: takes the names of what a chat has no place for."""
+    """The parts of a string or a list of blocks. Names of blocks that a chat does not have are added to `lost`."""
     if isinstance(content, str):
         return [_text(content)] if content else []
     return [part for block in blocks(content) for part in _parts(block, lost)]
@@ -25,7 +25,7 @@ def blocks(content: Any) -> list[Json]:
 
 
 def shortest(made: list[Json]) -> str | list[Json]:
-    """One string where all parts are text: not every server takes lists."""
+    """One string if all parts are text: not every server accepts lists."""
     if all(part["type"] == "text" for part in made):
         return "\n\n".join(part["text"] for part in made)
     return made
@@ -36,7 +36,7 @@ def text_of(made: list[Json]) -> str:
 
 
 def result(block: Json, lost: list[str]) -> tuple[str, list[Json]]:
-    """The text of a tool's result, and the parts that a tool's message has no place for."""
+    """The text of a tool's result, and the parts that a tool message cannot have."""
     made = parts(block.get("content") or "", lost)
     others = [part for part in made if part["type"] != "text"]
     text = "\n\n".join([text_of(made)] * bool(text_of(made)) + [SEE_BELOW] * bool(others))
@@ -55,7 +55,7 @@ def _parts(block: Json, lost: list[str]) -> Iterator[Json]:
     yield from read(block, lost)
 
 
-def _said(block: Json, lost: list[str]) -> Iterator[Json]:
+def _plain_text(block: Json, lost: list[str]) -> Iterator[Json]:
     if isinstance(block.get("text"), str) and block["text"]:
         yield _text(block["text"])
 
@@ -79,11 +79,13 @@ def _document(block: Json, lost: list[str]) -> Iterator[Json]:
     elif source.get("type") == "content":
         yield from [_text(head)] if head else []
         yield from parts(source.get("content") or "", lost)
+    elif address := _address(source):
+        yield {"type": "file", "file": {**({"filename": title} if title else {}), "file_data": address}}
     else:
         lost.append("content.document")
 
 
-def _found(block: Json, lost: list[str]) -> Iterator[Json]:
+def _search_result(block: Json, lost: list[str]) -> Iterator[Json]:
     lines = [str(block[name]) for name in ("title", "source") if block.get(name)]
     yield _text("\n".join([*lines, text_of(parts(block.get("content") or "", lost))]))
 
@@ -93,10 +95,10 @@ def _reference(block: Json, lost: list[str]) -> Iterator[Json]:
 
 
 _READ: Mapping[str, Callable[[Json, list[str]], Iterator[Json]]] = {
-    "text": _said,
+    "text": _plain_text,
     "image": _image,
     "document": _document,
-    "search_result": _found,
+    "search_result": _search_result,
     "tool_reference": _reference,
 }
 
@@ -107,7 +109,7 @@ def _source(block: Json) -> Json:
 
 
 def _address(source: Json) -> str:
-    """A data URL, or the address itself; empty for what only Anthropic has."""
+    """A data URL, or the URL itself; empty for sources that only Anthropic knows."""
     if source.get("type") == "base64" and isinstance(source.get("data"), str):
         return f"data:{source.get('media_type') or 'application/octet-stream'};base64,{source['data']}"
     return str(source.get("url") or "") if source.get("type") == "url" else ""

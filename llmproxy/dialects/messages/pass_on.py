@@ -1,4 +1,4 @@
-"""A Messages request for a provider that speaks Messages: without what the gateway has put into earlier answers."""
+"""Prepares a Messages request for a provider that speaks Messages: removes what the gateway added to earlier answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ _SIGNS = (b"llmproxy.1.", b'"encrypted_index":""')
 
 
 def own_only(chat: Chat) -> Chat:
-    """The request without other models' thoughts and without citations that no provider has signed.
-
-    As it came, where it has neither.
+    """The request without thoughts of other models and without citations that no provider signed. Unchanged if it has
+    neither.
     """
     raw = whole(chat.render())
     if not any(sign in raw for sign in _SIGNS):
@@ -22,23 +21,23 @@ def own_only(chat: Chat) -> Chat:
     messages = chat.body.get("messages")
     if not isinstance(messages, list):
         return chat
-    kept = [_own(one) for one in messages if isinstance(one, dict)]
-    return chat.saying(messages=[one for one in kept if one is not None])
+    kept = [_cleaned(one) for one in messages if isinstance(one, dict)]
+    return chat.with_fields(messages=[one for one in kept if one is not None])
 
 
 def without_thoughts(chat: Chat) -> Chat | None:
-    """The request without any thoughts: a hole among them would make all later ones invalid."""
+    """The request without all thoughts: if only some were removed, all later ones would be invalid."""
     messages = chat.body.get("messages")
     turns = [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
-    kept = [said for one in turns if (said := _without(one, _is_thought)) is not None]
+    kept = [bare for one in turns if (bare := _without(one, _is_thought)) is not None]
     if kept == turns:
         return None
     note(chat, "messages.thinking")
-    return chat.saying(messages=kept)
+    return chat.with_fields(messages=kept)
 
 
-def _own(message: Json) -> Json | None:
-    """The message; None where nothing else was in it."""
+def _cleaned(message: Json) -> Json | None:
+    """The message; None if nothing is left of it."""
     kept = _without(message, _is_foreign)
     if kept is None or not isinstance(kept.get("content"), list):
         return kept
@@ -46,7 +45,7 @@ def _own(message: Json) -> Json | None:
 
 
 def _without(message: Json, is_out: Callable[[Json], bool]) -> Json | None:
-    """The message without some of its blocks; None where nothing else was in it."""
+    """The message without some blocks; None if nothing is left of it."""
     content = message.get("content")
     if not isinstance(content, list):
         return message

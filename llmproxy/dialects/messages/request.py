@@ -1,4 +1,4 @@
-"""Reads the body of POST /v1/messages."""
+"""Parses the body of POST /v1/messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
 def parse_messages(
     raw: bytes, trace: Trace, *, dialect: Dialect, default_model: str = "", headers: Mapping[str, str] | None = None
 ) -> Chat:
-    """The Chat in the body. Raises BadRequest, in Anthropic's own words where it has some, with the member in `param`."""
+    """Parses the body. Raises BadRequest, with Anthropic's wording where it is known and the member's path in `param`."""
     chat = parse_request(raw, "messages", trace, _check, default_model=default_model, headers=headers)
     return replace(chat, dialect=dialect)
 
@@ -34,7 +34,7 @@ def parse_messages(
 def parse_counted(
     raw: bytes, trace: Trace, *, dialect: Dialect, default_model: str = "", headers: Mapping[str, str] | None = None
 ) -> Chat:
-    """The same of POST /v1/messages/count_tokens, where `max_tokens` is not said."""
+    """The same for POST /v1/messages/count_tokens, which has no `max_tokens`."""
     chat = parse_request(raw, "messages", trace, _check_asked, default_model=default_model, headers=headers)
     return replace(chat, dialect=dialect)
 

@@ -1,4 +1,4 @@
-"""JSON schemas as Messages takes them: for tools as they are, for strict output what its grammar knows."""
+"""Converts JSON schemas: unchanged for tools, limited to what Anthropic's grammar knows for strict output."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _KEPT = frozenset(
 )
 _FORMATS = frozenset(
     ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
-)  # what the SDK's own transform_schema keeps
+)  # keywords that the SDK's transform_schema keeps
 _CHOICES = ("anyOf", "oneOf", "allOf")
 EMPTY: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
 def tool_schema(schema: object) -> Json:
-    """The parameters of a tool: an object at the top, without a choice there, which is refused."""
+    """The parameters of a tool: an object at the top level without a choice there, which is refused."""
     if not isinstance(schema, dict) or not schema:
         return dict(EMPTY)
     if not any(isinstance(schema.get(name), list) for name in _CHOICES):
@@ -29,7 +29,7 @@ def tool_schema(schema: object) -> Json:
 
 
 def strict_schema(schema: object) -> Any:
-    """With every object closed; what the grammar does not know stands in the description, where the model reads it."""
+    """Closes every object. Keywords that the grammar does not know are moved to the description, which the model reads."""
     if not isinstance(schema, dict):
         return {}
     kept: Json = {name: value for name, value in schema.items() if name in _KEPT}
@@ -41,8 +41,8 @@ def strict_schema(schema: object) -> Any:
             kept[name] = {key: strict_schema(one) for key, one in kept[name].items()}
     kept |= _inner(schema, moved)
     if moved:
-        said = ", ".join(f"{name}: {orjson.dumps(value).decode()}" for name, value in moved.items())
-        kept["description"] = f"{kept['description']}\n\n{{{said}}}" if kept.get("description") else f"{{{said}}}"
+        text = ", ".join(f"{name}: {orjson.dumps(value).decode()}" for name, value in moved.items())
+        kept["description"] = f"{kept['description']}\n\n{{{text}}}" if kept.get("description") else f"{{{text}}}"
     return kept
 
 
@@ -73,7 +73,7 @@ def _inner(schema: Json, moved: Json) -> Json:
 
 
 def _merged(schema: Json) -> Json:
-    """Every member of every branch; required is what all branches of a choice require."""
+    """All members of all branches; required are those that every branch requires."""
     merged: Json = {name: value for name, value in schema.items() if name not in _CHOICES}
     properties: Json = dict(merged.get("properties") or {})
     required = list(merged.get("required") or ())

@@ -1,4 +1,4 @@
-"""The types of a Messages request, told in Anthropic's words. Null counts as absent everywhere."""
+"""The types of a Messages request, with errors in Anthropic's wording. Null counts as absent everywhere."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def _listed(of: Shape) -> Listed:
 
 
 _SOURCE = _members(type=_TEXT, media_type=_TEXT, data=_TEXT, url=_TEXT, file_id=_TEXT)
-_SAID = {"type": _TEXT, "cache_control": _OBJECT}
-_TEXT_BLOCK = _members(text=_TEXT, citations=either(_listed(_OBJECT), _OBJECT), **_SAID)
+_COMMON = {"type": _TEXT, "cache_control": _OBJECT}
+_TEXT_BLOCK = _members(text=_TEXT, citations=either(_listed(_OBJECT), _OBJECT), **_COMMON)
 _RESULT = Kinds(
     {
         "text": _TEXT_BLOCK,
-        "image": _members(source=_SOURCE, **_SAID),
-        "document": _members(source=_SOURCE, title=_TEXT, context=_TEXT, citations=_OBJECT, **_SAID),
-        "search_result": _members(source=_TEXT, title=_TEXT, content=_listed(_TEXT_BLOCK), **_SAID),
-        "tool_reference": _members(tool_name=_TEXT, **_SAID),
+        "image": _members(source=_SOURCE, **_COMMON),
+        "document": _members(source=_SOURCE, title=_TEXT, context=_TEXT, citations=_OBJECT, **_COMMON),
+        "search_result": _members(source=_TEXT, title=_TEXT, content=_listed(_TEXT_BLOCK), **_COMMON),
+        "tool_reference": _members(tool_name=_TEXT, **_COMMON),
     },
     wanted=_DICT,
 )
-_INSIDE = Kinds({**_RESULT.kinds, "document": _members(source=_SOURCE, **_SAID)}, wanted=_DICT)
+_INSIDE = Kinds({**_RESULT.kinds, "document": _members(source=_SOURCE, **_COMMON)}, wanted=_DICT)
 _BLOCK = Kinds(
     {
         **_RESULT.kinds,
-        "thinking": _members(thinking=_TEXT, signature=_TEXT, **_SAID),
-        "redacted_thinking": _members(data=_TEXT, **_SAID),
-        "tool_use": _members(id=_TEXT, name=_TEXT, input=_OBJECT, **_SAID),
-        "tool_result": _members(tool_use_id=_TEXT, content=either(_TEXT, _listed(_INSIDE)), is_error=_FLAG, **_SAID),
+        "thinking": _members(thinking=_TEXT, signature=_TEXT, **_COMMON),
+        "redacted_thinking": _members(data=_TEXT, **_COMMON),
+        "tool_use": _members(id=_TEXT, name=_TEXT, input=_OBJECT, **_COMMON),
+        "tool_result": _members(tool_use_id=_TEXT, content=either(_TEXT, _listed(_INSIDE)), is_error=_FLAG, **_COMMON),
     },
     wanted=_DICT,
 )
@@ -87,7 +87,7 @@ _SHAPE = _members(
 
 
 def check_messages(body: Json) -> None:
-    """Raises BadRequest, with the place at fault in `param`."""
+    """Raises BadRequest with the path of the wrong member in `param`."""
     if (fault := first_fault(_SHAPE, body)) is not None:
         where = dotted(fault[0])
         raise BadRequest(f"{where}: Input should be {fault[1]}", param=where, code="invalid_type")

@@ -1,4 +1,4 @@
-"""The words of Messages beside those of chat completions, and what a model of it may take."""
+"""Messages' names beside those of chat completions, and the abilities of its models."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from llmproxy.core.chat import Json
 
 NAME = "messages"
-FORMAT = "anthropic-claude-v1"  # of its entries in `reasoning_details`, as OpenRouter names it (recorded)
-VENDOR = "anthropic"  # the member of `extra_content` in which a turn's blocks travel
+FORMAT = "anthropic-claude-v1"  # of entries in `reasoning_details`, OpenRouter's name (recorded)
+VENDOR = "anthropic"  # the member of `extra_content` with a turn's blocks
 
 FINISHES: Mapping[str, str] = {
     "end_turn": "stop",
@@ -21,7 +21,7 @@ FINISHES: Mapping[str, str] = {
     "model_context_window_exceeded": "length",
     "compaction": "stop",
 }
-# Of these the chat's own word says all there is to say.
+# Stop reasons that the chat's finish reason fully expresses.
 PLAIN_FINISHES = frozenset(("end_turn", "tool_use", "max_tokens"))
 
 MESSAGES_EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -40,7 +40,7 @@ TIERS: Mapping[str, str] = {"auto": "auto", "default": "standard_only", "standar
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What a chat's message was made of, in the words of a dialect (`Chat.beside`)."""
+    """The original blocks of a chat message, with the name of their dialect (`Chat.beside`)."""
 
     dialect: str
     blocks: list[Json]
@@ -54,7 +54,7 @@ class MessagesAbilities:
     `output_config.effort`; none where it has no such member. samplers: how many of temperature and top_p it takes at once.
     forced: `tool_choice` may be `any` or `tool`. prefill: the last message may be the assistant's. system_inside: a
     `system` message may stand among the others. structured: `output_config.format` and strict tools. shows: thoughts are
-    shown only to who asks for it by `display`. max_output: the most that `max_tokens` may be; default_output: where the
+    shown only if `display` asks for them. max_output: the most that `max_tokens` may be; default_output: where the
     client names none.
     """
 
@@ -73,11 +73,11 @@ class MessagesAbilities:
     def output(self) -> int:
         return self.default_output or self.max_output
 
-    def effort(self, asked: str) -> str | None:
-        """The nearest that the model takes; None if it takes none."""
+    def effort(self, effort: str) -> str | None:
+        """The nearest effort that the model accepts; None if it accepts none."""
         if not self.efforts:
             return None
-        at = MESSAGES_EFFORTS.index("low" if asked in ("none", "minimal") else asked) if asked in _ASKED else 2
+        at = MESSAGES_EFFORTS.index("low" if effort in ("none", "minimal") else effort) if effort in _ASKED else 2
         return min(self.efforts, key=lambda one: (abs(MESSAGES_EFFORTS.index(one) - at), -MESSAGES_EFFORTS.index(one)))
 
 
@@ -85,12 +85,12 @@ _ASKED = frozenset((*MESSAGES_EFFORTS, "none", "minimal"))
 
 
 def finish_of(stop_reason: str) -> str:
-    """The chat's finish reason; a word that nobody knows yet stays, and is shown as the provider's own."""
+    """The chat's finish reason; an unknown reason is kept, and sent as the provider's own."""
     return FINISHES.get(stop_reason, stop_reason)
 
 
 def usage_of(counted: Json) -> Json:
-    """OpenAI's usage object: there what was read from the cache or written to it is part of the prompt."""
+    """OpenAI's usage: tokens read from or written to a cache are part of the prompt."""
     read, written = number(counted.get("cache_read_input_tokens")), number(counted.get("cache_creation_input_tokens"))
     prompt = number(counted.get("input_tokens")) + read + written
     completion = number(counted.get("output_tokens"))
@@ -104,7 +104,7 @@ def usage_of(counted: Json) -> Json:
 
 
 def before_output(counted: object) -> Json:
-    """A count at the start of a stream without its output: there the provider has counted the first tokens only (recorded)."""
+    """The usage at the start of a stream without its output tokens: only the first ones are counted there (recorded)."""
     there = counted.items() if isinstance(counted, dict) else ()
     return {name: value for name, value in there if name not in ("output_tokens", "output_tokens_details")}
 

@@ -1,4 +1,4 @@
-"""Names and ids of tools as Messages takes them."""
+"""Names of tools and IDs of calls that Messages accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MessagesToolNames(ToolNames):
 
 
 def declared(body: Json) -> list[str]:
-    """The names of the functions and custom tools that a chat request declares."""
+    """The names of the functions and custom tools in a chat request."""
     tools = body.get("tools")
     found = []
     for tool in tools if isinstance(tools, list) else ():
@@ -28,7 +28,7 @@ def declared(body: Json) -> list[str]:
 
 
 def customs(body: Json) -> frozenset[str]:
-    """The names of the custom tools that a chat request declares."""
+    """The names of the custom tools in a chat request."""
     tools = body.get("tools")
     inner = (tool.get("custom") for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else ()
     return frozenset(one["name"] for one in inner if isinstance(one, dict) and isinstance(one.get("name"), str))

@@ -1,4 +1,4 @@
-"""Watches the answer of a provider that speaks Messages: it is passed on byte for byte."""
+"""Watches the answer of a provider that speaks Messages. The bytes are passed on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tables import before_output
 
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _PLAIN = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
-# Empty blocks of these kinds are no answer yet; a call, or a tool that Anthropic runs, is work that was done and paid for.
+# An empty block of these kinds is not an answer yet; a call, or a tool that Anthropic runs, was paid for.
 _EMPTY = frozenset(("text", "thinking"))
 
 
@@ -27,7 +27,7 @@ class Watched(PassThrough):
     def __init__(self, chat: Chat, judge: Judge) -> None:
         super().__init__(chat, judge)
         self._counted: Json = {}
-        self._ended = False  # the stop reason has been said
+        self._ended = False  # the stop reason was received
 
     def finish(self) -> Iterable[bytes]:
         try:
@@ -35,7 +35,7 @@ class Watched(PassThrough):
         except Truncated:
             if not self._ended:
                 raise
-            self.started = self.done = True  # some hosts leave out the last event, which clients wait for
+            self.started = self.done = True  # some hosts omit the last event, which clients wait for
             yield _STOP
 
     def failed(self, error: GatewayError) -> bytes:
@@ -56,7 +56,9 @@ class Watched(PassThrough):
             self._count(message.get("usage") if self._ended else before_output(message.get("usage")))
         elif kind == "content_block_start":
             block = event.get("content_block")
-            self.started |= isinstance(block, dict) and block.get("type") not in _EMPTY
+            if isinstance(block, dict):
+                self.grew(block.get("name"))  # of a tool
+                self.started |= block.get("type") not in _EMPTY
         elif kind == "content_block_delta":
             self._grow(event.get("delta"))
         elif kind == "message_delta":
@@ -72,7 +74,7 @@ class Watched(PassThrough):
 
     def _grow(self, delta: object) -> None:
         text = next((v for k, v in delta.items() if k in _PLAIN.values()), "") if isinstance(delta, dict) else ""
-        self.produced += len(text) if isinstance(text, str) else 0
+        self.grew(text)
         self.started = True
 
     def _count(self, usage: object) -> None:

@@ -1,1 +1,1 @@
-"""The gateway's own dialect, which the page speaks."""
+"""The gateway's own dialect, used by the page."""

@@ -1,4 +1,4 @@
-"""What the native stream says of an answer: OpenAI's chunks in, token, reasoning, tool_call, citation and usage out."""
+"""Translates OpenAI's chunks to the events of the native stream: token, reasoning, tool_call, citation, usage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = {"token", "reasoning"}
 
 
 class Native:
-    """Reads one answer, chunk by chunk, and remembers what it came to."""
+    """Reads the chunks of one answer and keeps its content."""
 
     def __init__(self, before: str = "") -> None:
         self.tool_calls: list[Json] = []
@@ -34,7 +34,7 @@ class Native:
 
     @property
     def parts(self) -> list[Json]:
-        """The answer in order, where that says more than its text, its reasoning and its tool calls do by themselves."""
+        """The answer as ordered parts, if that says more than its text, reasoning and tool calls."""
         return self._parts.all
 
     @property
@@ -46,7 +46,7 @@ class Native:
         return _joined(self._reasoning)
 
     def feed(self, frames: bytes) -> list[Event]:
-        """What one network block says. Neighbouring text becomes one event. Raises Malformed for broken JSON."""
+        """The events of one network block. Consecutive text becomes one event. Raises Malformed for broken JSON."""
         chunks = (_parsed(event.data) for event in self._stream.feed(frames) if event.data[:1] == b"{")
         return list(_coalesced(event for chunk in chunks for event in self._read(chunk)))
 
@@ -55,7 +55,7 @@ class Native:
             if choice.get("index", 0) == 0:
                 self.finish_reason = choice.get("finish_reason") or self.finish_reason
                 yield from self._noted(self._delta(_object(choice.get("delta"))))
-        yield from self._cited(_listed(chunk))
+        yield from self._cited(_from_lists(chunk))
         if usage := _object(chunk.get("usage")):
             self.usage = usage
             yield "usage", usage
@@ -67,15 +67,15 @@ class Native:
 
     def _delta(self, delta: Json) -> Iterator[Event]:
         yield from _piece("reasoning", delta.get("reasoning_content") or delta.get("reasoning"), self._reasoning)
-        # A refusal is what the model has to say, so it is shown where the answer would be.
-        yield from _piece("token", _words(delta.get("content")) or delta.get("refusal"), self._text)
-        for url in images(delta):
-            yield from self._parts.image(url)
+        # A refusal is shown in place of the answer.
+        yield from _piece("token", _content_text(delta.get("content")) or delta.get("refusal"), self._text)
+        for url, extra in images(delta):
+            yield from self._parts.image(url, extra)
         if sound := _object(delta.get("audio")):
             yield from self._parts.audio(_string(sound.get("data")), _string(sound.get("transcript")))
         for call in _objects(delta.get("tool_calls")):
             yield "tool_call", self._called(call)
-        yield from self._cited(_annotated(delta))
+        yield from self._cited(_from_annotations(delta))
 
     def _called(self, call: Json) -> Json:
         function = _object(call.get("function"))
@@ -91,7 +91,7 @@ class Native:
         return piece
 
     def _cited(self, sources: Iterable[Json]) -> Iterator[Event]:
-        """Providers say a source with every chunk and in two ways: each comes once, under its address's number."""
+        """Providers repeat sources with every chunk and in two forms: each is sent once, with the number of its URL."""
         for source in sources:
             number = self._numbers.setdefault(source["url"], len(self._numbers) + 1)
             citation = {"index": number, **source}
@@ -103,35 +103,38 @@ class Native:
                 yield "citation", dict(citation)
 
 
-def images(delta: Json) -> Iterator[str]:
-    """The addresses of generated images, from any shape: OpenRouter's `images`, parts of a content, bare base64."""
+def images(delta: Json) -> Iterator[tuple[str, Json]]:
+    """The URLs of generated images, from any form: OpenRouter's `images`, parts of a content, bare base64.
+
+    Each with its `extra_content`: what its provider wants back with it, such as Gemini's signature.
+    """
     parts = [one for one in _objects(delta.get("content")) if one.get("type") in ("image_url", "image", "output_image")]
     pictures = delta.get("images")
     for one in (*parts, *(pictures if isinstance(pictures, list) else ())):
         if url := _address(one):
-            yield url
+            yield url, _object(_object(one).get("extra_content"))
 
 
 def _address(image: object) -> str:
     if isinstance(image, str):
         return image
-    said = _object(image)
-    if isinstance(said.get("b64_json"), str):
-        return f"data:image/{_format(said['b64_json'])};base64,{said['b64_json']}"
-    within = said.get("image_url")
-    return _string(_object(within).get("url")) or _string(within) or _string(said.get("url"))
+    image_object = _object(image)
+    if isinstance(image_object.get("b64_json"), str):
+        return f"data:image/{_format(image_object['b64_json'])};base64,{image_object['b64_json']}"
+    within = image_object.get("image_url")
+    return _string(_object(within).get("url")) or _string(within) or _string(image_object.get("url"))
 
 
 def _format(data: str) -> str:
-    """By how the base64 of a file of each kind begins; PNG where nothing is known."""
+    """The image format from the first characters of the base64; PNG if it is unknown."""
     return next((kind for begin, kind in _BEGINNINGS if data.startswith(begin)), "png")
 
 
 _BEGINNINGS = (("/9j/", "jpeg"), ("UklGR", "webp"), ("R0lGOD", "gif"))
 
 
-def _words(content: object) -> str:
-    """A content's text, of one in parts too."""
+def _content_text(content: object) -> str:
+    """The text of a content, also of a list of parts."""
     if isinstance(content, str):
         return content
     return "".join(_string(part.get("text")) for part in _objects(content) if part.get("type") == "text")
@@ -162,16 +165,16 @@ def _piece(name: str, text: object, into: list[str]) -> Iterator[Event]:
         yield name, {"t": text}
 
 
-def _annotated(delta: Json) -> Iterator[Json]:
-    """OpenAI's `url_citation` annotations, with their place in the text."""
+def _from_annotations(delta: Json) -> Iterator[Json]:
+    """OpenAI's `url_citation` annotations with their positions in the text."""
     for annotation in _objects(delta.get("annotations")):
         cited = _object(annotation.get("url_citation"))
         if isinstance(cited.get("url"), str):
             yield _source(cited, cited.get("start_index"), cited.get("end_index"))
 
 
-def _listed(chunk: Json) -> Iterator[Json]:
-    """Perplexity's lists for the whole answer; its [1] in the text is the place in them, so the order counts."""
+def _from_lists(chunk: Json) -> Iterator[Json]:
+    """Perplexity's lists for the whole answer. `[1]` in the text is the position in them, so the order is kept."""
     found = [one for one in _objects(chunk.get("search_results")) if isinstance(one.get("url"), str)]
     titles = {one["url"]: one for one in found}
     addresses = [url for url in chunk.get("citations") or () if isinstance(url, str)] or list(titles)
@@ -192,6 +195,6 @@ def _objects(value: object) -> list[Json]:
 
 
 def _joined(pieces: list[str]) -> str:
-    """The text so far; the pieces become one, so that asking again and again stays cheap."""
+    """The text so far. The pieces are replaced by it, so that repeated calls are cheap."""
     pieces[:] = ["".join(pieces)]
     return pieces[0]

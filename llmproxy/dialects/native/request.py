@@ -1,4 +1,4 @@
-"""What a client of the native interface asks for, as the body of an OpenAI chat."""
+"""Translates a request of the native interface to the body of a chat request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from llmproxy.core.errors import BadRequest
 OURS = frozenset(
     ("message", "messages", "images", "mode", "system", "thread_id", "content", "parent_id", "answer_to", "continue")
 )
-SETTINGS = ("temperature", "top_p", "max_tokens", "reasoning_effort")  # those of a thread that are parameters
+SETTINGS = ("temperature", "top_p", "max_tokens", "reasoning_effort")  # settings of a thread that are parameters
 GO_ON = "Go on with your last message from exactly where it breaks off. Repeat nothing and do not mention the break."
 
 
 def chat_body(given: Json, messages: list[Json], config: Config, thread: Mapping[str, Any] | None = None) -> Json:
-    """The chat that `given` asks for. What it says itself comes before its mode, its mode before its thread.
+    """The chat request for `given`. Its own settings override those of its mode, and these override those of its
+    thread.
 
-    Raises BadRequest where no model is named, or a mode that the config does not have.
+    Raises BadRequest if no model is named, or if the mode is unknown.
     """
     settings = (thread or {}).get("settings") or {}
     mode = _mode(given.get("mode") or settings.get("mode"), config)
@@ -42,7 +43,7 @@ def chat_body(given: Json, messages: list[Json], config: Config, thread: Mapping
 
 
 def question(given: Json, usual: str = "message") -> str | list[Json]:
-    """The content of the question in `message` or `content`, with `images` as further parts."""
+    """The content of `message` or `content`, with `images` as further parts."""
     name = next((name for name in ("content", "message") if name in given), usual)
     content = given.get(name)
     images = [{"type": "image_url", "image_url": {"url": url}} for url in _images(given)]
@@ -54,7 +55,7 @@ def question(given: Json, usual: str = "message") -> str | list[Json]:
 
 
 def questions(given: Json) -> list[Json]:
-    """The messages of a chat outside threads."""
+    """The messages of a chat without a thread."""
     if "messages" in given:
         messages = given["messages"]
         if "message" in given or not isinstance(messages, list) or not messages:
@@ -64,7 +65,7 @@ def questions(given: Json) -> list[Json]:
 
 
 def model_messages(conversation: Iterable[Json], before: str = "") -> list[Json]:
-    """The messages of a thread as a model takes them. before: the part of an answer that it is to go on from."""
+    """The messages of a thread for the model. before: the part of an answer that the model is to continue."""
     said = list(_model_messages(conversation))
     if before:
         said += [{"role": "assistant", "content": before}, {"role": "user", "content": GO_ON}]
@@ -73,14 +74,33 @@ def model_messages(conversation: Iterable[Json], before: str = "") -> list[Json]
 
 def _model_messages(conversation: Iterable[Json]) -> Iterator[Json]:
     for message in conversation:
-        content = message["content"] or _spoken(message)
-        if content:  # an answer that failed before its first word would be refused by most providers
-            yield {"role": message["role"], "content": content}
+        content, images = _content(message), _drawn(message)
+        if content or images:  # most providers refuse an empty answer
+            rendered = {"role": message["role"], "content": content or None}
+            yield {**rendered, "images": images} if images else rendered
 
 
-def _spoken(message: Json) -> str:
-    """The words of an answer that is a sound."""
-    return " ".join(part["transcript"] for part in message.get("parts") or () if part.get("transcript"))
+def _content(message: Json) -> str | list[Json]:
+    """The content, with the transcripts of audio. Providers take back no sound, only the id of one that they still have."""
+    spoken = " ".join(part["transcript"] for part in _parts(message, "audio") if part.get("transcript"))
+    return "\n\n".join(filter(None, [message["content"], spoken])) if spoken else message["content"]
+
+
+def _drawn(message: Json) -> list[Json]:
+    """The images of an answer, with what its provider needs to recognise them. Adapters leave out what theirs does not take."""
+    return [
+        {"type": "image_url", "image_url": {"url": part["url"]}, **_known(part, "extra_content")}
+        for part in _parts(message, "image")
+        if part.get("url")
+    ]
+
+
+def _parts(message: Json, kind: str) -> list[Json]:
+    return [part for part in message.get("parts") or () if part.get("type") == kind]
+
+
+def _known(part: Json, name: str) -> Json:
+    return {name: part[name]} if name in part else {}
 
 
 def _mode(name: Any, config: Config) -> Mode:

@@ -1,4 +1,4 @@
-"""A Responses request as a chat, for a provider that does not speak Responses."""
+"""Translates a Responses request to a chat request, for providers that do not speak Responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from functools import partial
 
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
+from llmproxy.core.places import Places
 
+from .built_in import BUILT_IN
 from .encode_reply import Encoder
 from .known import Known
 from .request import input_items
@@ -20,7 +22,15 @@ _REFUSED: Mapping[str, str] = {
     "prompt": "Prompts by id are kept by OpenAI, and this model's provider does not know them. Send the text as `input`.",
     "conversation": "Conversations by id are not kept here. Send the items as `input`, or `previous_response_id`.",
 }
-# What says how OpenAI goes about its work, and changes nothing in what is asked.
+_NAMES: Mapping[str, str] = {
+    "messages": "input",
+    "max_completion_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "response_format.json_schema.schema": "text.format.schema",
+    "logprobs": "include",
+}
+# Settings that only OpenAI has and that do not change the question.
 _DROPPED = (
     "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "max_tool_calls",
     "context_management", "moderation", "image", "access_programs", "background_options",
@@ -28,40 +38,46 @@ _DROPPED = (
 
 
 def as_chat(chat: Chat, known: Known) -> Chat:
-    """The chat, with its encoder. Raises BadRequest, with the member at fault in `param`."""
+    """The chat request with its encoder. Raises BadRequest with the path of the wrong member in `param`."""
     body = chat.body
     check_response(body)
     for name, text in _REFUSED.items():
         if body.get(name) is not None:
             raise BadRequest(text, param=name, code="unsupported_parameter")
-    items = known.whole_input(input_items(body), body.get("previous_response_id"))
-    before = len(known.earlier or ())
+    if body.get("truncation") not in (None, "auto", "disabled"):
+        raise BadRequest("`truncation` must be auto or disabled.", param="truncation", code="invalid_value")
+    placed = known.placed_input(input_items(body), body.get("previous_response_id"))
+    items = [item for item, _ in placed]
+    places = Places(_NAMES)
     settings = {**body, **_merged(body, last_settings(items))}
-    table = ToolTable.of([*(body.get("tools") or ()), *lifted_tools(items)])
-    asked = {
+    table = ToolTable.of(body.get("tools") or (), lifted_tools(items), places)
+    messages, unsaid = _messages(body, placed, places)
+    request = {
         "model": body.get("model") or chat.model,
-        "messages": _messages(body, items, before),
+        "messages": messages,
         **_parameters(settings),
         **_tools(body, table),
     }
     if chat.stream:
-        asked |= {"stream": True, "stream_options": {"include_usage": True}}
-    _note(chat, _lost(body, table))
+        request |= {"stream": True, "stream_options": {"include_usage": True}}
+    _add_dropped(chat, [*_dropped(body, table), *unsaid])
     encoder = partial(Encoder, chat, table, known)
-    return Chat(asked, chat.model, trace=chat.trace, streaming=chat.stream, encoder=encoder)
+    return Chat(request, chat.model, trace=chat.trace, streaming=chat.stream, encoder=encoder, places=places)
 
 
-def _messages(body: Json, items: list[Json], before: int) -> list[Json]:
+def _messages(body: Json, items: list[tuple[Json, str]], places: Places) -> tuple[list[Json], list[str]]:
+    """Returns the messages, and the names of what was dropped."""
     given = body.get("instructions")
-    first: list[Json] = []
+    first: list[tuple[Json, str]] = []
     if isinstance(given, str) and given:
-        first = [{"type": "message", "role": "system", "content": given}]
+        first = [({"type": "message", "role": "system", "content": given}, "instructions")]
     elif isinstance(given, list):
-        first = [one for one in given if isinstance(one, dict)]
-    messages = Turns([*first, *items], before + len(first)).read()
-    if not messages:
-        messages = [{"role": "user", "content": ""}]  # what asks for nothing still asks: clients try a model so
-    return messages
+        first = [(one, f"instructions[{number}]") for number, one in enumerate(given) if isinstance(one, dict)]
+    if isinstance(body.get("input"), str):
+        items = [(item, "input" if where == "input[0]" else where) for item, where in items]
+    turns = Turns([*first, *items], places)
+    # clients try a model with a request that says nothing
+    return turns.read() or [{"role": "user", "content": ""}], turns.lost
 
 
 def _merged(body: Json, later: Json) -> Json:
@@ -124,19 +140,19 @@ def _tools(body: Json, table: ToolTable) -> Json:
     return made
 
 
-def _lost(body: Json, table: ToolTable) -> list[str]:
-    """The names of what cannot be carried."""
+def _dropped(body: Json, table: ToolTable) -> list[str]:
+    """The names of members and tools that are dropped."""
     lost = [name for name in _DROPPED if body.get(name) is not None]
     if body.get("truncation") == "auto":
         lost.append("truncation")
     if isinstance(body.get("text"), dict) and body["text"].get("verbosity") is not None:
         lost.append("text.verbosity")
     wanted = body.get("tool_choice")
-    if isinstance(wanted, dict) and wanted.get("type") not in ("function", "custom", "allowed_tools"):
+    if isinstance(wanted, dict) and wanted.get("type") not in ("function", "custom", "allowed_tools", *BUILT_IN):
         lost.append("tool_choice")
     return [*lost, *table.dropped]
 
 
-def _note(chat: Chat, names: list[str]) -> None:
+def _add_dropped(chat: Chat, names: list[str]) -> None:
     dropped = chat.trace.dropped
     dropped.extend(name for name in names if name not in dropped)

@@ -1,6 +1,6 @@
-"""POST /v1/responses/compact: a conversation in a form that only the provider that compacted it can read.
+"""POST /v1/responses/compact: a conversation in a form that only the provider that made it can read.
 
-There is nothing to translate: it is passed on to providers that have it, and refused for all others.
+It is passed on to providers that have this endpoint, and refused for all others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .response_object import chat_usage
 
 @dataclass(slots=True)
 class Compact(Responses):
-    """Responses, as far as requests and errors go."""
+    """The Responses dialect for requests and errors of this endpoint."""
 
     def as_chat(self, chat: Chat) -> Chat:
         text = f"/v1/responses/compact is offered by providers that have it, and the one of {chat.model!r} has not."
@@ -46,6 +46,6 @@ class _Watched(PassThrough):
 def parse_compact(
     raw: bytes, trace: Trace, *, default_model: str = "", headers: Mapping[str, str] | None = None
 ) -> Chat:
-    """The Chat in the body. Raises BadRequest, with the member at fault in `param`."""
+    """Parses the body. Raises BadRequest with the path of the wrong member in `param`."""
     chat = parse_response(raw, trace, dialect=Compact(), default_model=default_model, headers=headers)
     return replace(chat, face="compact", streaming=False)

@@ -23,7 +23,7 @@ from .watch import Watched, last_number
 
 @dataclass(slots=True)
 class Responses:
-    """known: what the server knows of earlier responses, for the one request that this object was made for."""
+    """known: the server's stored responses that the one request of this object refers to."""
 
     known: Known = field(default_factory=Known)
     name: str = "responses"
@@ -52,7 +52,7 @@ class Responses:
         return status_of(error)
 
     def error_event(self, error: GatewayError) -> bytes:
-        """SDKs want a response to be created before it fails."""
+        """SDKs require `response.created` before `response.failed`."""
         response = {
             "id": self.known.id or fresh("resp"), "object": "response", "created_at": 0, "status": "in_progress",
             "error": None, "incomplete_details": None, "model": "", "output": [], **echo({}, stored=False), "usage": None,
@@ -61,7 +61,9 @@ class Responses:
         return frame("response.created", 0, {"response": response}) + frame("response.failed", 1, {"response": failed})
 
     def ping(self, last: bytes) -> bytes:
-        """Codex counts typed events only. It repeats the number of the last event, so that the others stay dense."""
+        """Codex counts typed events only. The event repeats the last number, so that the numbers of all others have no
+        gaps.
+        """
         number = last_number(last) if last else None
         if number is None:
             return PING

@@ -1,4 +1,4 @@
-"""Renders a chat's answer as a response: one JSON object, or OpenAI's events in their order."""
+"""Encodes a chat's answer as a response: one JSON object, or OpenAI's events in their order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import orjson
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.marks import MARK
-from llmproxy.wire.blocks import BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened, reason_of
+from llmproxy.wire.block_events import BlockEvent, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.blocks import Blocks, reason_of
 from llmproxy.wire.foreign_reasoning import seal
 
+from .built_in import BUILT_IN
 from .errors import failure
 from .ids import fresh
-from .items import Call, Event, Item, Message, Picture, Reasoning
+from .items import BuiltInCall, Call, Event, Item, Message, Picture, Reasoning
 from .known import Known
 from .response_object import echo, usage_of
 from .tools import ToolTable
@@ -32,7 +34,7 @@ def frame(kind: str, number: int, members: Json) -> bytes:
 
 
 class Encoder:
-    """One answer. At most one item is open; it ends where another begins, or with the answer."""
+    """Encodes one answer. At most one item is open; it is closed when the next one begins, or at the end."""
 
     def __init__(self, chat: Chat, table: ToolTable, known: Known) -> None:
         self._chat = chat
@@ -64,6 +66,9 @@ class Encoder:
                 self._produced += len(piece)
                 self._number += 1
                 return (sent,) if self._stream else ()
+        if (further := self._blocks.further(chunk)) is not None:
+            self._produced += len(further.piece)
+            return self._sent(self._grew(further))
         for choice in chunk.get("choices") or ():
             if isinstance(choice, dict) and choice.get("index", 0) == 0 and choice.get("finish_reason"):
                 self._reason = reason_of(choice)
@@ -74,27 +79,32 @@ class Encoder:
         yield from self._sent(self._end_item())
         reason = _INCOMPLETE.get(self._reason)
         status = "completed" if reason is None else "incomplete"
-        response = self._response(status, incomplete=reason)
-        if self._known.keep is not None:
-            self._known.keep(response, self._chat.trace.provider or "")
+        response = self._stored(self._response(status, incomplete=reason))
         if self._stream:
-            yield from self._sent(iter([(f"response.{status}", {"response": self._shown(response)})]))
+            yield from self._sent(iter([(f"response.{status}", {"response": self._for_client(response)})]))
         else:
-            yield orjson.dumps(self._shown(response))
+            yield orjson.dumps(self._for_client(response))
 
     def failed(self, error: GatewayError) -> bytes:
         if self._open is not None:
             self._open.value.update({"status": "incomplete"} if "status" in self._open.value else {})
-        response = self._response("failed", error=failure(error))
-        if self._known.keep is not None:
-            self._known.keep(response, self._chat.trace.provider or "")
-        events = [*self._begin(), ("response.failed", {"response": self._shown(response)})]
+        response = self._stored(self._response("failed", error=failure(error)))
+        events = [*self._begin(), ("response.failed", {"response": self._for_client(response)})]
         return b"".join(self._sent(iter(events)))
+
+    def _stored(self, response: Json) -> Json:
+        """Stores the response. One that is larger than the store says so."""
+        keep = self._known.keep
+        if keep is None or keep(response, self._chat.trace.provider or ""):
+            return response
+        return {**response, "store": False}
 
     # From blocks to items
 
     def _further_text(self, chunk: Json) -> str | None:
-        """The text of a chunk that says nothing else, while a text is open: most chunks are such, and need no blocks."""
+        """The text of a chunk that only continues the open text. Most chunks are of this kind, and they skip the
+        blocks.
+        """
         choices = chunk.get("choices")
         if self._block is None or self._block.kind != "text" or not choices or len(choices) > 1 or chunk.get("usage"):
             return None
@@ -134,6 +144,9 @@ class Encoder:
     def _opened(self, block: Opened) -> Iterator[Event]:
         if block.kind in ("tool_call", "custom_tool_call"):
             tool = self._table.known(block.name)
+            if tool.kind in BUILT_IN:
+                yield from self._new(BuiltInCall(len(self._items), tool, block.id))
+                return
             shim = tool.kind == "custom" and block.kind == "tool_call"
             yield from self._new(Call(len(self._items), tool, block.id, shim=shim))
         elif block.kind == "opaque" and block.meta.get("dialect") == "responses":
@@ -146,7 +159,7 @@ class Encoder:
                 yield from self._new(Reasoning(len(self._items)))
             assert isinstance(self._open, Reasoning)
             yield from self._open.grow(event.piece)
-        elif isinstance(self._open, Call) and kind in ("tool_call", "custom_tool_call"):
+        elif isinstance(self._open, (Call, BuiltInCall)) and kind in ("tool_call", "custom_tool_call"):
             yield from self._open.grow(event.piece)
         elif kind == "refusal":
             message = yield from self._message()
@@ -162,8 +175,8 @@ class Encoder:
         if block.kind == "reasoning":
             yield from self._seal_reasoning({**block.meta, **event.seal})
         elif block.kind == "image":
-            yield from self._picture(event.seal.get("image"))
-        elif isinstance(self._open, Call):
+            yield from self._image(event.seal.get("image"))
+        elif isinstance(self._open, (Call, BuiltInCall)):
             yield from self._end_item()
 
     def _noted(self, note: Json) -> Iterator[Event]:
@@ -189,7 +202,7 @@ class Encoder:
         self._open.seal(encrypted)
         yield from self._end_item()
 
-    def _picture(self, image: object) -> Iterator[Event]:
+    def _image(self, image: object) -> Iterator[Event]:
         url = image.get("image_url") if isinstance(image, dict) else None
         url = url.get("url") if isinstance(url, dict) else url
         if isinstance(url, str) and url.startswith("data:"):
@@ -202,12 +215,12 @@ class Encoder:
     # Items
 
     def _message(self) -> Any:
-        """The open message, or a new one."""
+        """The open message item, or a new one."""
         if not isinstance(self._open, Message):
             yield from self._new(Message(len(self._items)))
         return self._open
 
-    def _new(self, item: Message | Reasoning | Call | Picture) -> Iterator[Event]:
+    def _new(self, item: Message | Reasoning | Call | BuiltInCall | Picture) -> Iterator[Event]:
         yield from self._end_item()
         item.index = len(self._items)
         self._items.append(item)
@@ -215,11 +228,11 @@ class Encoder:
         yield from item.begin()
 
     def _whole(self, item: object) -> Iterator[Event]:
-        """An item of a provider's own tools, as it came."""
+        """Adds an item of a provider's own tool, unchanged."""
         if isinstance(item, dict):
             yield from self._end_item()
             index = len(self._items)
-            self._items.append(_Fixed(item))
+            self._items.append(_WholeItem(item))
             yield "response.output_item.added", {"output_index": index, "item": item}
             yield "response.output_item.done", {"output_index": index, "item": item}
 
@@ -252,17 +265,17 @@ class Encoder:
             "usage": usage_of(self._usage or self._estimate()) if ended and status != "failed" else None,
         }
 
-    def _shown(self, response: Json) -> Json:
+    def _for_client(self, response: Json) -> Json:
         return response if self._shows_state else {**response, "output": list(map(_without_state, response["output"]))}
 
     def _estimate(self) -> Json:
-        """Where the provider counted nothing: four characters a token, as the gateway's own estimates are."""
+        """The usage if the provider sent none: four characters are one token."""
         asked = len(self._chat.raw or b"") or len(orjson.dumps(self._chat.body))
         return {"prompt_tokens": (asked + 3) // 4, "completion_tokens": (self._produced + 3) // 4}
 
 
-class _Fixed:
-    """An item that came whole."""
+class _WholeItem:
+    """An item that was received as a whole."""
 
     def __init__(self, value: Json) -> None:
         self.value = value
@@ -277,7 +290,7 @@ def _without_state(item: Json) -> Json:
 
 
 def _annotation(one: object) -> Json | None:
-    """Chat nests what Responses has flat."""
+    """Chat nests the members; Responses has them flat."""
     if not isinstance(one, dict):
         return None
     cited = one.get("url_citation")

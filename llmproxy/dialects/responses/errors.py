@@ -1,4 +1,4 @@
-"""Failures as Responses clients are told them: by status before the answer, and by response.failed after its start."""
+"""Errors in Responses' form: by status before the answer, by `response.failed` after its start."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SECONDS = re.compile(r"\d+(?:\.\d+)?")
 
 
 def status_of(error: GatewayError) -> int:
-    """A model that does not exist is a bad request here."""
+    """An unknown model is 400 in this API."""
     return 400 if error.code == "model_not_found" and error.status == 404 else error.status
 
 
 def failure(error: GatewayError) -> Json:
-    """The `error` of a failed response, with the codes that Codex decides by.
+    """The `error` of a failed response, with the codes that Codex acts on.
 
-    It sends a request again for every code but a few. One that somebody stopped must not come again, so it is told as a
-    prompt that was not taken.
+    Codex repeats a request for all codes but a few. A cancelled request must not be repeated, so its code is
+    `invalid_prompt`.
     """
     code = error.code or ""
     if code in _KEPT:
@@ -39,10 +39,10 @@ def failure(error: GatewayError) -> Json:
 
 
 def _with_wait(error: GatewayError) -> str:
-    """Codex waits as long as the sentence says."""
+    """Adds the time to wait to the message, where Codex reads it."""
     wait = error.wait if isinstance(error, UpstreamError) else None
-    said = next((v for k, v in error.headers.items() if k.lower() == "retry-after"), "")
-    seconds = f"{wait:g}" if wait is not None else said if _SECONDS.fullmatch(said) else ""
+    header = next((v for k, v in error.headers.items() if k.lower() == "retry-after"), "")
+    seconds = f"{wait:g}" if wait is not None else header if _SECONDS.fullmatch(header) else ""
     if not seconds or "try again in" in error.message:
         return error.message
     return f"{error.message.rstrip('. ')}. Please try again in {seconds}s."

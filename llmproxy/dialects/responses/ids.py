@@ -1,4 +1,4 @@
-"""Ids of responses and their items, as OpenAI's look: a prefix that says what it is, and 32 hex digits."""
+"""IDs of responses and items in OpenAI's form: a prefix for the kind, and 32 hex digits."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def fresh(prefix: str, tag: str = "") -> str:
-    """One that nobody can guess, `resp_0f...` for example. tag: hex digits that it begins with, 8 at most."""
+    """A random ID, `resp_0f...` for example. tag: hex digits at its beginning, 8 at most."""
     return f"{prefix}_{(tag + os.urandom(16).hex())[:32]}"

@@ -1,7 +1,7 @@
-"""The items of one answer as they grow: each gives its own events, in the order that OpenAI's streams have.
+"""The items of one answer. Each returns its own events, in the order of OpenAI's streams.
 
-An event is its type and its members; whoever sends it adds the number. An item begins with its first piece, so that what
-stays empty takes no place in the answer.
+An event is its type and its members; the encoder adds the number. An item begins with its first piece, so that an empty
+one is not in the answer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import orjson
 
 from llmproxy.core.chat import Json
 
+from .built_in import BUILT_IN, as_call
 from .ids import fresh
 from .tools import Tool
 
@@ -26,22 +27,22 @@ class Item(Protocol):
 
     @property
     def value(self) -> Json:
-        """As it is now."""
+        """The item in its present state."""
         ...
 
     def close(self, status: str) -> Iterator[Event]:
-        """What is owed at its end."""
+        """The events at its end."""
         ...
 
 
 class Message:
-    """A message of the assistant: texts and refusals as parts, one after the other."""
+    """An assistant message: texts and refusals as consecutive parts."""
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.value: Json = {"id": fresh("msg"), "type": "message", "status": "in_progress", "role": "assistant"}
         self._parts: list[Json] = []
-        self._said: list[str] = []
+        self._pieces: list[str] = []
         self._logprobs: list[Any] = []
         self.value["content"] = self._parts
 
@@ -50,19 +51,19 @@ class Message:
 
     def text(self, piece: str) -> Iterator[Event]:
         yield from self._part("output_text")
-        self._said.append(piece)
+        self._pieces.append(piece)
         yield "response.output_text.delta", {**self._place, "delta": piece, "logprobs": []}
 
     def more(self, piece: str, number: int) -> bytes | None:
-        """The event of a further piece of the open text, ready to be sent; None where no text is open."""
+        """The encoded event for more of the open text; None if no text is open."""
         if not self._parts or self._parts[-1]["type"] != "output_text":
             return None
-        self._said.append(piece)
+        self._pieces.append(piece)
         return b"%b%d,%b%b}\n\n" % (_DELTA, number, self._placed, orjson.dumps(piece))
 
     def refusal(self, piece: str) -> Iterator[Event]:
         yield from self._part("refusal")
-        self._said.append(piece)
+        self._pieces.append(piece)
         yield "response.refusal.delta", {**self._place, "delta": piece}
 
     def annotate(self, annotations: list[Json]) -> Iterator[Event]:
@@ -98,8 +99,8 @@ class Message:
     def _end_part(self) -> Iterator[Event]:
         if not self._parts:
             return
-        part, whole = self._parts[-1], "".join(self._said)
-        self._said = []
+        part, whole = self._parts[-1], "".join(self._pieces)
+        self._pieces = []
         if part["type"] == "refusal":
             part["refusal"] = whole
             yield "response.refusal.done", {**self._place, "refusal": whole}
@@ -110,21 +111,21 @@ class Message:
 
 
 class Reasoning:
-    """A reasoning item, whose text is its summary: that is what clients show."""
+    """A reasoning item with its text as summary, because clients show summaries."""
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.value: Json = {"id": fresh("rs"), "type": "reasoning", "summary": []}
-        self._said: list[str] = []
+        self._pieces: list[str] = []
         self._place = {"item_id": self.value["id"], "output_index": index, "summary_index": 0}
 
     def begin(self) -> Iterator[Event]:
         yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
 
     def grow(self, piece: str) -> Iterator[Event]:
-        if not self._said:
+        if not self._pieces:
             yield "response.reasoning_summary_part.added", {**self._place, "part": {"type": "summary_text", "text": ""}}
-        self._said.append(piece)
+        self._pieces.append(piece)
         yield "response.reasoning_summary_text.delta", {**self._place, "delta": piece}
 
     def seal(self, encrypted: str) -> None:
@@ -133,8 +134,8 @@ class Reasoning:
 
     def close(self, status: str) -> Iterator[Event]:
         del status  # OpenAI's reasoning items have none
-        if self._said:
-            part = {"type": "summary_text", "text": "".join(self._said)}
+        if self._pieces:
+            part = {"type": "summary_text", "text": "".join(self._pieces)}
             self.value["summary"] = [part]
             yield "response.reasoning_summary_text.done", {**self._place, "text": part["text"]}
             yield "response.reasoning_summary_part.done", {**self._place, "part": part}
@@ -142,16 +143,16 @@ class Reasoning:
 
 
 class Call:
-    """A call of one of the client's tools, a function or a custom one."""
+    """A call of a client's tool: a function or a custom tool."""
 
     def __init__(self, index: int, tool: Tool, call_id: str, *, shim: bool) -> None:
-        """`shim`: a custom tool that the model knows as a function."""
+        """`shim`: a custom tool that was offered to the model as a function."""
         self.index = index
         self._custom = tool.kind == "custom"
         self._shim = shim
         self._member = "input" if self._custom else "arguments"
         self._kind = "response.custom_tool_call_input" if self._custom else "response.function_call_arguments"
-        self._said: list[str] = []
+        self._pieces: list[str] = []
         id, kind = (fresh("ctc"), "custom_tool_call") if self._custom else (fresh("fc"), "function_call")
         self.value: Json = {"id": id, "type": kind, "status": "in_progress", self._member: ""}
         self.value |= {"call_id": call_id or fresh("call"), "name": tool.name}
@@ -163,12 +164,12 @@ class Call:
         yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
 
     def grow(self, piece: str) -> Iterator[Event]:
-        self._said.append(piece)
+        self._pieces.append(piece)
         if not self._shim:
             yield f"{self._kind}.delta", {**self._place, "delta": piece}
 
     def close(self, status: str) -> Iterator[Event]:
-        whole = "".join(self._said)
+        whole = "".join(self._pieces)
         if self._shim:
             whole = _raw_input(whole)
             yield f"{self._kind}.delta", {**self._place, "delta": whole}
@@ -177,8 +178,44 @@ class Call:
         yield "response.output_item.done", {"output_index": self.index, "item": self.value}
 
 
+class BuiltInCall:
+    """A call of `shell`, `local_shell` or `apply_patch`, sent when it is complete.
+
+    Arguments that are not those of the tool are a call of a function of its name: the client must not run them.
+    """
+
+    def __init__(self, index: int, tool: Tool, call_id: str) -> None:
+        self.index = index
+        self._kind = tool.kind
+        self._pieces: list[str] = []
+        self._call_id = call_id or fresh("call")
+        self.value: Json = {"id": fresh("fc"), "type": "function_call", "status": "in_progress", "arguments": ""}
+        self.value |= {"call_id": self._call_id, "name": tool.name}
+
+    def begin(self) -> Iterator[Event]:
+        yield from ()
+
+    def grow(self, piece: str) -> Iterator[Event]:
+        self._pieces.append(piece)
+        yield from ()
+
+    def close(self, status: str) -> Iterator[Event]:
+        arguments = "".join(self._pieces)
+        made = as_call(self._kind, arguments)
+        if made is not None:
+            self.value = {"id": fresh(BUILT_IN[self._kind].prefix), "call_id": self._call_id, **made, "status": status}
+            yield "response.output_item.added", {"output_index": self.index, "item": self.value}
+        else:
+            yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
+            place = {"item_id": self.value["id"], "output_index": self.index}
+            yield "response.function_call_arguments.delta", {**place, "delta": arguments}
+            self.value |= {"arguments": arguments, "status": status}
+            yield "response.function_call_arguments.done", {**place, "arguments": arguments}
+        yield "response.output_item.done", {"output_index": self.index, "item": self.value}
+
+
 class Picture:
-    """An image that the model made, as OpenAI's own tool for images gives it."""
+    """A generated image, as OpenAI's own image tool returns it."""
 
     def __init__(self, index: int, data: str) -> None:
         self.index = index
@@ -189,7 +226,7 @@ class Picture:
         yield "response.output_item.added", {"output_index": self.index, "item": dict(self.value)}
 
     def close(self, status: str) -> Iterator[Event]:
-        del status  # it came whole
+        del status  # it was received as a whole
         self.value |= {"status": "completed", "result": self._data}
         place = {"item_id": self.value["id"], "output_index": self.index}
         yield "response.image_generation_call.completed", place
@@ -197,7 +234,7 @@ class Picture:
 
 
 def _raw_input(arguments: str) -> str:
-    """What a model wrote for a custom tool: the member `input`, or all of it where it did not keep to that."""
+    """The input of a custom tool: the member `input`, or the whole text if the model did not write that member."""
     try:
         parsed = orjson.loads(arguments)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Content parts of Responses' messages and outputs, as parts of a chat's messages."""
+"""Translates content parts of messages and outputs to parts of chat messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEXTS = frozenset(("input_text", "output_text", "text", "summary_text", "reason
 
 
 def parts(content: object, where: str) -> list[Json]:
-    """The parts of a content that is a string or a list. Raises BadRequest for what a chat cannot carry."""
+    """The parts of a string or a list. Raises BadRequest for parts that a chat does not have."""
     if content is None:
         return []
     if isinstance(content, str):
@@ -22,12 +22,12 @@ def parts(content: object, where: str) -> list[Json]:
 
 
 def text_of(made: list[Json], between: str = "\n\n") -> str:
-    """The texts of chat's parts, joined."""
+    """The texts of the parts, joined."""
     return between.join(one["text"] for one in made if one["type"] == "text")
 
 
 def shortest(made: list[Json]) -> str | list[Json]:
-    """A single text as a string, which every provider takes."""
+    """A single text as a string, which every provider accepts."""
     if not made:
         return ""
     return made[0]["text"] if len(made) == 1 and made[0]["type"] == "text" else made
@@ -51,7 +51,7 @@ def _part(part: object, where: str) -> Json:
 
 def _image(part: Json, where: str) -> Json:
     url = part.get("image_url")
-    if isinstance(url, dict):  # as chat has it: some clients mix them up
+    if isinstance(url, dict):  # chat's form: some clients mix them up
         url = url.get("url")
     if not isinstance(url, str) or not url:
         raise _by_id(part, where, "image_url")

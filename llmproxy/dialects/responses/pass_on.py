@@ -1,7 +1,7 @@
-"""A Responses request for a provider that speaks Responses: which may have it, and what in it is the gateway's own.
+"""Decides whether a provider that speaks Responses can get the client's request, and prepares it.
 
-OpenAI and Azure know everything in it, and their own earlier responses. Other servers know messages and functions, and keep
-nothing: they are given everything that a request only refers to, or are asked for a chat where that is not enough.
+OpenAI and Azure support all of it, including their own earlier responses. Other servers support messages and functions,
+and store nothing: references are resolved for them, or they are asked for a chat if that is not enough.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .known import Known
 from .request import input_items
 
 _PLAIN_ITEMS = frozenset(("message", "function_call", "function_call_output", "reasoning", "item_reference"))
-_SAID = frozenset(("message", "function_call", "custom_tool_call"))
+_WITHOUT_ID = frozenset(("message", "function_call", "custom_tool_call"))
 _OPENAIS_OWN = ("prompt", "conversation", "context_management", "moderation")
 
 
 def suits(chat: Chat, adapter: Adapter, known: Known) -> bool:
-    """Whether the provider understands all of the request."""
-    if _keeps(adapter):
+    """Whether the provider supports everything in the request."""
+    if _keeps_responses(adapter):
         return True
     body = chat.body
     if any(body.get(name) is not None for name in _OPENAIS_OWN):
@@ -41,39 +41,38 @@ def suits(chat: Chat, adapter: Adapter, known: Known) -> bool:
 
 
 def passed(chat: Chat, adapter: Adapter, known: Known) -> Chat:
-    """The request as it goes out; the client's own bytes, where nothing has to be changed."""
+    """The request as it is sent; the client's bytes, if nothing has to be changed."""
     body = chat.body
     changes: Json = {}
     if body.get("background"):
-        changes["background"] = None  # the gateway's own task: a stop must reach the provider
-    keeper = adapter.account.name if _keeps(adapter) else None
+        changes["background"] = None  # the gateway runs the background task, so that a stop reaches the provider
+    keeper = adapter.account.name if _keeps_responses(adapter) else None
     given = input_items(body)
-    items = [found for item in given if (found := _own(item, known, keeper)) is not None]
+    items = [found for item in given if (found := _prepared(item, known, keeper)) is not None]
     if known.earlier is not None and known.answered_by != keeper:
         changes["previous_response_id"] = None
-        earlier = [found for item in known.earlier if (found := _bare(item)) is not None]
+        earlier = [found for item in known.earlier if (found := _without_id(item)) is not None]
         changes["input"] = [*earlier, *items]
     elif len(items) != len(given) or any(one is not other for one, other in zip(items, given, strict=True)):
         changes["input"] = items
-    return chat.saying(**changes) if changes else chat
+    return chat.with_fields(**changes) if changes else chat
 
 
 def without_thoughts(chat: Chat, known: Known) -> tuple[Chat, Known] | None:
-    """The request, and what is known of earlier ones, without reasoning. None where there is none.
-
-    What was said with it goes without its id, as OpenAI knows by it that there was reasoning.
+    """The request and its known items without reasoning; None if there is no reasoning. Messages and calls that came
+    with reasoning lose their ID, because OpenAI knows from it that there was reasoning.
     """
     given, earlier = input_items(chat.body), known.earlier
     if not any(map(_is_reasoning, (*given, *(earlier or ())))):
         return None
     note(chat, "input.reasoning")
-    kept = replace(known, earlier=_unreasoned(earlier) if earlier is not None else None)
-    return chat.saying(input=_unreasoned(given)), kept
+    kept = replace(known, earlier=_without_reasoning(earlier) if earlier is not None else None)
+    return chat.with_fields(input=_without_reasoning(given)), kept
 
 
-def _unreasoned(items: Iterable[Json]) -> list[Json]:
+def _without_reasoning(items: Iterable[Json]) -> list[Json]:
     return [
-        {name: value for name, value in item.items() if name != "id"} if item.get("type") in _SAID else item
+        {name: value for name, value in item.items() if name != "id"} if item.get("type") in _WITHOUT_ID else item
         for item in items
         if not _is_reasoning(item)
     ]
@@ -84,21 +83,21 @@ def _is_reasoning(item: Json) -> bool:
     return kind == "reasoning" or (kind == "item_reference" and str(item.get("id")).startswith("rs_"))
 
 
-def _keeps(adapter: Adapter) -> bool:
+def _keeps_responses(adapter: Adapter) -> bool:
     return getattr(adapter, "keeps_responses", False) is True
 
 
-def _own(item: Json, known: Known, keeper: str | None) -> Json | None:
-    """An item of the client's: without reasoning that only the gateway can read, and with what it refers to."""
+def _prepared(item: Json, known: Known, keeper: str | None) -> Json | None:
+    """A client's item with references resolved; None for reasoning that only the gateway can read."""
     if item.get("type") == "reasoning" and is_ours(item.get("encrypted_content")):
         return None
     if item.get("type") == "item_reference" and (found := known.items.get(str(item.get("id")))) is not None:
-        return item if found.answered_by == keeper else _bare(found.item)
+        return item if found.answered_by == keeper else _without_id(found.item)
     return item
 
 
-def _bare(item: Json) -> Json | None:
-    """An item out of the gateway's memory: under its id no provider knows it, and reasoning is nothing without its state."""
+def _without_id(item: Json) -> Json | None:
+    """A stored item without its ID, which no provider knows; None for reasoning without state."""
     if item.get("type") == "reasoning" and (not item.get("encrypted_content") or is_ours(item["encrypted_content"])):
         return None
     return {name: value for name, value in item.items() if name not in ("id", "status")}

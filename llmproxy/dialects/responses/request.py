@@ -1,4 +1,4 @@
-"""Reads the body of POST /v1/responses."""
+"""Parses the body of POST /v1/responses."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
 def parse_response(
     raw: bytes, trace: Trace, *, dialect: Dialect, default_model: str = "", headers: Mapping[str, str] | None = None
 ) -> Chat:
-    """The Chat in the body. Raises BadRequest, with the member at fault in `param`."""
+    """Parses the body. Raises BadRequest with the path of the wrong member in `param`."""
     chat = parse_request(raw, "responses", trace, _check, default_model=default_model, headers=headers)
     return replace(chat, dialect=dialect)
 
 
 def input_items(body: Json) -> list[Json]:
-    """The input as items; a text is the one message of a user."""
+    """The input as a list of items; a string is one user message."""
     given = body.get("input")
     if isinstance(given, str):
         return (
@@ -66,7 +66,7 @@ def _check(body: Json) -> None:
 
 
 def _check_typed(value: object, name: str) -> None:
-    """Items and tools are objects whose type, if there is one, is a string."""
+    """Items and tools must be objects, and their `type`, if there is one, a string."""
     for number, one in enumerate(value if isinstance(value, list) else ()):
         where = f"{name}[{number}]"
         if not isinstance(one, dict):

@@ -1,4 +1,4 @@
-"""The response object: it says the request again, and what has become of it."""
+"""The response object: it repeats the request, and has the answer and its state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from llmproxy.core.chat import Chat, Json
 
-# Each member of a request that a response repeats, and what it is where the request did not say it.
+# Members of a request that a response repeats, with their defaults.
 _ECHOED: Mapping[str, object] = {
     "background": False,
     "instructions": None,
@@ -35,11 +35,11 @@ _FUNCTION: Mapping[str, object] = {"description": None, "parameters": None, "str
 
 def echo(body: Json, *, stored: bool) -> Json:
     """The members that repeat the request."""
-    said: Json = {name: usual if body.get(name) is None else body[name] for name, usual in _ECHOED.items()}
+    echoed: Json = {name: usual if body.get(name) is None else body[name] for name, usual in _ECHOED.items()}
     reasoning, text = body.get("reasoning") or {}, body.get("text") or {}
     return {
-        **said,
-        "tools": [{**_FUNCTION, **one} if one.get("type") == "function" else one for one in said["tools"]],
+        **echoed,
+        "tools": [{**_FUNCTION, **one} if one.get("type") == "function" else one for one in echoed["tools"]],
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
         "text": {"verbosity": "medium", **text, "format": _format(text.get("format"))},
         "store": stored,
@@ -53,7 +53,7 @@ def _format(given: object) -> Json:
 
 
 def usage_of(counted: Json) -> Json:
-    """A usage object from OpenAI's chat form; both kinds of details are always there."""
+    """A usage object from OpenAI's chat form; both details are always present."""
     prompt, completion = _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
     into, out = _object(counted.get("prompt_tokens_details")), _object(counted.get("completion_tokens_details"))
     return {
@@ -69,7 +69,7 @@ def usage_of(counted: Json) -> Json:
 
 
 def chat_usage(usage: Json) -> Json:
-    """The other way round: a response's usage as chat has it, further members (`cost`) kept."""
+    """The chat form of a response's usage; further members (`cost`) are kept."""
     into, out = _object(usage.get("input_tokens_details")), _object(usage.get("output_tokens_details"))
     more = {name: value for name, value in usage.items() if not name.startswith(("input_tokens", "output_tokens"))}
     return {
@@ -90,7 +90,7 @@ def _count(value: object) -> int:
 
 
 def queued(chat: Chat, id: str) -> Json:
-    """A response that is being made in the background."""
+    """The response object of a background request that has not begun."""
     head = {"id": id, "object": "response", "created_at": chat.trace.created, "status": "queued", "completed_at": None}
     rest: Json = {
         "error": None,

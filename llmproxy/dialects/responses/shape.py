@@ -42,7 +42,7 @@ _ITEMS = Kinds(
         "reasoning": Members(
             {"id": TEXT, "summary": Listed(_PARTS), "content": Listed(_PARTS), "encrypted_content": TEXT}
         ),
-        # Some clients send the arguments as the object that they are.
+        # Some clients send the arguments as an object.
         "function_call": Members({**_MADE, "arguments": either(TEXT, OBJECT)}),
         "custom_tool_call": Members({**_MADE, "input": TEXT}),
         "function_call_output": Members({**_MADE, "output": either(TEXT, Listed(OBJECT), OBJECT)}),
@@ -77,5 +77,5 @@ _SHAPE = Members(_REQUEST)
 
 
 def check_response(body: Json) -> None:
-    """Raises BadRequest, with the place at fault in `param`."""
+    """Raises BadRequest with the path of the wrong member in `param`."""
     check(_SHAPE, body)

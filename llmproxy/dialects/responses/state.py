@@ -1,7 +1,7 @@
-"""Responses that are kept for those who refer to them: within a number of bytes, for a while, each for its owner alone.
+"""Stored responses, limited in bytes and age. Each belongs to one owner.
 
-A response is kept with everything that led to it, so that `previous_response_id` gives a whole conversation. What follows
-one another shares the bytes of its beginning, which are counted once.
+A response is stored with its whole conversation, so that `previous_response_id` resolves to all of it. Responses of one
+conversation share the bytes of their common beginning, which are counted once.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _PREFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One response. answered_by: the provider that knows it by this id too; empty if none does.
+    """One stored response.
 
-    parts: JSON lists of items, in order: all that was said to the model. request_id: of the gateway's request.
+    answered_by: the provider that knows it by the same ID; empty if none does. parts: JSON lists of items, in order:
+    everything that was sent to the model. request_id: of the gateway's request.
     """
 
     id: str
@@ -38,6 +39,10 @@ class Kept:
     answered_by: str = ""
     request_id: str = ""
     at: float = 0.0
+
+    @property
+    def size(self) -> int:
+        return len(self.response) + sum(map(len, self.parts))
 
     @property
     def value(self) -> Json:
@@ -52,25 +57,27 @@ class Kept:
         return list(self.value.get("output") or ())
 
     def followed(self) -> tuple[bytes, ...]:
-        """The parts of what follows on it."""
+        """The parts for a response that follows this one."""
         return (*self.parts, orjson.dumps(self.output))
 
 
 @dataclass(slots=True)
 class ResponseStore:
-    """most: bytes of all. seconds: how long each is kept. What is oldest goes first."""
+    """most: bytes in all. seconds: how long a response is stored. The oldest ones are removed first."""
 
     most: int = 64 * 1024 * 1024
     seconds: float = 3600.0
     clock: Callable[[], float] = time.monotonic
     size: int = 0
     _kept: OrderedDict[tuple[str, str], Kept] = field(default_factory=OrderedDict)
-    _items: dict[tuple[str, str], str] = field(default_factory=dict)  # ids of items: of which response
-    _shared: Counter[int] = field(default_factory=Counter)  # how often a part's bytes are used
+    _items: dict[tuple[str, str], str] = field(default_factory=dict)  # the response of each item, by the item's ID
+    _shared: Counter[int] = field(default_factory=Counter)  # number of responses that share a part
 
-    def put(self, kept: Kept) -> None:
-        """Keeps it in place of what had its id."""
+    def put(self, kept: Kept) -> bool:
+        """Stores it; replaces a response with the same ID. False: it is larger than the whole store."""
         self._drop((kept.owner, kept.id))
+        if kept.size > self.most:
+            return False
         kept = replace(kept, at=self.clock())
         self._kept[kept.owner, kept.id] = kept
         for item in kept.output:
@@ -81,14 +88,15 @@ class ResponseStore:
             self.size += 0 if self._shared[id(part)] else len(part)
             self._shared[id(part)] += 1
         self._forget()
+        return True
 
     def get(self, owner: str, id: str) -> Kept | None:
-        """The owner's response of that id."""
+        """The owner's response with this ID."""
         self._forget()
         return self._kept.get((owner, id))
 
     def holds(self, kept: Kept) -> bool:
-        """Whether it is this very one that is here."""
+        """Whether this very object is stored."""
         there = self._kept.get((kept.owner, kept.id))
         return there is not None and there.response is kept.response
 
@@ -131,7 +139,7 @@ class ResponseStore:
 
 
 def with_ids(items: list[Json]) -> list[Json]:
-    """The items of an input, each with an id to be listed by."""
+    """The items of an input; those without an ID get one."""
     return [item if isinstance(item.get("id"), str) else {"id": fresh(_prefix(item)), **item} for item in items]
 
 

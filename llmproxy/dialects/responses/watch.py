@@ -1,4 +1,4 @@
-"""Watches the answer of a provider that speaks Responses: it is passed on byte for byte."""
+"""Watches the answer of a provider that speaks Responses. The bytes are passed on."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _TEXTS = frozenset(
         "response.custom_tool_call_input.delta",
     )
 )  # fmt: skip
-# What is no answer yet: an empty message or empty reasoning. A call of a tool is work that was done, and paid for.
+# An empty message or empty reasoning is not an answer yet; a call of a tool was paid for.
 _EMPTY_ITEMS = frozenset(("message", "reasoning"))
 
 
 class Watched(PassThrough):
-    """Finds usage, start, end and errors in the events. Keeps the response where its client asked for that."""
+    """Finds usage, start, end and errors in the events. Stores the response if its client asked for that."""
 
     def __init__(self, chat: Chat, judge: Judge, known: Known) -> None:
         super().__init__(chat, judge)
         self._known = known
-        self._response: Json = {}  # as it was said last
+        self._response: Json = {}  # as last received
         self._items: dict[int, Json] = {}
-        self._error: Json | None = None  # told by an event that is not the last
-        self._event = b""  # that is being looked at
+        self._error: Json | None = None  # from an event that is not the last
+        self._event = b""  # the one that is being read
         self._failed = b""
 
     def finish(self) -> Iterable[bytes]:
@@ -79,51 +79,52 @@ class Watched(PassThrough):
             raise self.judge({"error": _error(event)})
         elif kind == "error" or (event.get("error") and not kind.startswith("response.")):
             self._error = _error(event)
-            if not self.started:  # else OpenAI itself says response.failed next, which clients go by
+            if not self.started:  # otherwise OpenAI sends response.failed next, which clients act on
                 raise self.judge({"error": self._error})
         elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
             self._items[_index(event)] = event["item"]
             self.started = True
         elif kind == "response.output_item.added":
             item = event.get("item")
-            self.started |= isinstance(item, dict) and item.get("type") not in _EMPTY_ITEMS
+            if isinstance(item, dict):
+                self.grew(item.get("name"))  # of a tool
+                self.started |= item.get("type") not in _EMPTY_ITEMS
         elif kind not in _QUIET:
             self.started = True
-            delta = event.get("delta")
-            self.produced += len(delta) if isinstance(delta, str) else 0
+            self.grew(event.get("delta"))
 
     def whole(self, answer: Json) -> None:
         if answer.get("error") and answer.get("status") in (None, "failed"):
             raise self.judge({"error": _error({"response": answer} if answer.get("status") else answer)})
         self._response = answer
         self._count(answer)
-        self._keep()
+        self._store()
 
     def failed(self, error: GatewayError) -> bytes:
-        if self._failed:  # in the provider's own words
+        if self._failed:  # the provider's own event
             return self._failed
-        said = {**self._response, "status": "failed", "error": failure(error), "output": self._output()}
-        return frame("response.failed", (last_number(self.last) or 0) + 1, {"response": said})
+        failed = {**self._response, "status": "failed", "error": failure(error), "output": self._output()}
+        return frame("response.failed", (last_number(self.last) or 0) + 1, {"response": failed})
 
     def _end(self) -> None:
         self.started = self.done = True
-        self._keep()
+        self._store()
 
     def _count(self, response: Json) -> None:
         if isinstance(response.get("usage"), dict) and response["usage"]:
             self.usage = Usage.parse(chat_usage(response["usage"]))
 
     def _output(self) -> list[Json]:
-        """ChatGPT's own backend leaves the last event's output empty: the items that ended count."""
+        """ChatGPT's own backend leaves the output of the last event empty, so finished items are used."""
         return self._response.get("output") or [self._items[index] for index in sorted(self._items)]
 
-    def _keep(self) -> None:
+    def _store(self) -> None:
         if self._known.keep is not None and isinstance(self._response.get("id"), str):
             self._known.keep({**self._response, "output": self._output()}, self.chat.trace.provider or "")
 
 
 def _is_unreadable(event: Json, kind: str) -> bool:
-    """Whether an event lacks what OpenAI's SDK for Node and the Vercel AI SDK refuse to do without. llama.cpp's do."""
+    """Whether an event lacks members that OpenAI's SDK for Node and the Vercel AI SDK require. llama.cpp's events do."""
     if "sequence_number" in event:
         return False
     if kind == "response.created":
@@ -137,7 +138,7 @@ def _index(event: Json) -> int:
 
 
 def _error(event: Json) -> Json:
-    """The error object, however it is dressed: in the response, nested, flat, or xAI's way."""
+    """The error object in any form: in the response, nested, flat, or xAI's."""
     response = event.get("response")
     inside = response.get("error") if isinstance(response, dict) else event.get("error")
     if isinstance(inside, dict):
@@ -149,7 +150,7 @@ def _error(event: Json) -> Json:
 
 
 def last_number(sent: bytes) -> int | None:
-    """The sequence_number of the last event in some bytes."""
+    """The sequence_number of the last event in these bytes."""
     for block in reversed(sent.rstrip().split(b"\n\n")):
         data = b"".join(line[5:] for line in block.split(b"\n") if line.startswith(b"data:"))
         try:

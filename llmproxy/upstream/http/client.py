@@ -18,18 +18,18 @@ from .proxy_route import Proxies, Route
 from .request_writer import Fields, Head, Request, render_head
 from .resolver import Resolver
 from .response import Incoming
-from .response_parser import Answer
 
-HEADS = 512  # different heads remembered
+HEADS = 512  # different request heads that are cached
+_NOTHING: Mapping[str, str] = {}
 
 
 class Client:
-    """For one event loop. Redirects are not followed, cookies not kept, and no proxy is used that was not given here.
+    """A client for one event loop. It follows no redirects, keeps no cookies, and uses no other proxy than given here.
 
-    ssl: the TLS context; without one a default is made when first needed, from `verify` and `ca_file`.
-    proxy: a proxy's URL for everything, or URLs by `http`, `https` and `all`, with `no`, as the environment has them.
-    keepalive: seconds an idle connection is kept; should be less than the provider keeps it.
-    limit_per_host: requests at once on one route; further ones wait for their turn, however long that takes.
+    ssl: the TLS context; otherwise one is made at its first use, from `verify` and `ca_file`.
+    proxy: the URL of a proxy for all requests, or URLs by `http`, `https` and `all`, with `no`, as in the environment.
+    keepalive: seconds for which an idle connection is kept; should be less than at the provider.
+    limit_per_host: simultaneous requests on one route; further ones wait without a time limit.
     """
 
     def __init__(
@@ -48,71 +48,42 @@ class Client:
         self._proxies = Proxies.parse(proxy)
         self._limit = limit_per_host
         self._turns: dict[Route, asyncio.Semaphore] = {}
-        self._pool = Pool(keepalive)
-        self._resolver = Resolver()
-        self._busy: set[Connection] = set()
-        self._closed = False
+        self.pool = Pool(keepalive)
+        self.resolver = Resolver()
+        self.busy: set[Connection] = set()
+        self.closed = False
         self._head = lru_cache(HEADS)(self._render_head)
 
     def send(
-        self, outgoing: Outgoing, *, connect: float, sent: Callable[[], None] | None = None, fresh: bool = False
+        self,
+        outgoing: Outgoing,
+        *,
+        connect: float,
+        more: Mapping[str, str] = _NOTHING,
+        sent: Callable[[int], None] | None = None,
+        fresh: bool = False,
     ) -> AbstractAsyncContextManager[Incoming]:
         """Enters once the answer's head is there; leaving closes what was not received to its end.
 
+        more: further headers; of two with one name, these count.
         connect: seconds to get a connection; the caller keeps time of all the rest.
-        sent: called when a connection is there and the request goes out.
+        sent: called with the size of the body when a connection is there and the request goes out.
         fresh: not over a kept connection, which may be closed by now: what went out over it would have to be sent again.
         Raises BadRequest, Unreachable, Dropped, Malformed.
         """
-        head = self._head(outgoing.method, outgoing.url, tuple(outgoing.headers.items()))
+        head = self._head(outgoing.method, outgoing.url, (*outgoing.headers.items(), *more.items()))
         exchange = _Exchange(self, head.route, head.request(outgoing.body), connect, sent, fresh)
         return exchange if self._limit is None else _InTurn(self._turn(head.route, self._limit), exchange)
 
     async def close(self) -> None:
-        """Closes every connection, those in use too."""
-        self._closed = True
-        self._pool.close()
-        for connection in self._busy:
+        """Closes every connection, also those in use."""
+        self.closed = True
+        self.pool.close()
+        for connection in self.busy:
             connection.abort()
-        await asyncio.sleep(0)  # the transports close their sockets in the loop's next round
+        await asyncio.sleep(0)  # the transports close their sockets in the next iteration of the event loop
 
-    async def ask(
-        self, route: Route, request: Request, connect: float, sent: Callable[[], None] | None, fresh: bool
-    ) -> tuple[Connection, Answer]:
-        """The answer's beginning, and the connection it comes by."""
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        connection = None if fresh else self._pool.take(route)
-        if connection is not None:
-            try:
-                return connection, await self._ask(connection, request, sent)
-            except Dropped:
-                # The provider closed it while it lay idle, and we could not know: that is nobody's failure.
-                if not connection.silent:
-                    raise
-        connection = await dial(route, self._context, connect, self._resolver)
-        return connection, await self._ask(connection, request, sent)
-
-    def leave(self, route: Route, connection: Connection, *, clean: bool) -> None:
-        """The end of an exchange: the connection is kept, or closed at once."""
-        self._busy.discard(connection)
-        if clean and connection.reusable and not self._closed:
-            self._pool.put(route, connection)
-        else:
-            connection.abort()
-
-    async def _ask(self, connection: Connection, request: Request, sent: Callable[[], None] | None) -> Answer:
-        self._busy.add(connection)
-        try:
-            if sent is not None:
-                sent()
-            return await connection.ask(request)
-        except BaseException:
-            self._busy.discard(connection)
-            connection.abort()
-            raise
-
-    def _context(self) -> SSLContext:
+    def context(self) -> SSLContext:
         return self._ssl or tls_context(self._verify, self._ca_file)
 
     def _turn(self, route: Route, limit: int) -> asyncio.Semaphore:
@@ -133,7 +104,7 @@ class _Exchange:
         route: Route,
         request: Request,
         connect: float,
-        sent: Callable[[], None] | None,
+        sent: Callable[[int], None] | None,
         fresh: bool,
     ) -> None:
         self._client = client
@@ -144,16 +115,45 @@ class _Exchange:
         self._fresh = fresh
 
     async def __aenter__(self) -> Incoming:
-        asked = self._client.ask(self._route, self._request, self._connect, self._sent, self._fresh)
-        self._connection, answer = await asked
-        return Incoming(self._connection, answer)
+        client, route = self._client, self._route
+        if client.closed:
+            raise RuntimeError("the client is closed")
+        sent, self._sent = (
+            self._sent,
+            None,
+        )  # of the owner of this exchange: a reference cycle would keep the request in memory
+        kept = None if self._fresh else client.pool.take(route)
+        while True:
+            connection = kept or await dial(route, client.context, self._connect, client.resolver)
+            client.busy.add(connection)
+            try:
+                if sent is not None:
+                    sent(self._request.size)
+                answer = await connection.ask(self._request)
+            except BaseException as error:
+                client.busy.discard(connection)
+                connection.abort()
+                # The provider closed the idle connection at the same moment: this does not count as its failure.
+                if kept is None or not isinstance(error, Dropped) or not connection.silent:
+                    raise
+            else:
+                self._connection = connection
+                del self._request  # with the question in it
+                return Incoming(connection, answer)
+            kept = None
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._client.leave(self._route, self._connection, clean=kind is None)
+        """The connection is kept, or closed at once."""
+        client, connection = self._client, self._connection
+        client.busy.discard(connection)
+        if kind is None and connection.reusable and not client.closed:
+            client.pool.put(self._route, connection)
+        else:
+            connection.abort()
 
 
 class _InTurn:
-    """An exchange that begins when its route has room."""
+    """An exchange that begins when its route is below its limit."""
 
     __slots__ = ("_exchange", "_turn")
 

@@ -12,14 +12,14 @@ from llmproxy.core.errors import Malformed, UpstreamError
 from .request_writer import Request
 from .response_parser import Answer
 
-HIGH_WATER = 64 * 1024  # bytes kept for a reader that does not come; then the socket is left alone
+HIGH_WATER = 64 * 1024  # bytes held for a reader; above it, reading from the socket is paused
 SLICE = 256 * 1024  # bytes of a request written at once
 
 
 class Connection(asyncio.Protocol):
-    """A transport with one exchange on it, or none.
+    """A transport with at most one exchange.
 
-    There is one future for whatever the one coroutine using the connection waits for: nothing is queued, no task runs.
+    One future is used for everything that the coroutine with the connection waits for: there is no queue and no task.
     """
 
     __slots__ = (
@@ -33,23 +33,23 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._answer: Answer | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._held = 0  # bytes received and not yet taken
-        self._paused = False  # reading
-        self._full = False  # the transport wants no more to write
+        self._held = 0  # bytes received and not yet read
+        self._paused = False  # reading is paused
+        self._full = False  # the transport's write buffer is full
         self._sent = False  # the whole request was given to the transport
         self.closed = False
-        self.fault: UpstreamError | None = None  # why the answer will not come, or not to its end
-        self.silent = True  # not a byte of the answer has come
+        self.fault: UpstreamError | None = None  # why the answer is not received completely
+        self.silent = True  # no byte of the answer has arrived
         self.reused = False
         self.idle_since = 0.0
 
-    # What the transport calls.
+    # Called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:  # nobody asked: it must not be taken for the next answer
+        if self._answer is None:  # unexpected data must not be taken for the next answer
             self.abort()
             return
         self.silent = False
@@ -81,14 +81,18 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # What its one user calls.
+    # Called by the coroutine that uses the connection.
 
     async def ask(self, request: Request) -> Answer:
-        """Sends the request and returns the answer once its head is there. Raises Dropped, Malformed, Truncated."""
+        """Sends the request; returns the answer when its status and headers have arrived. Raises Dropped, Malformed, Truncated."""
         answer = self._answer = Answer(bodiless=request.bodiless)
         self.silent = True
         self._held = 0
-        self._sent = await self._write(request, answer)
+        if request.size <= SLICE:
+            self._transport.write(b"".join((request.head, *request.pieces)))
+            self._sent = True
+        else:
+            self._sent = await self._write(request, answer)
         while not answer.begun and self.fault is None:
             await self.changed()
         if not answer.begun and self.fault is not None:
@@ -96,12 +100,12 @@ class Connection(asyncio.Protocol):
         return answer
 
     def changed(self) -> asyncio.Future[None]:
-        """Done when anything has happened. Look at the state first: what has already happened is not told again."""
+        """Done when anything has happened. Check the state first: earlier events are not reported again."""
         self._waiter = self._loop.create_future()
         return self._waiter
 
     def take(self, answer: Answer) -> bytes:
-        """All of the body that has come and was not taken, at least one piece."""
+        """Waits for at least one piece of the body; returns all received pieces."""
         pieces = answer.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
@@ -112,13 +116,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Whether the exchange is over and has left nothing behind, on either side."""
+        """Whether the exchange is complete on both sides, so that the connection can be reused."""
         answer = self._answer
         over = answer is not None and answer.complete and answer.keep_alive and self._sent and not self.closed
         return over and self._transport.get_write_buffer_size() == 0
 
     def rest(self) -> None:
-        """Forgets the exchange, to wait for the next one."""
+        """Ends the exchange; the connection waits for the next one."""
         self._answer = None
         self.reused = True
         self.idle_since = self._loop.time()
@@ -126,12 +130,12 @@ class Connection(asyncio.Protocol):
             self._resume_reading()
 
     def abort(self) -> None:
-        """Closes now: nothing that is buffered is sent, nobody is waited for."""
+        """Closes at once, without sending buffered data."""
         self.closed = True
         self._transport.abort()
 
     async def secure(self, context: SSLContext, host: str) -> None:
-        """Speaks TLS from here on. Raises ssl.SSLError or OSError."""
+        """Starts TLS. Raises ssl.SSLError or OSError."""
         self._answer = None
         if self.closed:
             raise ConnectionResetError("connection closed")
@@ -139,10 +143,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     async def _write(self, request: Request, answer: Answer) -> bool:
-        """Whether the request went out whole: a provider may refuse it before it has read it all."""
-        if request.size <= SLICE:
-            self._transport.write(b"".join((request.head, *request.pieces)))
-            return True
+        """Sends a large request; returns whether all of it was sent, because a provider may refuse it earlier."""
         self._transport.write(request.head)
         for piece in _slices(request.pieces):
             while self._full and self.fault is None and answer.status < 300:
@@ -159,7 +160,7 @@ class Connection(asyncio.Protocol):
 
 
 def _slices(pieces: tuple[bytes | memoryview, ...]) -> Iterator[memoryview]:
-    """The body in views: no byte of it is copied here."""
+    """The body as memory views, without a copy."""
     for piece in pieces:
         view = memoryview(piece)
         for start in range(0, len(view), SLICE):

@@ -21,9 +21,9 @@ from .proxy_route import Proxy, Route
 from .request_writer import Request
 from .resolver import AddrInfo, Resolver
 
-SECOND_FAMILY = 0.25  # seconds until the next address is tried beside the first (RFC 8305)
-# A provider may think for minutes; one that has vanished is noticed after 15 + 3 * 5 seconds.
-_LEAST = 0.05  # seconds for TLS, where connecting took all the time there was
+SECOND_FAMILY = 0.25  # seconds until the next address is tried in parallel (RFC 8305)
+# A provider may need minutes to answer; a dead connection is detected after 15 + 3 * 5 seconds.
+_LEAST = 0.05  # seconds for TLS, if connecting took the whole time limit
 KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 Context = Callable[[], ssl.SSLContext]
@@ -31,7 +31,7 @@ Context = Callable[[], ssl.SSLContext]
 
 @cache
 def tls_context(verify: bool = True, ca_file: str | None = None) -> ssl.SSLContext:
-    """Trusts the system's certificates and those in `ca_file` (PEM). Made once: reading them costs 20 ms."""
+    """Trusts the system's certificates and those in `ca_file` (PEM). Cached, because reading them takes 20 ms."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(ca_file)
@@ -43,10 +43,10 @@ def tls_context(verify: bool = True, ca_file: str | None = None) -> ssl.SSLConte
 
 
 async def dial(route: Route, context: Context, patience: float, resolver: Resolver) -> Connection:
-    """A fresh connection, within `patience` seconds. Raises Unreachable; when cancelled, leaves no socket behind."""
+    """A new connection, within `patience` seconds. Raises Unreachable; if cancelled, no socket stays open."""
     connection: Connection | None = None
     place = route.tunnel or route
-    addresses = await resolver.resolve(place.host, place.port)  # has a limit of its own
+    addresses = await resolver.resolve(place.host, place.port)  # has its own time limit
     try:
         with _blaming("upstream_unreachable", patience):
             began = asyncio.get_running_loop().time()
@@ -103,7 +103,7 @@ async def _tunnel(connection: Connection, route: Route, proxy: Proxy, context: C
 
 @contextmanager
 def _blaming(code: str, patience: float) -> Iterator[None]:
-    """Failures to connect in the gateway's words. A provider's certificate does not get better by asking again."""
+    """Converts failures to connect to UpstreamErrors. A retry does not help against an invalid certificate."""
     again = code == "upstream_unreachable"
     try:
         yield
@@ -113,7 +113,7 @@ def _blaming(code: str, patience: float) -> Iterator[None]:
     except TimeoutError as error:
         message = f"No connection to the provider within {patience:g} seconds."
         raise Unreachable(message, code=code, retry_here=again) from error
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot hold
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name is not valid in DNS
         raise Unreachable(f"No connection to the provider: {_reason(error)}.") from error
     except Unreachable:
         raise
@@ -122,7 +122,7 @@ def _blaming(code: str, patience: float) -> Iterator[None]:
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """The system's words: the loops' own ones tell addresses, which are no client's business."""
+    """The operating system's message: messages of asyncio and uvloop contain addresses, which clients must not see."""
     if isinstance(error, OSError) and error.errno and error.errno > 0:
         return os.strerror(error.errno).lower()
     return "its name cannot be resolved" if isinstance(error, (socket.gaierror, UnicodeError)) else "it failed"

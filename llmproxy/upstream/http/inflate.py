@@ -1,4 +1,4 @@
-"""Decompresses gzip and deflate bodies in small steps, with a limit against bombs."""
+"""Decompresses gzip and deflate bodies in small steps, with limits against decompression bombs."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import AsyncIterator
 
 from llmproxy.core.errors import Malformed, Truncated
 
-STEP = 64 * 1024  # bytes given at once
-FREE = 1024 * 1024  # bytes that any body may grow to
-RATIO = 100  # beyond that, bytes out for a byte in: streams of repeated events reach 30, a bomb 1,000
+STEP = 64 * 1024  # bytes returned at once
+FREE = 1024 * 1024  # maximum size of a decompressed body in bytes
+RATIO = 100  # maximum ratio above that size: streams of repeated events reach 30, a bomb 1,000
 
 GZIP = zlib.MAX_WBITS | 16
 CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": zlib.MAX_WBITS}
 
 
 class Inflated:
-    """The pieces of `source` without their content coding. Raises Malformed or Truncated where the coding is broken."""
+    """The decompressed pieces of `source`. Raises Malformed or Truncated if the compressed data is invalid or cut."""
 
     __slots__ = ("_given", "_source", "_tail", "_taken", "_wbits", "_zlib")
 
     def __init__(self, source: AsyncIterator[bytes], coding: str) -> None:
         self._source = source
         self._wbits = CODINGS[coding]
-        self._zlib: zlib._Decompress | None = None  # made with the first byte: it tells zlib's format from raw deflate
+        # created at the first byte, which shows whether it is zlib's format or raw deflate
+        self._zlib: zlib._Decompress | None = None
         self._tail = b""
         self._taken = 0
         self._given = 0

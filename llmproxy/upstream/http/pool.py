@@ -11,12 +11,12 @@ from .proxy_route import Route
 
 
 class Pool:
-    """The last one in is the first one out, so that surplus ones grow old and are closed. One timer serves them all."""
+    """Last in, first out, so that surplus connections become idle and are closed. There is one timer for all."""
 
     __slots__ = ("_idle", "_keepalive", "_timer")
 
     def __init__(self, keepalive: float) -> None:
-        self._keepalive = keepalive  # seconds; should be less than the provider's
+        self._keepalive = keepalive  # seconds; should be less than the provider's keep-alive time
         self._idle: dict[Route, list[Connection]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,7 +34,10 @@ class Pool:
 
     def put(self, route: Route, connection: Connection) -> None:
         connection.rest()
-        self._idle.setdefault(route, []).append(connection)
+        if route in self._idle:
+            self._idle[route].append(connection)
+        else:
+            self._idle[route] = [connection]
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(
                 self._keepalive, attempt, self._sweep, "idle_connections"

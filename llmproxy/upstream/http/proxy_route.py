@@ -19,7 +19,7 @@ PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Proxy(NamedTuple):
-    """A proxy: over http, over https (itself with TLS), or SOCKS. `fields` are the headers that an HTTP proxy wants."""
+    """A proxy: http, https (TLS to the proxy), or SOCKS. fields: headers for an HTTP proxy."""
 
     host: str
     port: int
@@ -32,12 +32,12 @@ class Proxy(NamedTuple):
     def is_socks(self) -> bool:
         return self.kind.startswith("socks")
 
-    def __repr__(self) -> str:  # the fields hold a password
+    def __repr__(self) -> str:  # fields may contain a password
         return f"Proxy({self.host!r}, {self.port})"
 
 
 class Route(NamedTuple):
-    """What makes two requests able to share a connection. With a proxy the way there is a tunnel."""
+    """Requests with equal routes can share a connection. With a proxy it is a tunnel."""
 
     host: str
     port: int
@@ -51,7 +51,7 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL as a request says it: `host` and `path` for the wire, `fields` for the proxy on the way."""
+    """The parts of a URL that a request needs: `host` and `path` for the request, `fields` for an HTTP proxy."""
 
     route: Route
     host: str
@@ -61,9 +61,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxy for each URL: one for all that was named for it, or those of the environment with NO_PROXY (`no`).
+    """Finds the proxy for a URL: one for all, or those of the environment with NO_PROXY (`no`).
 
-    Those of the environment are for what is elsewhere: this machine itself is never asked through them.
+    Proxies of the environment are not used for this machine.
     """
 
     by_scheme: Mapping[str, Proxy] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Proxies:
 
     @classmethod
     def parse(cls, given: str | Mapping[str, str] | None) -> Proxies:
-        """Takes a proxy's URL, or URLs by scheme with `all` and `no`. Raises ValueError for a kind that is not known."""
+        """Parses the URL of a proxy, or URLs by scheme with `all` and `no`. Raises ValueError for an unknown kind."""
         if not given:
             return cls()
         if isinstance(given, str):
@@ -88,7 +88,7 @@ class Proxies:
         return None if self.no and is_exempt(self.no, host, port) else proxy
 
     def target(self, url: str) -> Target:
-        """Raises BadRequest for what is not an absolute http or https URL."""
+        """Parses a URL. Raises BadRequest if it is not an absolute http or https URL."""
         parts = _split(url)
         scheme, name = parts.scheme, parts.hostname or ""
         port = parts.port or PORTS[scheme]
@@ -103,7 +103,7 @@ class Proxies:
 
 
 def bracketed(host: str) -> str:
-    """A host as URLs write it: IPv6 literals in brackets."""
+    """A host as in URLs: IPv6 literals in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -113,14 +113,14 @@ def _split(url: str) -> SplitResult:
         sound = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0 and parts.username is None
     except ValueError:
         sound = False
-    # urlsplit drops line ends without a word, so the whole is looked at.
+    # urlsplit removes line breaks silently, so the whole text is checked.
     if not sound or PRINTABLE.fullmatch(url) is None:
         raise BadRequest("The provider's address is not a valid http or https URL.")
     return parts
 
 
 def is_exempt(no: str, host: str, port: int) -> bool:
-    """Whether NO_PROXY names the host: itself, a domain it is in, its network (10.0.0.0/8), with or without the port."""
+    """Whether NO_PROXY contains the host, its domain, or its network (10.0.0.0/8), with or without the port."""
     return any(_names(entry.strip().lower(), host.lower().rstrip("."), port) for entry in re.split(r"[,\s]+", no))
 
 

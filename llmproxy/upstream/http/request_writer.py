@@ -15,17 +15,17 @@ Fields = tuple[tuple[str, str], ...]
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# What belongs to the connection and the framing is ours to say; given fields of these names are left out.
+# Headers of connection and framing are set by this client; given ones with these names are left out.
 OURS = frozenset(
     ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
 )
 DEFAULTS = {"user-agent": "llmproxy", "accept": "*/*"}
-WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})  # no length is told where there is no body
+WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})  # without a body no length is sent
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a request goes, and how it begins: everything but the length of its body."""
+    """Everything of a request except its body and the length of it."""
 
     route: Route
     method: str
@@ -41,7 +41,7 @@ class Head:
 
 @dataclass(slots=True)
 class Request:
-    """`bodiless` is said of the answer: it has none, whatever its head says."""
+    """bodiless: the answer has no body, whatever its headers say."""
 
     head: bytes = field(repr=False)
     pieces: tuple[bytes | memoryview, ...] = field(default=(), repr=False)
@@ -50,7 +50,7 @@ class Request:
 
 
 def render_head(method: str, target: Target, fields: Fields) -> Head:
-    """Raises BadRequest for what cannot be said in HTTP, header injection above all."""
+    """Raises BadRequest for what HTTP does not allow, such as line breaks in a header."""
     if TOKEN.fullmatch(method) is None:
         raise BadRequest("The request's method is not valid.")
     given = {name.lower(): value for name, value in fields if name.lower() not in OURS}

@@ -1,8 +1,8 @@
-"""DNS: literals at once, other names in threads of their own, with a short cache.
+"""DNS: resolves names in separate threads, with a short cache; IP literals at once.
 
-The system's lookup cannot be cancelled and may take minutes when a name server is dead. So no lookup shares a pool with
-another name's, nothing that ends the process waits for one (the threads are daemons), and a name that was known before
-keeps its last addresses while its name server is away.
+The system's lookup cannot be cancelled, and may take minutes if a name server does not answer. So each name has a thread of its
+own, the end of the process waits for none (the threads are daemons), and a known name keeps its last addresses while its
+name server does not answer.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from llmproxy.core.errors import Unreachable
 AddrInfo = tuple[Any, Any, int, str, Any]
 Look = Callable[[str], Sequence[AddrInfo]]
 
-FRESH = 30.0  # seconds for which an answer is used without asking again
-STALE = 3600.0  # seconds for which it is used where a lookup fails
+FRESH = 30.0  # seconds for which a result is reused
+STALE = 3600.0  # seconds for which it is used if a new lookup fails
 LIMIT = 5.0  # seconds that a request waits for a lookup
-_SOON = 1.0  # seconds that it waits where a stale answer is known
-_AT_ONCE = 64  # names that are looked up at the same time
+_SOON = 1.0  # seconds that it waits if there is an old result
+_AT_ONCE = 64  # simultaneous lookups
 _LOCALHOST = ("127.0.0.1", "::1")
 
 
 class Resolver:
-    """Looks names up for one event loop."""
+    """Resolves names for one event loop."""
 
     def __init__(self, look: Look | None = None) -> None:
         self._look = look or _system
-        self._known: dict[str, tuple[float, Sequence[AddrInfo]]] = {}  # when it was learnt
+        self._known: dict[str, tuple[float, Sequence[AddrInfo]]] = {}  # time of the lookup
         self._pending: dict[str, asyncio.Future[Sequence[AddrInfo]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[AddrInfo]:
@@ -54,7 +54,7 @@ class Resolver:
             if known:
                 return known
             raise _failure(f"The name server did not answer within {LIMIT:g} seconds.") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot hold
+        except (OSError, UnicodeError) as error:  # UnicodeError: the name is not valid in DNS
             if known:
                 return known
             raise _failure("The provider's name cannot be resolved.") from error
@@ -65,7 +65,7 @@ class Resolver:
         return age, known if age < STALE else ()
 
     def _lookup(self, host: str) -> asyncio.Future[Sequence[AddrInfo]]:
-        """The one lookup of this name that is going on; all who need it wait for it."""
+        """The running lookup of this name, which is shared by all requests that need it."""
         pending = self._pending.get(host)
         if pending is not None:
             return pending
@@ -78,14 +78,14 @@ class Resolver:
         return made
 
     def _work(self, loop: asyncio.AbstractEventLoop, made: asyncio.Future[Sequence[AddrInfo]], host: str) -> None:
-        """In a thread of its own."""
+        """Runs in a thread of its own."""
         try:
             result: Sequence[AddrInfo] | Exception = self._look(host)
-        except Exception as error:  # noqa: BLE001  # whoever waits hears of it
+        except Exception as error:  # noqa: BLE001  # raised to those who wait for it
             result = error
         try:
             loop.call_soon_threadsafe(_settle, made, result)
-        except RuntimeError:  # the loop has ended: nobody waits
+        except RuntimeError:  # the event loop has ended
             return
 
     def _learn(self, host: str, done: asyncio.Future[Sequence[AddrInfo]]) -> None:

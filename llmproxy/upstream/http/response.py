@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from .connection import Connection
 from .inflate import CODINGS, Inflated
@@ -10,28 +10,41 @@ from .response_parser import Answer
 
 
 class Incoming:
-    """Iterate over it once for the body, as it comes from the socket; or `read` it.
+    """Iterate over it once for the pieces of the body, or call `read`.
 
-    The iteration raises Truncated, Malformed or Dropped where the body is cut or broken: its end is the real end.
+    The iteration raises Truncated, Malformed or Dropped if the body is cut or invalid; if it ends normally, the body is complete.
     """
 
-    __slots__ = ("_answer", "_connection", "headers", "reused", "status")
+    __slots__ = ("_answer", "_coded", "_connection", "headers", "reused", "status")
 
     def __init__(self, connection: Connection, answer: Answer) -> None:
         self._connection = connection
         self._answer = answer
         self.status: int = answer.status
-        self.headers: Mapping[str, str] = answer.headers
+        self.headers, answer.headers = answer.headers, {}
+        self._coded = "content-encoding" in self.headers
         self.reused = connection.reused
 
     @property
     def received(self) -> int:
-        """Bytes of the answer that have come so far, its head included."""
+        """Received bytes of the answer, including status and headers."""
         return self._answer.size
 
+    @property
+    def over(self) -> bool:
+        """Whether the whole body was received and read."""
+        answer = self._answer
+        return answer.complete and not answer.pieces and not self._coded
+
     def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.pieces()
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The pieces of the body, without content coding."""
         pieces = _Pieces(self._connection, self._answer)
-        coding = self.headers.get("content-encoding", "").lower()
+        if not self._coded:
+            return pieces
+        coding = self.headers["content-encoding"].lower()
         return Inflated(pieces, coding) if coding in CODINGS else pieces
 
     async def read(self, limit: int) -> bytes:

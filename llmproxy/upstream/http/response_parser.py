@@ -10,19 +10,19 @@ from llmproxy.core.errors import Dropped, Malformed, Truncated, UpstreamError
 
 from .inflate import CODINGS
 
-MAX_HEAD = 64 * 1024  # bytes of a head, and of anything else that is neither head nor body
-MAX_INTERIM = 20  # 1xx responses before the real one
+MAX_HEAD = 64 * 1024  # maximum bytes of status and headers, and of anything else that is not the body
+MAX_INTERIM = 20  # 1xx responses before the final one
 TRANSFER_CODINGS = frozenset({"identity", "chunked"})
-# identity is asked for; some compress nevertheless, and some name a character set here, which changes nothing.
+# The request asks for identity. Some servers compress anyway; some send a character set here, which has no effect.
 CONTENT_CODINGS = frozenset({"", "identity", "none", "utf-8", "utf8", "us-ascii", "8bit", "binary", *CODINGS})
 
 Fields = list[tuple[bytes, bytes]]
 
 
 class Answer:
-    """What the provider has said so far. `pieces` is the body not yet taken, without its transfer coding.
+    """What the provider has sent so far. pieces: the part of the body that was not read yet, without transfer coding.
 
-    The methods `on_*` are called by the parser, which finds them by these names.
+    The parser calls the `on_*` methods by these names.
     """
 
     __slots__ = (
@@ -31,11 +31,11 @@ class Answer:
     )  # fmt: skip
 
     def __init__(self, *, bodiless: bool = False) -> None:
-        """`bodiless`: the answer ends with its head whatever that says, as to HEAD and CONNECT."""
+        """bodiless: the answer has no body whatever its headers say, as for HEAD and CONNECT."""
         self.status = 0
-        self.size = 0  # bytes that came, the head included
+        self.size = 0  # received bytes, including status and headers
         self.headers: dict[str, str] = {}  # lower-case names, repeated ones joined, without set-cookie
-        self.begun = False  # the head is there
+        self.begun = False  # status and headers are complete
         self.complete = False
         self.keep_alive = False
         self.pieces: list[bytes] = []
@@ -43,33 +43,34 @@ class Answer:
         self._bodiless = bodiless
         self._until_close = False
         self._fields: Fields = []
-        self._idle = 0  # bytes since the last of the body; before it, all of them
+        self._idle = 0  # bytes received after the last piece of the body
         self._interim = 0
-        self._parser: HttpResponseParser | None = HttpResponseParser(self)  # None when there is nothing more to parse
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)  # None after the end
 
     def feed(self, data: bytes) -> None:
-        """The next bytes from the socket. Raises Malformed, except for what comes after a complete answer."""
+        """Parses the next bytes. Raises Malformed; bytes after a complete answer raise nothing."""
         if self._parser is None:
             self.keep_alive = False
             return
-        had = len(self.pieces)
         size = len(data)
         self.size += size
         self._idle += size
+        had = len(self.pieces)
         try:
             self._parser.feed_data(data)
             if len(self.pieces) > had:
                 self._idle = 0
-            self._check_progress()
+            if self._idle > MAX_HEAD or self._bodiless:
+                self._check_progress()
         except (HttpParserError, HttpParserUpgrade, Malformed) as error:
             self.keep_alive = False
             if not self.complete:
                 raise _malformed(error) from error
         if self.complete:
-            self._parser = None  # it refers back to us: without it nothing waits for the garbage collector
+            self._parser = None  # breaks the reference cycle with the parser, so that memory is freed at once
 
     def lost(self, error: Exception | None) -> UpstreamError | None:
-        """The connection has ended. None if this is how the answer ends; else what has been lost with it."""
+        """The connection was closed. Returns None if this is the proper end of the answer, otherwise the error."""
         self._parser = None
         if self.complete:
             return None
@@ -85,7 +86,8 @@ class Answer:
             raise Malformed("The provider sent more than one answer.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))  # trailers too, which nobody reads
+        if not self.begun:  # afterwards they are trailers, which are ignored
+            self._fields += ((name, value),)
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
@@ -95,10 +97,13 @@ class Answer:
             return
         if self._idle > MAX_HEAD and _size(self._fields) > MAX_HEAD:
             raise Malformed("The provider sent too many header bytes.")
-        self.headers = _fold(self._fields)
+        self.headers = _combined(self._fields)
+        self._fields = []
         self.keep_alive = self._parser.should_keep_alive()
-        self._check_codings()
-        self._until_close = self._ends_with_connection()
+        coded = "transfer-encoding" in self.headers and self._is_chunked(self.headers["transfer-encoding"])
+        self._until_close = not coded and "content-length" not in self.headers
+        if "content-encoding" in self.headers:
+            self._check_content(self.headers["content-encoding"])
         self.begun = True
         self.complete = self._bodiless
 
@@ -106,18 +111,16 @@ class Answer:
         self._fields.clear()
         self.complete = self.begun
 
-    def _check_codings(self) -> None:
-        if not self._transfer_codings() <= TRANSFER_CODINGS:
+    def _is_chunked(self, value: str) -> bool:
+        """Behind two proxies `chunked` may appear twice; the body is chunked only once."""
+        codings = {one.strip().lower() for one in value.split(",")}
+        if not codings <= TRANSFER_CODINGS:
             raise Malformed("The provider used a transfer coding that was not asked for.")
-        if self.headers.get("content-encoding", "identity").lower() not in CONTENT_CODINGS:
+        return "chunked" in codings
+
+    def _check_content(self, coding: str) -> None:
+        if coding.lower() not in CONTENT_CODINGS:
             raise Malformed("The provider used a content coding that was not asked for.")
-
-    def _ends_with_connection(self) -> bool:
-        return "chunked" not in self._transfer_codings() and "content-length" not in self.headers
-
-    def _transfer_codings(self) -> set[str]:
-        """Servers behind two others may say `chunked` twice; the body is chunked once, as every client reads it."""
-        return {one.strip().lower() for one in self.headers.get("transfer-encoding", "identity").split(",")}
 
     def _count_interim(self) -> None:
         self._interim += 1
@@ -125,7 +128,7 @@ class Answer:
             raise Malformed("The provider sent interim responses without end.")
 
     def _check_progress(self) -> None:
-        # The parser keeps an unfinished field whole, and skips chunk extensions for ever.
+        # The parser has no limits of its own for an unfinished header or for chunk extensions.
         if self._idle > MAX_HEAD and not self.complete:
             raise Malformed("The provider sent too many header bytes.")
         if self._bodiless and self.pieces:
@@ -141,7 +144,7 @@ def _size(fields: Fields) -> int:
     return sum(len(name) + len(value) + 4 for name, value in fields)
 
 
-def _fold(fields: Fields) -> dict[str, str]:
+def _combined(fields: Fields) -> dict[str, str]:
     folded: dict[str, str] = {}
     for raw_name, raw_value in fields:
         name, value = _name(raw_name), raw_value.decode("latin-1")
@@ -150,6 +153,6 @@ def _fold(fields: Fields) -> dict[str, str]:
     return folded
 
 
-@lru_cache(1024)  # providers use the same few names again and again
+@lru_cache(1024)  # cached, because the same few names are used
 def _name(raw: bytes) -> str:
     return raw.decode("latin-1").lower()

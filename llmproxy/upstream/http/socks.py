@@ -1,6 +1,6 @@
 """A SOCKS proxy's handshake on a fresh socket: versions 5 (RFC 1928, with a password by RFC 1929) and 4a.
 
-The proxy looks the name up: behind one, a provider's name is often known to nobody else.
+The proxy resolves the host name, because often only the proxy can.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _REFUSED = {
     7: "it does not know how",
     8: "it does not know this kind of address",
 }
-_LATER = frozenset((1, 3, 4, 5, 6))  # what may be over at the next try
+_LATER = frozenset((1, 3, 4, 5, 6))  # failures that may be temporary
 
 
 async def open_tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
-    """Leads the connection on to `host`. Raises Unreachable, or OSError."""
+    """Opens a tunnel to `host`. Raises Unreachable, or OSError."""
     if proxy.kind == "socks4":
         await _version_4(sock, proxy, host, port)
     else:
@@ -51,11 +51,11 @@ async def _version_5(sock: socket.socket, proxy: Proxy, host: str, port: int) ->
     if code != 0:
         raise Unreachable(f"The proxy could not connect: {_REFUSED.get(code, 'it failed')}.", retry_here=code in _LATER)
     length = {1: 4, 4: 16}.get(kind) or (await _exactly(sock, 1))[0]
-    await _exactly(sock, length + 2)  # the address that it uses, which is its own business
+    await _exactly(sock, length + 2)  # the address that the proxy uses, which is ignored
 
 
 async def _version_4(sock: socket.socket, proxy: Proxy, host: str, port: int) -> None:
-    named = b"\0\0\0\x01"  # an address that says: the name follows
+    named = b"\0\0\0\x01"  # the address that means that a name follows
     await _send(sock, b"\x04\x01" + struct.pack("!H", port) + named + proxy.user.encode() + b"\0" + _name(host) + b"\0")
     code = (await _exactly(sock, 8))[1]
     if code != 90:
@@ -88,7 +88,7 @@ async def _send(sock: socket.socket, data: bytes) -> None:
 
 
 async def _exactly(sock: socket.socket, count: int) -> bytes:
-    """So many bytes and no more: what follows belongs to the provider's connection."""
+    """Reads exactly this number of bytes: the next ones belong to the tunnel."""
     got = b""
     while len(got) < count:
         piece = await asyncio.get_running_loop().sock_recv(sock, count - len(got))

@@ -1,6 +1,6 @@
-"""What every client is promised of a stream of chunks, whatever the provider did: four steps to be piped.
+"""Four piped steps that make any provider's stream a regular stream of OpenAI chunks.
 
-A chunk that needs nothing comes out as the very object that went in, so that its bytes can be kept too.
+A chunk that needs no change is returned as the same object, so that its bytes can be kept too.
 """
 
 from .entrance import Entrance

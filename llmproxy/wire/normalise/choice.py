@@ -1,4 +1,4 @@
-"""One choice of an answer as it goes by: opened once, ended once, with what came along with the end."""
+"""State of one choice of a streamed answer: one start, one end, and the members that come with the end."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ LISTS = frozenset(("annotations", "images", "content_parts", "native_annotations
 
 
 class Choice:
-    """One choice of the answer: whether it was opened, how it ended, what came with the end."""
+    """One choice of the answer: whether it was opened, how it ended, and what came with the end."""
+
+    __slots__ = (
+        "_function", "_listed", "_tools", "extras", "finish", "opened", "speaks",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.opened = False
+        self.speaks = False  # a text or a call of it has come
         self.finish: str | None = None
         self.extras: Json = {}
         self._tools = False
         self._function = False
-        self._listed: dict[str, int] = {}  # how many members of each list have come
+        self._listed: dict[str, int] = {}  # number of members of each list so far
 
     def numbered(self, delta: Json) -> Json:
-        """The delta with an `index` on each member of a list that goes on: OpenAI's own accumulator refuses them without."""
+        """The delta with an `index` on each member of a list that is sent in pieces: OpenAI's own accumulator refuses members
+        without one.
+        """
         if LISTS.isdisjoint(delta):
             return delta
         lists = {key: members for key, members in delta.items() if key in LISTS and isinstance(members, list)}
@@ -54,15 +61,15 @@ class Choice:
         return delta if "role" not in delta else {k: v for k, v in delta.items() if k != "role"}
 
     def take_finish(self, choice: Json, *, speaks: bool) -> Json:
-        """The choice without what is held until the end; logprobs stay with their text."""
-        said = self.finish = str(choice["finish_reason"])
+        """The choice without the parts that are held until the end; logprobs stay with their text."""
+        finish = self.finish = str(choice["finish_reason"])
         held = self.keep({k: v for k, v in choice.items() if not (speaks and k == "logprobs")})
-        if said not in FINISHES:
-            self.extras.setdefault("native_finish_reason", said)
+        if finish not in FINISHES:
+            self.extras.setdefault("native_finish_reason", finish)
         return {k: v for k, v in choice.items() if k not in held}
 
     def keep(self, choice: Json) -> Json:
-        """Members that come with the end go out with it, whatever the chunk they came in."""
+        """Keeps members that belong to the end, in whatever chunk they were sent."""
         extras = {
             k: v for k, v in choice.items() if k not in ("index", "delta", "message", "finish_reason") and v is not None
         }
@@ -70,8 +77,8 @@ class Choice:
         return extras
 
     def reason(self) -> str:
-        """Why it ended, derived from what was seen: Gemini, OpenRouter and Ollama say `stop` for tool calls (recorded)."""
-        said = self.finish or "stop"
-        if said in FINISHES and said not in ("stop", "tool_calls", "function_call"):
-            return said
+        """The finish reason, derived from the content: Gemini, OpenRouter and Ollama send `stop` for tool calls (recorded)."""
+        finish = self.finish or "stop"
+        if finish in FINISHES and finish not in ("stop", "tool_calls", "function_call"):
+            return finish
         return "tool_calls" if self._tools else "function_call" if self._function else "stop"

@@ -1,4 +1,4 @@
-"""Content that comes as parts, or as no text at all: text, thoughts and pictures each in the member that clients read."""
+"""Converts content that is a list of parts: text, reasoning and images are put into the members that clients read."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .members import text
 
 @dataclass(slots=True)
 class _Taken:
-    """What was found in the parts, in order."""
+    """The content of the parts, in order."""
 
     text: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
     images: list[Json] = field(default_factory=list)
-    details: list[Json] = field(default_factory=list)  # signed thoughts, as OpenRouter writes them
-    others: list[Any] = field(default_factory=list)  # parts that nobody knows
+    details: list[Json] = field(default_factory=list)  # reasoning with a signature, in OpenRouter's form
+    others: list[Any] = field(default_factory=list)  # unknown parts
 
 
 def taken_apart(delta: Json) -> Json:
-    """The delta with its content as text; what else was in it has members of its own, and unknown parts go on as they came."""
+    """The delta with its content as text. Other parts get members of their own; unknown parts are passed on unchanged."""
     content = delta["content"]
     parts = content if isinstance(content, list) else [content]
     if not any(isinstance(part, (dict, str)) for part in parts) or (
@@ -55,31 +55,31 @@ def _is_part(value: Json) -> bool:
 
 def _take(part: Any, taken: _Taken) -> None:
     if not isinstance(part, dict):
-        said = text(part)
-        if said:
-            taken.text.append(said)
+        part_text = text(part)
+        if part_text:
+            taken.text.append(part_text)
         return
     kind = part.get("type")
     _KINDS.get(kind if isinstance(kind, str) else "text", _unknown)(part, taken)
 
 
 def _text(part: Json, taken: _Taken) -> None:
-    said = part.get("text")
-    if isinstance(said, dict):  # as the Assistants API writes it
-        said = said.get("value")
-    if (found := text(said)) is not None:
+    part_text = part.get("text")
+    if isinstance(part_text, dict):  # the form of the Assistants API
+        part_text = part_text.get("value")
+    if (found := text(part_text)) is not None:
         taken.text.append(found)
     elif len(part) > 1:
         taken.others.append(part)
 
 
 def _thought(part: Json, taken: _Taken) -> None:
-    said = _thoughts(part)
-    if said:
-        taken.thoughts.append(said)
+    part_text = _thoughts(part)
+    if part_text:
+        taken.thoughts.append(part_text)
     signature = _signature(part)
     if signature is not None:
-        taken.details.append({"type": "reasoning.text", "text": said, "signature": signature})
+        taken.details.append({"type": "reasoning.text", "text": part_text, "signature": signature})
 
 
 def _hidden(part: Json, taken: _Taken) -> None:
@@ -114,7 +114,7 @@ _KINDS: dict[str, Callable[[Json, _Taken], None]] = {
 
 
 def _thoughts(part: Any) -> str:
-    """The text of a thought: under one of these names, there a text or a list of parts again."""
+    """The text of reasoning: under one of these names, as a text or again as a list of parts."""
     if isinstance(part, str):
         return part
     if isinstance(part, list):
@@ -122,7 +122,11 @@ def _thoughts(part: Any) -> str:
     if not isinstance(part, dict):
         return ""
     return next(
-        (said for key in ("thinking", "summary", "text", "reasoning", "content") if (said := _thoughts(part.get(key)))),
+        (
+            part_text
+            for key in ("thinking", "summary", "text", "reasoning", "content")
+            if (part_text := _thoughts(part.get(key)))
+        ),
         "",
     )
 

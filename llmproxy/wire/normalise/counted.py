@@ -1,4 +1,4 @@
-"""Log probabilities and usage with the types and the members that OpenAI's have."""
+"""Log probabilities and usage, converted to the types and members of OpenAI's."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from llmproxy.core.chat import Json
 
 from .members import text
 
-_NEVER = -9999.0  # OpenAI's log probability of a token that is not among the likely ones
+_NEVER = -9999.0  # OpenAI's value for a token that is not among the most likely ones
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
-def is_usual_logprobs(said: Any) -> bool:
-    if said is None:
+def is_usual_logprobs(logprobs: Any) -> bool:
+    if logprobs is None:
         return True
-    if not isinstance(said, dict):
+    if not isinstance(logprobs, dict):
         return False
-    lists = (said.get("content"), said.get("refusal"))
+    lists = (logprobs.get("content"), logprobs.get("refusal"))
     return any(isinstance(one, list) for one in lists) and all(
         one is None or (isinstance(one, list) and all(map(_is_usual_token, one))) for one in lists
     )
 
 
-def usual_logprobs(said: Any) -> Json | None:
-    """OpenAI's form as far as there is one in it; None if not. Members that nobody knows stay."""
-    if not isinstance(said, dict):
+def usual_logprobs(logprobs: Any) -> Json | None:
+    """Log probabilities in OpenAI's form; None if they cannot be converted. Unknown members stay."""
+    if not isinstance(logprobs, dict):
         return None
-    lists = {key: _tokens(said[key]) for key in ("content", "refusal") if isinstance(said.get(key), list)}
-    rest = {key: value for key, value in said.items() if key not in ("content", "refusal")}
+    lists = {key: _tokens(logprobs[key]) for key in ("content", "refusal") if isinstance(logprobs.get(key), list)}
+    rest = {key: value for key, value in logprobs.items() if key not in ("content", "refusal")}
     return {**rest, "content": None, **lists} if lists or rest else None
 
 
@@ -78,29 +78,36 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def is_usual_usage(said: Any) -> bool:
-    """Whether a usage object has the members that OpenAI's has, with their types."""
-    if not isinstance(said, dict) or not all(type(said.get(key)) is int and said[key] >= 0 for key in _COUNTS):
+def is_usual_usage(usage: Any) -> bool:
+    """Whether a usage object has OpenAI's members with their types."""
+    if type(usage) is not dict:
         return False
-    return all(_are_details(said.get(key)) for key in _DETAILS)
+    for key in _COUNTS:
+        if key not in usage or type(usage[key]) is not int or usage[key] < 0:
+            return False
+    for key in _DETAILS:  # noqa: SIM110  # every answer comes here: a generator costs more than the look
+        if key in usage and not _are_details(usage[key]):
+            return False
+    return True
 
 
 def _are_details(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, dict) and all(
-        count is None or type(count) is int for key, count in value.items() if key.endswith("_tokens")
-    )
+    if type(value) is not dict:
+        return value is None
+    for key, count in value.items():  # noqa: SIM110
+        if type(count) is not int and count is not None and key.endswith("_tokens"):
+            return False
+    return True
 
 
-def usual_usage(said: Json) -> Json:
-    """The usage with whole counts: what is missing is counted from the rest."""
-    given = {key: count for key in _COUNTS if (count := _count(said.get(key))) is not None}
+def usual_usage(usage: Json) -> Json:
+    """The usage with integer counts; missing ones are computed from the others."""
+    given = {key: count for key in _COUNTS if (count := _count(usage.get(key))) is not None}
     prompt = given.get("prompt_tokens", 0)
     completion = given.get("completion_tokens", max(0, given.get("total_tokens", 0) - prompt))
     total = given.get("total_tokens", prompt + completion)
-    details = {key: _details(said[key]) for key in _DETAILS if key in said}
-    return {**said, "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **details}
+    details = {key: _details(usage[key]) for key in _DETAILS if key in usage}
+    return {**usage, "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **details}
 
 
 def _details(value: Any) -> Json | None:
@@ -110,7 +117,7 @@ def _details(value: Any) -> Json | None:
 
 
 def _count(value: Any) -> int | None:
-    """A count however it is written: some send 12.0 or "12"."""
+    """A count in any form: some providers send 12.0 or "12"."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**53

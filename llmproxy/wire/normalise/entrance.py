@@ -12,20 +12,28 @@ from .content_parts import taken_apart
 from .counted import is_usual_logprobs, is_usual_usage, usual_logprobs, usual_usage
 from .members import is_usual, usual
 
-_OF_CHUNKS = ("message", "usage")  # of a choice, where OpenAI has neither
+_OF_CHUNKS = ("message", "usage")  # members that OpenAI has only outside of a choice
+_NONE: frozenset[int] = frozenset()  # one for all streams
+_LATEST = 2**53  # seconds; a larger float is no exact integer
 
 
 class Entrance:
-    """A Step. A chunk that is as OpenAI writes it goes on as the very object that came.
+    """A Step. A chunk in OpenAI's form is returned as the same object.
 
-    What is told here: deltas with odd types, content as parts, `message` where a delta belongs, finish reasons in the
-    provider's words, usage inside a choice, log probabilities that lack members.
+    Converts here: deltas with wrong types, content as parts, `message` instead of a delta, the provider's own finish reasons,
+    usage inside a choice, log probabilities with missing members.
     """
 
+    __slots__ = (
+        "_spoke",
+        "_text",
+        "_told",
+    )
+
     def __init__(self, *, text: bool = False) -> None:
-        self._text = text  # the old completions have log probabilities of another form
-        self._spoke: set[int] = set()  # choices of which a text has come
-        self._told: dict[int, str] = {}  # what the `message` of a choice has said so far
+        self._text = text  # text completions have another form of log probabilities
+        self._spoke = _NONE  # choices that have had text
+        self._told: dict[int, str] = {}  # the text of each choice's `message` so far
 
     def feed(self, chunk: Json) -> Iterable[Json]:
         usage = chunk.get("usage")
@@ -33,8 +41,9 @@ class Entrance:
             chunk = {**chunk, "usage": usual_usage(usage)}
         if "system_fingerprint" in chunk and not isinstance(chunk["system_fingerprint"], str | None):
             chunk = {key: value for key, value in chunk.items() if key != "system_fingerprint"}
-        if isinstance(chunk.get("created"), bool):
-            chunk = {**chunk, "created": None}
+        created = chunk.get("created")
+        if created is not None and type(created) is not int:
+            chunk = {**chunk, "created": _whole_seconds(created)}
         choices = chunk.get("choices")
         if not choices:
             return (chunk,)
@@ -62,7 +71,7 @@ class Entrance:
             delta = _tidied(delta)
             choice = {**choice, "delta": delta}
         if index not in self._spoke and any(value for key, value in delta.items() if key != "role"):
-            self._spoke.add(index)
+            self._spoke |= {index}
         if finish is not None and (not isinstance(finish, str) or finish not in FINISHES or _is_broken(choice)):
             choice = _finished(choice)
         if choice.get("logprobs") is not None and not self._text and not is_usual_logprobs(choice["logprobs"]):
@@ -70,12 +79,12 @@ class Entrance:
         return choice
 
     def _from_message(self, index: int, choice: Json) -> Any:
-        """The delta: the provider's own, or what a `message` in its place says that was not said yet."""
+        """The delta: the provider's own, or the new part of a `message` that was sent instead."""
         delta, message = choice.get("delta"), choice.get("message")
         if delta or not isinstance(message, dict):
             return delta
         if index in self._spoke and index not in self._told:
-            return delta  # it repeats at the end what was streamed
+            return delta  # it repeats the streamed text at the end
         if isinstance(calls := message.get("tool_calls"), list):
             message = {
                 **message,
@@ -84,10 +93,10 @@ class Entrance:
         if not isinstance(message.get("content"), str):
             self._told.setdefault(index, "")
             return message
-        said, content = self._told.get(index, ""), message["content"]
-        new = content.removeprefix(said) if content.startswith(said) else content
-        self._told[index] = said + new
-        return {**message, "content": new} if new or not said else {}
+        before, content = self._told.get(index, ""), message["content"]
+        new = content.removeprefix(before) if content.startswith(before) else content
+        self._told[index] = before + new
+        return {**message, "content": new} if new or not before else {}
 
 
 def _differ(one: Json, other: Any) -> bool:
@@ -95,7 +104,7 @@ def _differ(one: Json, other: Any) -> bool:
 
 
 def _tidied(delta: Any) -> Json:
-    """Any value where a delta belongs: a text or parts are its content."""
+    """A value of any type in place of a delta: a text or parts become its content."""
     if not isinstance(delta, dict):
         delta = {"content": delta} if delta and isinstance(delta, str | list) else {}
     if isinstance(delta.get("content"), list | dict):
@@ -104,22 +113,27 @@ def _tidied(delta: Any) -> Json:
 
 
 def _finished(choice: Json) -> Json:
-    """The choice with OpenAI's word for its end; the provider's own stays beside it."""
-    said, native = choice.get("finish_reason"), choice.get("native_finish_reason")
-    finish = BROKEN if _is_broken(choice) else as_finish(said)
-    if finish is not None and finish != said:
-        choice = {**choice, "native_finish_reason": native or str(said)}
+    """The choice with OpenAI's finish reason; the provider's own one is kept in another member."""
+    reason, native = choice.get("finish_reason"), choice.get("native_finish_reason")
+    finish = BROKEN if _is_broken(choice) else as_finish(reason)
+    if finish is not None and finish != reason:
+        choice = {**choice, "native_finish_reason": native or str(reason)}
     return {**choice, "finish_reason": finish}
 
 
 def _is_broken(choice: Json) -> bool:
-    """Whether a stop is none: OpenRouter says `stop` for what broke off at the provider behind it."""
+    """Whether a `stop` is really a failure: OpenRouter sends `stop` when the provider behind it broke off."""
     return choice["finish_reason"] == "stop" and as_finish(choice.get("native_finish_reason")) == BROKEN
 
 
 def _usage_inside(choices: list[Any]) -> Json | None:
-    """Usage that stands in a choice: Moonshot and others put it there."""
+    """Usage inside a choice, where Moonshot and others send it."""
     found = [
         one["usage"] for one in choices if isinstance(one, dict) and "usage" in one and isinstance(one["usage"], dict)
     ]
     return usual_usage(found[-1]) if found and found[-1] else None
+
+
+def _whole_seconds(value: Any) -> int | None:
+    """A time of another type as OpenAI's integer; None if it is no time."""
+    return int(value) if isinstance(value, float) and 0 < value < _LATEST else None

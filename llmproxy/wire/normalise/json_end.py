@@ -1,4 +1,4 @@
-"""Whether a JSON object that comes in pieces is complete: one look at each bracket, quote and backslash."""
+"""Detects whether a JSON object that arrives in pieces is complete, by looking only at brackets, quotes and backslashes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ _MARKS = re.compile(r'["\\{}\[\]]')
 
 
 class JsonEnd:
-    """Fed with the pieces of a text. `state`: empty (blank so far), open, whole (its last bracket is closed), or broken
-    (it begins with no bracket, or goes on after its end)."""
+    """Takes the pieces of a text. `state`: empty (only whitespace so far), open, whole (the last bracket is closed), or broken
+    (it does not begin with a bracket, or continues after its end).
+    """
 
     __slots__ = ("_depth", "_escaped", "_in_text", "state")
 
@@ -50,7 +51,7 @@ class JsonEnd:
                     return
 
     def _in_string(self, mark: str, at: int, end: int) -> int:
-        """Where to look on, inside of a string."""
+        """The position to continue from, inside a string."""
         if mark == '"':
             self._in_text = False
         elif mark == "\\":

@@ -1,6 +1,7 @@
-"""Members whose type OpenAI fixes: whether a value has it, and the value with it, as far as it says anything.
+"""Members with a fixed type in OpenAI's API: whether a value has this type, and the value converted to it if possible.
 
-A number or a boolean where a text belongs becomes its JSON text; what has no reading is left out. Nothing here raises.
+A number or a boolean in place of a text becomes its JSON text; a value that cannot be converted is removed. No function here
+raises an exception.
 """
 
 from __future__ import annotations
@@ -17,31 +18,31 @@ ANNOTATIONS = (
     "file_citation",
     "file_path",
     "file",
-)  # the last three are others' words, known to clients
+)  # the last three are names of other providers that clients know
 _LISTS = frozenset(("images", "reasoning_details"))
 _LOOK = _LISTS | {"tool_calls", "annotations", "audio", "function_call"}
 
 
-def is_usual(said: Json) -> bool:
-    """Whether each member of a delta, or of a message, has OpenAI's type. The inside of tool calls is looked at elsewhere."""
-    for key, value in said.items():
+def is_usual(delta: Json) -> bool:
+    """Whether each member of a delta or a message has OpenAI's type. Tool calls are checked elsewhere."""
+    for key, value in delta.items():
         if key in TEXTS:
             if type(value) is not str and value is not None:
                 return False
         elif key in _LOOK and not (_fits(key, value) if value is not None else key != "annotations"):
-            return False  # `annotations` is a list or not there; the others may be null
+            return False  # `annotations` is a list or absent; the others may be null
     return True
 
 
-def usual(said: Json) -> Json:
-    """The delta or message with OpenAI's types. `content` is text here: parts are taken apart before."""
-    made = {key: _usual(key, value) for key, value in said.items()}
+def usual(delta: Json) -> Json:
+    """The delta or message with OpenAI's types. `content` is a text here: parts were converted before."""
+    made = {key: _usual(key, value) for key, value in delta.items()}
     odd = made.get("annotations")
     if isinstance(odd, list):
         made["annotations"], strange = _annotations(odd)
         made |= {"native_annotations": strange} if strange else {}
     return {
-        key: value for key, value in made.items() if value is not None or (said[key] is None and key != "annotations")
+        key: value for key, value in made.items() if value is not None or (delta[key] is None and key != "annotations")
     }
 
 
@@ -52,7 +53,7 @@ def _fits(key: str, value: Any) -> bool:
         return isinstance(value, dict) and all(isinstance(value.get(key, ""), str) for key in ("name", "arguments"))
     if not isinstance(value, list):
         return False
-    return all(map(_is_annotation if key == "annotations" else _is_object, value))
+    return not value or all(map(_is_annotation if key == "annotations" else _is_object, value))
 
 
 def _usual(key: str, value: Any) -> Any:
@@ -74,7 +75,7 @@ def _usual(key: str, value: Any) -> Any:
 
 
 def text(value: object) -> str | None:
-    """A value as the text that it stands for: JSON, where it is no string. Nothing at all is None."""
+    """A value as text: its JSON, if it is not a string. Null is None."""
     if value is None or isinstance(value, str):
         return value
     return None if value in ([], {}) else orjson.dumps(value).decode()
@@ -98,14 +99,14 @@ def _is_citation(cited: Any) -> bool:
 
 
 def _annotations(given: list[Any]) -> tuple[list[Json] | None, list[Any]]:
-    """Those that OpenAI's clients can read, and the others."""
+    """Annotations that OpenAI's clients can read, and all others."""
     read = [(one, one if _is_annotation(one) else _cited(one)) for one in given if isinstance(one, dict)]
     good = [made for _, made in read if made is not None]
     return good or None, [one for one, made in read if made is None and one]
 
 
 def _cited(one: Json) -> Json | None:
-    """A citation whose members stand one level too high, or have odd types."""
+    """A citation whose members are one level too high, or have wrong types."""
     inner = one.get("url_citation")
     cited: Json = inner if isinstance(inner, dict) else one
     url = cited.get("url")

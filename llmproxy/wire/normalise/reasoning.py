@@ -14,10 +14,10 @@ OTHER_NAMES = frozenset(("reasoning", "reasoning_details", *_BESIDE))
 
 
 class Reasoning:
-    """Thoughts under one name: `reasoning_content`, as DeepSeek, vLLM and llama.cpp call it.
+    """Reasoning under one name: `reasoning_content`, as in DeepSeek, vLLM and llama.cpp.
 
-    OpenRouter and Ollama say `reasoning`. Where `reasoning_details` come along, which the client must send back in the
-    next turn, `reasoning` stays beside it.
+    OpenRouter and Ollama call it `reasoning`. If there are `reasoning_details`, which the client must send back in the next
+    turn, `reasoning` is kept too.
     """
 
     def feed(self, chunk: Json) -> Iterable[Json]:
@@ -43,6 +43,6 @@ def _one_name(delta: Json) -> Json:
 
 
 def _detailed(details: object) -> str:
-    """The text of reasoning that comes in details alone, as OpenRouter does for some models when not streamed (recorded)."""
+    """The text of reasoning that comes only in details, as OpenRouter sends it for some models without streaming (recorded)."""
     parts = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
     return "".join(text for one in parts if isinstance(text := one.get("text") or one.get("summary"), str))

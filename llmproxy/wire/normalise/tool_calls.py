@@ -1,4 +1,4 @@
-"""Normalises tool calls: dense indexes, one ID and one name each, however the provider cuts, numbers and repeats them."""
+"""Normalises tool calls: dense indexes, one ID and one name each, however the provider splits, numbers and repeats them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from .json_end import JsonEnd
 
 _CUT = ("length", "content_filter")
 _NO_ID = ("", "null", "None", None)
+_NONE: frozenset[int] = frozenset()  # one for all streams
 
 
 class ToolCalls:
     """Tool calls with indexes 0, 1, 2, ..., and arguments that are pieces of one string.
 
-    Which call a piece belongs to is told by its index, by its id, and where these are missing, repeated or changed with
-    every piece, by whether the arguments of the last call are complete JSON. Raises Malformed where that does not decide
-    it: a call that would be wrong is worse than an error.
+    The call to which a piece belongs is found by its index, by its ID, and, if these are missing, repeated or different for
+    every piece, by whether the arguments of the last call are complete JSON. Raises Malformed if this does not decide it: an
+    error is better than a wrong call.
     """
+
+    __slots__ = ("_calls", "_chat", "_cut", "_odd")
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._calls: dict[int, _Calls] = {}
-        self._cut: set[int] = set()  # choices that ended before the model wanted to
-        self._odd: set[int] = set()  # choices whose last word is none of OpenAI's
+        self._cut = _NONE  # choices that ended before the model had finished
+        self._odd = _NONE  # choices with an unknown finish reason
 
     def feed(self, chunk: Json) -> Iterable[Json]:
         for choice, delta in deltas(chunk):
@@ -47,10 +50,15 @@ class ToolCalls:
                 chunk = with_delta(chunk, same(chunk, choice), {**delta, "tool_calls": tidy})
         return (chunk,)
 
-    def finish(self) -> Iterable[Json]:
-        """A call without arguments has `{}` as its arguments: some providers send nothing, which is no JSON.
+    def further(self, choice: int, index: int, text: str) -> bool:
+        """Takes a further piece of arguments, if it belongs to a call that is open and goes on as it came."""
+        seen = self._calls.get(choice)
+        return seen is not None and seen.further(index, text)
 
-        Where the end has no word that OpenAI knows, and a call's arguments are open, the answer was cut.
+    def finish(self) -> Iterable[Json]:
+        """Ends the calls. A call without arguments gets `{}`: some providers send nothing, which is not JSON.
+
+        If the finish reason is unknown and the arguments of a call are incomplete, the answer was cut.
         """
         for index, seen in self._calls.items():
             if index in self._cut:
@@ -62,11 +70,11 @@ class ToolCalls:
 
     def _ends(self, index: int, finish: str) -> None:
         if finish in _CUT:
-            self._cut.add(index)
+            self._cut |= {index}
         if finish in FINISHES:
-            self._odd.discard(index)
+            self._odd -= {index}
         else:
-            self._odd.add(index)
+            self._odd |= {index}
 
     def _of(self, choice: Json) -> _Calls:
         index = choice.get("index") or 0
@@ -76,9 +84,9 @@ class ToolCalls:
 
 
 class _Call:
-    """One call so far. `said`: how far its arguments are. `held`: what came before its name."""
+    """One call so far. `json`: the state of its arguments. `held`: pieces that came before its name."""
 
-    __slots__ = ("custom", "given", "held", "id", "index", "name", "pieces", "said", "shown", "tentative")
+    __slots__ = ("custom", "given", "held", "id", "index", "json", "name", "pieces", "shown", "tentative")
 
     def __init__(self, index: int, id: str, given: str | None, custom: bool) -> None:
         self.index = index
@@ -86,11 +94,11 @@ class _Call:
         self.given = given  # the provider's id, if it gave one
         self.custom = custom
         self.name = ""
-        self.said = JsonEnd()
+        self.json = JsonEnd()
         self.pieces: list[str] = []
         self.held: Json = {}
-        self.shown = False  # its first piece has gone out
-        self.tentative = False  # perhaps only the last call's name, said once more
+        self.shown = False  # its first piece was sent
+        self.tentative = False  # perhaps only the last call's name again
 
     @property
     def arguments(self) -> str:
@@ -105,10 +113,10 @@ class _Calls:
         self._prefix = prefix
         self._calls: list[_Call] = []
         self._ids: dict[str, _Call] = {}
-        self._at: dict[int | str, _Call] = {}  # by the provider's index, the last one there
+        self._at: dict[int | str, _Call] = {}  # the last call with this index of the provider
 
     def place(self, piece: Json) -> Json | None:
-        """The piece as OpenAI would send it: id and type only with the first of a call. None: nothing is to be sent."""
+        """The piece in OpenAI's form: ID and type only in the first piece of a call. None: nothing is sent."""
         given = _id(piece.get("id"))
         index = piece.get("index") if isinstance(piece.get("index"), (int, str)) else None
         custom = isinstance(piece.get("custom"), dict)
@@ -126,34 +134,44 @@ class _Calls:
             self._at[index] = call
         return self._grow(call, piece, body, name, text)
 
+    def further(self, index: int, text: str) -> bool:
+        """As `place`, where that would give the piece as it is. False: it was not taken."""
+        call = self._at.get(index)
+        if call is None or call.index != index or not call.shown or call.custom or call.json.state != "open":
+            return False
+        call.pieces.append(text)
+        call.json.feed(text)
+        return True
+
     def owed(self) -> list[Json]:
-        """What calls are still owed at the end. Raises Malformed for one whose name never came."""
+        """The pieces that must still be sent at the end. Raises Malformed for a call without a name."""
         self._calls = [call for call in self._calls if not call.tentative]
         if any(not call.shown for call in self._calls):
             raise Malformed("The provider's tool call has no name.")
-        empty = [call for call in self._calls if call.said.state == "empty" and not call.custom]
+        empty = [call for call in self._calls if call.json.state == "empty" and not call.custom]
         return [{"index": call.index, "function": {"arguments": "{}"}} for call in empty]
 
     @property
     def is_open(self) -> bool:
-        """Whether some arguments are not complete."""
-        return any(call.said.state == "open" and not call.custom for call in self._calls)
+        """Whether some arguments are incomplete."""
+        return any(call.json.state == "open" and not call.custom for call in self._calls)
 
     def _find(self, given: str | None, index: int | str | None, name: str, text: str) -> _Call | None:
-        """The call that this piece goes on with; None if it begins another."""
+        """The call that this piece continues; None if it begins a new one."""
         by_id = self._ids.get(given) if given is not None else None
         at = self._at.get(index) if index is not None else None
         if by_id is not None:
-            if index is not None and at is None and name and (by_id.said.state == "whole" or by_id.name != name):
-                return None  # one id for two calls, each at an index of its own
+            if index is not None and at is None and name and (by_id.json.state == "whole" or by_id.name != name):
+                return None  # one ID for two calls with different indexes
             known = by_id if at is None or at is by_id else at
             return None if _begins_again(known, name, text) else known
         last = at if index is not None else (self._calls[-1] if self._calls else None)
         if last is None:
             return None
         if given is not None and last.given is not None:
-            # Another id is another call, unless the last one's arguments are not complete: some change it with each piece.
-            return last if last.said.state == "open" and name in ("", last.name) else None
+            # A new ID means a new call, unless the last call's arguments are incomplete: some providers change the ID with each
+            # piece.
+            return last if last.json.state == "open" and name in ("", last.name) else None
         return None if _begins(last, name, text, given is not None) else last
 
     def _begin(self, given: str | None, custom: bool) -> _Call:
@@ -166,15 +184,15 @@ class _Calls:
         return call
 
     def _grow(self, call: _Call, piece: Json, body: Json, name: str, text: str) -> Json | None:
-        if call.said.state == "whole" and text.strip() and not call.custom:
+        if call.json.state == "whole" and text.strip() and not call.custom:
             if text.strip() != call.arguments.strip():
                 raise Malformed("The provider's tool call goes on after its arguments have ended.")
-            text = ""  # the whole arguments, sent once more at the end
+            text = ""  # the complete arguments, sent again at the end
         more = _more(call.name, name)
         call.name += more
         call.pieces.append(text)
         if not call.custom:
-            call.said.feed(text)
+            call.json.feed(text)
         return self._shown(call, piece, body, more, text)
 
     def _shown(self, call: _Call, piece: Json, body: Json, name: str, text: str) -> Json | None:
@@ -190,6 +208,7 @@ class _Calls:
         if not call.name or call.tentative:
             call.held |= {**extra, kind: {**call.held.get(kind, {}), **inner}}
             return None
+        call.index = sum(one.shown for one in self._calls)  # in the order in which names come
         call.shown = True
         kept = {k: v for k, v in call.held.items() if k != kind}
         whole = {**call.held.get(kind, {}), **inner, "name": call.name, field: call.arguments}
@@ -200,25 +219,25 @@ _OURS = frozenset(("id", "type", "index", "function", "custom"))
 
 
 def _begins(known: _Call, name: str, text: str, has_id: bool) -> bool:
-    """Whether a piece under no id that is known begins another call."""
-    if has_id and known.given is None and known.said.state in ("empty", "open"):
-        return False  # the id comes late
+    """Whether a piece with an unknown ID begins a new call."""
+    if has_id and known.given is None and known.json.state in ("empty", "open"):
+        return False  # the ID comes late
     if not name:
         return False
-    if known.said.state == "whole":
+    if known.json.state == "whole":
         return not (name == known.name and text.strip() == known.arguments.strip())
-    return known.said.state == "broken"
+    return known.json.state == "broken"
 
 
 def _begins_again(known: _Call, name: str, text: str) -> bool:
-    """Whether a piece under an id that is known begins another call: a whole one, where the last is whole."""
-    if not name or known.said.state != "whole":
+    """Whether a piece with a known ID begins a new call: it is complete, and the last one is too."""
+    if not name or known.json.state != "whole":
         return False
     return bool(text.strip()) and text.strip() != known.arguments.strip()
 
 
 def _more(known: str, name: str) -> str:
-    """What a name adds to the name so far: all of it, or nothing where it is only said again."""
+    """The new part of a name: all of it, or nothing if the name is only repeated."""
     return "" if name == known or not name else name
 
 
@@ -229,14 +248,14 @@ def _id(value: object) -> str | None:
         return str(value)
     if isinstance(value, str):
         return value
-    raise Malformed("The provider's tool call has an id that is no text.")
+    raise Malformed("The provider's tool call has an id that is not a string.")
 
 
 def _name(body: Json) -> str:
     name = body.get("name")
     if name is None or isinstance(name, str):
         return name or ""
-    raise Malformed("The provider's tool call has a name that is no text.")
+    raise Malformed("The provider's tool call has a name that is not a string.")
 
 
 def _text(body: Json, field: str) -> str:

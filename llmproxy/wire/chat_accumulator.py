@@ -1,4 +1,4 @@
-"""Folds a stream of chunks into one JSON answer, and unfolds an answer into a stream."""
+"""Converts a stream of chunks to one JSON answer, and a JSON answer to a stream."""
 
 from __future__ import annotations
 
@@ -8,15 +8,31 @@ from typing import Any
 from llmproxy.core.chat import Json
 
 _CHUNK_ONLY = frozenset(("id", "object", "created", "model", "choices", "usage", "obfuscation"))
-# Members of a delta that are said once, however often they come; every other text is pieces of one.
+# Members of a delta that have one value, even if it is sent several times; all other texts are pieces to be joined.
 _ONCE = frozenset(("role", "type", "id", "name", "object", "model", "status", "phase", "channel", "provider"))
 _JOINED = frozenset(("arguments", "data", "transcript"))
-_OF_CALLS = frozenset(("arguments", "input", "name"))  # the normaliser gives what is new of a name
+_OF_CALLS = frozenset(("arguments", "input", "name"))  # the normaliser sends only new parts of a name
 _LISTS = frozenset(("annotations", "images", "citations", "content_parts", "native_annotations"))  # pieces of one list
+_BODIES = ("function", "custom")  # of a call
+_GROWING = ("audio", "function_call")  # objects of a message whose texts grow
 
 
-class Fold:
-    """Takes normalised chunks, one after the other, and has the completion at the end."""
+class Pieces(list[str]):
+    """A text that grows. It is joined once, at the end: joining with each piece copies the whole text each time."""
+
+
+_TEXT = (str, Pieces, type(None))
+
+
+class Accumulator:
+    """Takes normalised chunks one after the other and builds the completion."""
+
+    __slots__ = (
+        "_choices",
+        "_extras",
+        "_head",
+        "_usage",
+    )
 
     def __init__(self) -> None:
         self._head: Json = {}
@@ -55,31 +71,44 @@ class Fold:
         _add_delta(kept["message"], choice.get("delta") or {})
         for key, value in choice.items():
             if key == "logprobs" and isinstance(value, dict):
-                kept[key] = _joined_logprobs(kept.get(key) or {}, value)
+                kept[key] = _added_logprobs(kept.get(key) or {}, value)
             elif key not in ("index", "delta") and (value is not None or key not in kept):
                 kept[key] = value
 
 
 def _finished(choice: Json) -> Json:
-    message = choice["message"]
+    message = joined(choice["message"])
     message.setdefault("refusal", None)
+    if "reasoning_details" in message:
+        message["reasoning_details"] = [joined(detail) for detail in message["reasoning_details"]]
     if "tool_calls" in message:
-        message["tool_calls"] = [{k: v for k, v in call.items() if k != "index"} for call in message["tool_calls"]]
+        message["tool_calls"] = [_finished_call(call) for call in message["tool_calls"]]
         message["content"] = message["content"] or None
-    return {"logprobs": None, **choice}
+    message.update((key, joined(message[key])) for key in _GROWING if isinstance(message.get(key), dict))
+    return {"logprobs": None, **choice, "message": message}
+
+
+def _finished_call(call: Json) -> Json:
+    return {key: joined(value) if key in _BODIES else value for key, value in call.items() if key != "index"}
+
+
+def joined(entry: Json) -> Json:
+    """The object, with the texts of its members joined."""
+    return {key: "".join(value) if type(value) is Pieces else value for key, value in entry.items()}
 
 
 def _add_delta(message: Json, delta: Json) -> None:
     for key, value in delta.items():
-        if isinstance(value, str) and key not in _ONCE and isinstance(message.get(key), str | None):
-            message[key] = (message.get(key) or "") + value
+        if isinstance(value, str) and key not in _ONCE and isinstance(message.get(key), _TEXT):
+            _append(message, key, value)
         elif key in _LISTS and isinstance(value, list):
-            message[key] = [*(message.get(key) or ()), *value]
+            _extend(message, key, value)
         elif key == "reasoning_details" and isinstance(value, list):
-            message[key] = joined_details(message.get(key) or [], value)
+            details = message[key] = message.get(key) or []
+            add_details(details, value)
         elif key == "tool_calls":
             message[key] = _joined_calls(message.get(key) or [], value or ())
-        elif key in ("audio", "function_call") and isinstance(value, dict):
+        elif key in _GROWING and isinstance(value, dict):
             message[key] = _grown(message.get(key) or {}, value)
         elif value is not None or key not in message:
             message[key] = value
@@ -91,25 +120,43 @@ def _joined_calls(calls: list[Json], pieces: Any) -> list[Json]:
             calls.append(dict(piece))
             continue
         call = calls[piece["index"]]
-        grown = {
-            kind: _grown(call.get(kind) or {}, piece.get(kind) or {}, _OF_CALLS) for kind in ("function", "custom")
-        }
+        grown = {kind: _grown(call.get(kind) or {}, piece.get(kind) or {}, _OF_CALLS) for kind in _BODIES}
         call.update({k: v for k, v in piece.items() if k not in ("index", *grown)})
         call.update({kind: body for kind, body in grown.items() if body})
     return calls
 
 
-def _grown(kept: Json, piece: Json, joined: frozenset[str] = _JOINED) -> Json:
-    """Pieces of arguments, of base64 audio and of its transcript are joined; anything else is said once."""
+def _grown(kept: Json, piece: Json, joins: frozenset[str] = _JOINED) -> Json:
+    """Pieces of arguments, of base64 audio and of its transcript are joined; all other values are replaced."""
     grown = dict(kept)
     for key, value in piece.items():
-        joins = key in joined and isinstance(value, str) and isinstance(kept.get(key), str)
-        grown[key] = kept[key] + value if joins else value
+        if key in joins and isinstance(value, str) and isinstance(grown.get(key), _TEXT):
+            _append(grown, key, value)
+        else:
+            grown[key] = value
     return grown
 
 
-def joined_details(details: list[Json], pieces: list[Json]) -> list[Json]:
-    """OpenRouter's reasoning_details: text of one index and type grows, its signature comes last (recorded)."""
+def _append(entry: Json, key: str, piece: str) -> None:
+    kept = entry.get(key)
+    if type(kept) is Pieces:
+        kept.append(piece)
+    else:
+        entry[key] = Pieces((kept, piece)) if kept else Pieces((piece,))
+
+
+def _extend(entry: Json, key: str, more: list[Any]) -> None:
+    kept = entry.get(key)
+    if kept and isinstance(kept, list):
+        kept.extend(more)
+    else:
+        entry[key] = list(more)
+
+
+def add_details(details: list[Json], pieces: list[Json]) -> None:
+    """Adds pieces of OpenRouter's reasoning_details: texts with the same index and type are one, the signature comes last
+    (recorded). The texts of `details` are Pieces until `joined`.
+    """
     for piece in pieces:
         last = details[-1] if details else {}
         if (
@@ -118,22 +165,27 @@ def joined_details(details: list[Json], pieces: list[Json]) -> list[Json]:
             and piece.get("type") != "reasoning.encrypted"
         ):
             for key, value in piece.items():
-                joins = key in ("text", "summary") and isinstance(value, str) and isinstance(last.get(key), str)
-                last[key] = last[key] + value if joins else (value if value is not None else last.get(key))
+                if key in ("text", "summary") and isinstance(value, str) and isinstance(last.get(key), (str, Pieces)):
+                    _append(last, key, value)
+                elif value is not None:
+                    last[key] = value
+                else:
+                    last.setdefault(key, None)
         else:
             details.append(dict(piece))
-    return details
 
 
-def _joined_logprobs(kept: Json, piece: Json) -> Json:
-    joined = dict(kept)
+def _added_logprobs(kept: Json, piece: Json) -> Json:
     for key, value in piece.items():
-        joined[key] = [*(kept.get(key) or ()), *value] if isinstance(value, list) else kept.get(key, value)
-    return joined
+        if isinstance(value, list):
+            _extend(kept, key, value)
+        else:
+            kept.setdefault(key, value)
+    return kept
 
 
-def unfold(completion: Json) -> Iterator[Json]:
-    """The chunks of an answer that came as one JSON object."""
+def as_chunks(completion: Json) -> Iterator[Json]:
+    """The chunks for an answer that was received as one JSON object."""
     choices = [
         _opened(index, one) for index, one in enumerate(completion.get("choices") or ()) if isinstance(one, dict)
     ]
