@@ -1,5 +1,6 @@
-"""Who may use what, and what it costs: prices, limits, budgets.
+"""Keys, limits, budgets and prices.
 
-prices.py turns tokens into money. The cores are pure: they take the time as `now`, and wait for nothing. May import
-config and core, and what lies between. Begin with prices.py.
+accounts.py is what the server uses. keys.py, groups.py (accounts), limits.py, rate.py (limits per minute), wallet.py, meter.py,
+holding.py, pot.py, bank.py (budgets), ratios.py (bytes per token), prices.py, pricing.py (cost). The cores take the time as `now`
+and never wait. May import store, observe, config and core. Begin with accounts.py.
 """

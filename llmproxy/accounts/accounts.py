@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from llmproxy.config import Budget, Config, Group, Key
+from llmproxy.config import Budget, Config, Degraded, Group, Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import GatewayError
 from llmproxy.core.ids import fresh_id
@@ -14,37 +14,41 @@ from llmproxy.core.measure import BYTES_PER_TOKEN, IMAGE_TOKENS, measure_of
 from llmproxy.core.record import RequestRecord
 from llmproxy.store.spend import Spent
 
+from .bank import Bank
 from .keys import Configured, Keyring
 from .limits import Live, Quota, shown
 from .pot import Pot
 from .pricing import Pricing
-from .spending import Bank, Wallet
 from .together import Together, ending, learn, taking, unit_of
+from .wallet import Wallet
 
-_FIRST_TOKENS = 256  # of an answer, as long as nobody has counted it
+_FIRST_TOKENS = 256  # expected length of an answer, until its tokens are counted
 
 
 @dataclass(slots=True)
 class Charge:
-    """What one admitted request takes of its account's limits and budgets."""
+    """What one admitted request uses of its key's and group's limits and budgets.
+
+    tokens: the estimate at admission. together: counts it for all processes; member: its ID among the parallel requests.
+    """
 
     lives: tuple[Live, ...]
-    tokens: int  # as was thought at the beginning
+    tokens: int
     wallet: Wallet | None = None
-    together: Together | None = None  # by whom it was counted
-    member: str = ""  # by which it is counted among those at once
+    together: Together | None = None
+    member: str = ""
     _open: bool = True
 
     def end(self, now: float, tokens: int | None) -> tuple[Spent, ...]:
-        """The request has ended: gives back its place, and corrects what was thought. Once; again it only gives what was
-        spent since."""
+        """The request has ended: releases its place and corrects the estimate. Returns what was spent since the last call;
+        further calls do nothing else. tokens: as they were counted."""
         if self._open:
             self._open = False
+            more = (tokens or 0) - self.tokens
             for one in self.lives:
                 one.parallel -= 1
-                one.correct(now, (tokens or 0) - self.tokens)
+                one.correct(now, more)
             if self.together is not None:
-                more = (tokens or 0) - self.tokens
                 self.together.add([step for one in self.lives for step in ending(one, more, self.member)])
         if self.wallet is None:
             return ()
@@ -54,7 +58,9 @@ class Charge:
 
 @dataclass(slots=True)
 class Accounts:
-    """now: the clock of limits. warned: told of a budget that is used up."""
+    """now: the clock of limits. warned: called with a budget that is used up. together: counts the limits for several
+    processes. requests_left: of a process that may answer only a fixed number of requests.
+    """
 
     keys: Keyring
     pricing: Pricing
@@ -63,35 +69,39 @@ class Accounts:
     now: Callable[[], float] = time.monotonic
     warned: Callable[[Pot], None] = lambda pot: None
     rate_refusals: int = 0
-    together: Together | None = None  # counts the limits for several processes
-    requests_left: int | None = None  # of this process, where it may answer only so many
+    together: Together | None = None
+    degraded: Degraded = field(default_factory=Degraded)
+    requests_left: int | None = None
     _lives: dict[str, Live] = field(default_factory=dict)
     _shares: int = 1
     _workers: int = 1
     _elsewhere: int = 0  # processes of other machines that share the limits
 
     def configure(self, config: Config, pricing: Pricing, written: Configured | None = None) -> None:
-        """What a new configuration says; what was counted stays. written: its keys, if their index is made already."""
+        """Applies a new configuration; what was counted stays. written: its keys, if their index exists already."""
         self.keys.configure(written or config.server.keys)
         self.pricing = pricing
         self.groups = config.groups
         self.bank.settings = config.budgets
+        self.degraded = self.bank.degraded = config.degraded
         self._workers = config.server.workers
         self.share_with(self._elsewhere)
 
     def share_with(self, processes: int) -> None:
-        """How many processes of other machines share the limits and budgets from now on."""
+        """processes: number of processes on other machines that share the limits and budgets from now on."""
         self._elsewhere = processes
         self._shares = self.bank.workers = self._workers + processes
 
     def admit(self, key: Key, chat: Chat) -> Charge | None:
-        """Takes the request's place. None where its key has no limits. Raises GatewayError (429)."""
+        """Counts the request. None: its key has no limits. Raises GatewayError (429)."""
         if self.requests_left is not None:
             self._count_down()
-        group = self.group(key)
+        group = self.group(key) if key.group else None
         if _is_free(key) and (group is None or _is_free(group)):
             return None
         lives, tokens = self._wanted(key, group, chat)
+        if self.together is not None and not self.together.is_there:
+            return self._admit_apart(key, chat, lives, tokens)
         charge = self._admit_here(key, chat, lives, tokens)
         if self.together is not None and self.together.is_there:
             charge.together, charge.member = self.together, fresh_id()
@@ -99,7 +109,7 @@ class Accounts:
         return charge
 
     async def admit_together(self, key: Key, chat: Chat) -> Charge | None:
-        """As `admit`, by the count of all processes; by this one's share while there is none."""
+        """As `admit`, by the count of all processes. While that is away: by the share of this process."""
         together = self.together
         if together is None or not together.is_there:
             return self.admit(key, chat)
@@ -112,6 +122,8 @@ class Accounts:
         member = fresh_id()
         steps = [(live, step) for live in lives for step in taking(live, tokens, member)]
         taken = await together.take([step for _, step in steps]) if steps else None
+        if taken is None and steps:
+            return self._admit_apart(key, chat, lives, tokens)
         if taken is None:
             return self._admit_here(key, chat, lives, tokens)
         now = self.now()
@@ -129,14 +141,31 @@ class Accounts:
         return Charge(lives, tokens, self.wallet(key, chat), together, member)
 
     def _wanted(self, key: Key, group: Group | None, chat: Chat) -> tuple[tuple[Live, ...], int]:
-        """The accounts that have limits, and how many tokens the request is thought to use."""
-        lives = tuple([one for one in self._live(key, group) if one.limited])
-        return lives, self._thought(chat) if any(one.quota.tpm for one in lives) else 0
+        """The accounts that have limits, and the estimated tokens of the request."""
+        own = self._live("key", key)
+        lives = (own,) if group is None else (own, self._live("group", group))
+        tokens = self._estimate(chat) if key.tpm or (group is not None and group.tpm) else 0
+        return tuple([one for one in lives if one.limited]), tokens
 
-    def _admit_here(self, key: Key, chat: Chat, lives: tuple[Live, ...], tokens: int) -> Charge:
+    def _admit_apart(self, key: Key, chat: Chat, lives: tuple[Live, ...], tokens: int) -> Charge:
+        """Admits as the configuration says for the time in which the count of all processes is away. Raises GatewayError (429
+        or 503)."""
+        if self.degraded.rates == "refuse" and lives:
+            self.rate_refusals += 1
+            raise GatewayError(
+                "The limits of this key cannot be counted now. Try again soon.",
+                status=503,
+                code="limits_unavailable",
+                headers={"Retry-After": "1"},
+            )
+        return self._admit_here(key, chat, lives, tokens, limited=self.degraded.rates != "allow")
+
+    def _admit_here(
+        self, key: Key, chat: Chat, lives: tuple[Live, ...], tokens: int, *, limited: bool = True
+    ) -> Charge:
         now = self.now()
         try:
-            for one in lives:
+            for one in lives if limited else ():
                 one.check(now, tokens)
         except Exception:
             self.rate_refusals += 1
@@ -147,7 +176,7 @@ class Accounts:
         return Charge(lives, tokens, self.wallet(key, chat))
 
     def group(self, key: Key) -> Group | None:
-        """Of a key, as it is now. Raises GatewayError (403) where there is none any more: its limits are not known."""
+        """The group of a key. Raises GatewayError (403) if it does not exist any more, because its limits are unknown."""
         if not key.group:
             return None
         group = self.groups.get(key.group) or self.keys.groups.get(key.group)
@@ -170,39 +199,35 @@ class Accounts:
         self.requests_left = left - 1
 
     def wallet(self, key: Key, chat: Chat) -> Wallet | None:
-        """What its requests may spend; None where that has no limit."""
-        group = self.group(key)
+        """The money that a request of this key may spend. None: it has no budget."""
+        group = self.group(key) if key.group else None
         if not key.budget and (group is None or not group.budget):
             return None
 
-        def asked() -> Iterator[tuple[str, Budget]]:
+        def asked() -> list[tuple[str, Budget]]:
             return self.budgets(self.keys.named(key.name) or key)
 
-        return Wallet(self.bank, self.pricing, asked, chat.trace, self.warned)
+        return Wallet(self.bank, asked, chat.trace, self.warned, pricing=self.pricing)
 
-    def budgets(self, key: Key) -> Iterator[tuple[str, Budget]]:
-        """Of the key and of its group, each with its account."""
-        yield from ((f"key:{key.name}", one) for one in key.budget)
-        if (group := self.groups.get(key.group) or self.keys.groups.get(key.group)) is not None:
-            yield from self.group_budgets(group)
+    def budgets(self, key: Key) -> list[tuple[str, Budget]]:
+        """(account, budget) of the key and of its group."""
+        own = [(f"key:{key.name}", one) for one in key.budget]
+        group = (self.groups.get(key.group) or self.keys.groups.get(key.group)) if key.group else None
+        return own if group is None else own + self.group_budgets(group)
 
-    def group_budgets(self, group: Group) -> Iterator[tuple[str, Budget]]:
-        """As `budgets`, of a group alone."""
-        yield from ((f"group:{group.name}", one) for one in group.budget)
+    def group_budgets(self, group: Group) -> list[tuple[str, Budget]]:
+        """As `budgets`, of a group only."""
+        return [(f"group:{group.name}", one) for one in group.budget]
 
-    def ended(self, charge: Charge | None, record: RequestRecord) -> tuple[Spent, ...]:
+    def ended(self, charge: Charge, record: RequestRecord) -> tuple[Spent, ...]:
         """What the request cost the budgets."""
-        if charge is None:
-            return ()
-        counted = [one.tokens for one in record.tries if one.tokens is not None]
-        return charge.end(self.now(), sum([one.prompt + one.completion for one in counted]))
+        tokens = 0
+        for one in record.tries:
+            if one.tokens is not None:
+                tokens += one.tokens.prompt + one.tokens.completion
+        return charge.end(self.now(), tokens)
 
-    def _live(self, key: Key, group: Group | None) -> Iterator[Live]:
-        yield self._one("key", key)
-        if group is not None:
-            yield self._one("group", group)
-
-    def _one(self, kind: str, quota: Quota) -> Live:
+    def _live(self, kind: str, quota: Quota) -> Live:
         name = f"{kind}:{quota.name}"
         live = self._lives.get(name)
         if live is None:
@@ -210,7 +235,7 @@ class Accounts:
         live.quota, live.share = quota, self._shares
         return live
 
-    def _thought(self, chat: Chat) -> int:
+    def _estimate(self, chat: Chat) -> int:
         there = measure_of(chat)
         return there.text_bytes // BYTES_PER_TOKEN + there.images * IMAGE_TOKENS + _FIRST_TOKENS
 

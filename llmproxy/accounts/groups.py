@@ -1,4 +1,4 @@
-"""Groups made at run time: what may be asked of them, and what the gateway goes by."""
+"""Groups that were created at run time: validates requests for them, and converts their rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from llmproxy.config import Group
 from llmproxy.config.quotas import budgets
 from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.store.groups import GroupRow
 
 from .members import COUNTS, given, limits_of, name_of
@@ -17,15 +17,19 @@ MEMBERS = ("name", "budget", *COUNTS)
 
 
 def created(body: Mapping[str, Any], now: float, taken: Iterable[str]) -> GroupRow:
-    """A new group from what was asked. taken: the names of the config's. Raises BadRequest."""
+    """A new group from what was asked. taken: the names of the config's.
+
+    Raises GatewayError: 400, or 409 where the name is taken.
+    """
     limits, name = checked(body), name_of(body)
     if name in taken:
-        raise BadRequest(f"{name!r} is the name of a group in the config.", param="name", code="group_exists")
+        message = f"{name!r} is the name of a group in the config."
+        raise GatewayError(message, status=409, code="group_exists", param="name")
     return GroupRow(name, given(limits), now)
 
 
 def checked(body: Mapping[str, Any]) -> Json:
-    """The limits that are to be set, as the store takes them. Raises BadRequest with the member at fault."""
+    """The limits of a request's body, as they are stored. Raises BadRequest that names the wrong member."""
     for name in body:
         if name not in MEMBERS:
             raise BadRequest(f"A group has {', '.join(MEMBERS)}.", param=name, code="unknown_parameter")

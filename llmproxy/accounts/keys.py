@@ -15,7 +15,7 @@ from llmproxy.config import Group, Key
 from llmproxy.config.key_names import OPERATOR
 from llmproxy.config.quotas import budgets, end
 from llmproxy.core.chat import Json
-from llmproxy.core.errors import BadRequest
+from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.store.accounts import NOTHING, Account, Known, Secret
 
 from .groups import group_of
@@ -28,12 +28,12 @@ MEMBERS = ("name", "models", "group", "admin", "expires", "budget", *COUNTS)
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a secret. It is long and random, so that one round is enough."""
+    """The stored form of a secret. Secrets are long and random, so one round of SHA-256 is enough."""
     return sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
 class Learned:
-    """The keys and groups of the store, with an index. Making it takes a while where there are many: a thread may do it."""
+    """The keys and groups of the store, with an index. With many keys this takes a while; a thread may create it."""
 
     def __init__(self, known: Known) -> None:
         self.known = known
@@ -43,7 +43,7 @@ class Learned:
 
 
 class Configured:
-    """The keys of the config, with an index. Making it takes a while where there are many, too."""
+    """The keys of the configuration, with an index. With many keys this takes a while, too."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self.keys = tuple(keys)
@@ -52,14 +52,14 @@ class Configured:
 
 
 class Keyring:
-    """All keys of now, and the store's groups. `Known` is what the store had; a new one replaces it, whole."""
+    """All current keys, and the groups of the store. `Known` is the content of the store; a new one replaces it as a whole."""
 
     def __init__(self, static: Iterable[Key] = (), known: Known = NOTHING) -> None:
         self.written = Configured(static)
         self.learned = Learned(known)
 
     def configure(self, static: Iterable[Key] | Configured) -> None:
-        """The keys of the config."""
+        """Sets the keys of the configuration."""
         self.written = static if isinstance(static, Configured) else Configured(static)
 
     @property
@@ -67,7 +67,7 @@ class Keyring:
         return self.written.keys
 
     def learn(self, learned: Learned) -> None:
-        """The keys and groups of the store."""
+        """Sets the keys and groups of the store."""
         self.learned = learned
 
     @property
@@ -76,11 +76,11 @@ class Keyring:
 
     @property
     def groups(self) -> Mapping[str, Group]:
-        """Those of the store."""
+        """The groups of the store."""
         return self.learned.groups
 
     def revoke(self, name: str, now: float) -> None:
-        """What the store will say of a key that was revoked elsewhere."""
+        """Revokes a key before the store is read again, because another process has revoked it."""
         account, key = self.learned.by_name.get(name, (None, None))
         if account is not None and key is not None and account.revoked_at is None:
             entry = (account._replace(revoked_at=now), key)
@@ -88,23 +88,24 @@ class Keyring:
 
     @property
     def required(self) -> bool:
-        """Whether a client must show one: as soon as there ever was one, for who revokes the last opens no door by it.
+        """Whether a client must send a key: if there ever was one, because revoking the last key must not open the gateway.
 
-        As long as nobody could ask the store whether there are keys, there are.
+        Also if the store could not be read yet.
         """
-        return bool(self.static or self.known.accounts) or not self.known.read
+        known = self.learned.known
+        return bool(self.written.keys or known.accounts) or not known.read
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one."""
-        return len(self.static) + len(self.known.accounts) > 1
+        """Whether there is more than one key."""
+        return len(self.written.keys) + len(self.learned.known.accounts) > 1
 
     def find(self, given: str, now: float | None = None) -> Key | None:
-        """The key of this secret, if it counts now."""
+        """The key with this secret, if it is valid now."""
         hash = digest(given)
         key = self.written.by_hash.get(hash)
         if key is not None:
-            return key if _counts(key.expires, now) else None
+            return key if key.expires is None or _counts(key.expires, now) else None
         form = _FORM.fullmatch(given) if given.startswith(PREFIX) else None
         account, key = self.learned.by_id.get(form[1], (None, None)) if form else (None, None)
         if account is None or key is None or account.revoked_at is not None:
@@ -114,19 +115,19 @@ class Keyring:
         return key if valid else None
 
     def named(self, name: str) -> Key | None:
-        """A key by its name, however it is now."""
+        """A key by its name, also if it is not valid now."""
         return self.written.by_name.get(name) or self.learned.by_name.get(name, (None, None))[1]
 
     def account(self, name: str) -> Account | None:
-        """Of a key that the store has."""
+        """The account of a key in the store."""
         return self.learned.by_name.get(name, (None, None))[0]
 
     def is_static(self, name: str) -> bool:
-        """Whether the config has a key of this name."""
+        """Whether the configuration has a key with this name."""
         return name in self.written.by_name
 
     def counts(self, name: str, now: float) -> bool:
-        """Whether a key of this name counts now."""
+        """Whether a key with this name is valid now."""
         static, account = self.written.by_name.get(name), self.account(name)
         if static is not None and _counts(static.expires, now):
             return True
@@ -138,7 +139,7 @@ def _counts(expires: float | None, now: float | None) -> bool:
 
 
 def key_of(account: Account) -> Key:
-    """What the gateway goes by."""
+    """The key of an account, as the gateway uses it."""
     limits = account.limits
     return Key(
         account.name,
@@ -155,7 +156,7 @@ def key_of(account: Account) -> Key:
 
 
 class Fresh(NamedTuple):
-    """A secret that was just made. It is shown once."""
+    """A new secret. It is shown once."""
 
     id: str
     secret: str
@@ -163,7 +164,7 @@ class Fresh(NamedTuple):
 
     @classmethod
     def of(cls, id: str) -> Fresh:
-        """Another one of an account."""
+        """A new secret for an account."""
         secret = f"{PREFIX}{id}_{_random(40)}"
         return cls(id, secret, digest(secret))
 
@@ -173,11 +174,12 @@ def _random(count: int) -> str:
 
 
 def created(body: Json, now: float, taken: Iterable[str], groups: Iterable[str]) -> tuple[Account, str]:
-    """A new account from what was asked, and its secret. Raises BadRequest."""
+    """A new account from a request's body, and its secret. Raises GatewayError: 400, or 409 if the name is taken."""
     changes = checked(body, now, groups)
     name = name_of(body)
     if name in taken or name == OPERATOR:
-        raise BadRequest(f"{name!r} is the name of a key in the config.", param="name", code="key_exists")
+        message = f"{name!r} is the name of a key in the config."
+        raise GatewayError(message, status=409, code="key_exists", param="name")
     fresh = Fresh.of(_random(12))
     account = Account(
         fresh.id,
@@ -194,7 +196,7 @@ def created(body: Json, now: float, taken: Iterable[str], groups: Iterable[str])
 
 
 def checked(body: Mapping[str, Any], now: float, groups: Iterable[str]) -> Json:
-    """What is to be set, as the store takes it. Raises BadRequest with the member at fault."""
+    """The changes in a request's body, as they are stored. Raises BadRequest that names the wrong member."""
     for name in body:
         if name not in MEMBERS:
             raise BadRequest(f"A key has {', '.join(MEMBERS)}.", param=name, code="unknown_parameter")

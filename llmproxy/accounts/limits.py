@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from llmproxy.core.errors import GatewayError
@@ -12,6 +13,10 @@ from llmproxy.core.errors import GatewayError
 from . import rate
 
 Unit = Literal["requests", "tokens"]
+_HEADERS: dict[Unit, tuple[str, str, str]] = {
+    "requests": ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    "tokens": ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+}
 _LONGEST = 120  # seconds: official SDKs do not wait longer for their next try
 
 
@@ -30,27 +35,22 @@ class Quota(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Live:
-    """One account as it is used now. `requests` and `tokens` are when their buckets are full again."""
+    """The current state of one account's limits.
+
+    kind: `key` or `group`. share: number of processes that divide the limits among them. requests, tokens: the times at
+    which these two buckets are full again. parallel: number of running requests.
+    """
 
     quota: Quota
-    kind: str  # key or group
-    share: int = 1  # processes that divide the limits among them
+    kind: str
+    share: int = 1
     requests: float = 0.0
     tokens: float = 0.0
     parallel: int = 0
 
     def limit(self, unit: Unit) -> int | None:
-        """A minute, of all processes."""
+        """The limit per minute of all processes together."""
         return self.quota.rpm if unit == "requests" else self.quota.tpm
-
-    def buckets(self) -> list[tuple[Unit, float, float]]:
-        """What is limited, how much of it a minute, and when its bucket is full again."""
-        found: list[tuple[Unit, float, float]] = []
-        if (rpm := self.quota.rpm) is not None:
-            found.append(("requests", rpm / self.share, self.requests))
-        if (tpm := self.quota.tpm) is not None:
-            found.append(("tokens", tpm / self.share, self.tokens))
-        return found
 
     @property
     def limited(self) -> bool:
@@ -58,27 +58,29 @@ class Live:
 
     def check(self, now: float, tokens: int) -> None:
         """Raises GatewayError (429) if the request may not begin now."""
-        most = self.quota.max_parallel
-        if most is not None and self.parallel >= max(1, most // self.share):
+        quota, share = self.quota, self.share
+        if (most := quota.max_parallel) is not None and self.parallel >= (most // share or 1):
             raise self.refusal("parallel", 1.0, now, self.parallel)
-        for unit, per_minute, full_at in self.buckets():
-            wait = rate.wait(full_at, now, per_minute, tokens if unit == "tokens" else 1)
-            if wait > 0:
-                raise self.refusal(unit, wait, now)
+        if (rpm := quota.rpm) is not None and (wait := rate.wait(self.requests, now, rpm / share, 1)) > 0:
+            raise self.refusal("requests", wait, now)
+        if (tpm := quota.tpm) is not None and (wait := rate.wait(self.tokens, now, tpm / share, tokens)) > 0:
+            raise self.refusal("tokens", wait, now)
 
     def take(self, now: float, tokens: int) -> None:
+        """Counts a request that begins, and the tokens that it is expected to use."""
         self.parallel += 1
         if (rpm := self.quota.rpm) is not None:
             self.requests = rate.taken(self.requests, now, rpm / self.share, 1)
         self.correct(now, tokens)
 
     def correct(self, now: float, tokens: int) -> None:
-        """So many tokens more were used, or fewer, than was thought."""
+        """Adds to the tokens that were counted; a negative number gives some back."""
         if tokens and (tpm := self.quota.tpm) is not None:
             self.tokens = rate.taken(self.tokens, now, tpm / self.share, tokens)
 
     def refusal(self, unit: str, wait: float, now: float, running: float = 0) -> GatewayError:
-        """Why a request may not begin: 429. running: how many there are, where that is the reason."""
+        """The error for a request that may not begin (429). wait: seconds. running: number of running requests, for the
+        limit of parallel ones."""
         limit = self.quota.rpm if unit == "requests" else self.quota.tpm
         what = f"may use {limit} {unit} a minute, which are used up"
         if unit == "parallel":
@@ -100,23 +102,41 @@ class Live:
 
 
 def shown(lives: Sequence[Live], now: float) -> dict[str, str]:
-    """OpenAI's headers, and the two fields of the IETF's draft: of whichever account has least left."""
-    least: dict[Unit, tuple[int, float, float]] = {}
-    for one in lives:
-        for unit, limit, full_at in one.buckets():
-            left = rate.remaining(full_at, now, limit)
-            if unit not in least or left < least[unit][0]:
-                least[unit] = left, limit, full_at
+    """The rate-limit headers: OpenAI's, and the two fields of the IETF's draft. For each unit, they describe the account
+    that has the least left."""
     headers: dict[str, str] = {}
-    policies, states = [], []
-    for unit in sorted(least):  # requests before tokens
-        left, limit, full_at = least[unit]
-        reset = rate.reset(full_at, now)
-        headers[f"x-ratelimit-limit-{unit}"] = f"{limit:g}"
-        headers[f"x-ratelimit-remaining-{unit}"] = str(left)
-        headers[f"x-ratelimit-reset-{unit}"] = rate.duration(reset)
-        policies.append(f'"{unit}";q={int(limit)};w=60')
-        states.append(f'"{unit}";r={left};t={math.ceil(reset)}')
+    policies = states = ""
+    for unit, (limit_name, remaining_name, reset_name) in _HEADERS.items():
+        least = _least(lives, unit, now)
+        if least is None:
+            continue
+        left, limit, reset = least
+        headers[limit_name], policy = _shown_limit(unit, limit)
+        headers[remaining_name] = str(left)
+        headers[reset_name] = rate.duration(reset)
+        comma = ", " if policies else ""
+        policies += comma + policy
+        states += f'{comma}"{unit}";r={left};t={math.ceil(reset)}'
     if policies:
-        headers["RateLimit-Policy"], headers["RateLimit"] = ", ".join(policies), ", ".join(states)
+        headers["RateLimit-Policy"], headers["RateLimit"] = policies, states
     return headers
+
+
+@lru_cache(1024)
+def _shown_limit(unit: Unit, limit: float) -> tuple[str, str]:
+    """A limit as OpenAI's header and as an entry of the IETF's policy."""
+    return str(int(limit)) if limit.is_integer() else f"{limit:g}", f'"{unit}";q={int(limit)};w=60'
+
+
+def _least(lives: Sequence[Live], unit: Unit, now: float) -> tuple[int, float, float] | None:
+    """(left, limit of this process, seconds until the bucket is full) of the account that has the least left."""
+    least = None
+    for one in lives:
+        limit, full_at = (one.quota.rpm, one.requests) if unit == "requests" else (one.quota.tpm, one.tokens)
+        if limit is None:
+            continue
+        per_process = limit / one.share
+        left = rate.remaining(full_at, now, per_process)
+        if least is None or left < least[0]:
+            least = left, per_process, rate.reset(full_at, now)
+    return least

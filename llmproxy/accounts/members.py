@@ -23,7 +23,7 @@ def name_of(body: Mapping[str, Any]) -> str:
 
 
 def limits_of(body: Mapping[str, Any]) -> Json:
-    """The limits in what was asked, as the store takes them; None takes one away. Raises BadRequest."""
+    """The limits in a request's body, as they are stored; None removes one. Raises BadRequest."""
     limits: Json = {name: _count(body[name], name) for name in COUNTS if name in body}
     if "budget" in body:
         limits["budget"] = _budget(body["budget"])
@@ -31,7 +31,7 @@ def limits_of(body: Mapping[str, Any]) -> Json:
 
 
 def given(limits: Mapping[str, Any]) -> Json:
-    """Those that are there."""
+    """The limits that are set."""
     return {name: one for name, one in limits.items() if one is not None}
 
 

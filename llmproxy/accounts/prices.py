@@ -45,30 +45,41 @@ Rate = int | list[Any]  # 1e-12 dollars each, or [base, [above so many tokens of
 
 
 class Price(NamedTuple):
-    """What one model costs. `id` says where that stands; it is kept with what was computed from it."""
+    """The prices of one model. `id` names their source; it is stored with each cost that was computed from them."""
 
     id: str
     rates: Mapping[str, Rate]
 
     def cost(self, tokens: Tokens) -> int | None:
-        """In 1e-12 dollars; None if something was counted that has no price."""
+        """Cost in 1e-12 dollars. None: something was counted that has no price."""
         prompt = tokens.prompt
         total = self.rate("request", prompt) or 0 if "request" in self.rates else 0
         plain = tokens._replace(output=tokens.output - tokens.reasoning) if tokens.reasoning else tokens
         for name, count in zip(Tokens._fields, plain, strict=True):
             if count:
-                rate = self.rate(name, prompt)
-                if rate is None:
+                rate = self.rates.get(name)
+                found = rate if type(rate) is int else self.rate(name, prompt)
+                if found is None:
                     return None
-                total += count * rate
+                total += count * found
         return total
 
+    def cost_of_prompt(self, tokens: int) -> int:
+        """Cost of a prompt in 1e-12 dollars, before anything of it was cached; 0 if it has no price."""
+        rate = self.rate("input", tokens)
+        if rate is None and tokens:
+            return 0
+        return tokens * (rate or 0) + (self.rate("request", tokens) or 0 if "request" in self.rates else 0)
+
     def rate(self, name: str, prompt: int = 0) -> int | None:
-        """Of one token of a class, where so many went in."""
+        """Price of one token of a class, in 1e-12 dollars, for a request with `prompt` tokens of input."""
         found: str | None = name
         while found is not None and found not in self.rates:
             found = _INSTEAD.get(found)
-        return _at(self.rates[found], prompt) if found is not None else None
+        if found is None:
+            return None
+        rate = self.rates[found]
+        return rate if type(rate) is int else _at(rate, prompt)
 
 
 class Prices:
@@ -81,7 +92,7 @@ class Prices:
         self._found: dict[tuple[str, str, int], Price | None] = {}
 
     def price(self, provider: str, model: str, base_url: str, at: float) -> Price | None:
-        """Of a model, at a time in Unix seconds. provider: as the config names it."""
+        """The price of a model at a time in Unix seconds. provider: its name in the configuration."""
         asked = (provider, model, int(at // _DAY))
         if asked not in self._found:
             if len(self._found) > 1000:
@@ -100,7 +111,7 @@ class Prices:
 
 
 def table() -> Json:
-    """Read when it is first needed."""
+    """The built-in table; it is read at the first use."""
     return _table()
 
 
@@ -111,12 +122,12 @@ def _table() -> Json:
 
 
 def age_in_days(today: date) -> int:
-    """Of the table."""
+    """The age of the table."""
     return (today - date.fromisoformat(table()["made"])).days
 
 
 def matches(text: str) -> Iterator[tuple[str, str, str, Mapping[str, Rate]]]:
-    """(provider, model, since, rates) of all in the table whose name has `text` in it."""
+    """(provider, model, since, rates) of all entries of the table whose name contains `text`."""
     for name, provider in table()["providers"].items():
         for model, _, prices in provider["models"]:
             if text.lower() in f"{name}/{model}".lower():
@@ -148,7 +159,7 @@ def _fits(match: list[Any], model: str) -> bool:
 
 
 def _dated(name: str, prices: list[Any], day: date) -> Price | None:
-    """The newest that has begun."""
+    """The newest price that is in force."""
     begun = [(since, rates) for since, rates in prices if since <= day.isoformat()]
     if not begun:
         return None
@@ -158,7 +169,7 @@ def _dated(name: str, prices: list[Any], day: date) -> Price | None:
 
 
 def _at(rate: Rate, prompt: int) -> int:
-    """The whole prompt decides which step holds for all of it."""
+    """The rate of the step that the whole prompt reaches; it applies to all of its tokens."""
     if isinstance(rate, int):
         return rate
     base, *steps = rate

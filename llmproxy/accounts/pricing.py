@@ -1,12 +1,12 @@
-"""Sets the cost of a request's record: the provider's own number first, else tokens times price."""
+"""The cost of an attempt: the provider's own number, or else tokens times price."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from llmproxy.core.record import AttemptRecord, RequestRecord
-from llmproxy.core.usage import Tokens, in_e12
+from llmproxy.core.trace import Attempt
+from llmproxy.core.usage import in_e12
 
 from .prices import Price, Prices
 
@@ -14,7 +14,7 @@ FREE = Price("in-process", {"input": 0, "output": 0, "calls": 0})
 
 
 class Place(NamedTuple):
-    """Where a provider is. free: it lives in this process and bills nobody."""
+    """The address of a provider. free: it runs in this process and costs nothing."""
 
     base_url: str
     free: bool = False
@@ -31,26 +31,12 @@ class Pricing:
             return None
         return self._prices.price(provider, model, place.base_url, at) or (FREE if place.free else None)
 
-    def priced(self, record: RequestRecord) -> RequestRecord:
-        """The record with its costs; one that is unknown makes the sum unknown."""
-        if not record.tries:
-            return record
-        tries = tuple([self._attempt(one, record.opened_at) for one in record.tries])
-        known = [one.cost_e12 for one in tries if one.cost_e12 is not None]
-        unpriced = len(known) < len(tries) and any(map(is_unpriced, tries))
-        total = None if not known or unpriced else sum(known)
-        return record._replace(tries=tries, cost_e12=total)
-
-    def _attempt(self, one: AttemptRecord, at: float) -> AttemptRecord:
+    def cost(self, one: Attempt, at: float) -> tuple[int | None, str | None]:
+        """The cost of an attempt in 1e-12 dollars, None if it is unknown, and the ID of its price. at: Unix seconds."""
         if one.cost_e12 is not None:  # a budget was asked
-            return one
-        if one.said_cost is not None:
-            return one._replace(cost_e12=in_e12(one.said_cost), price_id="provider")
+            return one.cost_e12, one.price_id
+        if one.cost is not None:
+            return in_e12(one.cost), "provider"
         price = self.price(one.provider, one.model, at) if one.tokens else None
-        cost = price.cost(one.tokens or Tokens()) if price is not None else None
-        return one if price is None or cost is None else one._replace(cost_e12=cost, price_id=price.id)
-
-
-def is_unpriced(attempt: AttemptRecord) -> bool:
-    """Whether something was counted that has no price."""
-    return attempt.cost_e12 is None and attempt.tokens is not None and any(attempt.tokens)
+        cost = price.cost(one.tokens) if price is not None and one.tokens is not None else None
+        return (None, one.price_id) if price is None or cost is None else (cost, price.id)

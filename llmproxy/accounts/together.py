@@ -1,4 +1,4 @@
-"""What a request takes of limits that several processes count together, as data; who counts it is behind a protocol."""
+"""Limits that several processes count together: the steps of a request as data, and the interface of the counter."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _UNITS: tuple[Unit, ...] = ("requests", "tokens")
 
 
 class Step(NamedTuple):
-    """One count. name: of whom and of what. limit: a minute, or at once. member: the request that is counted at once.
+    """One count. name: of the account and the unit. limit: per minute, or of parallel requests. member: ID of a parallel request.
 
-    An amount below zero gives back. `release` ends what `parallel` began.
+    A negative amount gives some back. `release` ends a `parallel`.
     """
 
     kind: Kind
@@ -25,9 +25,9 @@ class Step(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """refused: the step that there was no room for; None: all were taken. wait: seconds until there may be.
+    """refused: number of the step that exceeds its limit; None: all were counted. wait: seconds until it may be repeated.
 
-    states: of each step: seconds until its bucket is full, or how many there are at once.
+    states: for each step, the seconds until its bucket is full, or the number of parallel requests.
     """
 
     refused: int | None
@@ -40,20 +40,20 @@ class Together(Protocol):
 
     @property
     def is_there(self) -> bool:
-        """Whether it answers; while it does not, each process counts its share."""
+        """Whether the counter is available; if not, each process counts its share."""
         ...
 
     async def take(self, steps: Sequence[Step]) -> Taken | None:
-        """Takes all or nothing. None where it does not answer in time."""
+        """Counts all steps or none. None: no answer in time."""
         ...
 
     def add(self, steps: Sequence[Step]) -> None:
-        """Counts without asking, soon."""
+        """Counts the steps soon, without a limit."""
         ...
 
 
 def taking(live: Live, tokens: int, member: str) -> list[Step]:
-    """What a request of so many tokens takes of one account, in the order in which it is checked."""
+    """The steps of a request with this number of tokens for one account, in the order of the checks."""
     steps = []
     if live.quota.max_parallel is not None:
         steps.append(Step("parallel", _name(live, "parallel"), live.quota.max_parallel, 1, member))
@@ -65,7 +65,7 @@ def taking(live: Live, tokens: int, member: str) -> list[Step]:
 
 
 def ending(live: Live, tokens: int, member: str) -> list[Step]:
-    """The end of a request that used so many tokens more than was thought, or fewer."""
+    """The steps at the end of a request. tokens: the difference to the estimate."""
     steps = []
     if live.quota.max_parallel is not None:
         steps.append(Step("release", _name(live, "parallel"), member=member))
@@ -79,7 +79,7 @@ def unit_of(step: Step) -> str:
 
 
 def learn(live: Live, steps: Sequence[Step], states: Sequence[float], now: float) -> None:
-    """Notes how the account's buckets stand, for headers and for the time in which nobody can be asked."""
+    """Stores the state of the account's buckets, for headers, and for times in which the counter is not available."""
     full = {
         unit_of(step): now + max(0.0, state) for step, state in zip(steps, states, strict=True) if step.kind == "rate"
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,15 +11,30 @@ from llmproxy.config.values import Window
 
 
 class Span(NamedTuple):
-    """Unix seconds; it ends before `end`."""
+    """In Unix seconds; `end` is the first second after it."""
 
     start: float
     end: float
 
 
-@lru_cache(256)
-def _span(window: Window, day: datetime) -> Span:
-    """Of a day's midnight. Days are as long as the zone's clock makes them."""
+_latest: dict[
+    tuple[Window, str], Span
+] = {}  # by window and time zone: computing one costs more than all else of a budget
+
+
+def span(window: Window, now: float, timezone: str) -> Span:
+    """The window that contains `now`."""
+    found = _latest.get((window, timezone))
+    if found is None or not found.start <= now < found.end:
+        found = _latest[window, timezone] = _computed(window, now, timezone)
+    return found
+
+
+def _computed(window: Window, now: float, timezone: str) -> Span:
+    """Days are as long as the clock of the time zone makes them."""
+    if window == "total":
+        return Span(0.0, math.inf)
+    day = datetime.fromtimestamp(now, ZoneInfo(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     if window == "week":
         day -= timedelta(days=day.weekday())
         return Span(day.timestamp(), (day + timedelta(days=7)).timestamp())
@@ -28,11 +42,3 @@ def _span(window: Window, day: datetime) -> Span:
         first = day.replace(day=1)
         return Span(first.timestamp(), (first + timedelta(days=32)).replace(day=1).timestamp())
     return Span(day.timestamp(), (day + timedelta(days=1)).timestamp())
-
-
-def span(window: Window, now: float, timezone: str) -> Span:
-    """The window that `now` is in."""
-    if window == "total":
-        return Span(0.0, math.inf)
-    midnight = datetime.fromtimestamp(now, ZoneInfo(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return _span(window, midnight)

@@ -1,6 +1,7 @@
 """Several workers, several machines.
 
-place.py says where a worker stands among its neighbours, signature.py how one process proves to another that it knows the
-secret, identity.py who a process is; peer.py asks one other process, peers.py all of them, discovery.py finds them. May import
-conversations and what is below. A gateway that is alone imports nothing of it.
+Begin with peer.py, the client for one other process, and peers.py, which asks several. place.py: a worker's number and socket.
+signature.py: authentication between processes. identity.py: name and ID of a process. discovery.py finds the other machines, at
+the addresses from names.py. rates.py and script.py: shared rate limits in Redis. redis_answers.py: shared answer cache.
+May import conversations and the packages below. A gateway that runs alone imports nothing from here.
 """

@@ -1,4 +1,4 @@
-"""Identity of a process in the cluster: its name, and the tag that its requests' IDs begin with."""
+"""Identity of a process in the cluster: its name, and the tag at the start of its request IDs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TAG = _MACHINE + _WORKER
 class Identity:
     """One process.
 
-    instance: of its machine's gateway, drawn at each start, so that a replica that was replaced is another one. worker: its
-    number there. workers: how many there are. now: its clock, Unix seconds.
+    instance: random ID of the gateway on its machine, new at each start. worker: its number on that machine. workers: how many
+    there are. protocol: see `PROTOCOL`. now: its clock, Unix seconds.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Identity:
 
     @property
     def machine(self) -> str:
-        """What the tags of all its workers begin with."""
+        """The part of the tag that all workers of the machine share."""
         return self.instance[:_MACHINE]
 
     @property
@@ -56,13 +56,13 @@ class Identity:
         }
 
     @classmethod
-    def told(cls, said: Json) -> Identity:
-        """From what a peer says of itself. What a newer one says beside is left out."""
-        return cls(**{name: said[name] for name in cls.__slots__ if name in said})
+    def from_json(cls, members: Json) -> Identity:
+        """From a peer's answer. Members that only a newer version knows are ignored."""
+        return cls(**{name: members[name] for name in cls.__slots__ if name in members})
 
 
 def tag_in(id: str) -> tuple[str, int] | None:
-    """Machine and worker that an id of ours names, `resp_` or the like before it. A client's own id may look like one."""
+    """Machine and worker in a gateway's request or response ID, otherwise None. A client's own ID may look like one."""
     tag = id.rpartition("_")[2][:TAG] if id.startswith("resp_") else id[:TAG]
     try:
         worker = int(tag[_MACHINE:], 16)

@@ -19,10 +19,10 @@ from .identity import Identity
 from .signature import PROTOCOL, Claims, digest, is_proof, signed
 
 HEADER, PROOF, STALE = "X-LLMProxy-Peer", "X-LLMProxy-Peer-Proof", "X-LLMProxy-Peer-Stale"
-FACE = "X-LLMProxy-Peer-Face"  # in whose dialect the errors of a stream are told
+FACE = "X-LLMProxy-Peer-Face"  # the API whose form a stream's errors have
 HELLO = "/internal/peer"
-PATIENCE, SHORT = 2.0, 0.3  # seconds for an answer; of one that did not answer before
-_KEPT = 60.0  # seconds that an idle connection is kept: less than the server keeps it
+PATIENCE, SHORT = 2.0, 0.3  # seconds to wait for an answer; for a peer that did not answer the last time
+_KEPT = 60.0  # seconds to keep an idle connection: less than the server does
 _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
 
 State = Literal["unknown", "up", "gone", "silent", "strange"]
@@ -30,7 +30,7 @@ State = Literal["unknown", "up", "gone", "silent", "strange"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A client's request as it is passed on. `path` has the query. caller, admin: on whose behalf."""
+    """A request to a peer. path: with the query. caller, admin: the client for which this process asks."""
 
     method: str
     path: str
@@ -43,8 +43,8 @@ class Question:
 class Unreachable(Exception):
     """A peer has not answered.
 
-    state: `gone` where nobody listens, so that nothing can run there; `silent` where nothing is known; `strange` where
-    somebody else answers than a replica that knows the secret.
+    state: `gone` if nothing listens at the address, so no request can run there; `silent` if there was no answer; `strange` if
+    the process that answers does not know the secret.
     """
 
     def __init__(self, state: State, reason: str) -> None:
@@ -54,7 +54,7 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How a peer is reached: over a Unix socket, or at a URL, by TLS where there is a context."""
+    """The address of a peer: a Unix socket, or a URL. tls: None for plain HTTP or the default certificates."""
 
     url: str
     socket: Path | None = None
@@ -70,7 +70,7 @@ class Link:
 
 
 class Peer:
-    """`identity` is who answered there last; another one may have taken its place since."""
+    """Client for one peer. identity: the process that answered last; it may have been replaced since."""
 
     def __init__(self, link: Link, secret: bytes, own: Identity) -> None:
         self.link = link
@@ -78,12 +78,12 @@ class Peer:
         self.state: State = "unknown"
         self._secret = secret
         self._own = own
-        self._offset = 0.0  # of its clock to ours, in seconds
+        self._offset = 0.0  # seconds: its clock minus this one
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def name(self) -> str:
-        """For people: what it calls itself, or where it is."""
+        """Its own name if known, otherwise its address."""
         return self.identity.name if self.identity is not None else self.link.url.partition("://")[2]
 
     @property
@@ -91,7 +91,7 @@ class Peer:
         return SHORT if self.state in ("silent", "strange") else PATIENCE
 
     async def greet(self, seconds: float) -> Identity:
-        """Who it is now. Raises Unreachable."""
+        """Asks for its identity. Raises Unreachable."""
         nonce = secrets.token_hex(8)
         asked = time.time()
         claims = Claims(asked, nonce, sender=self._own.name)
@@ -102,25 +102,25 @@ class Peer:
             finally:
                 response.release()
         if response.status != 200 or not is_proof(self._secret, nonce, body, response.headers.get(PROOF, "")):
-            raise self._is("strange", f"answered {response.status}, not as a replica that knows the secret")
-        identity = Identity.told(orjson.loads(body))
+            raise self._unreachable("strange", f"answered {response.status}, not as a replica that knows the secret")
+        identity = Identity.from_json(orjson.loads(body))
         if identity.protocol != PROTOCOL:
-            raise self._is("strange", f"speaks protocol {identity.protocol}, not {PROTOCOL}")
+            raise self._unreachable("strange", f"speaks protocol {identity.protocol}, not {PROTOCOL}")
         self._offset = identity.now - (asked + time.time()) / 2
         self.identity, self.state = identity, "up"
         return identity
 
     async def ask(self, question: Question, seconds: float | None = None) -> aiohttp.ClientResponse:
-        """The head of its answer; whoever asks closes it. Raises Unreachable."""
+        """The response with its body unread; the caller closes it. Raises Unreachable."""
         async with self._within(self.patience if seconds is None else seconds):
-            response = await self._told(question)
-            if STALE in response.headers:  # it was replaced, or its clock was set
+            response = await self._send_signed_to(question)
+            if STALE in response.headers:  # the process was replaced, or its clock changed
                 response.release()
                 self.identity = None
-                response = await self._told(question)
+                response = await self._send_signed_to(question)
                 if STALE in response.headers:
                     response.close()
-                    raise self._is("strange", "takes our signatures for old")
+                    raise self._unreachable("strange", "refuses the signatures as too old")
         self.state = "up"
         return response
 
@@ -138,7 +138,7 @@ class Peer:
         if self._session is not None:
             await self._session.close()
 
-    async def _told(self, question: Question) -> aiohttp.ClientResponse:
+    async def _send_signed_to(self, question: Question) -> aiohttp.ClientResponse:
         identity = self.identity or await self.greet(PATIENCE)
         claims = Claims(
             time.time() + self._offset,
@@ -156,7 +156,7 @@ class Peer:
             return await self._send(question, claims)
         except aiohttp.ClientConnectorError:
             raise
-        except _BROKEN:  # a kept connection that was just being closed; what is asked of a peer may be asked twice
+        except _BROKEN:  # the peer closed a kept connection; requests to peers are safe to repeat
             return await self._send(question, replace(claims, nonce=claims.nonce + "-again") if claims.to else claims)
 
     async def _send(self, question: Question, claims: Claims) -> aiohttp.ClientResponse:
@@ -172,23 +172,23 @@ class Peer:
     def _within(self, seconds: float) -> _Within:
         return _Within(self, seconds)
 
-    def _is(self, state: State, reason: str) -> Unreachable:
+    def _unreachable(self, state: State, reason: str) -> Unreachable:
         self.state = state
         return Unreachable(state, reason)
 
     def failed(self, error: Exception) -> Unreachable:
-        """What a failure of its connection says of it."""
+        """The error and the new state for a failed connection."""
         cause = getattr(error, "os_error", error)
         if isinstance(cause, (ConnectionRefusedError, FileNotFoundError)):
-            return self._is("gone", "nobody listens there")
+            return self._unreachable("gone", "nothing listens there")
         if isinstance(error, TimeoutError):
-            return self._is("silent", "did not answer in time")
+            return self._unreachable("silent", "did not answer in time")
         kind: State = "strange" if isinstance(error, aiohttp.ClientSSLError) else "silent"
-        return self._is(kind, type(error).__name__)
+        return self._unreachable(kind, type(error).__name__)
 
 
 class _Within:
-    """A deadline, by which every failure of the connection becomes Unreachable."""
+    """A timeout that turns every connection failure into Unreachable."""
 
     __slots__ = ("_peer", "_timeout")
 
@@ -201,7 +201,7 @@ class _Within:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]  # a traceback, as it came
+            await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]  # `trace` is a traceback
         except TimeoutError as late:
             raise self._peer.failed(late) from None
         if isinstance(error, (aiohttp.ClientError, OSError, ValueError, TypeError)) and not isinstance(

@@ -1,4 +1,4 @@
-"""All other workers and machines: which of them are asked about what, all at the same time."""
+"""Sends a request to all other workers and machines at the same time, or to the one that made an ID."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .discovery import Machines
 from .identity import Identity, tag_in
 from .peer import Link, Peer, Question, Unreachable
 from .place import Place
-from .signature import Claims, Fresh, Scope, read
+from .signature import Claims, ReplayGuard, Scope, read
 
-Origin = Literal["client"] | Scope  # who asks us: it decides whom we may ask
+Origin = Literal["client"] | Scope  # who sent the request: it decides which peers may be targets
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the others said. answers: of status 200. unanswered: those of which nothing is known."""
+class Gathered:
+    """The answers of several peers. answers: bodies of those with status 200. unanswered: peers that did not answer."""
 
     answers: list[Json]
     unanswered: list[Peer]
@@ -32,7 +32,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """response: the answer of whoever knows what is asked about, its body still to be read; closed by who takes it."""
+    """response: the answer that is not a 404, with its body unread; the caller closes it. None if there is no such answer."""
 
     response: aiohttp.ClientResponse | None
     peer: Peer | None
@@ -40,82 +40,83 @@ class Found:
 
 
 class Peers:
-    """own: who we are. machines: None where there is only this one."""
+    """own: the identity of this process. machines: None if there are no others."""
 
     def __init__(self, own: Identity, place: Place | None = None, machines: Machines | None = None) -> None:
         self.own = own
         self.machines = machines
         self._token = place.token.encode() if place is not None else b""
-        self._fresh = Fresh()
+        self._replay_guard = ReplayGuard()
         links = place.others() if place is not None else {}
         self.workers = {
             number: Peer(Link("http://localhost", path), self._token, own) for number, path in links.items()
         }
 
     def claims(self, scope: Scope, method: str, target: str, header: str) -> Claims | None:
-        """What a peer says with a request; None if it is none."""
+        """The claims of a peer's request; None if the signature is not a peer's."""
         secret = self.secret(scope)
         return read(secret, method, target, header) if secret else None
 
     def secret(self, scope: Scope) -> bytes:
-        """By which those are known; empty where there are none."""
+        """The secret shared with workers or machines; empty if there are none."""
         if scope == "worker":
             return self._token
         return self.machines.secret if self.machines is not None else b""
 
     def is_fresh(self, claims: Claims, now: float) -> bool:
-        """Whether it is meant for us, now, and for the first time."""
-        return claims.to == self.own.instance and self._fresh.take(claims, now)
+        """Whether a request is for this instance, recent, and not a replay."""
+        return claims.to == self.own.instance and self._replay_guard.take(claims, now)
 
-    def asked(self, origin: Origin) -> list[Peer]:
-        """Whom we may ask. Who was asked by a worker asks nobody, who was asked by a machine its own workers: so no question
-        ever comes back."""
+    def targets(self, origin: Origin) -> list[Peer]:
+        """The peers to ask. A request from a worker is not sent on, one from a machine only to its own workers: so there are
+        no loops."""
         if origin == "worker":
             return []
         others = self.machines.peers if origin == "client" and self.machines is not None else []
         return [*self.workers.values(), *others]
 
-    def asked_here(self, origin: Origin) -> list[Peer]:
-        """Those on this machine."""
+    def targets_here(self, origin: Origin) -> list[Peer]:
+        """The peers on this machine."""
         return [] if origin == "worker" else [*self.workers.values()]
 
-    def named(self, id: str, origin: Origin) -> Peer | None:
-        """The one that made an id; None if it is ours, a client's own, or made by nobody we know."""
+    def maker_of(self, id: str, origin: Origin) -> Peer | None:
+        """The peer that made an ID; None if this process, a client or an unknown process made it."""
         found = tag_in(id)
         if found is None:
             return None
         machine, worker = found
-        return next((one for one in self.asked(origin) if self._is(one, machine, worker)), None)
+        return next((one for one in self.targets(origin) if self._is(one, machine, worker)), None)
 
     def _is(self, peer: Peer, machine: str, worker: int) -> bool:
         if peer.link.socket is not None:
             return machine == self.own.machine and self.workers.get(worker) is peer
         return peer.identity is not None and peer.identity.machine == machine
 
-    async def gather(self, question: Question, peers: Sequence[Peer]) -> Told:
-        """What each says, within its deadline."""
-        told = await asyncio.gather(*(_read(peer, question) for peer in peers))
-        answers = [one for one in told if isinstance(one, dict)]
-        return Told(answers, [peer for peer, one in zip(peers, told, strict=True) if isinstance(one, Unreachable)])
+    async def gather(self, question: Question, peers: Sequence[Peer]) -> Gathered:
+        """The answer of each peer, within its deadline."""
+        results = await asyncio.gather(*(_read(peer, question) for peer in peers))
+        answers = [one for one in results if isinstance(one, dict)]
+        unanswered = [peer for peer, one in zip(peers, results, strict=True) if isinstance(one, Unreachable)]
+        return Gathered(answers, unanswered)
 
     async def first(self, question: Question, peers: Iterable[Peer]) -> Found:
-        """The first answer that is no 404."""
-        tasks = {asyncio.ensure_future(_look(peer, question)): peer for peer in peers}
+        """The first answer that is not a 404."""
+        tasks = {asyncio.ensure_future(_ask(peer, question)): peer for peer in peers}
         waiting, unanswered = set(tasks), []
         taken: asyncio.Future[aiohttp.ClientResponse | Unreachable | None] | None = None
         try:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    said = task.result()
-                    if isinstance(said, Unreachable):
-                        unanswered += [tasks[task]] if said.state != "gone" else []
-                    elif said is not None:
+                    result = task.result()
+                    if isinstance(result, Unreachable):
+                        unanswered += [tasks[task]] if result.state != "gone" else []
+                    elif result is not None:
                         taken = task
-                        return Found(said, tasks[task], [])
+                        return Found(result, tasks[task], [])
             return Found(None, None, unanswered)
         finally:
-            await _let_go([one for one in tasks if one is not taken])
+            await _cancel([one for one in tasks if one is not taken])
 
     async def close(self) -> None:
         for peer in (*self.workers.values(), *(self.machines.known.values() if self.machines is not None else ())):
@@ -123,7 +124,7 @@ class Peers:
 
 
 async def _read(peer: Peer, question: Question) -> Json | Unreachable | None:
-    """None where it has nothing to say, or is gone."""
+    """The answer; None if its status is not 200, or no process runs there."""
     try:
         status, body = await peer.read(question)
     except Unreachable as error:
@@ -132,12 +133,12 @@ async def _read(peer: Peer, question: Question) -> Json | Unreachable | None:
     return answer
 
 
-async def _look(peer: Peer, question: Question) -> aiohttp.ClientResponse | Unreachable | None:
+async def _ask(peer: Peer, question: Question) -> aiohttp.ClientResponse | Unreachable | None:
     try:
         response = await peer.ask(question)
         if response.status != 404:
             return response
-        with suppress(aiohttp.ClientError):  # read, its connection is kept
+        with suppress(aiohttp.ClientError):  # a connection is kept only if the body was read
             await response.read()
         response.release()
     except Unreachable as error:
@@ -145,7 +146,7 @@ async def _look(peer: Peer, question: Question) -> aiohttp.ClientResponse | Unre
     return None
 
 
-async def _let_go(tasks: Sequence[asyncio.Future[aiohttp.ClientResponse | Unreachable | None]]) -> None:
+async def _cancel(tasks: Sequence[asyncio.Future[aiohttp.ClientResponse | Unreachable | None]]) -> None:
     for task in tasks:
         task.cancel()
         task.add_done_callback(_closed)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One worker's place among its neighbours.
+    """One worker of several on one machine.
 
-    token: by which they know each other. instance: of the gateway that they are together. `lifeline` reads as closed once
-    the supervisor is gone.
+    number: 0 to count - 1. folder: where the workers' sockets are. token: the secret shared by the workers. lifeline: the read end
+    of a pipe, which is closed when the supervisor ends. instance: the ID of the gateway that the workers form together.
     """
 
     number: int

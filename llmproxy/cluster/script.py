@@ -1,7 +1,8 @@
-"""The count itself, as a script that Redis and Valkey run at once: what accounts/rate.py and limits.py do, to the last digit.
+"""Counts rate limits atomically in Redis or Valkey. Lua version of accounts/rate.py and limits.py, with exactly the same results.
 
-KEYS: one for each step. ARGV: the time (empty: the server's), `take`, `add` or `keep`, the lease in seconds, and for each step its
-kind, limit, count and member. It gives which step was refused (from 1; 0: none), how long to wait, and how each step stands.
+KEYS: one for each step. ARGV: the time (empty: the server's), `take`, `add` or `keep`, the lease in seconds, and for each step
+its kind, limit, count and member. Returns the number of the refused step (from 1; 0: none), the seconds to wait, and the state
+of each step.
 """
 
 SCRIPT = """

@@ -1,6 +1,6 @@
-"""Proves that a request comes from a peer, without ever sending the secret: a signature (HMAC-SHA256) over what is asked.
+"""Authenticates requests between peers by HMAC-SHA256 signatures. The shared secret is never sent.
 
-A signature holds for one method, target and body, one receiver, half a minute, and one use. Pure: times are values.
+A signature is valid for one method, target and body, one receiver, half a minute, and one use. Pure: times are values.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import orjson
 
-PROTOCOL = 1  # raised when replicas of before could not understand those of now
-WINDOW = 30.0  # seconds by which a signature may be old, or the clocks differ
-_LONGEST = 4096  # of a header
+PROTOCOL = 1  # increased when older replicas could not understand newer ones
+WINDOW = 30.0  # seconds: the largest age of a signature, and the largest difference of two clocks
+_LONGEST = 4096  # characters of a header
 _DOMAIN = b"llmproxy peer 1\n"
 
 Scope = Literal["worker", "machine"]
@@ -25,10 +25,11 @@ Scope = Literal["worker", "machine"]
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a peer says with a request.
+    """The signed data of a peer's request.
 
-    to: the instance that it asks, empty where it asks who that is. at: Unix seconds. caller, admin: on whose behalf. body: the
-    SHA-256 of the request's body. sender: its name, for the log.
+    at: Unix seconds. nonce: random, never used twice. to: the receiving instance; empty in a greeting, which asks for it.
+    caller, admin: the client for which the peer asks. body: the SHA-256 of the request's body. sender: the peer's name, for the
+    log.
     """
 
     at: float
@@ -41,25 +42,25 @@ class Claims:
 
 
 def signed(secret: bytes, method: str, target: str, claims: Claims) -> str:
-    """The header's value."""
-    told = base64.urlsafe_b64encode(orjson.dumps(asdict(claims)))
-    return f"{PROTOCOL}.{told.decode()}.{_mac(secret, method, target, told)}"
+    """The value of the signature header."""
+    encoded = base64.urlsafe_b64encode(orjson.dumps(asdict(claims)))
+    return f"{PROTOCOL}.{encoded.decode()}.{_mac(secret, method, target, encoded)}"
 
 
 def read(secret: bytes, method: str, target: str, header: str) -> Claims | None:
-    """What a peer says; None if it is none that knows the secret. Whether it is fresh, `Fresh` says."""
+    """The claims of a valid signature, otherwise None. `ReplayGuard` checks its age, and that it is used once."""
     protocol, _, rest = header.partition(".")
-    told, _, mac = rest.partition(".")
+    encoded, _, mac = rest.partition(".")
     if protocol != str(PROTOCOL) or len(header) > _LONGEST or not mac.isascii():
         return None
-    raw = told.encode("utf-8", "surrogateescape")
+    raw = encoded.encode("utf-8", "surrogateescape")
     if not hmac.compare_digest(mac, _mac(secret, method, target, raw)):
         return None
     return _claims(orjson.loads(base64.urlsafe_b64decode(raw)))
 
 
 def proof(secret: bytes, nonce: str, body: bytes) -> str:
-    """By which an answer shows that it comes from somebody who knows the secret, and was made for this question."""
+    """Shows that an answer comes from a process that knows the secret, and was made for the request with this nonce."""
     return hmac.new(secret, _DOMAIN + b"answer\n" + nonce.encode() + b"\n" + body, sha256).hexdigest()
 
 
@@ -71,15 +72,15 @@ def digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
 
-class Fresh:
-    """Knows the signatures of the last moments, so that none counts twice."""
+class ReplayGuard:
+    """Remembers recent signatures, and refuses a second use."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
-        self._until: deque[tuple[float, str]] = deque()  # when each may be forgotten, the oldest first
+        self._until: deque[tuple[float, str]] = deque()  # Unix seconds until which each is remembered, the oldest first
 
     def take(self, claims: Claims, now: float) -> bool:
-        """Whether it is neither too old, nor of the future, nor used before."""
+        """Whether the signature is neither too old, nor from the future, nor used before. now: Unix seconds."""
         while self._until and self._until[0][0] < now:
             self._seen.discard(self._until.popleft()[1])
         if abs(now - claims.at) > WINDOW or claims.nonce in self._seen:
@@ -89,11 +90,11 @@ class Fresh:
         return True
 
 
-def _mac(secret: bytes, method: str, target: str, told: bytes) -> str:
-    said = b"\n".join((method.encode(), target.encode("utf-8", "surrogateescape"), told))
-    return hmac.new(secret, _DOMAIN + said, sha256).hexdigest()
+def _mac(secret: bytes, method: str, target: str, claims: bytes) -> str:
+    message = b"\n".join((method.encode(), target.encode("utf-8", "surrogateescape"), claims))
+    return hmac.new(secret, _DOMAIN + message, sha256).hexdigest()
 
 
-def _claims(told: Mapping[str, Any]) -> Claims:
-    """Members that a newer replica adds are none of ours."""
-    return Claims(**{name: told[name] for name in Claims.__slots__ if name in told})
+def _claims(members: Mapping[str, Any]) -> Claims:
+    """Members that only a newer version knows are ignored."""
+    return Claims(**{name: members[name] for name in Claims.__slots__ if name in members})

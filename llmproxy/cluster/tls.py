@@ -1,4 +1,5 @@
-"""TLS between replicas: both sides show a certificate of one authority. Names are not compared, as peers are asked by address."""
+"""TLS between replicas: both sides show a certificate of the same CA. Host names are not checked, because peers are reached by
+address."""
 
 from __future__ import annotations
 
@@ -7,15 +8,15 @@ import ssl
 from llmproxy.config import Cluster, ConfigError
 
 
-def asking(cluster: Cluster) -> ssl.SSLContext:
-    """For who asks. Raises ConfigError."""
+def client_context(cluster: Cluster) -> ssl.SSLContext:
+    """For connections to peers. Raises ConfigError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     return _with_files(context, cluster)
 
 
-def asked(cluster: Cluster) -> ssl.SSLContext:
-    """For who is asked. Raises ConfigError."""
+def server_context(cluster: Cluster) -> ssl.SSLContext:
+    """For connections from peers. Raises ConfigError."""
     return _with_files(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cluster)
 
 

@@ -1,6 +1,5 @@
-"""Answers that are kept.
+"""Stored answers.
 
-native_answer.py (an answer that outlives its readers), thread_answer.py, checkpoints.py, stored_replay.py,
-answer_shelf.py (answers for requests that are the same).
-May import routing, requests, store and what is below. Begin with native_answer.py.
+native_answer.py (an answer that continues without readers), thread_answer.py, checkpoints.py, stored_replay.py, database_answers.py
+(answers for identical requests). May import routing, requests, store and the packages below them. Begin with native_answer.py.
 """

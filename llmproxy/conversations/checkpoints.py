@@ -10,41 +10,42 @@ from llmproxy.core.replay import Piece
 from llmproxy.observe.periodic import attempt
 from llmproxy.requests.replay_buffer import ReplayBuffer
 
-CHECKPOINT = 1.0  # seconds of an answer that a kill -9 can take
+CHECKPOINT = 1.0  # seconds of an answer that may be lost by kill -9
 
 Pieces = tuple[Piece, ...]
 Keep = Callable[[Pieces], "asyncio.Future[None] | None"]
 
 
 class Checkpoints:
-    """Of one answer. `keep` gets the events since the last checkpoint, none if the replay buffer has no shelf; its future is done
-    when they are on disk. Until then there is no further one: what waits for a slow disk stays bounded.
+    """The checkpoints of one answer. `keep` gets the events since the last checkpoint, or none if the replay buffer has no
+    storage; its future is done when they are on disk. There is no further checkpoint until then, so the amount that waits for
+    a slow disk is limited.
     """
 
     def __init__(self, buffer: ReplayBuffer, keep: Keep) -> None:
         self._buffer = buffer
         self._keep = keep
-        self._most = buffer.max_bytes // 4 if buffer.shelf is not None else math.inf
-        self._handed = 0  # the last event that was handed over
-        self._bytes = 0  # and how much all of them made up
+        self._most = buffer.max_bytes // 4 if buffer.stored is not None else math.inf
+        self._handed = 0  # ID of the last event given to `keep`
+        self._bytes = 0  # bytes of all events so far
         self._timer: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None
 
     def grown(self) -> None:
-        """To be told of every event."""
+        """Must be called for every event."""
         if self._timer is None:
             self._later()
         if self._buffer.written - self._bytes > self._most and not self._waits:
             self._take()
 
     def end(self) -> Pieces:
-        """There will be no more; gives the events since the last one."""
+        """There will be no more events; returns those since the last checkpoint."""
         self._rest()
         return self._fresh()
 
     @property
     def _waits(self) -> bool:
-        """Whether the last one still waits for the disk."""
+        """Whether the last checkpoint is still being written."""
         return self._last is not None and not self._last.done()
 
     def _later(self) -> None:
@@ -66,7 +67,7 @@ class Checkpoints:
             self._timer = None
 
     def _fresh(self) -> Pieces:
-        if self._buffer.shelf is None:
+        if self._buffer.stored is None:
             return ()
         pieces = tuple(self._buffer.pieces(self._handed))
         self._handed, self._bytes = self._buffer.newest, self._buffer.written

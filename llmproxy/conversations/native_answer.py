@@ -13,7 +13,7 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import GatewayError, StoreError
 from llmproxy.core.lifecycle import Event, Outcome, failed
 from llmproxy.core.opener import Reply
-from llmproxy.core.replay import Piece, Shelf
+from llmproxy.core.replay import Piece, StoredEvents
 from llmproxy.core.trace import Trace
 from llmproxy.dialects.native.events import Native
 from llmproxy.requests.replay_buffer import ReplayBuffer
@@ -30,9 +30,9 @@ Cost = Callable[[Running], "float | None"]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What is asked, the members of `init` beside the request's own, and what the answer goes on from.
+    """The request, the members of `init` besides the request's own, and the message that the answer continues.
 
-    title: the `title` event, if the question gave its thread one.
+    title: the `title` event, if the question gave its thread a title.
     """
 
     chat: Chat
@@ -42,14 +42,14 @@ class Begun:
 
 
 class Record(Protocol):
-    """Where question and answer are kept. `tell` adds an event to the stream, if it has not ended yet.
+    """Storage of question and answer. `tell` adds an event to the stream, if it has not ended yet.
 
-    shelf: where `grow` and `end` put the events, for those who resume; None keeps none. What `grow` gives is done when
-    the checkpoint is on disk.
+    stored: where `grow` and `end` store the events for resume; None stores none. The future of `grow` is done when the
+    checkpoint is on disk.
     """
 
     @property
-    def shelf(self) -> Shelf | None: ...
+    def stored(self) -> StoredEvents | None: ...
 
     async def begin(self, tell: Tell) -> Begun: ...
 
@@ -60,10 +60,10 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unkept:
-    """A question outside threads: nothing of it is kept."""
+    """A question outside of threads: nothing is stored."""
 
     chat: Chat
-    shelf: Shelf | None = None
+    stored: StoredEvents | None = None
 
     async def begin(self, tell: Tell) -> Begun:
         return Begun(self.chat, dict.fromkeys(("thread_id", "question_id", "message_id")))
@@ -79,7 +79,7 @@ def _where(trace: Trace, state: str) -> Json:
     return {"state": state, "provider": trace.provider, "model": trace.model, "attempt": trace.attempts}
 
 
-# What each event of a request's life says to its reader.
+# The event for the client for each event of a request.
 _STATUS: dict[Event, Callable[[Trace], Json]] = {
     "dial": lambda trace: _where(trace, "connecting"),
     "enqueue": lambda trace: {"state": "queued", "position": trace.position},
@@ -92,26 +92,26 @@ _STATUS: dict[Event, Callable[[Trace], Json]] = {
 }
 
 
-def _said_cost(running: Running) -> float | None:
+def _reported_cost(running: Running) -> float | None:
     return running.usage.cost if running.usage else None
 
 
 class NativeAnswer:
-    """One native answer. cost: dollars of a request whose attempts have ended; None where that is not known."""
+    """One native answer. cost: dollars of a request whose attempts have ended; None if unknown."""
 
-    def __init__(self, record: Record, opening: Opening, buffer: ReplayBuffer, cost: Cost = _said_cost) -> None:
+    def __init__(self, record: Record, opening: Opening, buffer: ReplayBuffer, cost: Cost = _reported_cost) -> None:
         self.buffer = buffer
         self._record = record
         self._opening = opening
         self._cost = cost
         self._native = Native()
         self._message_id: str | None = None
-        self._reasoned: list[float] = []  # when the first and the last piece of reasoning came
+        self._reasoned: list[float] = []  # times of the first and the last piece of reasoning
         self._checkpoints = Checkpoints(buffer, self._grow)
-        self._over = False  # the last event is made, and nothing may come before it any more
+        self._over = False  # the last event was made, and no event may come before it any more
 
     async def work(self, running: Running) -> None:
-        """The work of the request's task. However it ends, the answer is kept first and told then."""
+        """The work of the request's task. In every case, the answer is stored before its end is sent."""
         try:
             with running.decides():
                 running.begin()
@@ -150,42 +150,42 @@ class NativeAnswer:
             self._checkpoints.grown()
 
     def _status(self, trace: Trace, event: Event) -> None:
-        if (told := _STATUS.get(event)) is not None:
-            self._tell("status", told(trace))
+        if (as_event := _STATUS.get(event)) is not None:
+            self._tell("status", as_event(trace))
 
     async def _end(self, running: Running) -> None:
-        """Keeps the answer, and tells its end then: the request's outcome, or that it could not be kept."""
+        """Stores the answer, then sends its end: the outcome of the request, or that it could not be stored."""
         self._over = True
         outcome, error = running.outcome, running.error
         assert outcome is not None
         if error is not None and outcome.message == "failed" and self.buffer.newest == 0:
-            running.refused = error  # it never began: the first reader is told by status
+            running.refused = error  # it never began: the first reader gets the error as an HTTP status
         native, facts = self._native, {**self._facts(running), **_closed(running)}
-        done = {**_ending(outcome, error), **self._told(running, facts)}
-        said = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
-        kept = {**facts, **said, "parts": native.parts, "error": done.get("error")}
+        done = {**_ending(outcome, error), **self._answer_facts(running, facts)}
+        collected = {"tool_calls": native.tool_calls, "citations": native.citations, "reasoning": native.reasoning}
+        kept = {**facts, **collected, "parts": native.parts, "error": done.get("error")}
         state = cast("State", outcome.message)
         try:
             await self._record.end(Ended(state, native.response, kept), self._last(done))
-        except StoreError as failure:  # the answer is all there, but would be gone tomorrow: the reader must know
+        except StoreError as failure:  # the answer is complete but not stored: the reader must know
             running.unkept(failure)
-            done = {**_ending(failed(failure.code, failure.status), failure), **self._told(running, facts)}
+            done = {**_ending(failed(failure.code, failure.status), failure), **self._answer_facts(running, facts)}
         finally:
             if running.refused is None:
                 self.buffer.append(event("done", done, self.buffer.newest + 1))
             self.buffer.close()
 
-    def _told(self, running: Running, facts: Json) -> Json:
-        """The members of `done` that it has however it ended."""
+    def _answer_facts(self, running: Running, facts: Json) -> Json:
+        """The members of `done` for every outcome."""
         native = self._native
-        said = {"response": native.response, "reasoning": native.reasoning, "model_used": facts["model"]}
+        collected = {"response": native.response, "reasoning": native.reasoning, "model_used": facts["model"]}
         others = {name: value for name, value in facts.items() if name != "model"}
-        return {**said, **others, "request_id": running.id, "message_id": self._message_id}
+        return {**collected, **others, "request_id": running.id, "message_id": self._message_id}
 
     def _last(self, done: Json) -> Pieces:
-        """The events that are still to be kept, with the last one, which is told only then."""
+        """The events that are still to be stored, including the last one, which is sent only afterwards."""
         pieces, number = self._checkpoints.end(), self.buffer.newest + 1
-        if self.buffer.shelf is None or number == 1:  # where nothing was told there is nothing to resume
+        if self.buffer.stored is None or number == 1:  # without sent events there is nothing to resume
             return ()
         return (*pieces, Piece(number, number, event("done", done, number)))
 
@@ -214,13 +214,13 @@ def _ms(start: float, end: float | None) -> float | None:
 
 
 def _closed(running: Running) -> Json:
-    """The provider's connection is closed by now: leaving the `async with` has done it."""
+    """The provider's connection is closed here, because the `async with` has ended."""
     asked = running.asked_to_stop
     return {"closed_ms": _ms(asked, time.monotonic())} if asked is not None else {}
 
 
 def _ending(outcome: Outcome, error: GatewayError | None) -> Json:
-    """The members of `done` that say how it ended."""
+    """The members of `done` that depend on the outcome."""
     if error is None:
         return {"ok": True}
     if outcome.message == "stopped":

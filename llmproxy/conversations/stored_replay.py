@@ -11,12 +11,18 @@ from llmproxy.store import NotFound, Store, replay
 from llmproxy.store.replay import Kept
 from llmproxy.wire.sse import event
 
-_LOST = GatewayError("The gateway ended in mid-answer. What had been kept until then is here.", code="answer_lost")
-_ELSEWHERE = frozenset(("content", "thread_id", "parent_id", "role", "state", "created_at"))  # not in `done`
+_LOST = GatewayError(
+    "The gateway stopped during this answer. The part that was stored until then is here.", code="answer_lost"
+)
+_ELSEWHERE = frozenset(
+    ("content", "thread_id", "parent_id", "role", "state", "created_at")
+)  # members that are not in `done`
 
 
-class Shelf:
-    """One answer's. `writing`: the last checkpoint, whose events may have left memory while it waits for the disk."""
+class AnswerEvents:
+    """The stored events of one answer. `writing`: the last checkpoint, whose events may have left memory while it is being
+    written.
+    """
 
     def __init__(self, store: Store, answer_id: str) -> None:
         self.writing: asyncio.Future[None] | None = None
@@ -32,8 +38,8 @@ class Shelf:
 async def recalled(store: Store, owner: str, id: str, after: int, *, orphaned: bool = False) -> ReplayBuffer:
     """The replay buffer of a thread's answer that is not in memory, for a reader that has the events up to `after`.
 
-    Raises NotFound if there is none, it is not this owner's, or it grows in another process; Gone where the events after
-    `after` are not all kept. orphaned: all other processes have said that it does not grow there.
+    Raises NotFound if it does not exist, belongs to another owner, or is growing in another process; Gone if not all events
+    after `after` are stored. orphaned: all other processes have said that it is not growing there.
     """
     kept = await store.read(replay.find, owner, id)
     if kept is None or (kept.process not in (None, store.process) and not orphaned):
@@ -46,19 +52,19 @@ async def recalled(store: Store, owner: str, id: str, after: int, *, orphaned: b
 
 
 def _buffer(store: Store, kept: Kept, after: int) -> ReplayBuffer:
-    shelf = Shelf(store, kept.message["id"])
+    stored = AnswerEvents(store, kept.message["id"])
     if kept.process is None and kept.message["state"] != "lost":
-        buffer = ReplayBuffer.shelved(shelf, kept.newest)
-    else:  # of what was told after the last checkpoint, this reader may have seen more than was kept
-        buffer = ReplayBuffer.shelved(shelf, max(kept.newest, after))
+        buffer = ReplayBuffer.from_store(stored, kept.newest)
+    else:  # this reader may have events after the last checkpoint that were not stored
+        buffer = ReplayBuffer.from_store(stored, max(kept.newest, after))
         buffer.append(event("done", _lost(kept), buffer.newest + 1))
     buffer.close()
     return buffer
 
 
 def _lost(kept: Kept) -> dict[str, object]:
-    """The last event of an answer that was not kept to its end."""
+    """The last event of an answer that was not stored to its end."""
     message = kept.message
     known = {name: value for name, value in message.items() if name not in _ELSEWHERE}
-    told = {"response": message["content"], "model_used": known.pop("model"), "message_id": known.pop("id")}
-    return {"ok": False, **known, **told, **_LOST.as_json()}
+    others = {"response": message["content"], "model_used": known.pop("model"), "message_id": known.pop("id")}
+    return {"ok": False, **known, **others, **_LOST.as_json()}

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 
@@ -19,15 +20,16 @@ from llmproxy.requests.registry import RequestRegistry
 from llmproxy.requests.running import Running
 from llmproxy.routing.gateway import Gateway
 from llmproxy.store import Store, StoreError, messages, replay, threads, titles
+from llmproxy.store.backlog import Unwritten
 from llmproxy.store.messages import Ask, Ended
 
 from .checkpoints import Pieces
 from .native_answer import Begun, Tell
-from .stored_replay import Shelf
+from .stored_replay import AnswerEvents
 
-TITLE_MODEL = "title"  # the alias that thinks of titles, where the config has one
+TITLE_MODEL = "title"  # the alias that generates titles, if it is configured
 TITLE_SECONDS = 30.0
-TITLE_CHARACTERS = 2000  # of the question, as far as a title needs it
+TITLE_CHARACTERS = 2000  # characters of the question that are used for the title
 TITLE_PROMPT = (
     "Give this conversation a title of two to six words in the language of the question. "
     "Answer with the title only: no quotes, no full stop."
@@ -36,7 +38,7 @@ TITLE_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A thread, and the store that it is in."""
+    """A thread, and its store."""
 
     store: Store
     owner: str
@@ -45,13 +47,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ThreadRecord:
-    """Keeps one question and its answer in a thread. `chat` has the question's parameters and system prompt."""
+    """Stores one question and its answer in a thread. `chat` has the question's parameters and system prompt."""
 
     place: Place
     what: Ask
     chat: Chat
     titles: Titles
-    shelf: Shelf | None = None
+    stored: AnswerEvents | None = None
 
     async def begin(self, tell: Tell) -> Begun:
         place = self.place
@@ -59,7 +61,8 @@ class ThreadRecord:
             place.owner, messages.ask, place.owner, place.thread_id, self.what, time.time()
         )
         system = self.chat.messages[:-1]
-        chat = self.chat.saying(messages=[*system, *model_messages(asked.conversation, asked.before)])
+        prompt = [*system, *model_messages(asked.conversation, asked.before)]
+        chat = replace(self.chat.with_fields(messages=prompt), composed=True)
         init = {"thread_id": place.thread_id, "question_id": asked.question_id, "message_id": asked.answer_id}
         title = {"thread_id": place.thread_id, "title": asked.named} if asked.named else None
         if asked.untitled and self.what.content is not None:
@@ -67,39 +70,50 @@ class ThreadRecord:
         return Begun(chat, init, asked.before, title)
 
     def grow(self, text: str, reasoning: str, pieces: Pieces) -> asyncio.Future[None] | None:
-        # A checkpoint that fails is let go: the end of the answer is kept too, and says what is wrong.
+        # A failed checkpoint is ignored: the end of the answer is stored too, and reports the failure.
         store, owner, id = self.place.store, self.place.owner, self.what.answer_id
         with suppress(StoreError):
             growing = store.write_for(
                 owner, replay.checkpoint, id, text, reasoning, pieces, store.tape_bytes, time.time()
             )
             growing.add_done_callback(asyncio.Future.exception)
-            if self.shelf is not None:
-                self.shelf.writing = growing
+            if self.stored is not None:
+                self.stored.writing = growing
             return growing
         return None
 
     async def end(self, ended: Ended, pieces: Pieces) -> None:
-        """Raises StoreError where that has to wait for the database to come back."""
+        """Raises StoreError if this must wait for the database to come back, or is given up as the store keeps nothing back."""
         store = self.place.store
+        if not store.keeps_back:
+            await self._end_now(ended, pieces)
+            return
         size = 4 * len(ended.text) + sum(len(piece.events) for piece in pieces)
         await store.write_surely(
             self.place.owner, size, replay.end, self.what.answer_id, ended, pieces, store.tape_bytes, time.time()
         )
 
+    async def _end_now(self, ended: Ended, pieces: Pieces) -> None:
+        store, owner, id = self.place.store, self.place.owner, self.what.answer_id
+        try:
+            await store.write_for(owner, replay.end, id, ended, pieces, store.tape_bytes, time.time())
+        except StoreError:
+            store.backlog.put(Unwritten(owner, len(id), partial(messages.give_up, answer_id=id)))
+            raise
+
 
 @dataclass(frozen=True, slots=True)
 class Titles:
-    """Lets a small model think of a title, as a request of its own: seen, counted and stopped as any other."""
+    """Generates titles with a small model, as requests of their own: listed, counted and stopped like any other."""
 
     place: Place
     registry: RequestRegistry
     gateway: Gateway
     key: Key
-    admit: Callable[[Chat], object] = lambda chat: None  # takes its place under the key's limits; raises GatewayError
+    admit: Callable[[Chat], object] = lambda chat: None  # takes a place under the key's limits; raises GatewayError
 
     def think(self, text: str, tell: Tell) -> None:
-        """Begins to. Until there is one, and where no model is configured for it, the first words stay."""
+        """Starts it. Until there is a title, and if no model is configured for it, the first words are used."""
         if TITLE_MODEL not in self.gateway.config.aliases or not text:
             return
         asked = [{"role": "system", "content": TITLE_PROMPT}, {"role": "user", "content": text[:TITLE_CHARACTERS]}]
@@ -108,7 +122,7 @@ class Titles:
         chat = Chat({"model": TITLE_MODEL, "messages": asked}, TITLE_MODEL, trace=trace)
         try:
             charge = self.admit(chat)
-        except GatewayError:  # the key has no room for more than its answers: the first words stay
+        except GatewayError:  # the key's limits leave no room: the first words are used
             return
         running = self.registry.start(trace.id, self.place.owner, chat, lambda running: self._work(running, chat, tell))
         running.charge = charge
@@ -127,7 +141,7 @@ class Titles:
 
 
 def _title(body: bytes) -> str:
-    """The title in a whole answer; empty where the model gave none."""
+    """The title from a whole answer; empty if the model gave none."""
     choices = orjson.loads(body).get("choices") or [{}]
     text = (choices[0].get("message") or {}).get("content")
     return titles.first_words(text.strip().strip("\"'*#").strip()) if isinstance(text, str) else ""

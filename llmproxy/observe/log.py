@@ -1,4 +1,4 @@
-"""Logs: readable on a terminal, one JSON object a line otherwise."""
+"""Logs: readable on a terminal, otherwise one JSON object per line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TextIO
 import orjson
 
 from llmproxy.config import Logs
+from llmproxy.config.colour import is_coloured
 
 from .log_writer import LogWriter
 from .request_log import short
@@ -24,7 +25,7 @@ class Write(Protocol):
 
 
 class Log:
-    """What there is to say, as events with facts. Each goes out as one line; which kind is decided at the first."""
+    """Writes events with fields, one line each; the format is chosen at the first event."""
 
     def __init__(self) -> None:
         self._settings = Logs()
@@ -32,17 +33,19 @@ class Log:
         self._sink: LogWriter | None = None
 
     def configure(self, settings: Logs, stream: TextIO | None = None) -> None:
-        """At the start, and when the configuration changes. Other libraries are logged in the same form, from `warning` on."""
+        """Called at the start, and when the configuration changes. Logs of other libraries use the same format, from `warning`
+        on.
+        """
         stream = stream or sys.stderr
         if (settings, stream) != (self._settings, self._stream):
             self.send()
-            for level in _LEVELS:  # made anew at the next line
+            for level in _LEVELS:  # they are made again at the next line
                 self.__dict__.pop(level, None)
         self._settings, self._stream = settings, stream
         logging.basicConfig(handlers=[_FromStandardLibrary()], level=logging.WARNING, force=True)
 
     def __getattr__(self, name: str) -> Any:
-        """`info`, `warning`, ...: made once, and found here from then on."""
+        """`info`, `warning`, ...: made once, then found as attributes."""
         if name not in _LEVELS:
             raise AttributeError(name)
         self._sink = LogWriter(self._stream)
@@ -59,14 +62,14 @@ class Log:
         return format == "text" or (format == "auto" and self._stream.isatty())
 
     def always(self, event: str, **facts: Any) -> None:
-        """A line of JSON at once, whatever the level that is wanted."""
+        """Writes a line of JSON at once, at any log level."""
         self.send()
         sink = LogWriter(self._stream)
         _in_json(sink, "info")(event, **facts)
         sink.send()
 
     def _at_once(self, write: Write) -> Write:
-        """What is wrong is not kept back, and nothing before it: the process may not live much longer."""
+        """Writes a problem at once, together with all lines before it: the process may not live much longer."""
 
         def written(event: str, **facts: Any) -> None:
             write(event, **facts)
@@ -75,7 +78,7 @@ class Log:
         return written
 
     def send(self) -> None:
-        """Writes what still waits: for the process's end."""
+        """Writes all waiting lines: called at the end of the process."""
         if self._sink is not None:
             self._sink.send()
 
@@ -84,11 +87,13 @@ log = Log()
 
 
 def _unsaid(event: str, **facts: Any) -> None:
-    """Below the level that is wanted."""
+    """Does nothing: the event is below the log level."""
 
 
 def _in_json(sink: LogWriter, level: str) -> Write:
-    """Without structlog, as there is a line for every request: it would cost more than the line, and megabytes to load."""
+    """JSON without structlog, because there is a line for every request: structlog would cost more than the line, and
+    megabytes to load.
+    """
 
     def write(event: str, **facts: Any) -> None:
         line = {"event": event, **facts, "level": level, "timestamp": datetime.now(UTC)}
@@ -98,11 +103,11 @@ def _in_json(sink: LogWriter, level: str) -> Write:
 
 
 def _readable(sink: Any, stream: TextIO) -> Callable[[str], Write]:
-    """For people, by structlog."""
+    """Text for people, by structlog."""
     import structlog
 
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
-    shown = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    shown = structlog.dev.ConsoleRenderer(colors=is_coloured(stream))
 
     def rendered(logger: Any, name: str, line: MutableMapping[str, Any]) -> str:
         return f"{line['timestamp']} {short(line)}" if line["event"] == "request" else shown(logger, name, line)
@@ -116,7 +121,7 @@ def _readable(sink: Any, stream: TextIO) -> Callable[[str], Write]:
 
 
 def _escaped(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Control characters as escapes: a name that a client made up must not steer the operator's terminal."""
+    """Escapes control characters: a name invented by a client must not control the operator's terminal."""
     return {name: _printable(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
@@ -127,7 +132,7 @@ def _printable(text: str) -> str:
 
 
 class _FromStandardLibrary(logging.Handler):
-    """The standard library's records as our events; no arguments, which may hold what must not be logged."""
+    """Records of the standard library as our events; without arguments, which may contain secrets."""
 
     def emit(self, record: logging.LogRecord) -> None:
         failure = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None

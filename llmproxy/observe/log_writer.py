@@ -8,14 +8,14 @@ import select
 import stat
 from typing import TextIO
 
-LINGER = 0.05  # seconds: what a kill -9 can take
-PIECE = 4096  # bytes: a pipe that takes anything takes so much whole (PIPE_BUF)
+LINGER = 0.05  # seconds of log lines that may be lost by kill -9
+PIECE = 4096  # bytes: a pipe accepts this many completely or not at all (PIPE_BUF)
 
 
 class LogWriter:
-    """A file for structlog's loggers, over a stream that may be a pipe with a sleeping reader, or with none.
+    """A file for structlog's loggers, over a stream that may be a pipe without an active reader.
 
-    While an event loop runs, lines wait up to LINGER for company: a system call for each costs more than making it.
+    While an event loop runs, lines wait up to LINGER for more lines: one system call each costs more than making the line.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -25,19 +25,20 @@ class LogWriter:
         self.dropped = 0
 
     def write(self, line: str | bytes) -> None:
+        waiting = bool(self._lines)
         self._lines.append(line.encode("utf-8", "replace") if isinstance(line, str) else line)
-        if len(self._lines) > 1:
-            return  # the first one has seen to it
+        if waiting:
+            return  # it was already scheduled
         try:
             asyncio.get_running_loop().call_later(LINGER, self.send)
         except RuntimeError:  # no loop runs
             self.send()
 
     def flush(self) -> None:
-        """structlog calls it after every line; they go a little later."""
+        """structlog calls it after every line; lines are written a little later."""
 
     def send(self) -> None:
-        """What waits goes out, or is lost."""
+        """Writes the waiting lines; lines that cannot be written are lost."""
         lines, self._lines = self._lines, []
         if lines and self.dropped and self._takes():
             count, self.dropped = self.dropped, 0
@@ -66,12 +67,12 @@ class LogWriter:
 
 
 def _poll(stream: TextIO) -> select.poll | None:
-    """None for what never keeps a writer waiting: a file on disk, and a stream that is nothing of the system's."""
+    """None for a stream that never blocks: a file on disk, or a stream without a file descriptor."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode) or not hasattr(select, "poll"):  # Windows has none
+    if stat.S_ISREG(os.fstat(descriptor).st_mode) or not hasattr(select, "poll"):  # Windows has no poll
         return None
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)

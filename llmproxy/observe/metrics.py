@@ -16,7 +16,7 @@ Label = tuple[str, str, str]  # provider, model, outcome
 
 @dataclass(slots=True)
 class Totals:
-    """Of one provider's model and one outcome. Times in seconds."""
+    """Totals of one model of one provider and one outcome. Times in seconds."""
 
     requests: int = 0
     tokens_in: int = 0
@@ -27,7 +27,8 @@ class Totals:
 
     def add(self, record: RequestRecord) -> None:
         self.requests += 1
-        self.retries += max(0, record.attempts - 1)
+        if record.attempts > 1:
+            self.retries += record.attempts - 1
         self.tokens_in += record.tokens_in or 0
         self.tokens_out += record.tokens_out or 0
         self.seconds += (record.duration_ms or 0) / 1000
@@ -36,15 +37,14 @@ class Totals:
 
 @dataclass(slots=True)
 class Metrics:
-    """The totals by label. Names that clients may make up do not become series without bound."""
+    """Totals by label. The number of labels is limited, because clients can invent names."""
 
     totals: dict[Label, Totals] = field(default_factory=lambda: defaultdict(Totals))
     distributions: Distributions = field(default_factory=Distributions)
 
     def add(self, record: RequestRecord) -> None:
         self.distributions.add(record)
-        self.totals[self._label(record)].add(record)
-
-    def _label(self, record: RequestRecord) -> Label:
         label = (record.provider or "", record.provider_model or "", record.metric)
-        return label if label in self.totals or len(self.totals) < _SERIES else (label[0], "other", label[2])
+        if label not in self.totals and len(self.totals) >= _SERIES:
+            label = (label[0], "other", label[2])
+        self.totals[label].add(record)

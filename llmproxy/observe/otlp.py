@@ -1,6 +1,7 @@
-"""OTLP as JSON: spans and metrics, under the names of OpenTelemetry's GenAI conventions. Pure; who sends it is server/telemetry.
+"""OTLP as JSON: spans and metrics with the names of OpenTelemetry's GenAI conventions. Pure functions; server/telemetry sends
+the result.
 
-https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids are hex, 64-bit numbers are text, enums are numbers.
+https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: IDs are hex, 64-bit numbers are text, enums are numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .histograms import COUNTERS, HISTOGRAMS, Distributions, Series, attempt_err
 
 SERVER, CLIENT = 2, 3  # kinds of spans
 ERROR = 2  # a span's status
-CUMULATIVE = 2  # temporality: since the process began
+CUMULATIVE = 2  # temporality: since the start of the process
 _SCOPE = {"name": "llmproxy", "version": __version__}
 _LABELS = {
     "gen_ai_operation_name": "gen_ai.operation.name",
@@ -37,11 +38,12 @@ class Call(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A request that ended, with all that its spans are made of."""
+    """A finished request with all data for its spans. content: attributes with its messages, if the operator wants them."""
 
     context: TraceContext
     record: RequestRecord
     calls: Sequence[Call]
+    content: Mapping[str, str | None] = {}
 
 
 def traces(resource: Mapping[str, str], ended: Iterable[Ended]) -> Json:
@@ -51,7 +53,7 @@ def traces(resource: Mapping[str, str], ended: Iterable[Ended]) -> Json:
 
 
 def _spans(ended: Ended) -> Iterable[Json]:
-    """The request's, and one for each attempt below it."""
+    """The span of the request, and one child span for each attempt."""
     record, context = ended.record, ended.context
     asked = operation(record.face)
     span = _span(context, context.span_id, SERVER, f"{asked} {record.model}", record.opened_at, record.duration_ms)
@@ -59,7 +61,7 @@ def _spans(ended: Ended) -> Iterable[Json]:
         span["parentSpanId"] = context.parent.span_id
     if context.link is not None:
         span["links"] = [_link(context.link)]
-    told = {
+    members = {
         "gen_ai.operation.name": asked,
         "gen_ai.request.model": record.model,
         "gen_ai.request.stream": record.stream,
@@ -75,8 +77,9 @@ def _spans(ended: Ended) -> Iterable[Json]:
         "llmproxy.group": record.group,
         "llmproxy.stopped_by": record.stopped_by,
         "llmproxy.cost": record.cost_e12 / DOLLAR if record.cost_e12 is not None else None,
+        **ended.content,
     }
-    yield _closed(span, told, error_type(record))
+    yield _closed(span, members, error_type(record))
     for call in ended.calls:
         yield _attempt(ended, call)
 
@@ -87,7 +90,7 @@ def _attempt(ended: Ended, call: Call) -> Json:
     span = _span(context, id, CLIENT, f"{asked} {one.model}", call.started_at, one.duration_ms)
     span["parentSpanId"] = context.span_id
     tokens = one.tokens or Tokens()
-    told = {
+    members = {
         "gen_ai.operation.name": asked,
         "gen_ai.provider.name": one.provider,
         "gen_ai.request.model": one.model,
@@ -104,7 +107,7 @@ def _attempt(ended: Ended, call: Call) -> Json:
         "llmproxy.provider_request.id": one.provider_id,
         "llmproxy.cost": one.cost_e12 / DOLLAR if one.cost_e12 is not None else None,
     }
-    return _closed(span, told, attempt_error_type(one))
+    return _closed(span, members, attempt_error_type(one))
 
 
 def _span(context: TraceContext, id: str, kind: int, name: str, began: float, took_ms: float | None) -> Json:
@@ -115,8 +118,8 @@ def _span(context: TraceContext, id: str, kind: int, name: str, began: float, to
     }  # fmt: skip
 
 
-def _closed(span: Json, told: Mapping[str, Any], error: str) -> Json:
-    span["attributes"] = attributes({**told, "error.type": error})
+def _closed(span: Json, values: Mapping[str, Any], error: str) -> Json:
+    span["attributes"] = attributes({**values, "error.type": error})
     if error:
         span["status"] = {"code": ERROR, "message": error}
     return span
@@ -130,16 +133,16 @@ def _link(parent: Parent) -> Json:
 def metrics(
     resource: Mapping[str, str], given: Distributions, gauges: Mapping[str, float], since: float, now: float
 ) -> Json:
-    """The body of a POST to /v1/metrics: all since the process began. since, now: Unix seconds."""
+    """The body of a POST to /v1/metrics: totals since the process began. since, now: Unix seconds."""
     times = {"startTimeUnixNano": _nano(since), "timeUnixNano": _nano(now)}
-    told = [
+    members = [
         *(_histogram(name, series, times) for name, series in given.histograms.items() if series),
         *(_sum(name, series, times) for name, series in given.counters.items() if series),
         *({"name": name, "gauge": {"dataPoints": [{"timeUnixNano": _nano(now), "asDouble": value}]}}
           for name, value in gauges.items()),
     ]  # fmt: skip
     return {
-        "resourceMetrics": [{"resource": _resource(resource), "scopeMetrics": [{"scope": _SCOPE, "metrics": told}]}]
+        "resourceMetrics": [{"resource": _resource(resource), "scopeMetrics": [{"scope": _SCOPE, "metrics": members}]}]
     }
 
 
@@ -162,22 +165,24 @@ def _histogram(name: str, known: Mapping[tuple[str, ...], Series], times: Json) 
 def _sum(name: str, known: Mapping[tuple[str, ...], float], times: Json) -> Json:
     text, labels = COUNTERS[name]
     points = [{**times, "attributes": _labels(labels, given), "asDouble": amount} for given, amount in known.items()]
-    told = {"aggregationTemporality": CUMULATIVE, "isMonotonic": True, "dataPoints": points}
-    return {"name": name.replace("_", ".", 1), "description": text, "sum": told}
+    members = {"aggregationTemporality": CUMULATIVE, "isMonotonic": True, "dataPoints": points}
+    return {"name": name.replace("_", ".", 1), "description": text, "sum": members}
 
 
 def _labels(names: Sequence[str], values: Sequence[str]) -> list[Json]:
-    told = {_LABELS.get(name, name): value or None for name, value in zip(names, values, strict=True)}
-    return attributes(told)
+    members = {_LABELS.get(name, name): value or None for name, value in zip(names, values, strict=True)}
+    return attributes(members)
 
 
-def _resource(told: Mapping[str, str]) -> Json:
-    return {"attributes": attributes(told)}
+def _resource(resource: Mapping[str, str]) -> Json:
+    return {"attributes": attributes(resource)}
 
 
-def attributes(told: Mapping[str, Any]) -> list[Json]:
-    """A list of keys and values; what is None, or no text, is left out."""
-    return [{"key": name, "value": _value(value)} for name, value in told.items() if value is not None and value != ""]
+def attributes(values: Mapping[str, Any]) -> list[Json]:
+    """A list of keys and values; values that are None or not text are left out."""
+    return [
+        {"key": name, "value": _value(value)} for name, value in values.items() if value is not None and value != ""
+    ]
 
 
 def _value(value: Any) -> Json:

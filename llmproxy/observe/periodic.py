@@ -14,13 +14,13 @@ failures: Counter[str] = Counter()  # of this process, by the job's name; shown 
 
 @contextmanager
 def every(seconds: float, job: Callable[[], object], name: str) -> Iterator[None]:
-    """Calls `job` every so many seconds for as long as the block lasts."""
+    """Calls `job` every `seconds` seconds while the block is active."""
     loop = asyncio.get_running_loop()
     handle: asyncio.TimerHandle
 
     def run() -> None:
         nonlocal handle
-        handle = loop.call_later(seconds, run)  # first, so that no failure can keep it from being done
+        handle = loop.call_later(seconds, run)  # first, so that a failure cannot prevent the next run
         attempt(job, name)
 
     handle = loop.call_later(seconds, run)
@@ -31,7 +31,7 @@ def every(seconds: float, job: Callable[[], object], name: str) -> Iterator[None
 
 
 def attempt(job: Callable[[], object], name: str) -> None:
-    """Calls `job` once. An exception is logged and counted, and goes no further."""
+    """Calls `job` once. An exception is logged and counted, and not raised."""
     try:
         job()
     except Exception as error:  # noqa: BLE001  # whatever it is, it must not end what is done periodically
@@ -39,13 +39,13 @@ def attempt(job: Callable[[], object], name: str) -> None:
 
 
 def failed(name: str, error: BaseException) -> None:
-    """Logs and counts the failure of a job: its type and place, no values."""
+    """Logs and counts the failure of a job: its type and place, without values."""
     failures[name] += 1
     log.error("job_failed", job=name, failure=type(error).__name__, where=where(error), count=failures[name])
 
 
 def where(error: BaseException) -> str:
-    """File and line at which an exception was raised; none of its values."""
+    """File and line where an exception was raised, without values."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""The log line of a request that has ended: fields for JSON, one short line for people."""
+"""The log line of a finished request: fields for JSON, one short line for people."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from typing import Any
 
 from llmproxy.core.record import RequestRecord
 
-_ALWAYS = (
-    "id", "face", "model", "provider", "provider_model", "attempts", "status", "ttft_ms", "duration_ms", "tokens_in", "tokens_out",
-)  # fmt: skip
 _WIDTH = 91  # columns
-_LEAST = 12  # columns of names that are always shown
+_LEAST = 12  # columns of a name that are always shown
 
 
 def facts(record: RequestRecord) -> dict[str, Any]:
-    """The line's fields: numbers and names, never a key, never what was said."""
-    line: dict[str, Any] = {name: getattr(record, name) for name in _ALWAYS}
-    line["outcome"] = record.metric
-    line["stream"] = record.stream
+    """The fields of the line: numbers and names, never a key, never content."""
+    line: dict[str, Any] = {
+        "id": record.id,
+        "face": record.face,
+        "model": record.model,
+        "provider": record.provider,
+        "provider_model": record.provider_model,
+        "attempts": record.attempts,
+        "status": record.status,
+        "ttft_ms": record.ttft_ms,
+        "duration_ms": record.duration_ms,
+        "tokens_in": record.tokens_in,
+        "tokens_out": record.tokens_out,
+        "outcome": record.metric,
+        "stream": record.stream,
+    }
     if record.usage_source == "estimated":
         line["estimated"] = True
     if record.stopped_by:
@@ -36,9 +45,9 @@ def facts(record: RequestRecord) -> dict[str, Any]:
 
 
 def short(line: Mapping[str, Any]) -> str:
-    """`facts` as at most 91 columns, for a log that people read: 100 with the time before it.
+    """`facts` in at most 91 columns, for a text log: 100 with the time before it.
 
-    Status, names, times in ms, tokens in + out, what went wrong, id. Names that are too long are cut, the id is not.
+    Status, names, times in ms, tokens in + out, error, ID. Long names are cut, the ID is not.
     """
     head, tail = str(line["status"] or "-"), f"{_numbers(line)} {line['id']}"
     room = max(_WIDTH - len(head) - len(tail) - 2, _LEAST)
@@ -47,10 +56,10 @@ def short(line: Mapping[str, Any]) -> str:
 
 
 def _names(line: Mapping[str, Any]) -> str:
-    """`alias -> provider/model`, or the name alone where it is the same."""
-    asked = str(line["model"] or "-")
+    """`alias -> provider/model`, or only the name if both are the same."""
+    requested = str(line["model"] or "-")
     answered = f"{line['provider']}/{line['provider_model']}" if line["provider"] else ""
-    return f"{asked} -> {answered}" if answered and answered != asked else asked
+    return f"{requested} -> {answered}" if answered and answered != requested else requested
 
 
 def _numbers(line: Mapping[str, Any]) -> str:

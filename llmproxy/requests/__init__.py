@@ -1,6 +1,7 @@
-"""Running and remembered requests: running.py is one request with its task and its only stop, registry.py all of them.
+"""Running and recently finished requests: running.py is one request with its task and the only way to stop it, registry.py all
+of them.
 
-replay_buffer.py keeps the events for those who resume, retention.py says how long, record.py writes what is
-known. shared_answers.py lets requests that are the same (sameness.py) share one answer, and answer_cache.py keeps it.
-May import observe and what is below. Begin with running.py.
+replay_buffer.py stores events for resume, retention.py decides for how long, record.py writes the facts. shared_answers.py lets
+identical requests (sameness.py) share one answer, and answer_cache.py stores it. May import observe and the packages below it.
+Begin with running.py.
 """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-_OVERHEAD = 1000  # bytes that an entry takes beside its blocks
+_OVERHEAD = 1000  # bytes of an entry besides its blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All blocks of an answer as they were handed on, and who gave it."""
+    """All blocks of an answer as they were sent, and the provider that gave it."""
 
     blocks: tuple[bytes, ...]
     content_type: str
@@ -24,11 +24,11 @@ class Answer:
 
 
 class AnswerCache:
-    """The ones that were used last are kept longest. The time is the caller's."""
+    """An LRU cache. The caller passes the time."""
 
     def __init__(self, *, most: int, seconds: float) -> None:
-        self.most = most  # bytes of all of them
-        self.seconds = seconds  # that each is kept
+        self.most = most  # bytes of all answers
+        self.seconds = seconds  # seconds for which an answer is stored
         self.size = 0
         self._kept: OrderedDict[bytes, tuple[float, Answer]] = OrderedDict()
 
@@ -36,7 +36,7 @@ class AnswerCache:
         return len(self._kept)
 
     def configure(self, *, most: int, seconds: float) -> None:
-        """Other bounds from now on, for what is kept already, too."""
+        """Sets other limits, also for stored answers."""
         self.most, self.seconds = most, seconds
         self._shrink()
 
@@ -51,7 +51,7 @@ class AnswerCache:
         return kept[1]
 
     def keep(self, key: bytes, answer: Answer, now: float) -> None:
-        """One that is larger than everything may be is not kept."""
+        """Stores an answer. One that is larger than the whole limit is not stored."""
         self._drop(key)
         if self.seconds <= 0 or answer.size > self.most:
             return

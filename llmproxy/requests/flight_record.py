@@ -14,14 +14,16 @@ from llmproxy.core.usage import DOLLAR
 from .running import Running
 
 SCHEMA = 1
-_SHORTEST = 0.001  # seconds: a shorter wait was none
+_SHORTEST = 0.001  # seconds; shorter waits are not shown
 _TEXT = 200  # characters of a name
 
-Rate = Callable[[str, str, int], int | None]  # (provider, model, tokens in): 1e-12 dollars for a token of output
+Rate = Callable[
+    [str, str, int], int | None
+]  # (provider, model, input tokens): price of an output token in 1e-12 dollars
 
 
 def flight_record(running: Running, rate: Rate) -> Json:
-    """All times are milliseconds from the request's beginning; null where it was not reached, or is not known."""
+    """All times are milliseconds since the request began; null if not reached or unknown."""
     trace, start = running.trace, running.started
     return {
         "object": "request.trace",
@@ -96,7 +98,7 @@ def _gaps(gaps: Gaps | None, start: float) -> Json | None:
 
 
 def _stop(running: Running, rate: Rate) -> Json | None:
-    """A stop as it was measured, and what it saved at most. None where nobody asked for one."""
+    """A stop as it was measured, and the most that it can have saved. None if the request was not stopped."""
     if running.asked_to_stop is None:
         return None
     tokens, estimated = _unwritten(running.trace.tries)
@@ -116,13 +118,13 @@ def _stopped(tries: list[Attempt]) -> list[Attempt]:
 
 
 def _left(one: Attempt) -> int | None:
-    """Tokens of output that the attempt could still have written; None where the client set no limit."""
+    """Output tokens that the attempt could still have written; None if the client set no limit."""
     written = one.tokens.completion if one.tokens is not None else 0
     return max(0, one.most_tokens - written) if one.most_tokens is not None else None
 
 
 def _unwritten(tries: list[Attempt]) -> tuple[int | None, bool]:
-    """Of all attempts that were stopped, and whether what they had written is an estimate."""
+    """For all stopped attempts, and whether the number of written tokens is an estimate."""
     left = [_left(one) for one in _stopped(tries)]
     known = [one for one in left if one is not None]
     tokens = sum(known) if known and len(known) == len(left) else None
@@ -130,7 +132,7 @@ def _unwritten(tries: list[Attempt]) -> tuple[int | None, bool]:
 
 
 def _saved(tries: list[Attempt], rate: Rate) -> float | None:
-    """Dollars; None where a limit or a price is not known."""
+    """Dollars; None if a limit or a price is unknown."""
     total = 0
     for one in _stopped(tries):
         tokens = _left(one)
@@ -143,11 +145,11 @@ def _saved(tries: list[Attempt], rate: Rate) -> float | None:
 
 def _content(running: Running) -> Json | None:
     content = running.trace.content
-    if content is None:
+    if content is None or not content.most:
         return None
     return {
-        "question": content.question.decode("utf-8", "replace"),
-        "answer": bytes(content.answer).decode("utf-8", "replace"),
+        "question": content.question[: content.most].decode("utf-8", "replace"),
+        "answer": bytes(content.answer[: content.most]).decode("utf-8", "replace"),
         "most_bytes": content.most,
     }
 

@@ -6,39 +6,39 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
-from llmproxy.core.replay import Gone, Piece, Shelf
+from llmproxy.core.replay import Gone, Piece, StoredEvents
 
 
 class ReplayBuffer:
-    """Events numbered 1, 2, 3, ... Beyond `max_bytes` or `max_events` the oldest are forgotten, here: a shelf may have them.
+    """Events numbered 1, 2, 3, ... Above `max_bytes` or `max_events` the oldest are removed; they may still be in the storage.
 
-    Writing never waits. A reader costs its position and one block; if it falls behind what is kept, it meets Gone.
+    Writing never waits. A reader needs only its position and one block; if its next events were removed, it gets Gone.
     """
 
     def __init__(
-        self, max_bytes: int = 4 * 1024 * 1024, max_events: int = 100_000, *, shelf: Shelf | None = None
+        self, max_bytes: int = 4 * 1024 * 1024, max_events: int = 100_000, *, stored: StoredEvents | None = None
     ) -> None:
         self.max_bytes = max_bytes
         self.max_events = max_events
-        self.shelf = shelf
-        self.size = 0  # bytes kept
-        self.written = 0  # bytes ever
+        self.stored = stored
+        self.size = 0  # bytes stored now
+        self.written = 0  # bytes written in all
         self.closed = False
         self._events: list[bytes] = []
-        self._first = 0  # where in the list the kept part begins: a list is not cut at its front for every event
-        self._forgotten = 0  # ids that lie before the list
+        self._first = 0  # index of the first stored event: the list is not cut at its front for every event
+        self._forgotten = 0  # number of events removed from the list
         self._more = asyncio.Event()
 
     @classmethod
-    def shelved(cls, shelf: Shelf, newest: int) -> Self:
-        """One of which nothing is in memory any more."""
-        buffer = cls(shelf=shelf)
+    def from_store(cls, stored: StoredEvents, newest: int) -> Self:
+        """A buffer whose events are all in the storage, none in memory."""
+        buffer = cls(stored=stored)
         buffer._forgotten = newest
         return buffer
 
     @property
     def oldest(self) -> int:
-        """The first id that is kept; newest + 1 where none is."""
+        """The ID of the first stored event; newest + 1 if there is none."""
         return self._forgotten + self._first + 1
 
     @property
@@ -46,7 +46,7 @@ class ReplayBuffer:
         return self._forgotten + len(self._events)
 
     def append(self, event: bytes) -> int:
-        """Takes one whole event and gives its id."""
+        """Appends one whole event and returns its ID."""
         if self.closed:
             raise ValueError("the tape is closed")
         self._events.append(event)
@@ -57,19 +57,19 @@ class ReplayBuffer:
         return self.newest
 
     def close(self) -> None:
-        """No further event will come; readers end after the last."""
+        """No further event will come; readers end after the last one."""
         self.closed = True
         self._more.set()
 
     def check(self, after: int) -> None:
-        """Raises Gone if the events after `after` are not all kept."""
+        """Raises Gone if not all events after `after` are stored."""
         if after + 1 < self.oldest:
             raise Gone(self.oldest)
 
     def take(self, after: int, size: int = 65_536) -> tuple[int, bytes]:
-        """As many events after `after` as make up `size` bytes, at least one: the last one's id, and their bytes.
+        """Events after `after` up to `size` bytes, at least one: the ID of the last one, and their bytes.
 
-        Nothing new: `(after, b"")`.
+        Without new events: `(after, b"")`.
         """
         self.check(after)
         taken: list[bytes] = []
@@ -82,18 +82,18 @@ class ReplayBuffer:
         return after + len(taken), b"".join(taken)
 
     async def fetch(self, after: int, size: int = 65_536) -> tuple[int, bytes]:
-        """As `take`, from the shelf too."""
-        if after + 1 >= self.oldest or self.shelf is None:
+        """As `take`, also from the storage."""
+        if after + 1 >= self.oldest or self.stored is None:
             return self.take(after, size)
-        position, block = await self.shelf.take(after, size)
+        position, block = await self.stored.take(after, size)
         if position == after:
             raise Gone(self.oldest)
         return position, block
 
     async def blocks(self, after: int, live: bool = True) -> AsyncIterator[bytes]:
-        """All events after `after`, many at a time; live: until the replay buffer is closed, else those there are.
+        """All events after `after`, in blocks; live: until the buffer is closed, otherwise those that exist now.
 
-        Raises Gone where they are not all kept.
+        Raises Gone if not all of them are stored.
         """
         while True:
             after, block = await self.fetch(after)
@@ -105,7 +105,7 @@ class ReplayBuffer:
                 await self.more(after)
 
     def pieces(self, after: int) -> Iterator[Piece]:
-        """What is in memory of the events after `after`."""
+        """The events after `after` that are in memory."""
         after = max(after, self.oldest - 1)
         while after < self.newest:
             last, events = self.take(after)
@@ -113,18 +113,18 @@ class ReplayBuffer:
             after = last
 
     def drop(self) -> None:
-        """Keeps no more than the last event from now on."""
+        """From now on stores only the last event."""
         self.max_bytes = 0
         self._forget()
 
     async def more(self, after: int) -> None:
-        """Waits until there is an event after `after`, or none will come."""
+        """Waits until there is an event after `after`, or the buffer is closed."""
         while self.newest <= after and not self.closed:
-            self._more.clear()  # safe with several readers: set() has woken all who waited, each looks again
+            self._more.clear()  # safe with several readers: set() has woken all of them, and each looks again
             await self._more.wait()
 
     async def read(self, after: int = 0) -> AsyncIterator[tuple[int, bytes]]:
-        """Every event after `after` with its id: the kept ones, then live ones until the replay buffer is closed."""
+        """Every event after `after` with its ID: the stored ones, then new ones until the buffer is closed."""
         while True:
             self.check(after)
             await self.more(after)

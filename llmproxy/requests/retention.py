@@ -1,4 +1,4 @@
-"""Keeps the replay buffers of finished requests for a while, for clients that resume."""
+"""Keeps the replay buffers of finished requests for a while, so that clients can resume."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from llmproxy.observe.periodic import attempt
 
 from .registry import RequestRegistry
 
-TAPES_BYTES = 64 * 1024 * 1024  # of all the replay buffers of requests that have ended
+TAPES_BYTES = 64 * 1024 * 1024  # of the replay buffers of all finished requests
 
 
 def keep_tapes(registry: RequestRegistry, limits: Limits) -> None:
-    """To be called when a request with a replay buffer has ended."""
+    """Must be called when a request with a replay buffer has ended."""
     _forget(registry, limits)
     forget = partial(_forget, registry, limits)
     asyncio.get_running_loop().call_later(limits.detached_seconds + 1, attempt, forget, "replay_retention")
 
 
 def _forget(registry: RequestRegistry, limits: Limits) -> None:
-    """Lets go of replay buffers that ended long ago, and of the oldest where all together are too large."""
+    """Removes old replay buffers, and the oldest ones if all together are too large."""
     oldest = time.monotonic() - limits.detached_seconds
     stack = TAPES_BYTES
     for running in registry.recent():

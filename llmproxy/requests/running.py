@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmproxy.config import OnDisconnect
+from llmproxy.core.adapter import Translator
 from llmproxy.core.errors import Cancelled, GatewayError, LifecycleError, StoreError
 from llmproxy.core.lifecycle import COMPLETED, STOPPED, Outcome, Phase, State, failed
 from llmproxy.core.opener import Reply
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """One request. `started_at` is Unix seconds; the other times are time.monotonic(), as uvloop's clock ticks in milliseconds.
+    """One request. `started_at` is Unix seconds; the other times are time.monotonic(), because uvloop's clock has only
+    milliseconds.
 
-    outcome: None until its end is made; from then on it stands, whatever happens. error: what its client is told.
+    outcome: None until the end is made; then it never changes. error: the error for the client.
     """
 
     id: str
@@ -45,53 +47,52 @@ class Running:
     first_frame: float | None = None
     asked_to_stop: float | None = None
     ended: float | None = None
-    buffer: ReplayBuffer | None = None  # its frames, if it may be resumed
-    leaving: OnDisconnect = "cancel"  # what becomes of it when its last reader has left
-    readers: int = 0  # how many follow its replay buffer now
-    refused: GatewayError | None = None  # why it never began: its readers are told by status
-    headers: Mapping[str, str] = field(default_factory=dict)  # what its readers are told beside the stream
-    thread_id: str | None = None  # the thread that it answers in
-    transport: BaseTransport | None = None  # the client's connection, while it is answered directly
-    charge: Any = None  # what it takes of its key's limits, for who ends that
-    uid: str = ""  # ours, which names the replica; empty: the id is
-    cost_e12: int | None = None  # of all attempts, once it has ended
+    buffer: ReplayBuffer | None = None  # its frames, if it can be resumed
+    leaving: OnDisconnect = "cancel"  # what happens when its last reader disconnects
+    readers: int = 0  # number of readers of its replay buffer
+    refused: GatewayError | None = None  # why it was refused before it began: its readers get it as an HTTP status
+    headers: Mapping[str, str] = field(default_factory=dict)  # further response headers for its readers
+    thread_id: str | None = None  # the thread to which its answer belongs
+    transport: BaseTransport | None = None  # the client's connection, if the answer is written to it directly
+    charge: Any = None  # its part of the key's limits; released by the code that ends the request
+    uid: str = ""  # our own ID, which names the replica; empty if the ID is ours
+    cost_e12: int | None = None  # of all attempts, after the end
     bytes_in: int | None = None  # of the client's body
-    bytes_out: int | None = None  # that were written to the client, or to the replay buffer that it is read from
-    tries_left_out: int = 0  # attempts that are not remembered, of a request that made very many
+    bytes_out: int | None = None  # written to the client, or to the replay buffer
+    tries_left_out: int = 0  # attempts that are not remembered, if there were very many
+    _awaited: tuple[asyncio.Future[None], ...] = ()  # of those who wait for its end
     _begun: bool = False  # its task has made its first step
-    _late_stop: asyncio.Handle | None = None  # carries out a stop that came before
-    _usage: Usage | None = None  # the last known, once the reply is let go
+    _late_stop: asyncio.Handle | None = None  # carries out a stop that came before the first step
+    _usage: Usage | None = None  # the last known usage, after the reply was released
     _tokens: tuple[int, bool] = (0, True)
 
     async def work(self, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Any:
-        """The body of its task. `work` calls `begin` first, where it can tell the end."""
+        """The body of its task. `work` calls `begin` first, at a place where it can report the end."""
         self._begun = True
         if self.outcome is not None:
-            self._late_stop = asyncio.get_running_loop().call_soon(self.task.cancel)  # for work that does not
-        with self._fails():
+            self._late_stop = asyncio.get_running_loop().call_soon(self.task.cancel)  # if `work` did not call `begin`
+        try:
             return await work(self)
+        except Exception as error:  # noqa: BLE001  # a kept exception would keep the request's data alive
+            self._broke(error)
+
+    def _broke(self, error: Exception) -> None:
+        if isinstance(error, GatewayError) and not isinstance(error, LifecycleError):
+            self.fail(error)
+        else:
+            self.crash(error)
 
     @contextmanager
     def decides(self) -> Iterator[None]:
-        """Around all that makes the answer: however it is left, the outcome is fixed. Only a cancel is raised on."""
-        with self._fails():
-            try:
-                yield
-                self.complete()
-            except asyncio.CancelledError:
-                self.left()  # unless somebody stopped it
-                raise
-
-    @contextmanager
-    def _fails(self) -> Iterator[None]:
+        """Fixes the outcome when the block ends, however it ends. Only CancelledError leaves the block."""
         try:
             yield
-        except LifecycleError as error:
-            self.crash(error)
-        except GatewayError as error:
-            self.fail(error)
-        except Exception as error:  # noqa: BLE001  # a task that keeps an exception keeps its frames, and the question in them
-            self.crash(error)
+            self.complete()
+        except asyncio.CancelledError:
+            self.left()  # unless it was stopped
+            raise
+        except Exception as error:  # noqa: BLE001  # as in `work`
+            self._broke(error)
 
     def begin(self) -> None:
         """Carries out a stop that came before the first step: raises CancelledError."""
@@ -100,7 +101,7 @@ class Running:
             raise asyncio.CancelledError
 
     def stop(self, by: str) -> bool:
-        """The only way to stop it, in whatever phase it is. Whether this call did: once its end is made, none does."""
+        """The only way to stop it, in any phase. Returns whether this call stopped it; after its end is made, no call does."""
         if not self._decide(STOPPED[by], Cancelled.because(by)):
             return False
         self.asked_to_stop = time.monotonic()
@@ -109,37 +110,38 @@ class Running:
         return True
 
     def left(self) -> None:
-        """Its client has left, which its own task found out by writing to it, and ends by itself."""
+        """The client has disconnected. The request's own task found this while writing, and ends by itself."""
         if self._decide(STOPPED["client_disconnect"], Cancelled.because("client_disconnect")):
             self.asked_to_stop = time.monotonic()
 
     def complete(self) -> None:
-        """The end of the answer is made: call it just before the terminator is handed on."""
-        self._decide(COMPLETED)
+        """The answer is complete: call this just before the terminator is sent."""
+        if self.outcome is None:
+            self.outcome = COMPLETED
 
     def fail(self, error: GatewayError) -> None:
-        """The end is an error: call it just before the error is handed on."""
+        """The request ends with an error: call this just before the error is sent."""
         if isinstance(error, Cancelled):
             self._decide(STOPPED[error.extra.get("by", "api")], error)
         else:
             self._decide(failed(error.code, error.status), error)
 
     def unkept(self, error: StoreError) -> None:
-        """Its answer could not be kept: that is what is told, as nothing was told before."""
+        """The answer could not be stored: this becomes the outcome, because no outcome was sent before."""
         self.outcome, self.error = failed(error.code, error.status), error
 
     def crash(self, error: BaseException) -> GatewayError:
-        """A mistake of the gateway's, logged with its place. Gives what the client is told."""
+        """An internal error, logged with its place. Returns the error for the client."""
         facts: dict[str, object] = {"phase": self.phase, "failure": type(error).__name__, "where": where(error)}
         if isinstance(error, LifecycleError):
             facts |= {"phase": error.phase, "event_met": error.event}
         log.error("internal_error", id=self.id, **facts)
-        told = GatewayError("The gateway failed. The log says where.", code="internal_error")
-        self.fail(told)
-        return told
+        failure = GatewayError("The gateway failed. The log says where.", code="internal_error")
+        self.fail(failure)
+        return failure
 
     def began(self, reply: Reply) -> None:
-        """The first real frame is there."""
+        """The first content chunk has arrived."""
         self.reply = reply
         self.first_frame = time.monotonic()
 
@@ -155,7 +157,7 @@ class Running:
 
     @property
     def by(self) -> str | None:
-        """Who stopped it."""
+        """The cause of the stop."""
         return self.outcome.stopped_by if self.outcome is not None else None
 
     @property
@@ -164,41 +166,58 @@ class Running:
 
     @property
     def usage(self) -> Usage | None:
-        """What the provider has counted so far."""
+        """The provider's usage so far."""
         return self.reply.translator.usage if self.reply is not None else self._usage
 
     @property
     def tokens(self) -> tuple[int, bool]:
-        """Completion tokens so far, and whether that is only an estimate from the text's length."""
-        if self.reply is None:
-            return self._tokens
-        translator = self.reply.translator
-        counted = translator.usage.completion if translator.usage is not None else None
+        """Completion tokens so far, and whether they are estimated from the length of the text."""
+        return self._tokens if self.reply is None else self._counted(self.reply.translator, self.usage)
+
+    def _counted(self, translator: Translator, usage: Usage | None) -> tuple[int, bool]:
+        counted = usage.completion if usage is not None else None
         if counted or (counted is not None and self.ended is not None and not translator.produced):
             return counted, False
         return (translator.produced + 3) // 4, True
 
     @property
     def closed_ms(self) -> float | None:
-        """From the stop, or from when we knew that its client had left, until everything was closed."""
+        """Milliseconds from the stop, or from the client's disconnect, until everything was closed."""
         if self.ended is None or self.asked_to_stop is None:
             return None
         return round((self.ended - self.asked_to_stop) * 1000, 3)
 
     def forget(self) -> None:
-        """Keeps the numbers and lets the answer go."""
-        self._usage, self._tokens = self.usage, self.tokens
-        self.reply = None
+        """Keeps the numbers and releases the answer."""
+        if self.reply is not None:
+            self._usage = self.usage
+            self._tokens, self.reply = self._counted(self.reply.translator, self._usage), None
         if self.buffer is not None:
             self.bytes_out = self.buffer.written
 
+    def over(self) -> asyncio.Future[None]:
+        """Done when it has ended. Cancelling it does not stop the request. As asyncio.wait for one task, at a third of its cost."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.ended is None:
+            self._awaited += (over,)
+        else:
+            over.set_result(None)
+        return over
+
+    def tell_end(self) -> None:
+        """Wakes those who wait for its end."""
+        for over in self._awaited:
+            if not over.done():
+                over.set_result(None)
+        self._awaited = ()
+
     def settle(self) -> None:
-        """Its task is over. What had not been decided is decided by how it ended."""
-        if self.task.cancelled():  # if nobody stopped it, by something that is not ours: the end of the event loop
+        """Its task has ended. If no outcome was fixed before, the task's result decides it."""
+        if self.task.cancelled():  # without a stop, it was cancelled from outside: the event loop has ended
             self.left()
             with suppress(asyncio.CancelledError):
-                self.task.exception()  # asked for, the task lets go of it and of all its frames
-        else:
+                self.task.exception()  # marks the exception as retrieved, so that the task releases it and its frames
+        elif self.outcome is None:
             self.complete()
         self.ended = time.monotonic()
         self.transport = None

@@ -11,18 +11,25 @@ import orjson
 
 from llmproxy.core.chat import Chat, Face, Json
 
-# Members that name who asks and change no answer. Those of Responses are repeated in the answer, and so count.
+# Members that identify the user and change no answer. Those of Responses are repeated in the answer, so they count.
 _IDS: Mapping[Face, frozenset[str]] = {
     "chat": frozenset(("user", "safety_identifier", "prompt_cache_key", "session_id", "metadata")),
     "completions": frozenset(("user",)),
     "embeddings": frozenset(("user",)),
     "messages": frozenset(("metadata",)),
 }
-_STATE = ("background", "previous_response_id", "conversation", "prompt")  # of Responses: more than the body decides
+_STATE = (
+    "background",
+    "previous_response_id",
+    "conversation",
+    "prompt",
+)  # of Responses: the answer depends on more than the body
 
 
-class Wish(NamedTuple):
-    """What a client says. on: None where it says nothing. look: a kept answer will do. keep: its own may be kept and shared."""
+class CacheOptions(NamedTuple):
+    """What the client wants. on: None if it says nothing. look: a stored answer may be used. keep: its own answer may be
+    stored and shared.
+    """
 
     on: bool | None = None
     look: bool = True
@@ -30,36 +37,36 @@ class Wish(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How one request takes part. key: the same for the same requests."""
+    """How one request takes part in sharing. key: equal for identical requests."""
 
     key: bytes
     look: bool
 
 
-def wish(value: str | None, cache_control: str) -> Wish:
-    """value: of X-LLMProxy-Cache, `on` or `off`. cache_control: the request's header, of which `no-store` and `no-cache` count."""
-    said = {one.strip().lower() for one in cache_control.split(",")}
+def cache_options(value: str | None, cache_control: str) -> CacheOptions:
+    """value: of X-LLMProxy-Cache, `on` or `off`. cache_control: the request's header; only `no-store` and `no-cache` are used."""
+    directives = {one.strip().lower() for one in cache_control.split(",")}
     on = None if value is None else value == "on"
-    return Wish(on, look=not said & {"no-cache", "no-store"}, keep="no-store" not in said)
+    return CacheOptions(on, look=not directives & {"no-cache", "no-store"}, keep="no-store" not in directives)
 
 
 def plan(
-    chat: Chat, asked: Wish, patterns: Collection[str], owner: str | None, targets: Iterable[object]
+    chat: Chat, wanted: CacheOptions, patterns: Collection[str], owner: str | None, targets: Iterable[object]
 ) -> Plan | None:
     """How a request takes part; None if it does not.
 
-    patterns: of names of models for which it is on where the request is deterministic; a client may switch it on for any.
-    owner: whose requests are the same; None: everybody's. targets: who may answer.
+    patterns: model names for which sharing is on for deterministic requests; a client may switch it on for any model. owner:
+    requests are shared only within this owner; None: between all. targets: providers that may answer.
     """
-    if asked.on is False or not asked.keep or _has_state(chat):
+    if wanted.on is False or not wanted.keep or _has_state(chat):
         return None
-    if not (asked.on or (is_deterministic(chat) and any(fnmatchcase(chat.model, one) for one in patterns))):
+    if not (wanted.on or (is_deterministic(chat) and any(fnmatchcase(chat.model, one) for one in patterns))):
         return None
-    return Plan(_key(chat, owner, targets), asked.look)
+    return Plan(_key(chat, owner, targets), wanted.look)
 
 
 def is_deterministic(chat: Chat) -> bool:
-    """Whether the same question is meant to have the same answer: at temperature 0, and vectors always."""
+    """Whether the same request is meant to have the same answer: at temperature 0, and embeddings always."""
     if chat.face == "embeddings":
         return True
     body = chat.body
@@ -84,5 +91,5 @@ def _key(chat: Chat, owner: str | None, targets: Iterable[object]) -> bytes:
 
 
 def _form(chat: Chat) -> str:
-    """The form of a stream, where a dialect has several: Gemini's array is not its events."""
+    """The form of the stream, if a dialect has several: Gemini's array differs from its events."""
     return "" if chat.dialect is None else chat.dialect.stream_type

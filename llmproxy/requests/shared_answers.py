@@ -1,46 +1,32 @@
-"""One answer for several requests that are the same: each reads it at its own pace, and the last one's leaving stops it.
+"""Shares one answer between identical requests: each reads it at its own pace, and it is stopped when the last reader leaves.
 
-A request that is the first of its kind begins the answer, in a task that belongs to the table here. All requests, the first
-too, are readers of its replay buffer. Who began it pays for it, also where others take it to its end.
+The first request begins the answer, in a task owned by `SharedAnswers`. All requests, also the first, are readers of its replay
+buffer. The first request pays for the answer, even if only others read it to the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Protocol
 
-from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat
-from llmproxy.core.errors import GatewayError
 from llmproxy.core.lifecycle import Event
 from llmproxy.core.opener import Opening, Reply
 from llmproxy.core.trace import Trace
-from llmproxy.core.usage import Usage
 
 from .answer_cache import Answer, AnswerCache
+from .answer_store import AnswerStore, ClosableAnswerStore
 from .replay_buffer import ReplayBuffer
 from .sameness import Plan
+from .shared_translators import Followed, Given, each
 
 Open = Callable[[Chat], Opening]
 
 
-class Shelf(Protocol):
-    """Where answers are kept that outlive the process, or that others have made."""
-
-    async def find(self, key: bytes) -> tuple[Answer, float] | None:
-        """The answer, and how many seconds ago it was kept."""
-        ...
-
-    def keep(self, key: bytes, answer: Answer) -> None:
-        """Returns at once."""
-        ...
-
-
 class SharedAnswers:
-    """The answers in the making by the keys of their requests, and those that are kept."""
+    """The running answers by the keys of their requests, and the stored answers."""
 
     def __init__(
         self,
@@ -48,24 +34,26 @@ class SharedAnswers:
         *,
         buffer_bytes: int,
         clock: Callable[[], float] = time.monotonic,
-        shelf: Shelf | None = None,
+        store: AnswerStore | None = None,
     ) -> None:
         self.kept = kept
-        self.shelf = shelf
-        self.buffer_bytes = buffer_bytes  # of one answer; what is larger is neither joined late nor kept
+        self.store = store
+        self.closed_at_end: list[ClosableAnswerStore] = []
+        self.buffer_bytes = buffer_bytes  # bytes of one answer; a larger one cannot be joined late, and is not stored
         self.clock = clock
         self.running: dict[bytes, SharedAnswer] = {}
 
     def open(self, plan: Plan, chat: Chat, begin: Open) -> Reading:
-        """The answer for one request. begin: asks the providers, where nobody has yet."""
+        """The answer for one request. begin: calls the providers, if no identical request is running."""
         return Reading(self, plan, chat, begin)
 
     async def find(self, key: bytes) -> Answer | None:
-        """What is kept, here or on the shelf. Nobody waits for the shelf where the answer is in the making."""
+        """The stored answer, from memory or from the answer store. While the same request is running, the answer store is not
+        asked."""
         kept = self.kept.find(key, self.clock())
-        if kept is not None or self.shelf is None or key in self.running:
+        if kept is not None or self.store is None or key in self.running:
             return kept
-        found = await self.shelf.find(key)
+        found = await self.store.find(key)
         if found is None:
             return None
         self.kept.keep(key, found[0], self.clock() - found[1])
@@ -73,12 +61,12 @@ class SharedAnswers:
 
     def keep(self, key: bytes, answer: Answer) -> None:
         self.kept.keep(key, answer, self.clock())
-        if self.shelf is not None:
-            self.shelf.keep(key, answer)
+        if self.store is not None:
+            self.store.keep(key, answer)
 
 
 class SharedAnswer:
-    """One answer in the making. trace: of the attempts, a branch of the trace of the request that began it."""
+    """One running answer. trace: of the attempts, a branch of the trace of the request that began it."""
 
     def __init__(self, of: SharedAnswers, key: bytes, chat: Chat, begin: Open) -> None:
         self._of = of
@@ -89,16 +77,16 @@ class SharedAnswer:
         self.readers: list[Reading] = []
         self.reply: Reply | None = None
         self.failure: Exception | None = None
-        self.is_whole = True  # all of it is in the buffer
-        self.done_at: int | None = None  # the block with which the answer is complete
-        self.said: bytes | None = None  # the last events of a failed one
+        self.is_whole = True  # the buffer has the whole answer
+        self.done_at: int | None = None  # the block that completes the answer
+        self.last_events: bytes | None = None  # the last events of a failed answer
         self.begun = asyncio.Event()
-        self.after: Callable[[], None] | None = None  # told of its end, if who began it had left by then
+        self.after: Callable[[], None] | None = None  # called at its end, if the request that began it had left by then
         self._taken = asyncio.Event()
         self.task = asyncio.get_running_loop().create_task(self._run(begin(chat.traced(self.trace, chat.model))))
 
     async def left(self, reader: Reading) -> None:
-        """A reader has gone. The last one's leaving stops the answer, and returns when it is closed."""
+        """A reader has left. If it was the last one, the answer is stopped; returns when its connection is closed."""
         self.readers.remove(reader)
         self._taken.set()
         if self.readers:
@@ -109,7 +97,7 @@ class SharedAnswer:
             await asyncio.wait({self.task})
 
     def taken(self) -> None:
-        """A reader has got further."""
+        """A reader has read more."""
         self._taken.set()
 
     async def _run(self, opening: Opening) -> None:
@@ -120,11 +108,11 @@ class SharedAnswer:
                 self.begun.set()
                 await self._take(self.reply)
             self._keep(self.reply)
-        except Exception as error:  # noqa: BLE001  # told to every reader, in the reader's own task
+        except Exception as error:  # noqa: BLE001  # raised to every reader, in the reader's own task
             self.failure = error
         finally:
             self._forget()
-            self.trace.listener = None  # cuts a cycle
+            self.trace.listener = None  # breaks a reference cycle
             self.begun.set()
             self.buffer.close()
             if self.after is not None:
@@ -139,7 +127,7 @@ class SharedAnswer:
                 self.done_at = self.buffer.newest
 
     async def _spill(self) -> None:
-        """The answer is larger than its buffer. Nobody joins it any more, and the slowest reader sets the pace."""
+        """The answer is larger than its buffer. It cannot be joined any more, and waits for its slowest reader."""
         self.is_whole = False
         self.buffer.max_bytes = self._of.buffer_bytes
         self._forget()
@@ -148,7 +136,7 @@ class SharedAnswer:
             await self._taken.wait()
 
     def _keep(self, reply: Reply) -> None:
-        """Only complete answers are kept. What was cut or failed never came here."""
+        """Stores the complete answer. Cut or failed ones never get here."""
         if not self.is_whole:
             return
         blocks = tuple(piece.events for piece in self.buffer.pieces(0))
@@ -161,13 +149,14 @@ class SharedAnswer:
             del self._of.running[self._key]
 
     def _progress(self, event: Event) -> None:
-        """Those who joined are as far as it is. The one who began it is its parent, and is told so."""
+        """Copies the progress to the traces of the requests that joined. The trace of the first request is the parent, and
+        follows by itself."""
         for one in self.readers:
             one.show(self.trace, event)
 
 
 class Reading(Opening):
-    """One request's part in an answer: it begins it, joins it, or has it from what is kept."""
+    """One request's part in an answer: it begins the answer, joins a running one, or gets a stored one."""
 
     def __init__(self, of: SharedAnswers, plan: Plan, chat: Chat, begin: Open) -> None:
         self._of = of
@@ -176,7 +165,7 @@ class Reading(Opening):
         self._begin = begin
         self._answer: SharedAnswer | None = None
         self.position = 0
-        self.after: Callable[[], None] | None = None  # told when what it began has ended after it had left
+        self.after: Callable[[], None] | None = None  # called when the answer that it began ends after it has left
 
     async def __aenter__(self) -> Reply:
         kept = await self._of.find(self._plan.key) if self._plan.look else None
@@ -231,10 +220,10 @@ class Reading(Opening):
         trace.step("dial")
         trace.step("first_frame")
         translator = Given()
-        return Reply(_each(kept.blocks, translator), translator, kept.content_type)
+        return Reply(each(kept.blocks, translator), translator, kept.content_type)
 
     async def _frames(self, answer: SharedAnswer, translator: Followed) -> AsyncIterator[bytes]:
-        """What there is, and what comes. The end is told when everything of the provider's is closed."""
+        """The existing and the future frames. The last one is sent when the provider's connection is closed."""
         buffer = answer.buffer
         while True:
             await buffer.more(self.position)
@@ -251,59 +240,3 @@ class Reading(Opening):
         if self._is_first:
             answer.after = self.after
         await answer.left(self)
-
-
-class Followed:
-    """The translator of a shared answer, as one of its readers sees it. Only the request that began it has used tokens."""
-
-    def __init__(self, answer: SharedAnswer, reader: Reading) -> None:
-        assert answer.reply is not None
-        self._answer = answer
-        self._translator: Translator = answer.reply.translator
-        self._counts = answer.trace.parent is reader._chat.trace
-        self.started = True
-        self.done = False
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._translator.usage if self._counts else None
-
-    @property
-    def produced(self) -> int:
-        return self._translator.produced if self._counts else 0
-
-    def failed(self, error: GatewayError) -> bytes | None:
-        """The last events of a stream that fails: made once, as the encoder's numbers go on."""
-        if self._answer.said is None:
-            failed = getattr(self._translator, "failed", None)
-            self._answer.said = (failed(error) if failed is not None else None) or b""
-        return self._answer.said or None
-
-    def feed(self, data: bytes) -> Iterable[bytes]:
-        raise NotImplementedError("a shared answer is fed by the task that asks for it")
-
-    def finish(self) -> Iterable[bytes]:
-        raise NotImplementedError("a shared answer is finished by the task that asks for it")
-
-
-class Given:
-    """The translator of a kept answer: nothing was used for it."""
-
-    usage: Usage | None = None
-    started = True
-    produced = 0
-
-    def __init__(self) -> None:
-        self.done = False
-
-    def feed(self, data: bytes) -> Iterable[bytes]:
-        raise NotImplementedError("a kept answer is complete")
-
-    def finish(self) -> Iterable[bytes]:
-        return ()
-
-
-async def _each(blocks: tuple[bytes, ...], translator: Given) -> AsyncIterator[bytes]:
-    for number, block in enumerate(blocks, 1):
-        translator.done = number == len(blocks)
-        yield block

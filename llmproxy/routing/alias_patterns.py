@@ -8,13 +8,13 @@ from functools import cached_property
 
 
 class AliasPatterns:
-    """`*` alone means anything. The longest pattern that fits is the name's."""
+    """`*` matches any text. The longest matching pattern is used."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._patterns = sorted((name for name in names if "*" in name), key=lambda name: (-len(name), name))
 
     def fitting(self, name: str, used: Collection[str] = ()) -> str | None:
-        """used: patterns that do not count any more."""
+        """used: patterns that are excluded."""
         if not self._patterns or (found := self._first.fullmatch(name)) is None:
             return None
         first = self._patterns[(found.lastindex or 1) - 1]
@@ -25,7 +25,7 @@ class AliasPatterns:
 
     @cached_property
     def _first(self) -> re.Pattern[str]:
-        """All patterns in their order, one group each."""
+        """All patterns in order as one expression, one group each."""
         return re.compile("|".join(f"({_expression(one)})" for one in self._patterns), re.DOTALL)
 
 

@@ -12,16 +12,16 @@ from .texts import as_openai, texts
 _SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
 _TURNS = ("messages", "input", "contents")
 _SYSTEM_ROLES = ("system", "developer")
-_EDGE = 16_000  # characters of each text that count
+_EDGE = 16_000  # characters of each text that are used
 _CHANGES = (
-    "x-anthropic-billing-header:"  # how Claude Code begins a block of the system prompt that changes between turns
+    "x-anthropic-billing-header:"  # the start of a block in Claude Code's system prompt that changes between turns
 )
 
 
 def fingerprint(chat: Chat, owner: str) -> bytes | None:
-    """16 bytes of the owner, the model, the system prompt and the first user message; None of what is no conversation.
+    """16 bytes from the owner, the model, the system prompt and the first user message; None if there is no conversation.
 
-    A request that follows on an earlier response begins where that one began.
+    A request that continues an earlier response has the beginning of that response.
     """
     if chat.face in ("completions", "embeddings"):
         return None
@@ -29,11 +29,11 @@ def fingerprint(chat: Chat, owner: str) -> bytes | None:
     system, first = [*_system(body)], _first(body)
     if first is None:
         return None
-    told = blake2b(digest_size=16)
+    digest = blake2b(digest_size=16)
     for text in (owner, chat.model, "\n".join(system), "\n".join(texts(_content(first)))):
         part = text[:_EDGE].encode("utf-8", "replace")
-        told.update(b"%d:%b" % (len(part), part))
-    return told.digest()
+        digest.update(b"%d:%b" % (len(part), part))
+    return digest.digest()
 
 
 def _turns(body: Json) -> list[Json]:
@@ -44,7 +44,7 @@ def _turns(body: Json) -> list[Json]:
 
 
 def _first(body: Json) -> Json | None:
-    """The first user message. Gemini's have no role where there is only one."""
+    """The first user message. Gemini's contents have no role if there is only one."""
     users = (one for one in _turns(body) if one.get("role", "user" if "parts" in one else "") == "user")
     return next(users, None)
 
@@ -59,7 +59,7 @@ def _system(body: Json) -> Iterator[str]:
 
 
 def _content(given: object) -> object:
-    """A message's content, Gemini's parts among them; anything else is content itself."""
+    """The content of a message, or the parts of a Gemini content; other values are content themselves."""
     if not isinstance(given, dict):
         return given
     return given.get("parts", given.get("content"))

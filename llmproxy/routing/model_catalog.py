@@ -26,32 +26,32 @@ _LARGE = 256 * 1024
 
 @dataclass(slots=True)
 class Source:
-    """One provider, as far as its models are concerned."""
+    """The model list of one provider."""
 
     provider: Provider
     adapter: Adapter
     client: Client
     listed: Sequence[Model] = ()
     error: str | None = None
-    asked: bool = False  # whether its list has been asked for at least once
+    asked: bool = False  # whether its list was requested at least once
 
     @property
     def unlisted(self) -> bool:
-        """Whether it may serve models that we do not know of."""
+        """Whether it may have models that are not in our list."""
         return isinstance(self.adapter, ListsModels) and (not self.asked or self.error is not None)
 
 
 @dataclass(slots=True)
 class ModelCatalog:
-    """Who serves which model, as of the last refresh. Configured and well-known models are always among them."""
+    """The models of each provider as of the last refresh, always including configured and well-known ones."""
 
     sources: Sequence[Source]
     first: asyncio.Event = field(default_factory=asyncio.Event)
-    _offer: Offer | None = None  # of the lists as they are; None after one has changed
+    _offer: Offer | None = None  # of the current lists; None after one has changed
 
     @property
     def offer(self) -> Offer:
-        """All that is offered now, in the config's order, each once. The same object until a list changes."""
+        """All models, in the order of the configuration, each once. The same object until a list changes."""
         if self._offer is None:
             self._offer = Offer((one.provider.name, model) for one in self.sources for model in _all(one))
         return self._offer
@@ -59,7 +59,7 @@ class ModelCatalog:
     def serves(self, model: str) -> Sequence[str]:
         """The names of the providers that offer a model of this name.
 
-        If none does and just one provider's list is not to be had, it is that one: it will know.
+        If none does, and the list of exactly one provider is unavailable, it is that provider.
         """
         if found := self.offer.serves(model):
             return found
@@ -67,7 +67,7 @@ class ModelCatalog:
         return unknown if len(unknown) == 1 else []
 
     async def keep_fresh(self) -> None:
-        """Runs until cancelled: asks every provider for its list, now and then, and who failed sooner."""
+        """Runs until cancelled: requests every provider's list periodically, and sooner after a failure."""
         await asyncio.gather(*(self._keep_fresh(source) for source in self.sources))
 
     async def _keep_fresh(self, source: Source) -> None:
@@ -91,7 +91,7 @@ class ModelCatalog:
             if listed != source.listed:
                 source.listed, self._offer = listed, None
         except UpstreamError as error:
-            if source.error is None:  # said once, not every time
+            if source.error is None:  # logged once, not at every attempt
                 log.warning(
                     "models_unavailable",
                     provider=source.provider.name,
@@ -114,14 +114,14 @@ async def fetch(source: Source) -> list[Model]:
         try:
             async with (
                 asyncio.timeout(15),
-                source.client.send(hops.told(asking), connect=source.provider.timeouts.connect) as incoming,
+                source.client.send(asking, connect=source.provider.timeouts.connect, more=hops.headers()) as incoming,
             ):
                 body = await incoming.read(_LIMIT)
                 if incoming.status != 200:
                     raise source.adapter.error(incoming.status, incoming.headers, body)
         except TimeoutError as error:
             raise UpstreamError("The provider did not list its models in time.", code="upstream_timeout") from error
-        beside = len(body) > _LARGE  # than a moment of the loop
+        beside = len(body) > _LARGE  # too long for the event loop
         models, page = await asyncio.to_thread(_read, adapter, body) if beside else _read(adapter, body)
         found.extend(models)
         if page is None:
@@ -131,7 +131,9 @@ async def fetch(source: Source) -> list[Model]:
 
 def _read(adapter: ListsModels, body: bytes) -> tuple[list[Model], str | None]:
     models, page = adapter.models(body)
-    return [replace(one, extra=cut(dict(one.extra))) for one in models], page  # without what we could not write again
+    return [
+        replace(one, extra=cut(dict(one.extra))) for one in models
+    ], page  # without parts that we could not write again
 
 
 def _all(source: Source) -> list[Model]:

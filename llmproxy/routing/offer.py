@@ -11,12 +11,12 @@ from .permits import may_use
 
 
 class Offer:
-    """A list of (provider, model) that never changes, with an index of it."""
+    """An immutable list of (provider, model) with an index."""
 
     def __init__(self, models: Iterable[tuple[str, Model]] = ()) -> None:
         self.models = tuple(models)
-        self._providers: dict[str, list[str]] = {}  # by the model's name
-        self._models: dict[str, list[str]] = {}  # by the provider's
+        self._providers: dict[str, list[str]] = {}  # by model name
+        self._models: dict[str, list[str]] = {}  # by provider name
         for provider, model in self.models:
             self._providers.setdefault(model.id, []).append(provider)
             self._models.setdefault(provider, []).append(f"{provider}/{model.id}")
@@ -32,7 +32,7 @@ class Offer:
         return self._providers.get(model, [])
 
     def offers_some(self, provider: str, patterns: tuple[str, ...]) -> bool:
-        """Whether the patterns of a key fit any model of this provider."""
+        """Whether the patterns of a key match any model of this provider."""
         return self._some(provider, patterns)
 
     def _offers_some(self, provider: str, patterns: tuple[str, ...]) -> bool:

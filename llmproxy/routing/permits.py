@@ -10,16 +10,16 @@ from llmproxy.config import Key
 
 
 def permits(key: Key, name: str) -> bool:
-    """Whether the key's patterns let it ask for this name (an alias, a bare model or provider/model)."""
+    """Whether the key's patterns allow this name (an alias, a bare model or provider/model)."""
     return may_use(key.models, name)
 
 
 def may_use(patterns: tuple[str, ...], name: str) -> bool:
-    """Whether one of the patterns (fnmatch, by case) is the name's."""
+    """Whether one of the patterns (fnmatch, case-sensitive) matches the name."""
     return "*" in patterns or _any(patterns).match(name) is not None
 
 
 @lru_cache(maxsize=1024)
 def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """All patterns of a key as one expression, so that a name is compared once."""
+    """All patterns of a key as one expression, so that a name is matched once."""
     return re.compile("|".join(map(translate, patterns)) or "(?!)")

@@ -19,12 +19,12 @@ from .offer import Offer
 from .permits import permits
 from .rules import Question, RuleTable
 
-_PLAIN = re.compile(r"[^\x20-\x7e]+")  # what a header's value may not hold
+_PLAIN = re.compile(r"[^\x20-\x7e]+")  # characters that a header value must not contain
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One provider, by its name in the config, and the name that it knows the model by."""
+    """One provider, by its configured name, and its own name for the model."""
 
     provider: str
     model: str
@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Those who are to answer, first come first asked; `why` is fit for a header. shared: there are equals among them."""
+    """The targets in the order in which they are asked; `why` is safe in a header. shared: some of them are equal."""
 
     targets: tuple[Target, ...]
     why: str
@@ -43,7 +43,7 @@ class Route:
 
 
 class Catalog(Protocol):
-    """Who offers what, as far as it is known now."""
+    """The models that providers offer, as far as known now."""
 
     def serves(self, model: str) -> Sequence[str]:
         """The names of the providers that offer a model of this name, in the config's order."""
@@ -51,12 +51,12 @@ class Catalog(Protocol):
 
     @property
     def offer(self) -> Offer:
-        """All that is offered: another object when anything has changed."""
+        """All offered models: a new object when anything has changed."""
         ...
 
 
 class Load(NamedTuple):
-    """How many requests a target answers now, and whether it is left alone as it failed."""
+    """The number of running requests of a target, and whether its circuit breaker is open."""
 
     running: int = 0
     down: bool = False
@@ -67,7 +67,7 @@ def unloaded(_: Target) -> Load:
 
 
 class Router:
-    """The config's names, made ready for deciding in microseconds. Only orders; asks nobody."""
+    """The configured names, prepared so that routing takes microseconds. It only selects and orders; it sends nothing."""
 
     def __init__(
         self,
@@ -88,22 +88,29 @@ class Router:
         self._near: tuple[Offer, NearNames] | None = None
 
     def route(self, chat: Chat, key: Key | None = None) -> Route:
-        """Raises ModelNotFound if nobody serves it. key: who asks, and is told so in names that it may see."""
+        """Raises ModelNotFound if no provider has the model. key: the caller's; the error only mentions names that it may use."""
         route = self._resolve(chat.model, Question(chat, key.name if key is not None else ""))
         if not route.targets:
             raise self.not_found(chat.model, key)
         return replace(route, why=_PLAIN.sub("?", route.why))
 
     def keeps_together(self, question: Question) -> bool:
-        """Whether the turns of the question's conversation are to meet one provider: as its client wishes, or as configured."""
-        return self._affinity if question.wishes_affinity is None else question.wishes_affinity
+        """Whether all turns of the request's conversation should reach one provider: by the client's header, or as configured."""
+        return self._affinity if question.wants_affinity is None else question.wants_affinity
 
-    def tells_together(self, question: Question) -> bool:
-        """Whether the provider is told which requests belong to the conversation: as its client wishes, or as configured."""
-        return self._hints if question.wishes_affinity is None else question.wishes_affinity
+    def sends_hint(self, affinity: bool | None) -> bool:
+        """Whether a conversation hint is sent to the provider: by the client's header, or as configured."""
+        return self._hints if affinity is None else affinity
+
+    def direct(self, name: str) -> Route | None:
+        """The route of a name that says its provider."""
+        provider, _, model = name.partition("/")
+        if not model or provider not in self._providers:
+            return None
+        return Route((Target(provider, model),), _PLAIN.sub("?", name))
 
     def targets_behind(self, name: str) -> tuple[Target, ...]:
-        """All that a name may lead to, whatever the question: the likeliest first."""
+        """All possible targets of a name, for any request: the most likely first."""
         return self._behind(name, frozenset())
 
     def _behind(self, name: str, used: frozenset[str]) -> tuple[Target, ...]:
@@ -116,7 +123,7 @@ class Router:
         return tuple(dict.fromkeys(target for one in names for target in self._behind(one, used | {alias.name})))
 
     def _alias(self, name: str, used: frozenset[str]) -> Alias | None:
-        """The alias of this name, or the longest pattern that fits it. `used`: those that led here, which are not met again."""
+        """The alias with this name, or the longest matching pattern. `used`: aliases on the way here, which are not used again."""
         exact = self._aliases.get(name)
         if exact is not None:
             return exact
@@ -124,10 +131,9 @@ class Router:
         return self._aliases[fitting] if fitting is not None else None
 
     def _resolve(self, name: str, question: Question, used: frozenset[str] = frozenset()) -> Route:
-        """A route without targets if nobody serves it."""
-        provider, slash, model = name.partition("/")
-        if slash and model and provider in self._providers:
-            return Route((Target(provider, model),), name)
+        """A route without targets if no provider has the model."""
+        if route := self.direct(name):
+            return route
         if alias := self._alias(name, used):
             return self._through(alias, question, used | {alias.name})
         return self._bare(name)
@@ -139,13 +145,13 @@ class Router:
             return self._shared(alias, question, used)
         return self._chained(alias.name, alias.chain, question, used)
 
-    def _chained(self, said: str, names: Sequence[str], question: Question, used: frozenset[str]) -> Route:
-        """All that the names lead to, each target once, those that lead nowhere left out."""
+    def _chained(self, asked_name: str, names: Sequence[str], question: Question, used: frozenset[str]) -> Route:
+        """The targets of all names, each once; names without a target are skipped."""
         routes = [route for name in names if (route := self._resolve(name, question, used)).targets]
-        return _joined(said, routes)
+        return _joined(asked_name, routes)
 
     def _shared(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
-        """Equals: first the one that has the conversation, or one by lot, then the others."""
+        """Equal targets: first the one for the conversation, or a random one, then the others."""
         found = {name: self._resolve(name, question, used) for name in alias.weights}
         routes = {name: route for name, route in found.items() if route.targets}
         members = [Member(name, alias.weights[name], *self._load(one.targets[0])) for name, one in routes.items()]
@@ -158,7 +164,7 @@ class Router:
         return Route(route.targets, why, shared=True)
 
     def _ruled(self, alias: Alias, question: Question, used: frozenset[str]) -> Route:
-        """By the first rule that holds and has somebody to answer, else by the default."""
+        """By the first matching rule with an available target, otherwise by the default."""
         for rule in self._rules[alias.name].holding(question):
             route = self._chained(f"{alias.name}: {rule.why}", rule.use, question, used)
             if route.targets:
@@ -173,16 +179,16 @@ class Router:
         return Route((Target(providers[0], model),), f"{providers[0]}/{model}{also}")
 
     def not_found(self, asked: str, key: Key | None = None) -> ModelNotFound:
-        """The same for what does not exist and for what the key may not use."""
+        """The same error for a name that does not exist and for one that the key may not use."""
         providers = sorted(one for one in self._providers if key is None or permits_some(key, one, self._catalog.offer))
         near = self._near_names().near(asked, lambda name: key is None or permits(key, name))
-        hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
+        hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists all models."
         form = f"Models are named provider/model; providers here: {', '.join(providers) or 'none'}."
         form += f" A name that a client has built in needs an alias: [aliases] {asked[:60]!r} = 'provider/model'."
         return ModelNotFound(f"The model {asked[:200]!r} does not exist here. {hint} {form}", param="model")
 
     def _near_names(self) -> NearNames:
-        """All names that may be said: aliases, models, and models with their providers."""
+        """All names that may be suggested: aliases, models, and models with their providers."""
         offer = self._catalog.offer
         if self._near is None or self._near[0] is not offer:
             models = {name: tuple(f"{one}/{name}" for one in offer.serves(name)) for name in offer.names}
@@ -190,15 +196,15 @@ class Router:
         return self._near[1]
 
 
-def _joined(said: str, routes: Sequence[Route]) -> Route:
-    """All of the routes, one after the other, each target once."""
+def _joined(asked_name: str, routes: Sequence[Route]) -> Route:
+    """The targets of all routes in order, each once."""
     targets = tuple(dict.fromkeys(target for route in routes for target in route.targets))
     shared = any(route.shared for route in routes)
-    return Route(targets, f"{said} -> {routes[0].why}" if routes else said, shared)
+    return Route(targets, f"{asked_name} -> {routes[0].why}" if routes else asked_name, shared)
 
 
 def _why_here(conversation: bytes, order: Sequence[Member]) -> str:
-    """Of which kind the choice of the first is, for the header."""
+    """How the first target was chosen, for the header."""
     home = min(order, key=lambda one: distance(conversation, one))
     if home is order[0]:
         return "conversation"
@@ -206,14 +212,14 @@ def _why_here(conversation: bytes, order: Sequence[Member]) -> str:
 
 
 def permits_some(key: Key, provider: str, offer: Offer) -> bool:
-    """Whether the key may ask this provider for anything, by its patterns or by what is known to be offered."""
+    """Whether the key may use any model of this provider, by its patterns or by the known models."""
     if "*" in key.models or any(pattern.startswith(f"{provider}/") for pattern in key.models):
         return True
     return offer.offers_some(provider, key.models)
 
 
 def allowed(key: Key, asked: str, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """Those of the targets that the key may use: all if it may use the name it asked for. Raises ModelNotFound if none is left."""
+    """The targets that the key may use: all if it may use the requested name. Raises ModelNotFound if none is left."""
     left = tuple(one for one in targets if permits(key, asked) or permits(key, str(one)))
     if not left:
         raise ModelNotFound(f"The model {asked[:200]!r} does not exist or you do not have access to it.", param="model")

@@ -13,7 +13,7 @@ from llmproxy.core.chat import Chat, Json
 from .beginning import fingerprint
 from .texts import as_openai, texts
 
-# As much of a long text as is looked at: what is asked stands at its beginning or at its end.
+# Of a long text, only the beginning and the end are examined: the question is at one of them.
 _EDGE = 2_000
 
 _PARTS = {
@@ -36,7 +36,7 @@ _CODE = re.compile(
 
 
 class Question:
-    """What routing asks about one chat, each worked out once and only if asked for. owner: the name of the key that asks."""
+    """Routing features of one chat, each computed once and only if needed. owner: the name of the key."""
 
     def __init__(self, chat: Chat, owner: str = "") -> None:
         self._given = chat
@@ -52,31 +52,30 @@ class Question:
 
     @cached_property
     def text(self) -> str:
-        """The last thing the user said, its middle left out if it is long."""
-        text = self._last_said()
+        """The last user message; the middle of a long one is left out."""
+        text = self._last_user_text()
         return text if len(text) <= 2 * _EDGE else f"{text[:_EDGE]}\n{text[-_EDGE:]}"
 
     @cached_property
     def words(self) -> Set[str]:
-        """All words of `text`, without their case."""
+        """All words of `text`, case-folded."""
         return set(_WORD.findall(_folded(self.text)))
 
     @cached_property
     def conversation(self) -> bytes | None:
-        """The same in every turn of a conversation, and of no other."""
+        """An identifier that is the same in every turn of a conversation, and differs between conversations."""
         return fingerprint(self._given, self._owner)
 
     @property
     def is_bound(self) -> bool:
-        """Whether its turns may carry reasoning that only the account understands which made it: those of OpenAI's chats
-        do not."""
+        """Whether its turns may contain reasoning that only the same account can read. Never true for OpenAI's chat completions."""
         return self._given.dialect is not None
 
     @property
-    def wishes_affinity(self) -> bool | None:
+    def wants_affinity(self) -> bool | None:
         return self._given.trace.affinity
 
-    def _last_said(self) -> str:
+    def _last_user_text(self) -> str:
         for message in reversed(_messages(self._chat)):
             if message.get("role") == "user":
                 return "\n".join(texts(message.get("content")))
@@ -85,8 +84,8 @@ class Question:
     @cached_property
     def chars(self) -> int:
         """Characters of text in the whole conversation."""
-        said = sum(len(text) for message in _messages(self._chat) for text in texts(message.get("content")))
-        return said + sum(map(len, texts(self._body.get("prompt") or self._body.get("input"))))
+        size = sum(len(text) for message in _messages(self._chat) for text in texts(message.get("content")))
+        return size + sum(map(len, texts(self._body.get("prompt") or self._body.get("input"))))
 
     @cached_property
     def attached(self) -> frozenset[str]:
@@ -125,7 +124,7 @@ _ASKED: dict[str, Callable[[Question], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A `When` made ready: only those conditions are kept that were given."""
+    """A prepared `When`, with only the configured conditions."""
 
     flags: tuple[tuple[Callable[[Question], bool], bool], ...]
     least: int | None
@@ -139,7 +138,7 @@ class Condition:
         return cls(flags, when.min_chars, when.max_chars, when.keywords)
 
     def holds(self, question: Question) -> bool:
-        """The cheap ones are asked first."""
+        """Cheap conditions are checked first."""
         if any(asked(question) != wanted for asked, wanted in self.flags):
             return False
         if self.least is not None and question.chars < self.least:
@@ -157,14 +156,14 @@ class _Rule:
 
 
 class RuleTable:
-    """An alias's rules, in their order. Of those with keywords only the ones are looked at whose words are in the question."""
+    """The rules of an alias, in order. Rules with keywords are only checked if one of their words is in the request."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = [
             _Rule(Condition.of(rule.when), rule.use, rule.why or f"rule {number}")
             for number, rule in enumerate(rules, 1)
         ]
-        self._always: list[int] = []  # by their numbers: those that no word of the question rules out
+        self._always: list[int] = []  # numbers of the rules that must always be checked
         self._by_word: dict[str, list[int]] = {}
         for number, rule in enumerate(rules):
             signs = {_sign(keyword) for keyword in rule.when.keywords}
@@ -175,31 +174,31 @@ class RuleTable:
                     self._by_word.setdefault(sign, []).append(number)
 
     def holding(self, question: Question) -> Iterator[_Rule]:
-        """The rules that hold, first to last."""
+        """The matching rules, first to last."""
         numbers = self._always
-        if self._by_word and (said := question.words & self._by_word.keys()):
-            numbers = sorted({*numbers, *(number for word in said for number in self._by_word[word])})
+        if self._by_word and (size := question.words & self._by_word.keys()):
+            numbers = sorted({*numbers, *(number for word in size for number in self._by_word[word])})
         return (rule for rule in map(self._rules.__getitem__, numbers) if rule.condition.holds(question))
 
 
-# What re.IGNORECASE takes for an i beside those that case folding makes one; and a mark that folding makes a letter.
+# What re.IGNORECASE treats as an i besides the results of case folding; and a mark that case folding turns into a letter.
 _AS_CASES = str.maketrans("\u0130\u0131\u0345", "ii ")
 _WORD = re.compile(r"\w+")
 
 
 def _folded(text: str) -> str:
-    """Texts that differ in case only, as re.IGNORECASE sees it, are the same then."""
+    """Texts that differ only in case, in the sense of re.IGNORECASE, become equal."""
     return text.translate(_AS_CASES).casefold() if not text.isascii() else text.lower()
 
 
 def _sign(keyword: str) -> str:
-    """The longest word of a keyword: what holds the keyword has it, as a whole word. Empty if it has none (`???`)."""
+    """The longest word of a keyword: a text with the keyword contains it as a whole word. Empty if there is none (`???`)."""
     return max(_WORD.findall(_folded(keyword)), key=len, default="")
 
 
-@lru_cache(maxsize=4096)  # made for the first question that may have them: most of a thousand rules never meet one
+@lru_cache(maxsize=4096)  # compiled when first needed: most of a thousand rules never are
 def _any_word(keywords: tuple[str, ...]) -> re.Pattern[str]:
-    # Not \b: "c++" and ".net" are words too. Spaces within a phrase match any white space.
+    # Not \b: "c++" and ".net" are words too. A space in a phrase matches any whitespace.
     words = (r"\s+".join(map(re.escape, keyword.split())) for keyword in keywords)
     return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 

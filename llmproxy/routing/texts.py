@@ -10,7 +10,7 @@ from llmproxy.core.trace import Trace
 
 
 def as_openai(chat: Chat) -> Chat:
-    """As OpenAI's chat. What cannot be put so has nothing to be asked about, and stays as it is."""
+    """The request in OpenAI's chat form. A request that cannot be converted stays unchanged."""
     if chat.dialect is None:
         return chat
     try:
@@ -20,7 +20,7 @@ def as_openai(chat: Chat) -> Chat:
 
 
 def texts(content: object) -> Iterator[str]:
-    """The texts of a string, a list of strings, or a list of parts."""
+    """The texts in a string, a list of strings, or a list of parts."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, list):

@@ -1,4 +1,4 @@
-"""Keys made at run time: rows of `accounts`, and the hashes of their secrets."""
+"""Keys created at run time: rows of `accounts`, and the hashes of their secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Secret(NamedTuple):
-    """SHA-256 of what the client shows, and until when it counts."""
+    """SHA-256 of the secret that the client sends, and until when it is valid."""
 
     hash: bytes
     expires_at: float | None
@@ -41,9 +41,9 @@ class Account(NamedTuple):
 
 
 class Known(NamedTuple):
-    """All keys and groups, and how often they had been changed by then.
+    """All keys and groups, and the number of changes made to them so far.
 
-    read: False where nobody knows, as the store cannot be read.
+    read: False if the store could not be read.
     """
 
     number: int
@@ -58,12 +58,14 @@ _CHANGES = {"group": "grp", "admin": "admin", "models": "models", "limits": "lim
 
 
 def number(db: Connection) -> int:
-    """How often anything was changed."""
+    """The number of changes so far."""
     [count] = db.execute("SELECT number FROM account_changes").fetchone()
     return int(count)
 
 
 def known(db: Connection) -> Known:
+    """All keys and groups now. The number of changes is read first: a later change may be included, but is not counted as seen."""
+    seen = number(db)
     secrets: dict[str, list[Secret]] = {}
     for hash, account_id, expires_at in db.execute("SELECT hash, account_id, expires_at FROM secrets"):
         secrets.setdefault(account_id, []).append(Secret(bytes(hash), expires_at))
@@ -72,7 +74,7 @@ def known(db: Connection) -> Known:
         "WHERE kind = 'key' ORDER BY created_at, id"
     )
     accounts = tuple([_account(row, tuple(secrets.get(row[0], ()))) for row in rows])
-    return Known(number(db), accounts, groups.known(db))
+    return Known(seen, accounts, groups.known(db))
 
 
 def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
@@ -83,9 +85,7 @@ def _account(row: Any, secrets: tuple[Secret, ...]) -> Account:
 
 
 def known_at(where: Path | str) -> Known:
-    """The same of a database that is not opened otherwise; nothing where there is none, or an older one; UNREAD of a server
-    that cannot be asked.
-    """
+    """The same for a database that is not open; nothing if it does not exist or is older; UNREAD if a server cannot be reached."""
     engine = engine_of(where)
     try:
         db = engine.look()
@@ -95,13 +95,13 @@ def known_at(where: Path | str) -> Known:
             return known(db)
     except Exception as error:
         if engine.is_failure(error):
-            # An older schema had no such keys. A damaged file is told by who opens it to write.
+            # An older schema had no such keys. A damaged file is reported when it is opened for writing.
             return UNREAD if isinstance(where, str) else NOTHING
         raise
 
 
 def create(db: Connection, account: Account) -> None:
-    """Raises GatewayError (409) if the name is taken, also by a key that was revoked: what it spent is under its name."""
+    """Raises GatewayError (409) if the name exists, also for a revoked key, because its usage is recorded under its name."""
     made = db.execute(
         "INSERT INTO accounts (id, kind, name, grp, admin, models, limits, created_at, expires_at) "
         "VALUES (?, 'key', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
@@ -117,7 +117,7 @@ def create(db: Connection, account: Account) -> None:
 
 
 def change(db: Connection, name: str, changes: Json) -> None:
-    """Sets members of an account. `limits` are merged: None takes one away."""
+    """Sets members of an account. `limits` are merged: None removes one."""
     row = _locked(db, name)
     for member, column in _CHANGES.items():
         if member in changes:
@@ -134,7 +134,7 @@ def change(db: Connection, name: str, changes: Json) -> None:
 
 
 def revoke(db: Connection, name: str, now: float) -> None:
-    """It never opens anything again. Its row stays, for what it spent."""
+    """Revokes the key for good. Its row is kept, because its usage refers to it."""
     row = _locked(db, name)
     db.execute("UPDATE accounts SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now, row["id"]))
     db.execute("DELETE FROM secrets WHERE account_id = ?", (row["id"],))
@@ -142,7 +142,9 @@ def revoke(db: Connection, name: str, now: float) -> None:
 
 
 def rotate(db: Connection, name: str, hash: bytes, now: float, until: float) -> str:
-    """A further secret; the older ones count until then. Gives the account's id. Raises GatewayError where it is revoked."""
+    """Adds a new secret; the older ones stay valid until the given time. Returns the account's ID. Raises GatewayError if it
+    is revoked.
+    """
     row = _locked(db, name)
     if row["revoked_at"] is not None:
         raise GatewayError(f"The key {name!r} is revoked.", status=409, code="key_revoked")
@@ -168,7 +170,7 @@ def _row(db: Connection, name: str) -> Any:
 
 
 def _locked(db: Connection, name: str) -> Any:
-    """The account as it is now, and stays until this change of it is done."""
+    """The account, locked until this change is done."""
     db.lock("accounts", _row(db, name)["id"])
     return _row(db, name)
 

@@ -1,4 +1,4 @@
-"""Finished work that the database did not take: kept in memory, and written when it takes changes again."""
+"""Finished work that the database did not accept: kept in memory, and written when it accepts changes again."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from llmproxy.core.errors import StoreError
 if TYPE_CHECKING:
     from .connection import Connection
 
-MOST = 64 * 1024 * 1024  # bytes of all that waits
+MOST = 64 * 1024 * 1024  # bytes of all waiting jobs
 
 
 class Unwritten(NamedTuple):
-    """A job of one owner that may be done twice. size: bytes that it holds in memory. tries: that are left."""
+    """A job of one owner that may run twice. size: bytes that it holds in memory. tries: attempts that are left."""
 
     owner: str
     size: int
     job: Callable[[Connection], Any]
-    tries: int = 3  # each after the database worked again: what it refuses then is refused for its own sake
+    tries: int = 3  # one attempt each time that the database works again: after that, the job itself is at fault
 
 
 class Backlog:
-    """submit: the store's `write_for`. `len` is what waits; dropped: what there was no room for."""
+    """submit: the store's `write_for`. `len` is the number of waiting jobs; dropped: jobs for which there was no room."""
 
     def __init__(self, submit: Callable[[str, Callable[[Connection], Any]], asyncio.Future[Any]]) -> None:
         self.dropped = 0
@@ -37,7 +37,7 @@ class Backlog:
         return len(self._waiting)
 
     def put(self, one: Unwritten) -> bool:
-        """Keeps it, behind the others. False: there is no room, or it was tried often enough."""
+        """Adds a job. False: there is no room, or it was tried often enough."""
         if self._size + one.size > MOST or not one.tries:
             self.dropped += 1
             return False
@@ -46,7 +46,7 @@ class Backlog:
         return True
 
     def flush(self) -> None:
-        """Hands over all that waits. What the database still does not take comes back."""
+        """Submits all waiting jobs. Jobs that the database still refuses come back."""
         waiting, self._size = list(self._waiting), 0
         self._waiting.clear()
         for one in waiting:

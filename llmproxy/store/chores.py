@@ -1,4 +1,4 @@
-"""What the database's writer does beside its jobs, a slice at a time: nobody waits for more than one slice."""
+"""Background work of the database's writer, one slice at a time: no job waits for more than one slice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST = 0.01  # seconds between two slices
 
 
 class Chores:
-    """submit: queues one slice, which gives the seconds until the next; None where nothing is left to do."""
+    """submit: queues one slice, which returns the seconds until the next; None if there is no more work."""
 
     def __init__(self, submit: Submit) -> None:
         self._submit = submit
@@ -25,7 +25,7 @@ class Chores:
         return self._slice is not None or self._timer is not None
 
     def begin(self) -> None:
-        """Begins with what there is to do, unless it is done already."""
+        """Begins the background work, unless it is running."""
         if not self.busy and not self._closed:
             self._next()
 
@@ -54,5 +54,5 @@ class Chores:
             failed("store_chores", error)
         elif (pause := done.result()) is not None:
             loop = asyncio.get_running_loop()
-            took = loop.time() - self._began  # half of the time is everybody else's
+            took = loop.time() - self._began  # half of the time is left for jobs
             self._timer = loop.call_later(max(pause, LEAST, took), self._next)

@@ -1,8 +1,8 @@
 """The connection that jobs of the store use: SQL that all engines understand.
 
-SQL is written once: TEXT, BIGINT, DOUBLE PRECISION and BLOB or BYTEA, whole numbers for truth values, `?` and `:name` for
-parameters, ON CONFLICT and RETURNING. Where engines have different words for one thing, `Sql` has them; where they do
-different things, the connection has a method.
+SQL is written once: TEXT, BIGINT, DOUBLE PRECISION and BLOB or BYTEA, integers for booleans, `?` and `:name` for parameters, ON
+CONFLICT and RETURNING. If engines have different syntax for the same thing, `Sql` has it; if they work differently, the
+connection has a method.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Parameters = Sequence[Any] | Mapping[str, Any]
-Row = Any  # its values by name and by position, `keys()`, and as an iterator
+Row = Any  # values by name and by position, `keys()`, and iteration
 
 
 class Rows(Protocol):
-    """What a statement gave."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int: ...
@@ -28,13 +28,13 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """One engine's words. Each is a template for `str.format`.
+    """The SQL syntax of one engine. Each member is a template for `str.format`.
 
-    list_of: all values of {0}, as a JSON list. pair: {0} and {1} as a JSON list. with_member: the JSON object {0} with the
-    text of the next parameter as its member {1}. among: the texts in a JSON list, which is the parameter. day: the UTC date
-    of {0}, Unix seconds. whole: {0} without its fraction, if it is not negative. octets: how many bytes of
-    UTF-8 the text {0} has. nul: what is kept of a NUL in a text. like: LIKE, whatever the case of letters.
-    tape_end: where a piece {0} of a tape ends in the log of all tapes, counted in tape_unit bytes.
+    list_of: all values of {0}, as a JSON list. pair: {0} and {1} as a JSON list. with_member: the JSON object {0} with the text
+    of the next parameter as its member {1}. among: the texts in a JSON list, which is the parameter. day: the UTC date of {0},
+    Unix seconds. whole: {0} without its fraction, if it is not negative. octets: the number of UTF-8 bytes of the text {0}.
+    nul: the replacement for a NUL in a text. like: case-insensitive LIKE. tape_end: the position where a piece {0} of a tape
+    ends in the log of all tapes, in tape_unit bytes.
     """
 
     list_of: str
@@ -52,10 +52,10 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What of one owner says all `words`, the last of which may be the beginning of one, and contains all `runs`.
+    """A search: texts of one owner that contain all `words`, the last of which may be a prefix, and all `runs`.
 
-    beginning: whether it may; a single letter stands for itself, or half of everything would be found, and so do all `whole`.
-    read: characters of each message that are given. most: how many messages.
+    beginning: whether the last word may be a prefix; not for a single letter, which would match too much, and not for `whole`
+    words. read: characters of each message to return. most: number of messages.
     """
 
     owner: str
@@ -71,7 +71,7 @@ class Sought:
 
 
 class Connection(Protocol):
-    """Of one thread. Between two jobs no transaction is open."""
+    """The connection of one thread. Between two jobs no transaction is open."""
 
     @property
     def sql(self) -> Sql: ...
@@ -79,41 +79,41 @@ class Connection(Protocol):
     def in_transaction(self) -> bool: ...
     @property
     def lost(self) -> bool:
-        """The database is no longer at the other end."""
+        """Whether the connection to the database is lost."""
 
     def execute(self, sql: str, parameters: Parameters = ..., /) -> Rows: ...
     def close(self) -> None: ...
 
     def lock(self, table: str, id: str) -> None:
-        """Keeps other writers from the row of this id until the transaction ends."""
+        """Locks the row with this ID against other writers until the transaction ends."""
 
     def alone(self, what: str) -> bool:
-        """Whether this transaction may do this, as no other one is doing it; none will until it ends."""
+        """Whether this transaction is the only one doing this, until it ends."""
 
     def lives(self, process: str) -> bool:
-        """Whether a process counts as alive, and will until the transaction ends."""
+        """Whether a process is considered alive; it stays so until the transaction ends."""
 
     def index(self, message_id: str, text: str) -> None:
-        """Lets a message that grows no more be found by its words."""
+        """Adds a finished message to the word index."""
 
     def forget_words(self) -> None:
-        """Messages were deleted: `compact` is to remove their words from the index for good."""
+        """Messages were deleted: `compact` must remove their words from the index."""
 
     def compact(self) -> bool:
-        """Does a part of what is left behind by deleting: words in the index, free space. Gives whether there is more."""
+        """Removes a part of what deletions left: words in the index, free space. Returns whether there is more."""
 
     @property
     def crowded(self) -> bool:
-        """Whether so many changes wait for a reader to end that further work should wait too."""
+        """Whether so many changes wait for a reader to end that background work should wait too."""
 
     def number_on(self) -> None:
-        """Rows that were copied with their numbers are there: new ones go on behind them."""
+        """After rows were copied with their numbers: new rows get higher numbers."""
 
-    def said(self, what: Sought) -> Rows:
-        """Messages: thread_id, title, message_id, text; the newest first."""
+    def messages_with(self, what: Sought) -> Rows:
+        """Messages that match: thread_id, title, message_id, text; the newest first."""
 
     def titled(self, what: Sought) -> Rows:
-        """The same of threads by their titles: message_id is the thread's head, text its title."""
+        """Threads whose titles match: message_id is the thread's head, text its title."""
 
     def within(self, seconds: float, left: Callable[[], bool]) -> AbstractContextManager[None]:
-        """Ends what is executed in the block after so long, or when `left` says so. Raises TimeoutError then."""
+        """Stops statements in the block after so many seconds, or when `left` returns true. Raises TimeoutError then."""

@@ -11,10 +11,10 @@ from .connection import Connection
 
 
 class Engine(Protocol):
-    """One database. begins: how a transaction begins that writes, and one that reads.
+    """One database. begins: the SQL that begins a writing and a reading transaction.
 
-    lasting: what is kept outlives the process, and other connections see it.
-    alive_seconds: that a process counts as alive after it said so; infinite where its end is seen.
+    lasting: data outlives the process, and other connections see it. alive_seconds: for how long a process is considered alive
+    after a heartbeat; infinite if the engine sees the end of processes.
     """
 
     begins: tuple[str, str]
@@ -23,47 +23,51 @@ class Engine(Protocol):
 
     @property
     def damage(self) -> StoreError | None:
-        """Why nothing may be written any more; None while all is well."""
+        """Why nothing may be written any more; None if all is well."""
 
     def check(self) -> None:
-        """Opens and closes it, and reads it as a whole where that tells something. Raises StoreError with what is wrong."""
+        """Opens and closes it, and checks the whole file if that is useful. Raises StoreError with the problem."""
 
     def connect(self, *, reading: bool = False) -> Connection:
-        """Opens it, made and brought up to date if need be. Raises StoreError."""
+        """Opens it; creates and updates it if necessary. Raises StoreError."""
 
     def look(self) -> Connection | None:
-        """A connection that only reads, to a database as it is found; None where there is none."""
+        """A read-only connection to an existing database; None if there is none."""
 
     def translated(self, error: Exception) -> StoreError:
-        """What a failure means to the one who asked."""
+        """The StoreError for a failure."""
 
     def is_failure(self, error: BaseException) -> bool:
-        """Whether it is the database that failed, and not what was asked of it."""
+        """Whether the database failed, and not the job."""
 
     def is_conflict(self, error: BaseException) -> bool:
-        """Whether two transactions stood in each other's way, so that the same jobs succeed when they are done again."""
+        """Whether two transactions were in conflict, so that a retry of the same jobs succeeds."""
 
     def enter(self, db: Connection, process: str) -> None:
-        """Says that this process lives, until it leaves or dies."""
+        """Registers this process as alive, until it leaves or dies."""
 
     def beat(self, db: Connection, process: str) -> int:
-        """Says that it still lives, and gives how many do. 0: it did not say so in time, and others have taken it for dead."""
+        """The heartbeat. Returns the number of live processes; 0: it was late, and others consider this process dead."""
 
-    def bury(self, db: Connection, process: str) -> None:
-        """What a dead process left is taken care of: whatever it says from now on changes nothing of that."""
+    def meet(self, db: Connection, process: str, address: str) -> list[str]:
+        """Says where this process is reached, and gives the addresses of all that live. None where their end is seen: those
+        are on one machine, and find each other there."""
+
+    def bury(self, db: Connection, process: str) -> bool:
+        """Removes a dead process, so that its later changes have no effect. False: it has shown life meanwhile."""
 
     def leave(self, process: str) -> None:
-        """Takes back what `enter` said, at a proper end."""
+        """Removes the registration, at a normal end."""
 
     def entered(self, db: Connection) -> set[str]:
-        """The processes that said so and did not leave, dead or alive."""
+        """The registered processes, dead or alive."""
 
     def living(self, db: Connection) -> set[str]:
-        """The processes that are there now."""
+        """The live processes."""
 
 
 def engine_of(where: Path | str | None) -> Engine:
-    """The database in a folder, or of a URL (postgresql://...); in memory for None."""
+    """The database in a folder, or at a URL (postgresql://...); in memory for None."""
     if isinstance(where, str):
         from .postgres.engine import Postgres
 

@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """Items of one owner keep their order. `len` is what waits altogether."""
+    """Items of one owner keep their order. `len` is the number of all waiting items."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[T]] = {}
-        self._turns: deque[str] = deque()  # the owners with something that waits
+        self._turns: deque[str] = deque()  # owners with waiting items
         self._size = 0
         self._changed = Condition()
 
@@ -32,7 +32,7 @@ class FairQueue(Generic[T]):
             self._changed.notify()
 
     def take(self, most: int) -> list[T]:
-        """Waits for at least one; gives at most so many, in turns."""
+        """Waits for at least one item; returns at most so many, in turns."""
         with self._changed:
             while not self._size:
                 self._changed.wait()

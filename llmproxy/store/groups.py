@@ -1,4 +1,4 @@
-"""Groups that are made while the gateway runs: rows of `accounts` beside the keys', under names that no key can have."""
+"""Groups created at run time: rows of `accounts` besides the keys', under names that no key can have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmproxy.core.errors import GatewayError, NotFound
 if TYPE_CHECKING:
     from .connection import Connection
 
-_ROW = "group:"  # what a row's name begins with, and what its budget is booked under
+_ROW = "group:"  # prefix of the row's name, and of the name for its budget
 
 
 class GroupRow(NamedTuple):
@@ -28,7 +28,7 @@ def known(db: Connection) -> tuple[GroupRow, ...]:
 
 
 def create(db: Connection, group: GroupRow) -> None:
-    """Raises GatewayError (409) if the name is taken."""
+    """Raises GatewayError (409) if the name exists."""
     name = f"{_ROW}{group.name}"
     made = db.execute(
         "INSERT INTO accounts (id, kind, name, limits, created_at) VALUES (?, 'group', ?, ?, ?) ON CONFLICT (name) DO NOTHING",
@@ -40,7 +40,7 @@ def create(db: Connection, group: GroupRow) -> None:
 
 
 def change(db: Connection, name: str, limits: Json) -> None:
-    """Merges limits into those of a group: None takes one away. Raises NotFound."""
+    """Merges limits into those of a group: None removes one. Raises NotFound."""
     merged = {**_limits(db, name), **limits}
     kept = {key: one for key, one in merged.items() if one is not None}
     db.execute("UPDATE accounts SET limits = ? WHERE name = ?", (json.dumps(kept), f"{_ROW}{name}"))
@@ -48,7 +48,7 @@ def change(db: Connection, name: str, limits: Json) -> None:
 
 
 def delete(db: Connection, name: str) -> None:
-    """Raises NotFound, or GatewayError (409) while keys that count are in it: they would have no limits of it any more."""
+    """Raises NotFound, or GatewayError (409) if valid keys are in it, because they would lose its limits."""
     _limits(db, name)
     rows = db.execute("SELECT name FROM accounts WHERE kind = 'key' AND grp = ? AND revoked_at IS NULL", (name,))
     if members := [key for (key,) in rows]:
@@ -59,12 +59,12 @@ def delete(db: Connection, name: str) -> None:
 
 
 def changed(db: Connection) -> None:
-    """Counts a change, by which those who have read the accounts see that they changed."""
+    """Increases the number of changes, by which other processes see that the accounts changed."""
     db.execute("UPDATE account_changes SET number = number + 1")
 
 
 def _limits(db: Connection, name: str) -> Json:
-    """As they are now, and stay until this change of them is done."""
+    """The present limits, locked until this change is done."""
     db.lock("accounts", f"{_ROW}{name}")
     row = db.execute("SELECT limits FROM accounts WHERE name = ?", (f"{_ROW}{name}",)).fetchone()
     if row is None:

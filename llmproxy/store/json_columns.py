@@ -1,4 +1,4 @@
-"""Columns that hold JSON."""
+"""Columns with JSON values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmproxy.wire.nesting import MAX_NESTING, cut
 
 
 def read_json(text: str) -> Any:
-    """The value in a column. What an earlier version let in too deep is cut, so that it can be shown."""
+    """The value in a column. A value that an earlier version stored with too deep nesting is cut, so that it can be shown."""
     if text.count("[") + text.count("{") <= MAX_NESTING:
         return json.loads(text)
     try:

@@ -1,4 +1,4 @@
-"""Messages: the tree of questions and answers in a thread, and how an answer grows and ends."""
+"""Messages: the tree of questions and answers in a thread, and the growth and end of an answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Content = str | list[Json]
 State = Literal["complete", "stopped", "failed"]
 
-FACTS: Json = {  # what is known of an answer beside its text, and what is said where it is not known
+FACTS: Json = {  # facts about an answer besides its text, with their defaults
     "reasoning": "",
     "tool_calls": [],
     "citations": [],
@@ -43,9 +43,9 @@ STATES = frozenset(("complete", "streaming", "stopped", "failed", "lost"))
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked in a thread. One of content, answer_to and going_on is given.
+    """A question in a thread. Exactly one of content, answer_to and going_on is set.
 
-    follows_head: the question comes after what is shown now; otherwise after `parent_id`, None being a new root.
+    follows_head: the question comes after the shown message; otherwise after `parent_id`, where None means a new root.
     """
 
     request_id: str
@@ -61,7 +61,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The question and the answer to come, as they are kept; `conversation` leads up to the question, with it."""
+    """The stored question and its future answer; `conversation` contains all messages up to the question."""
 
     thread: Json
     question_id: str
@@ -74,7 +74,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An answer that grows no more. `facts` are all that FACTS names, as far as known."""
+    """A finished answer. `facts` has all members of FACTS that are known."""
 
     state: State
     text: str
@@ -82,7 +82,7 @@ class Ended:
 
 
 def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> Asked:
-    """Keeps the question and an empty answer, which becomes the head. Raises NotFound, BadRequest."""
+    """Stores the question and an empty answer, which becomes the head. Raises NotFound, BadRequest."""
     db.lock("threads", thread_id)  # of two questions at once, one follows the other's answer
     thread = threads.present(db, owner, thread_id)
     question_id, before = _question(db, thread, what, now)
@@ -116,7 +116,7 @@ def ask(db: Connection, owner: str, thread_id: str, what: Ask, now: float) -> As
 
 
 def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> None:
-    """The answer so far. Nothing happens to one that has ended or was removed."""
+    """Stores the answer so far. Does nothing if it has ended or was removed."""
     db.execute(
         f"UPDATE messages SET text = ?, facts = {db.sql.with_member.format('facts', 'reasoning')} "
         "WHERE id = ? AND state = 'streaming'",
@@ -125,9 +125,9 @@ def checkpoint(db: Connection, answer_id: str, text: str, reasoning: str) -> Non
 
 
 def end(db: Connection, answer_id: str, ended: Ended, now: float) -> bool:
-    """How the answer ended; it ends once. Whether this was its end.
+    """Stores the end of the answer, once. Returns whether this was its end.
 
-    One that was taken for lost is not, as its process says so: it was only away from the database.
+    An answer that was marked lost is corrected, because its process is alive: it was only disconnected from the database.
     """
     # The thread first, as everywhere: two that need both rows take them in one order.
     db.execute(
@@ -144,13 +144,23 @@ def end(db: Connection, answer_id: str, ended: Ended, now: float) -> bool:
 
 
 def lose(db: Connection, process: str) -> None:
-    """Marks the answers that a process left unfinished when it ended."""
+    """Marks the answers that a process left unfinished when it died."""
     unfinished = db.execute(
         "UPDATE messages SET state = 'lost', process = NULL WHERE state = 'streaming' AND process = ? RETURNING id, text",
         (process,),
     )
     for id, text in unfinished.fetchall():
         db.index(id, text)
+
+
+def give_up(db: Connection, answer_id: str) -> None:
+    """Marks an answer whose end was not kept, with what was kept of it until then."""
+    row = db.execute(
+        "UPDATE messages SET state = 'lost', process = NULL WHERE state = 'streaming' AND id = ? RETURNING text",
+        (answer_id,),
+    ).fetchone()
+    if row is not None:
+        db.index(answer_id, row["text"])
 
 
 def of_thread(db: Connection, owner: str, thread_id: str) -> Json:
@@ -162,7 +172,7 @@ def of_thread(db: Connection, owner: str, thread_id: str) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which part of a thread: `tail` messages up to the newest leaf at or below `at`, or those before `before`."""
+    """A part of a thread: `tail` messages up to the newest leaf at or below `at`, or those before `before`."""
 
     tail: int
     at: str | None = None  # None is the thread's head
@@ -170,10 +180,10 @@ class Part:
 
 
 def part_of_thread(db: Connection, owner: str, thread_id: str, part: Part) -> Json:
-    """`{"thread", "messages", "head", "more"}`: a part of one branch, with what stands beside each of its messages.
+    """`{"thread", "messages", "head", "more"}`: a part of one branch, with the siblings of each of its messages.
 
-    head is the branch's leaf; more says whether it has messages before these. A thread of no more than `tail`
-    messages comes whole.
+    head is the branch's leaf; more: whether it has messages before these. A thread of at most `tail` messages is returned
+    whole.
     """
     thread = threads.thread(db, owner, thread_id)
     branches = _Branches(db, thread_id)
@@ -193,7 +203,7 @@ def part_of_thread(db: Connection, owner: str, thread_id: str, part: Part) -> Js
 
 
 class _Branches:
-    """A thread's tree without what its messages say."""
+    """A thread's tree without the contents of its messages."""
 
     def __init__(self, db: Connection, thread_id: str) -> None:
         rows = db.execute("SELECT id, parent_id FROM messages WHERE thread_id = ? ORDER BY seq", (thread_id,))
@@ -230,7 +240,7 @@ def path(db: Connection, thread_id: str, leaf: str | None) -> list[Json]:
 
 
 def restore(db: Connection, thread_id: str, message: Json, parent_id: str | None, now: float) -> str:
-    """Takes a message from an export, under a new id. An answer that was still growing then is lost."""
+    """Imports a message from an export, with a new ID. An answer that was still growing then is lost."""
     facts = {name: message[name] for name, usual in _known(message["role"]).items() if _like(usual, message.get(name))}
     return _insert(
         db,
@@ -249,14 +259,14 @@ def new_id() -> str:
 
 
 def text_of(content: Content) -> str:
-    """What a message says in words."""
+    """The text of a message."""
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
 
 
 def message(row: Row) -> Json:
-    """As the interface describes it."""
+    """The message in the form of the API."""
     facts = {**_known(row["role"]), **read_json(row["facts"])}
     return {
         "id": row["id"],
@@ -276,14 +286,14 @@ def _known(role: str) -> Json:
 
 
 def _like(usual: object, value: object) -> bool:
-    """Whether a fact from a file is of the kind we would have written."""
+    """Whether a fact from a file has the type that we would have written."""
     if isinstance(usual, list):
         return isinstance(value, list) and all(isinstance(one, (dict, str)) for one in value)
     return value is not None and (usual is None or type(value) is type(usual))
 
 
 def _question(db: Connection, thread: Json, what: Ask, now: float) -> tuple[str, str]:
-    """The id of the question that is to be answered, and what its answer begins with."""
+    """The ID of the question to answer, and the beginning of its answer."""
     if what.answer_to is not None:
         return _there(db, thread, what.answer_to, "user", "answer_to")["id"], ""
     if what.going_on is not None:
@@ -298,8 +308,14 @@ def _question(db: Connection, thread: Json, what: Ask, now: float) -> tuple[str,
     if not thread["title"]:
         title = titles.first_words(titles.named_by(content))
         db.execute("UPDATE threads SET title = ? WHERE id = ?", (title, thread["id"]))
-    asked = {"thread_id": thread["id"], "parent_id": parent_id, "role": "user", "state": "complete", "created_at": now}
-    return _insert(db, content, **asked), ""
+    members = {
+        "thread_id": thread["id"],
+        "parent_id": parent_id,
+        "role": "user",
+        "state": "complete",
+        "created_at": now,
+    }
+    return _insert(db, content, **members), ""
 
 
 def _there(db: Connection, thread: Json, id: str | None, role: str | None, param: str) -> Row:
@@ -310,7 +326,7 @@ def _there(db: Connection, thread: Json, id: str | None, role: str | None, param
 
 
 def _insert(db: Connection, content: Content, **columns: Any) -> str:
-    """A new row of `messages` with these columns beside its content. Gives its id."""
+    """Inserts a row of `messages` with these columns and its content. Returns its ID."""
     parts = None if isinstance(content, str) else json.dumps(content)
     row = {"id": new_id(), "text": text_of(content), "parts": parts, **columns}
     places = ", ".join("?" * len(row))

@@ -1,4 +1,4 @@
-"""Copies a whole database into an empty one, from one engine to another, and compares both before it counts."""
+"""Copies a whole database into an empty one, from one engine to another, and compares both before the commit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _VARIABLES = 30_000  # of one statement: SQLite takes a few more
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """key: what its rows are read in the order of. page: rows read at once.
+    """key: the order in which its rows are read. page: number of rows read at once.
 
-    sums: columns whose sums are compared beside the number of rows; of texts and bytes the sum of their lengths.
-    own: a column that one engine has for itself.
+    sums: columns whose sums are compared, besides the number of rows; for texts and bytes the sum of their lengths. own: a
+    column that only one engine has.
     """
 
     name: str
@@ -41,9 +41,10 @@ TABLES = (
     Table("secrets", ("hash",), ("hash",)),
     Table("spend", ("account", "win", "win_start"), ("spent_e12", "leased_e12")),
     Table("leases", ("id",), ("granted_e12",)),
+    Table("token_ratios", ("kind", "model", "bucket"), ("answers",)),
     Table("adoptions", ("done",)),
 )
-# What is made anew, or belongs to one engine: indexes of words, sums of the ledger, versions, who is alive; and a cache.
+# Not copied, because it is rebuilt or belongs to one engine: text indexes, sums of the ledger, versions, heartbeats, a cache.
 ELSEWHERE = frozenset(
     ("words", "titles", "rollups", "progress", "schema_version", "replicas", "account_changes", "kept_answers")
 )
@@ -51,20 +52,21 @@ ELSEWHERE = frozenset(
 
 @dataclass(slots=True)
 class Copied:
-    """One table: the rows, and the sums as they were read."""
+    """One copied table: number of rows, and the sums as they were read."""
 
     table: str
     rows: int = 0
     sums: dict[str, int] = field(default_factory=dict)
 
 
-def copy(source: Engine, target: Engine, told: Callable[[Copied], None] = lambda one: None) -> list[Copied]:
-    """Copies everything, or nothing. Both are brought to the newest schema.
+def copy(source: Engine, target: Engine, progress: Callable[[Copied], None] = lambda one: None) -> list[Copied]:
+    """Copies everything, or nothing. Both databases are updated to the newest schema.
 
-    Raises StoreError: there is no source, it is in use, the target has something in it, or what was written is not what was read.
+    Raises StoreError: the source does not exist or is in use, the target is not empty, or the written data differs from the
+    read data.
     """
     try:
-        return _copy(source, target, told)
+        return _copy(source, target, progress)
     except Exception as error:
         failed = next((one for one in (source, target) if one.is_failure(error)), None)
         if failed is None:
@@ -72,7 +74,7 @@ def copy(source: Engine, target: Engine, told: Callable[[Copied], None] = lambda
         raise failed.translated(error) from error
 
 
-def _copy(source: Engine, target: Engine, told: Callable[[Copied], None]) -> list[Copied]:
+def _copy(source: Engine, target: Engine, progress: Callable[[Copied], None]) -> list[Copied]:
     look = source.look()
     if look is None:
         raise StoreError("There is no database to copy.")
@@ -84,7 +86,7 @@ def _copy(source: Engine, target: Engine, told: Callable[[Copied], None]) -> lis
         done = []
         for table in TABLES:
             done.append(_copied(table, old, new))
-            told(done[-1])
+            progress(done[-1])
         [number] = old.execute("SELECT number FROM account_changes").fetchone()
         new.execute("UPDATE account_changes SET number = ?", (number + 1,))
         new.number_on()
@@ -152,14 +154,14 @@ def _insert(table: str, rows: list[dict[str, Any]], new: Connection) -> None:
 
 
 def _size(value: Any, nul: str) -> int:
-    """What it adds to a sum."""
+    """What a value adds to a sum."""
     if isinstance(value, str):
         return len(value.replace("\0", nul).encode())
     return len(value) if isinstance(value, bytes) else int(value or 0)
 
 
 def _compare(one: Copied, new: Connection) -> None:
-    """Raises StoreError where the new table is not what was read."""
+    """Raises StoreError if the new table differs from what was read."""
     names = list(one.sums)
     lengths = {"title": new.sql.octets, "text": new.sql.octets, "events": "length({})", "hash": "length({})"}
     sums = "".join(f", coalesce(sum({lengths.get(name, '{}').format(name)}), 0)" for name in names)

@@ -16,7 +16,7 @@ _TABLES = ("threads", "ledger")
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """One owner's rows that changed hands. `to` is None where they were left, as it is not certain whose they are."""
+    """Rows of one owner that were moved. `to` is None if they were not moved, because their owner is uncertain."""
 
     owner: str
     to: str | None
@@ -25,10 +25,10 @@ class Adopted:
 
 
 def adopt(db: Connection, heirs: Mapping[str, str]) -> list[Adopted]:
-    """Moves the rows of each owner in `heirs`. Owners named by position are looked for once in a database's life.
+    """Moves the rows of each owner in `heirs`. Owners named by position are handled once in a database's life.
 
-    If the database knows a position that the keys of now do not have, the list has changed since: nobody can say whose
-    the positions were, and none of them is given to anybody but the administrator (the heir of the owner "").
+    If the database has a position that the present keys do not have, the list has changed since. Then it is unknown to whom the
+    positions belonged, and only the administrator's data (the heir of the owner "") is moved.
     """
     found: list[Adopted] = []
     if not db.execute("SELECT 1 FROM adoptions").fetchone():
@@ -47,7 +47,7 @@ def _positions(db: Connection, heirs: Mapping[str, str]) -> list[Adopted]:
 
 
 def _moved(db: Connection, owner: str, to: str | None) -> Adopted:
-    whose = "owner = ''" if not owner else "owner = ?"  # written out, it is looked up in an index
+    whose = "owner = ''" if not owner else "owner = ?"  # as a literal, so that an index is used
     values = (owner,) if owner else ()
     counts = [db.execute(f"SELECT count(*) FROM {table} WHERE {whose}", values).fetchone()[0] for table in _TABLES]
     if not any(counts):

@@ -1,4 +1,4 @@
-"""How fast and how reliably the models answered: from the ledger itself, or from its sums where there are many requests."""
+"""Speed and reliability of models: computed from the ledger itself, or from its sums if there are many requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ENDED = "WITH ended AS (SELECT * FROM ledger WHERE opened_at >= :start AND open
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A column of the ledger of which percentiles are told: the names of P50 and P95, and which rows count."""
+    """A column of the ledger with percentiles: the names of P50 and P95, and which rows count."""
 
     column: str
     p50: str
@@ -73,18 +73,18 @@ SERIES = (
 )
 
 
-SECONDS = 10.0  # that figures may take
+SECONDS = 10.0  # time limit for figures
 
 
 class TookTooLong(GatewayError):
-    """The figures were not ready in time: the sums of many requests are still being made."""
+    """The figures were not ready in time: the sums of many requests are still being computed."""
 
     status = 503
     code = "figures_timeout"
 
 
 def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
-    """Runs `job` for SECONDS at most, and no longer than somebody waits for it (`left`). Raises TookTooLong."""
+    """Runs `job` for at most SECONDS, and only while a caller waits for it (`left`). Raises TookTooLong."""
     try:
         with db.within(SECONDS, left.is_set):
             return job(db)
@@ -93,11 +93,11 @@ def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
         raise TookTooLong(text, headers={"Retry-After": "10"}) from error
 
 
-EXACT = 10_000  # requests; more of them are told from sums, their percentiles with an error of 2 %
+EXACT = 10_000  # requests; with more of them, sums are used, and percentiles have an error of 2 %
 
 
 def performance(db: Connection, window: Window, now: float) -> Json:
-    """Totals, by model, and as a series, over the requests that began in the window and have ended."""
+    """Totals, by model, and as a series, of requests that began in the window and have ended."""
     seconds, step = WINDOWS[window]
     stop = (int(now) // step + 1) * step
     start = stop - seconds
@@ -114,10 +114,10 @@ def performance(db: Connection, window: Window, now: float) -> Json:
     }
 
 
-Told = tuple[Json, dict[Target, Json], dict[int, Json]]  # in all, by provider and model, and by step of the window
+Totals = tuple[Json, dict[Target, Json], dict[int, Json]]  # in all, by provider and model, and by step of the window
 
 
-def _from_rows(db: Connection, start: int, stop: int, step: int) -> Told:
+def _from_rows(db: Connection, start: int, stop: int, step: int) -> Totals:
     import json
 
     span = {"start": start, "stop": stop, "step": step}
@@ -127,7 +127,7 @@ def _from_rows(db: Connection, start: int, stop: int, step: int) -> Told:
     return _numbers(db, "0", span).get(0, NOTHING), named, points
 
 
-def _from_sums(db: Connection, start: int, stop: int, step: int) -> Told:
+def _from_sums(db: Connection, start: int, stop: int, step: int) -> Totals:
     total, models, points = Sums(), dict[Target, Sums](), dict[int, Sums]()
     for (begin, target), sums in rollups.between(db, step, start, stop).items():
         models.setdefault(target, Sums()).merge(sums)
@@ -139,22 +139,22 @@ def _from_sums(db: Connection, start: int, stop: int, step: int) -> Told:
 
 
 def _shown(sums: Sums) -> Json:
-    told: Json = {name: getattr(sums, name) for name in NOTHING if hasattr(sums, name)}
-    told["cost"] = sums.cost_e12 / 1e12 if sums.cost_e12 is not None else None
-    told["error_rate"] = sums.errors / sums.requests
+    figures: Json = {name: getattr(sums, name) for name in NOTHING if hasattr(sums, name)}
+    figures["cost"] = sums.cost_e12 / 1e12 if sums.cost_e12 is not None else None
+    figures["error_rate"] = sums.errors / sums.requests
     for one in MEASURES:
-        told[one.p50] = sums.percentile(one.column, 50)
+        figures[one.p50] = sums.percentile(one.column, 50)
         if one.p95:
-            told[one.p95] = sums.percentile(one.column, 95)
-    return {**NOTHING, **told}
+            figures[one.p95] = sums.percentile(one.column, 95)
+    return {**NOTHING, **figures}
 
 
 def _numbers(db: Connection, key: str, span: dict[str, int]) -> dict[Any, Json]:
-    """Numbers for every group of requests that have the same `key`, an SQL expression of ours."""
+    """Numbers for each group of requests with the same `key`, an SQL expression of ours."""
     found: dict[Any, Json] = {}
     for row in db.execute(_ENDED + _SUMS.format(key=key), span):
-        told = {name: row[name] for name in row.keys() if row[name] is not None and name != "key"}  # noqa: SIM118
-        found[row["key"]] = {**NOTHING, **told, "error_rate": row["errors"] / row["requests"]}
+        figures = {name: row[name] for name in row.keys() if row[name] is not None and name != "key"}  # noqa: SIM118
+        found[row["key"]] = {**NOTHING, **figures, "error_rate": row["errors"] / row["requests"]}
     for one in MEASURES:
         sql = _ENDED + _RANKED.format(key=key, column=one.column, which=one.which)
         for row_key, share, value in db.execute(sql, span):

@@ -11,7 +11,7 @@ _ADVICE = "name another folder by `[storage] dir` or LLMPROXY_DATA_DIR"
 
 
 def problem_with(folder: Path | str) -> str:
-    """What is wrong with the folder, made or still to be made; empty if nothing is, as far as can be known of a server."""
+    """The problem with the folder, existing or not; empty if there is none. For a server it is unknown."""
     if isinstance(folder, str):
         return ""
     try:
@@ -29,5 +29,5 @@ def problem_with(folder: Path | str) -> str:
 
 
 def is_there(where: Path | str) -> bool:
-    """Whether there is a database already. Of a server that is not known before it is asked."""
+    """Whether there is a database already. For a server this is unknown before it is asked."""
     return isinstance(where, str) or (where / FILE).exists()

@@ -30,7 +30,7 @@ SELECT first, last, events FROM tapes WHERE message_id = :message AND last > :af
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer, the process that it still grows in, and the id of its last event here; 0: there is none."""
+    """A stored answer, the process in which it is still growing, and the ID of its last stored event; 0: none."""
 
     message: Json
     process: str | None
@@ -38,9 +38,9 @@ class Kept:
 
 
 def keep(db: Connection, answer_id: str, pieces: Iterable[Piece], room: int, now: float) -> None:
-    """Adds these events of an answer, if it is there. Beyond `room` bytes, and a piece, the oldest of all answers go.
+    """Adds these events of an answer, if it exists. Above `room` bytes, the oldest events of all answers are removed.
 
-    What lies before a gap is of use to nobody, and goes.
+    Events before a gap cannot be used, and are removed.
     """
     for piece in pieces:
         if _newest(db, answer_id) not in (None, piece.first - 1):
@@ -54,25 +54,25 @@ def keep(db: Connection, answer_id: str, pieces: Iterable[Piece], room: int, now
 def checkpoint(
     db: Connection, answer_id: str, text: str, reasoning: str, pieces: Iterable[Piece], room: int, now: float
 ) -> None:
-    """The answer so far, in words and in events: after a kill the one is what the other comes to."""
+    """Stores the answer so far, as text and as events: after kill -9 both are at the same position."""
     messages.checkpoint(db, answer_id, text, reasoning)
     keep(db, answer_id, pieces, room, now)
 
 
 def end(db: Connection, answer_id: str, ended: Ended, pieces: Iterable[Piece], room: int, now: float) -> None:
-    """How the answer ended, and the last of its events."""
+    """Stores the end of the answer, and its last events."""
     if messages.end(db, answer_id, ended, now):
         keep(db, answer_id, pieces, room, now)
 
 
 def find(db: Connection, owner: str, request_id: str) -> Kept | None:
-    """The answer that a request gave; None if it is nobody's, somebody else's, or was deleted."""
+    """The answer of a request; None if it does not exist, belongs to another owner, or was deleted."""
     row = db.execute(_FIND, (request_id, owner)).fetchone()
     return Kept(messages.message(row), row["process"], row["newest"] or 0) if row is not None else None
 
 
 def take(db: Connection, answer_id: str, after: int, size: int) -> tuple[int, bytes]:
-    """As ReplayBuffer.take, of what is here. Raises Gone if it begins later."""
+    """As ReplayBuffer.take, from the stored events. Raises Gone if they begin later."""
     taken: list[bytes] = []
     length = 0
     for first, last, events in db.execute(_AFTER, {"message": answer_id, "after": after}):
@@ -89,7 +89,7 @@ FORGOTTEN = 100  # pieces that one slice removes
 
 
 def forget(db: Connection, before: float, most: int = FORGOTTEN) -> bool:
-    """Removes what was kept long ago, so many pieces at most. Gives whether there are more."""
+    """Removes old events, at most so many pieces. Returns whether there are more."""
     oldest = "SELECT ends FROM tapes ORDER BY ends LIMIT ?"
     return db.execute(f"DELETE FROM tapes WHERE ends IN ({oldest}) AND kept_at < ?", (most, before)).rowcount == most
 
@@ -100,5 +100,5 @@ def _newest(db: Connection, answer_id: str) -> int | None:
 
 
 def _rest(events: bytes, skipped: int) -> bytes:
-    """Without the first ones: each ends with an empty line, and has none within."""
+    """Without the first ones: each ends with an empty line, and contains none."""
     return events.split(b"\n\n", skipped)[-1]

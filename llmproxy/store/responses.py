@@ -1,6 +1,7 @@
-"""Kept responses on disk, for all processes of a gateway: a small SQLite file of its own, as they live for an hour or so.
+"""Stored responses on disk, shared by all processes of a gateway: a separate small SQLite file, because they live only for
+about an hour.
 
-Its calls take their time: they are for a thread, and wait for each other.
+Its calls block: run them in a thread. They wait for each other.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, id) DO
   at = excluded.at, size = excluded.size, response = excluded.response, parts = excluded.parts,
   answered_by = excluded.answered_by, request_id = excluded.request_id WHERE excluded.at >= responses.at
 """
-_PATIENCE = 5.0  # seconds that another process may be writing
+_PATIENCE = 5.0  # seconds to wait while another process writes
 
 
 class ResponseFile:
-    """most: bytes of all. seconds: how long each is kept; times are Unix seconds, as other processes read them."""
+    """most: bytes of all responses. seconds: how long each is stored; times are Unix seconds, the same in all processes."""
 
     def __init__(self, folder: Path, most: int, seconds: float) -> None:
         self._path = folder / FILE
@@ -55,9 +56,9 @@ class ResponseFile:
                 self._db = None
 
     def put(self, kept: Kept, at: float) -> None:
-        """Keeps it in place of what had its id before, and forgets what is too old or too much. Raises StoreError.
+        """Stores it, replaces one with the same ID, and removes old ones and those above the limit. Raises StoreError.
 
-        at: when it was said. Threads may come in another order.
+        at: when it was made. Threads may call this in another order.
         """
         parts = b"".join(b"%d\n%b" % (len(part), part) for part in kept.parts)
         row = (kept.owner, kept.id, at, len(kept.response) + len(parts), kept.response, parts,
@@ -72,14 +73,14 @@ class ResponseFile:
             self._forget(db)
 
     def get(self, owner: str, id: str) -> Kept | None:
-        """The owner's response of that id. Raises StoreError."""
+        """The owner's response with that ID. Raises StoreError."""
         with self._open() as db:
             wanted = f"SELECT {_MEMBERS} FROM responses WHERE owner = ? AND id = ? AND at > ?"
             row = db.execute(wanted, (owner, id, time.time() - self._seconds)).fetchone()
         return Kept(row[0], row[1], row[2], _split(row[3]), *row[4:]) if row is not None else None
 
     def of_item(self, owner: str, item: str) -> Kept | None:
-        """The owner's response that has this item. Raises StoreError."""
+        """The owner's response that contains this item. Raises StoreError."""
         with self._open() as db:
             row = db.execute("SELECT id FROM items WHERE owner = ? AND item = ?", (owner, item)).fetchone()
         return self.get(owner, row[0]) if row is not None else None

@@ -1,8 +1,8 @@
-"""Sums of the ledger by time and model, so that a week of a million requests is read in hundreds of rows.
+"""Sums of the ledger by time and model, so that a week of a million requests is read from hundreds of rows.
 
-A mark (`progress`) says up to which row of the ledger the sums go. It is moved in slices, half an hour behind the clock:
-what is newer is read from the ledger itself. So the sums of a database that had none come about in the same way, and a
-request costs nothing here but where it ends after the mark has passed it.
+A mark (`progress`) is the last row of the ledger that the sums include. It is moved in slices, half an hour behind the clock;
+newer rows are read from the ledger itself. So the sums of a database without sums are made in the same way, and a request costs
+nothing here, unless it ends after the mark has passed it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from .ledger import Entry
 
 STEPS = (900, 7200)  # seconds: of a day's sums, and of a week's
-KEPT = {900: 2 * 86_400.0, 7200: 9 * 86_400.0}  # seconds that sums are of use
-BEHIND = 1800.0  # seconds that the mark stays behind the clock
-LATE = 1200.0  # a request that ends so long after it began may have been passed: less than BEHIND, as clocks differ
+KEPT = {900: 2 * 86_400.0, 7200: 9 * 86_400.0}  # for how many seconds sums are kept
+BEHIND = 1800.0  # by how many seconds the mark is behind the clock
+# a request that ends so many seconds after its beginning may have been passed: less than BEHIND, because clocks differ
+LATE = 1200.0
 ROWS = 1000  # of the ledger, in one slice
-_GROWTH = math.log(1.04)  # of buckets: a value is told with an error of 2 %
+_GROWTH = math.log(1.04)  # width of a bucket: a value has an error of 2 %
 _MARK = "rollups"
 
 Target = tuple[str | None, str | None]  # provider and model
@@ -49,7 +50,7 @@ _PUT = (
 
 @dataclass(slots=True)
 class Sums:
-    """Of some requests. counts: by measure, how many values were in each bucket."""
+    """The sums of some requests. counts: by measure, the number of values in each bucket."""
 
     requests: int = 0
     errors: int = 0
@@ -61,7 +62,7 @@ class Sums:
     counts: dict[str, Counter[int]] = field(default_factory=lambda: {name: Counter() for name in MEASURES})
 
     def add(self, row: Mapping[str, Any] | Row) -> None:
-        """One request that has ended."""
+        """Adds one finished request."""
         state = row["state"]
         self.requests += 1
         self.errors += state in ("failed", "lost")
@@ -90,7 +91,7 @@ class Sums:
             self.counts[name].update(counted)
 
     def percentile(self, name: str, share: int) -> float | None:
-        """The nearest rank's bucket: the value that no more than `share` of a hundred are below."""
+        """The bucket of the nearest rank: `share` percent of the values are not above it."""
         counted = self.counts[name]
         place = (counted.total() * share + 99) // 100
         for bucket in sorted(counted):
@@ -112,13 +113,13 @@ def _value(bucket: int) -> float:
 
 
 def mark(db: Connection) -> Place:
-    """The last row of the ledger that the sums have."""
+    """The last row of the ledger that the sums include."""
     row = db.execute("SELECT place, id_there FROM progress WHERE id = ?", (_MARK,)).fetchone()
     return (row[0], row[1]) if row is not None else (0.0, "")
 
 
 def advance(db: Connection, now: float, rows: int = ROWS) -> bool:
-    """Moves the mark by so many rows at most. Gives whether there are more."""
+    """Moves the mark by at most so many rows. Returns whether there are more."""
     db.lock("progress", _MARK)
     until = now - BEHIND
     found = db.execute(f"{_NEXT} LIMIT ?", (*mark(db), until, rows)).fetchall()
@@ -135,7 +136,7 @@ def late(entries: Iterable[Entry], now: float) -> list[Place]:
 
 
 def unended(db: Connection, places: Sequence[Place]) -> list[Place]:
-    """Those that the mark has passed and that had not ended until now: they are in no sum. Called before they are written."""
+    """Requests that the mark has passed and that had not ended until now: they are in no sum. Called before they are written."""
     if not places:
         return []
     db.lock("progress", _MARK)
@@ -144,12 +145,12 @@ def unended(db: Connection, places: Sequence[Place]) -> list[Place]:
 
 
 def catch_up(db: Connection, places: Sequence[Place]) -> None:
-    """Adds requests to the sums that were passed, and have ended now."""
+    """Adds requests to the sums that the mark had passed and that have ended now."""
     _put(db, [row for one in places if (row := db.execute(_ENDED_OF, one).fetchone()) is not None])
 
 
 def forget(db: Connection, before: float, now: float) -> None:
-    """Removes sums of requests of long ago, and those that nobody asks for any more."""
+    """Removes old sums, and those that are not needed any more."""
     for step, kept in KEPT.items():
         db.execute("DELETE FROM rollups WHERE step = ? AND start < ?", (step, max(before - step, now - kept)))
 
@@ -179,7 +180,7 @@ def _sums(row: Row) -> Sums:
 
 
 def number(db: Connection, step: int, start: float, stop: float) -> int:
-    """How many requests that began in the span have ended."""
+    """The number of finished requests that began in the span."""
     [rolled] = db.execute(
         "SELECT coalesce(sum(requests), 0) FROM rollups WHERE step = ? AND start >= ? AND start < ?",
         (step, start, stop),
@@ -193,7 +194,7 @@ def number(db: Connection, step: int, start: float, stop: float) -> int:
 
 
 def between(db: Connection, step: int, start: float, stop: float) -> dict[tuple[float, Target], Sums]:
-    """By the beginning of each step and by target: from the sums up to the mark, and from the ledger from there on."""
+    """By the beginning of each step and by target: from the sums up to the mark, and from the ledger after it."""
     found: dict[tuple[float, Target], Sums] = {}
     for row in db.execute("SELECT * FROM rollups WHERE step = ? AND start >= ? AND start < ?", (step, start, stop)):
         provider, model = json.loads(row["target"])

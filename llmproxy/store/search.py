@@ -1,4 +1,4 @@
-"""Full-text search over the messages and titles of one owner: newest first, linear in what it reads, and bounded in time."""
+"""Full-text search over the messages and titles of one owner: newest first, linear in the rows that it reads, with a time limit."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OPEN, CLOSE, CUT = "\u2039", "\u203a", "\u2026"
-SECONDS = 1.0  # that a search may take
-_READ = 200_000  # characters of a message that are looked through for a snippet
-_BEFORE, _AFTER = 60, 140  # characters around the first word that was found
+SECONDS = 1.0  # time limit of a search
+_READ = 200_000  # characters of a message that are searched for a snippet
+_BEFORE, _AFTER = 60, 140  # characters around the first word of the match
 
-# Scripts that write no spaces, whose words are found wherever they stand: Han, kana and their neighbours; Thai, Lao, Burmese,
+# Scripts without spaces between words, whose words are found anywhere: Han, kana and related scripts; Thai, Lao, Burmese,
 # Khmer.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _RUN = re.compile(f"[{_UNSPACED}]+")
 
 
 class TookTooLong(GatewayError):
-    """The search was ended; the client may ask for something rarer."""
+    """The search took too long; a rarer word may work."""
 
     status = 503
     code = "search_timeout"
 
 
 def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
-    """Runs `job` for SECONDS at most, and no longer than somebody waits for it (`left`). Raises TookTooLong."""
+    """Runs `job` for at most SECONDS, and only while a caller waits for it (`left`). Raises TookTooLong."""
     try:
         with db.within(SECONDS, left.is_set):
             return job(db)
@@ -46,24 +46,26 @@ def bounded(db: Connection, left: Event, job: Callable[[Connection], T]) -> T:
 
 
 def search(db: Connection, owner: str, words: str, limit: int = 50) -> list[Json]:
-    """`{"thread_id", "title", "message_id", "snippet"}`: messages that say all the words, after them titles that do.
+    """`{"thread_id", "title", "message_id", "snippet"}`: messages that contain all words, then titles that do.
 
-    The last word may be the beginning of one, if it has two letters and too few say it as it is. No word at all finds nothing.
+    The last word may be a prefix, if it has two letters and too few messages contain it as a word. A query without words finds
+    nothing.
     """
     runs, found = _RUN.findall(words), re.findall(r"\w+", _RUN.sub(" ", words))
     if not found and not runs:
         return []
     marks, sought = _marks(words), Sought(owner, found, runs, _READ, limit)
-    said = [_found(row, marks) for row in _enough(db.said, sought)]
-    there = {one["thread_id"] for one in said}
+    found = [_found(row, marks) for row in _enough(db.messages_with, sought)]
+    there = {one["thread_id"] for one in found}
     titled = (_found(row, marks) for row in _enough(db.titled, sought))
-    return [*said, *(one for one in titled if one["thread_id"] not in there)][:limit]
+    return [*found, *(one for one in titled if one["thread_id"] not in there)][:limit]
 
 
 def _enough(look: Callable[[Sought], Rows], sought: Sought) -> list[Json]:
-    """What has all words as they are, if that is enough: it comes out of the index newest first, and no more of it is read.
+    """Messages that contain all words as they are, if these are enough: the index returns them newest first, so no more is
+    read.
 
-    All words with a common beginning must be read to their end.
+    Words with a common prefix must all be read to their end.
     """
     found = look(replace(sought, whole=True)).fetchall()
     if len(found) < sought.most and sought.beginning:
@@ -86,7 +88,7 @@ def _found(row: Json, marks: re.Pattern[str]) -> Json:
 
 
 class _Bases(dict[int, int]):
-    """Each letter without its diacritics, as the index has it; looked up once."""
+    """Each letter without its diacritics, as in the index; looked up once."""
 
     def __missing__(self, letter: int) -> int:
         base = self[letter] = ord(unicodedata.normalize("NFKD", chr(letter))[0])
@@ -97,7 +99,7 @@ _BASES = _Bases()
 
 
 def _marks(words: str) -> re.Pattern[str]:
-    """Finds the words in a text; the last one may be the beginning of one."""
+    """Finds the words in a text; the last one may be a prefix."""
     inside = [re.escape(run.translate(_BASES)) for run in _RUN.findall(words)]
     found = re.findall(r"\w+", _RUN.sub(" ", words).translate(_BASES))
     whole = [rf"\b{re.escape(word)}\b" for word in found[:-1]]

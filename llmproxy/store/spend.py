@@ -21,7 +21,7 @@ class PotKey(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What one request cost one budget."""
+    """The cost of one request for one budget. process: the one whose lease pays it; empty: no lease."""
 
     pot: PotKey
     process: str
@@ -29,7 +29,7 @@ class Spent(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """granted: what was leased just now. spent, leased: of all processes, with that."""
+    """granted: the amount leased now. spent, leased: of all processes, including that."""
 
     granted: int
     spent: int
@@ -43,14 +43,21 @@ _MOVE = """
 INSERT INTO spend (account, win, win_start, spent_e12, leased_e12) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (account, win, win_start) DO UPDATE SET
   spent_e12 = spend.spent_e12 + excluded.spent_e12, leased_e12 = spend.leased_e12 + excluded.leased_e12"""
+_NOTE = "UPDATE leases SET change = ?, change_e12 = ? WHERE id = ?"
+_HELD = """
+SELECT a.owner, a.grp, a.opened_at, sum(a.cost_e12) FROM attempts a JOIN ledger l USING (opened_at, id)
+WHERE l.process = ? AND l.state = 'open' AND a.cost_e12 > 0 GROUP BY a.owner, a.grp, a.opened_at"""
+_WINDOWS = (
+    "SELECT win, max(win_start) FROM spend WHERE account = ? AND win_start <= ? GROUP BY win"  # those of that time
+)
 _TAKE = f"{_MOVE} WHERE spend.spent_e12 + spend.leased_e12 + excluded.leased_e12 <= ?"
 
 
-def buy(db: Connection, key: PotKey, process: str, want: int, limit: int) -> Grant:
-    """Leases up to `want`, never more than the limit leaves. What is acknowledged is on disk before it is spent.
+def buy(db: Connection, key: PotKey, process: str, want: int, limit: int, change: str = "") -> Grant:
+    """Leases up to `want`, never more than the limit leaves. The lease is on disk before it is spent.
 
-    That it leaves so much is a condition of the statement that takes it: how many ask at once does not matter. Raises
-    StoreError for a process that was taken for dead.
+    The limit is a condition of the statement that takes the amount, so parallel calls cannot exceed it. change: an ID of this
+    purchase, for `came_about`. Raises StoreError for a process that is considered dead.
     """
     if not db.lives(process):
         raise StoreError("This replica was away from the database for too long. It begins anew in a moment.")
@@ -61,50 +68,75 @@ def buy(db: Connection, key: PotKey, process: str, want: int, limit: int) -> Gra
             return Grant(0, spent_now, leased)
         if db.execute(_TAKE, (*key, 0, granted, limit)).rowcount:
             db.execute(_LEASE, (_id(key, process), *key, process, granted))
+            db.execute(_NOTE, (change, granted, _id(key, process)))
             return Grant(granted, spent_now, leased + granted)
 
 
-def give_back(db: Connection, key: PotKey, process: str, amount: int) -> None:
-    """Ends a part of a lease that nothing was spent of."""
+def give_back(db: Connection, key: PotKey, process: str, amount: int, change: str = "") -> None:
+    """Returns an unspent part of a lease. change: as in `buy`."""
     if not db.lives(process):
         return
     _move(db, key, process, 0, -amount)
-    db.execute("DELETE FROM leases WHERE id = ? AND granted_e12 = 0", (_id(key, process),))
+    db.execute(_NOTE, (change, -amount, _id(key, process)))
+    _forget_empty(db, key, process)
+
+
+def came_about(db: Connection, key: PotKey, process: str, change: str) -> int | None:
+    """The amount of the lease's last change, if it was written although it was not acknowledged; None if it was not.
+
+    A lease that was given back as a whole has no row any more: then 0. Raises StoreError as `buy`.
+    """
+    if not db.lives(process):
+        raise StoreError("This replica was away from the database for too long. It begins anew in a moment.")
+    _move(db, key, process, 0, 0)  # waits for a transaction that is still writing it
+    row = db.execute("SELECT change, change_e12 FROM leases WHERE id = ?", (_id(key, process),)).fetchone()
+    _forget_empty(db, key, process)
+    if row["change"] in (change, ""):
+        return int(row["change_e12"])
+    return None
 
 
 def settle(db: Connection, spent: Iterable[Spent]) -> None:
-    """Moves what was spent out of the leases. Called in the transaction that writes the rows that it is the sum of.
+    """Moves the spent amounts out of the leases. Called in the transaction that writes the rows of which they are the sum.
 
-    The leases of a process that was taken for dead are settled already: what it says now changes nothing of them.
+    The leases of a process that was considered dead have ended: what it spent of them counts, and no lease shrinks.
     """
     sums: dict[tuple[PotKey, str], int] = defaultdict(int)
     for one in spent:
         sums[one.pot, one.process] += one.cost_e12
-    living = {process for process in sorted({process for _, process in sums}) if db.lives(process)}
+    alive = living(db, {process for _, process in sums if process})
     for (key, process), cost in sorted(sums.items()):  # in one order, so that no two wait for each other
-        if process in living:
+        if not cost:
+            continue
+        if process in alive:
             _move(db, key, process, cost, -cost)
+        else:
+            db.execute(_MOVE, (*key, cost, 0))
+
+
+def living(db: Connection, processes: Iterable[str]) -> set[str]:
+    """Live processes, which cannot be declared dead until this transaction ends."""
+    return {process for process in sorted(processes) if db.lives(process)}
 
 
 def settle_dead(db: Connection, process: str) -> None:
     """Ends the leases of a process that died. What its open attempts held counts as spent: they may have been billed."""
-    leases = db.execute(
+    moved: dict[PotKey, list[int]] = defaultdict(lambda: [0, 0])
+    for *key, granted in db.execute(
         "SELECT account, win, win_start, granted_e12 FROM leases WHERE process = ?", (process,)
-    ).fetchall()
-    for account, window, start, granted in leases:
-        key = PotKey(account, window, start)
-        kind, _, name = account.partition(":")
-        [held] = db.execute(
-            f"SELECT coalesce(sum(a.cost_e12), 0) FROM attempts a JOIN ledger l USING (opened_at, id) "
-            f"WHERE l.process = ? AND l.state = 'open' AND a.{'owner' if kind == 'key' else 'grp'} = ? AND a.opened_at >= ?",
-            (process, name, start),
-        ).fetchone()
-        _move(db, key, process, int(held), -int(granted))
+    ).fetchall():
+        moved[PotKey(*key)][1] -= int(granted)
+    for owner, group, opened_at, held in db.execute(_HELD, (process,)).fetchall():
+        for account in (f"key:{owner}", f"group:{group}"):
+            for window, start in db.execute(_WINDOWS, (account, opened_at)).fetchall():
+                moved[PotKey(account, window, start)][0] += int(held)
+    for pot, (spent, leased) in sorted(moved.items()):
+        db.execute(_MOVE, (*pot, spent, leased))
     db.execute("DELETE FROM leases WHERE process = ?", (process,))
 
 
 def spent(db: Connection, keys: Iterable[PotKey]) -> dict[PotKey, tuple[int, int]]:
-    """(spent, leased) of each."""
+    """(spent, leased) of each budget."""
     found = {}
     for key in keys:
         row = db.execute(
@@ -115,9 +147,13 @@ def spent(db: Connection, keys: Iterable[PotKey]) -> dict[PotKey, tuple[int, int
 
 
 def _move(db: Connection, key: PotKey, process: str, spent: int, leased: int) -> None:
-    """Adds to what is spent, and to what is leased by this process."""
+    """Adds to the spent amount, and to the amount leased by this process."""
     db.execute(_MOVE, (*key, spent, leased))
     db.execute(_LEASE, (_id(key, process), *key, process, leased))
+
+
+def _forget_empty(db: Connection, key: PotKey, process: str) -> None:
+    db.execute("DELETE FROM leases WHERE id = ? AND granted_e12 = 0", (_id(key, process),))
 
 
 def _id(key: PotKey, process: str) -> str:

@@ -1,4 +1,4 @@
-"""Threads: conversations of one owner. Every function is one job for the store, on its connection."""
+"""Threads: conversations of one owner. Every function is a job for the store, on its connection."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .connection import Connection, Row
 
 UNDO_SECONDS = 30 * 24 * 3600.0
-_PURGED = 0.0  # `deleted_at` of a thread that nobody is to see again: its messages are removed in slices
-MARKED = 1000  # threads that are marked so in one slice
+_PURGED = 0.0  # `deleted_at` of a permanently deleted thread: its messages are removed in slices
+MAX_SETTINGS = 1024 * 1024  # bytes as JSON; they are in each list of threads
+MARKED = 1000  # threads that are hidden in one slice
 REMOVED = 200  # messages that are removed in one slice
 _CHARACTERS = 1_000_000  # of their text, and a message
 
@@ -26,6 +27,12 @@ SELECT t.*, (SELECT count(*) FROM messages m WHERE m.thread_id = t.id) AS messag
   (SELECT {running} FROM messages m WHERE m.thread_id = t.id AND m.state = 'streaming') AS running
 FROM threads t WHERE t.owner = ? AND (t.deleted_at IS NULL OR t.deleted_at > 0)"""
 _CHANGED = frozenset(("title", "pinned", "model", "settings", "head"))
+
+
+def check_settings(settings: Json, at: str) -> None:
+    """Raises BadRequest if they are too large."""
+    if len(json.dumps(settings)) > MAX_SETTINGS:
+        raise BadRequest(f"{at} may have {MAX_SETTINGS} bytes as JSON.", param=at, code="string_above_max_length")
 
 
 def create(
@@ -42,7 +49,7 @@ def create(
 
 
 def thread(db: Connection, owner: str, id: str) -> Json:
-    """Raises NotFound; one that was deleted but not yet purged is there, and says so."""
+    """Raises NotFound; a thread that was deleted but not yet purged is returned with its `deleted` state."""
     row = db.execute(f"{_threads(db)} AND t.id = ?", (owner, id)).fetchone()
     if row is None:
         raise NotFound("There is no such thread.")
@@ -50,7 +57,7 @@ def thread(db: Connection, owner: str, id: str) -> Json:
 
 
 def present(db: Connection, owner: str, id: str) -> Json:
-    """As `thread`. Raises NotFound for one that was deleted, too."""
+    """As `thread`. Raises NotFound for a deleted one, too."""
     found = thread(db, owner, id)
     if found["deleted"]:
         raise NotFound("That thread was deleted.")
@@ -69,7 +76,7 @@ def listed(db: Connection, owner: str, limit: int, before: str | None) -> Json:
 
 
 def trash(db: Connection, owner: str, limit: int) -> Json:
-    """The threads that were deleted and are not yet removed, the last one first: `{"threads", "next"}`."""
+    """The deleted threads that can be restored, the last one first: `{"threads", "next"}`."""
     rows = db.execute(
         f"{_threads(db)} AND t.deleted_at IS NOT NULL ORDER BY t.deleted_at DESC, t.id DESC LIMIT ?", (owner, limit)
     ).fetchall()
@@ -77,7 +84,7 @@ def trash(db: Connection, owner: str, limit: int) -> Json:
 
 
 def change(db: Connection, owner: str, id: str, changes: Mapping[str, Any], now: float) -> Json:
-    """Sets `title`, `pinned`, `model`, `settings`, `head` or `deleted`; what is absent stays."""
+    """Sets `title`, `pinned`, `model`, `settings`, `head` or `deleted`; absent members stay."""
     thread(db, owner, id)
     if head := changes.get("head"):
         _belongs(db, id, head)
@@ -94,17 +101,17 @@ def change(db: Connection, owner: str, id: str, changes: Mapping[str, Any], now:
 
 
 def titled(db: Connection, id: str) -> bool:
-    """Whether somebody thought of the title; first words do not count."""
+    """Whether the thread has a real title; its first words do not count."""
     return bool(db.execute("SELECT titled FROM threads WHERE id = ?", (id,)).fetchone()[0])
 
 
 def entitle(db: Connection, id: str, title: str) -> bool:
-    """The title a model thought of; one that the user gave in the meantime stays. Whether it was taken."""
+    """Sets a title made by a model, unless the user has set one meanwhile. Returns whether it was set."""
     return db.execute("UPDATE threads SET title = ?, titled = 1 WHERE id = ? AND titled = 0", (title, id)).rowcount > 0
 
 
 def delete(db: Connection, owner: str, id: str, now: float, purge: bool) -> None:
-    """Hides a thread; for good if it is purged: then its messages are removed by this and the following slices."""
+    """Deletes a thread; permanently if `purge` is set: then its messages are removed by this and the following slices."""
     thread(db, owner, id)
     db.execute("UPDATE threads SET deleted_at = ? WHERE id = ?", (_PURGED if purge else now, id))
     if purge:
@@ -117,7 +124,7 @@ UPDATE threads SET deleted_at = ? WHERE id IN (
 
 
 def mark_all(db: Connection, owner: str, until: float, most: int = MARKED) -> bool:
-    """Hides for good what an owner had at `until`, so many threads at most. Gives whether there are more."""
+    """Permanently hides an owner's threads at the time `until`, at most so many. Returns whether there are more."""
     if db.execute(_MARK, (_PURGED, owner, until, most)).rowcount == most:
         return True
     db.execute("UPDATE threads SET deleted_at = ? WHERE owner = ? AND deleted_at > ?", (_PURGED, owner, _PURGED))
@@ -128,9 +135,9 @@ _DOOMED = "SELECT id FROM threads WHERE deleted_at IS NOT NULL AND deleted_at <=
 
 
 def remove(db: Connection, now: float, most: int = REMOVED) -> bool:
-    """Removes what is to be seen by nobody again, or was deleted longer ago than it can be undone, so much at most.
+    """Removes hidden data, and threads that were deleted too long ago to be restored, at most so much.
 
-    Gives whether there is more.
+    Returns whether there is more.
     """
     threads = [id for (id,) in db.execute(_DOOMED, (max(now - UNDO_SECONDS, _PURGED), most)).fetchall()]
     if not threads:
@@ -152,7 +159,7 @@ def remove(db: Connection, now: float, most: int = REMOVED) -> bool:
 
 
 def _up_to(rows: list[Row]) -> list[str]:
-    """The first of these messages, as long as their text is not too much for one slice."""
+    """The first of these messages, up to the amount of text for one slice."""
     some: list[str] = []
     characters = 0
     for row in rows:

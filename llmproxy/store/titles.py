@@ -7,11 +7,11 @@ import re
 from llmproxy.core.chat import Json
 
 TITLE = 60  # characters of a question that become a title
-_FILE = re.compile(r'<file name="([^"]*)">\n')  # how a text file begins that is a part of a question
+_FILE = re.compile(r'<file name="([^"]*)">\n')  # the beginning of a text file that is part of a question
 
 
 def first_words(text: str) -> str:
-    """A title out of a text: its first words, in one line."""
+    """A title from a text: its first words, on one line."""
     line = re.sub(r"\s+", " ", text).strip()
     if len(line) <= TITLE:
         return line
@@ -19,7 +19,7 @@ def first_words(text: str) -> str:
 
 
 def named_by(content: str | list[Json]) -> str:
-    """The text of a question that a title is made of: its words without the files among them, or the first file's name."""
+    """The text for a title: the question without its files, or the name of the first file."""
     if isinstance(content, str):
         return content
     texts = [part["text"] for part in content if isinstance(part.get("text"), str)]

@@ -36,12 +36,12 @@ class Span(NamedTuple):
 
 
 def usage(db: Connection, by: By, span: Span, owner: str | None = None) -> list[Json]:
-    """One row for each key, group, model, provider or day (UTC), the dearest first; of everybody, or of one owner."""
-    asked: dict[str, Any] = {"since": span.since, "until": span.until}
+    """One row for each key, group, model, provider or day (UTC), the most expensive first; of everybody, or of one owner."""
+    params: dict[str, Any] = {"since": span.since, "until": span.until}
     if owner is not None:
-        asked["owner"] = owner
+        params["owner"] = owner
     key, whose = BY[by].format(day=db.sql.day.format("opened_at")), "1 = 1" if owner is None else "owner = :owner"
-    return [_row(by, dict(row)) for row in db.execute(_SUMS.format(key=key, whose=whose), asked)]
+    return [_row(by, dict(row)) for row in db.execute(_SUMS.format(key=key, whose=whose), params)]
 
 
 def _row(by: By, row: dict[str, Any]) -> Json:
@@ -54,7 +54,7 @@ def _row(by: By, row: dict[str, Any]) -> Json:
 
 
 class Billed(NamedTuple):
-    """One line of a provider's export. What it does not say is None."""
+    """One line of a provider's export. A missing value is None."""
 
     id: str
     tokens_in: int | None
@@ -63,24 +63,24 @@ class Billed(NamedTuple):
 
 
 def reconcile(db: Connection, lines: list[Billed]) -> Json:
-    """Compares the provider's lines with the attempts that have their ids, and settles those whose fate was unknown.
+    """Compares the provider's lines with the attempts that have their IDs, and settles those whose cost was unknown.
 
-    missing: billed, and not here. differs: counted otherwise. settled: unknown until now.
+    missing: billed, but not in the ledger. differs: counted differently. settled: unknown until now.
     """
-    told: Json = {"lines": len(lines), "equal": 0, "missing": [], "differs": [], "settled": []}
+    result: Json = {"lines": len(lines), "equal": 0, "missing": [], "differs": [], "settled": []}
     for line in lines:
         row = db.execute("SELECT * FROM attempts WHERE provider_id = ? OR id = ?", (line.id, line.id)).fetchone()
         if row is None:
-            told["missing"].append(line._asdict())
+            result["missing"].append(line._asdict())
         elif row["state"] == "unknown":
             _settle(db, row, line)
-            told["settled"].append(line._asdict())
+            result["settled"].append(line._asdict())
         elif different := _differences(row, line):
-            told["differs"].append({"id": line.id, "here": {n: ours for n, ours, _ in different},
+            result["differs"].append({"id": line.id, "here": {n: ours for n, ours, _ in different},
                                     "billed": {n: theirs for n, _, theirs in different}})  # fmt: skip
         else:
-            told["equal"] += 1
-    return told
+            result["equal"] += 1
+    return result
 
 
 def _differences(row: Any, line: Billed) -> list[tuple[str, int | None, int]]:

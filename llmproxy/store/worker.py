@@ -25,7 +25,7 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    run: Callable[[Connection], Any] | None  # None: the last one, after which the thread ends
+    run: Callable[[Connection], Any] | None  # None: the last job, after which the thread ends
     future: asyncio.Future[Any]
 
 
@@ -38,9 +38,9 @@ class Outcome:
 class Worker:
     """Starts with its first job. A job's future is done when its transaction is on disk.
 
-    engine: the database. connect: opens the connection, in the thread. begin: how a transaction begins. batch: jobs of one
-    transaction; between two, the owners' turns are taken. limit: jobs that may wait.
-    heard: told of each batch, in the event loop: the failure of the database, or None.
+    engine: the database. connect: opens the connection, in the thread. begin: SQL that begins a transaction. batch: jobs per
+    transaction; owners take turns between them. limit: jobs that may wait.
+    on_batch: called for each batch, in the event loop, with the failure of the database or None.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Worker:
         begin: str,
         limit: int = 10_000,
         batch: int = BATCH,
-        heard: Callable[[Exception | None], None] = lambda _: None,
+        on_batch: Callable[[Exception | None], None] = lambda _: None,
     ) -> None:
         self._name = name
-        self._heard = heard
+        self._on_batch = on_batch
         self._engine = engine
         self._connect = connect
         self._begin = begin
@@ -66,14 +66,14 @@ class Worker:
         self._closed = False
         self._connection: Connection | None = None  # of the thread
         self._committing = False
-        self._failure: Exception | None = None  # of opening, which the next batch tries again
+        self._failure: Exception | None = None  # of opening; the next batch tries again
 
     def submit(
         self, owner: str, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[T]:
-        """Queues `job(connection, ...)`, behind those of the same owner and in turns with those of others.
+        """Queues `job(connection, ...)`, after those of the same owner and in turns with those of others.
 
-        It runs even if nobody waits for its future any more. Raises StoreError where too many wait already, or after close.
+        It runs even if no caller waits for its future any more. Raises StoreError if too many jobs wait, or after close.
         """
         if self._closed:
             raise StoreError("The store is closed.")
@@ -85,7 +85,7 @@ class Worker:
         return future
 
     async def close(self) -> None:
-        """Does what was queued, then closes the connection."""
+        """Runs the queued jobs, then closes the connection."""
         self._closed = True
         if self._thread is not None and self._thread.is_alive():
             self._jobs.put("", Job(None, asyncio.get_running_loop().create_future()))
@@ -108,7 +108,7 @@ class Worker:
         self._drop()
 
     def _done(self, jobs: list[Job]) -> list[Outcome]:
-        """A batch. What stood in another transaction's way is done again."""
+        """Runs a batch. After a conflict with another transaction, it is run again."""
         if (connection := self._begun()) is None:
             return [Outcome(error=self._failure)] * len(jobs)
         for left in reversed(range(_TRIES)):
@@ -123,7 +123,7 @@ class Worker:
         raise AssertionError
 
     def _begun(self) -> Connection | None:
-        """A connection with a transaction. One whose database has gone and come back since is made anew."""
+        """A connection with a transaction. A lost connection is replaced."""
         for _ in range(2):
             try:
                 if self._connection is not None and self._writes and (damage := self._engine.damage) is not None:
@@ -146,7 +146,7 @@ class Worker:
 
     def _undo(self, connection: Connection) -> None:
         if not connection.lost and connection.in_transaction:
-            with suppress(Exception):  # it was lost just now
+            with suppress(Exception):  # it was just lost
                 connection.execute("ROLLBACK")
         if connection.lost:
             self._drop()
@@ -160,7 +160,7 @@ class Worker:
         return outcomes
 
     def _apart(self, connection: Connection, job: Job) -> Outcome:
-        """One job of several: if it fails, what it changed is undone and the others stand."""
+        """Runs one job of several: if it fails, its changes are undone and the others stay."""
         connection.execute("SAVEPOINT job")
         outcome = self._outcome(connection, job)
         if outcome.error is not None:
@@ -172,7 +172,9 @@ class Worker:
         try:
             return Outcome(job.run(connection) if job.run is not None else None)
         except Exception as error:
-            if not connection.in_transaction or self._engine.is_conflict(error):  # the whole transaction was given up
+            if not connection.in_transaction or self._engine.is_conflict(
+                error
+            ):  # the whole transaction was rolled back
                 raise
             return Outcome(error=self._engine.translated(error) if self._engine.is_failure(error) else error)
 
@@ -180,13 +182,13 @@ class Worker:
         errors = (one.error for one in outcomes)
         failure = next((one for one in errors if one is not None and self._engine.is_failure(one)), None)
 
-        def told() -> None:
-            self._heard(failure)
+        def report() -> None:
+            self._on_batch(failure)
             _settle(batch, outcomes)
 
         try:
-            batch[0].future.get_loop().call_soon_threadsafe(told)
-        except RuntimeError:  # the loop has ended: nobody waits
+            batch[0].future.get_loop().call_soon_threadsafe(report)
+        except RuntimeError:  # the event loop has ended
             return
 
 

@@ -1,5 +1,5 @@
 """A PostgreSQL server, for several machines.
 
-engine.py (connecting, who is alive), connection.py (what PostgreSQL says in its own words), types.py (values and rows),
-placeholders.py, schema.py (migrations), lexemes.py (words of a text). psycopg is imported by whoever opens a connection.
+engine.py (connecting, live processes), connection.py (PostgreSQL's own SQL), types.py (values and rows), placeholders.py,
+schema.py (migrations), lexemes.py (words of a text). psycopg is imported only when a connection is opened.
 """

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL, with what the store asks of every engine."""
+"""A connection to PostgreSQL, with the methods that the store needs from every engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .lexemes import as_written, lexemes, query
 from .placeholders import numbered, ordered
 from .types import NUL
 
-_LOOK = 0.05  # seconds between two looks at the clock while the server works
+_LOOK = 0.05  # seconds between two checks of the clock while the server works
 _WORDS = Sql(
     list_of="coalesce(json_agg({}), '[]'::json)::text",
     pair="json_build_array({}, {})::text",
@@ -30,7 +30,7 @@ _WORDS = Sql(
     tape_end="(SELECT max(nextval('tape_ends')) FROM generate_series(0, length({}) / 64))",
     tape_unit=64,
 )
-_SAID = """
+_MESSAGES_WITH = """
 SELECT t.id AS thread_id, t.title, m.id AS message_id, substr(m.text, 1, :read) AS text
 FROM messages m JOIN threads t ON t.id = m.thread_id {words}
 WHERE m.state <> 'streaming' AND t.owner = :owner AND t.deleted_at IS NULL {which} ORDER BY m.seq DESC LIMIT :most"""
@@ -43,11 +43,12 @@ INSERT INTO words (seq, lexemes) SELECT seq, array_to_tsvector(:lexemes::text[])
 ON CONFLICT (seq) DO UPDATE SET lexemes = excluded.lexemes"""
 
 
-_LIVES = "SELECT 1 FROM replicas WHERE process = ? AND expires_at > clock_timestamp() FOR SHARE"
+# The lock keeps away who would bury the process, and not its heartbeat.
+_LIVES = "SELECT 1 FROM replicas WHERE process = ? AND expires_at > clock_timestamp() FOR KEY SHARE"
 
 
 class Limited(psycopg.Connection[Any]):
-    """No statement is waited for longer than `patience` seconds, whatever became of the server."""
+    """No statement runs longer than `patience` seconds, even if the server does not answer."""
 
     patience = 10.0
     ends = float("inf")  # of the block that `within` is around
@@ -57,7 +58,7 @@ class Limited(psycopg.Connection[Any]):
         return super().wait(self._watched(gen), _LOOK if self.left is not None else interval)
 
     def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """As the generator, which is woken at every interval; looks at the clock then."""
+        """As the generator, which is resumed at every interval and then checks the clock."""
         until = time.monotonic() + self.patience
         cancelled = False
         try:
@@ -74,7 +75,7 @@ class Limited(psycopg.Connection[Any]):
             return done.value
 
     def _over(self) -> bool:
-        """Ends what is executed, if it took too long or nobody waits for it."""
+        """Cancels the statement if it took too long or if no caller waits for it."""
         if self.left is None or not (time.monotonic() > self.ends or self.left()):
             return False
         self.cancel_safe(timeout=1.0)
@@ -116,7 +117,7 @@ class PostgresConnection:
         self.execute(_INDEX, {"id": message_id, "lexemes": lexemes(text)})
 
     def forget_words(self) -> None:
-        """They go with their rows."""
+        """Does nothing: the index entries are removed with their rows."""
 
     def compact(self) -> bool:
         return False  # autovacuum does
@@ -127,26 +128,26 @@ class PostgresConnection:
         )
         self.execute("SELECT setval('tape_ends', max(ends)) FROM tapes HAVING count(*) > 0")
 
-    def said(self, what: Sought) -> Rows:
-        asked = {"read": what.read, "owner": what.owner, "most": what.most}
+    def messages_with(self, what: Sought) -> Rows:
+        params = {"read": what.read, "owner": what.owner, "most": what.most}
         words, which = "", ""
         if found := query(what.words, beginning=what.beginning):
             words, which = "JOIN words w ON w.seq = m.seq", " AND w.lexemes @@ :query::tsquery"
-            asked["query"] = found
+            params["query"] = found
         for number, run in enumerate(what.runs):
             which += f" AND strpos(m.text, :run{number}) > 0"
-            asked[f"run{number}"] = run
-        return self.execute(_SAID.format(words=words, which=which), asked)
+            params[f"run{number}"] = run
+        return self.execute(_MESSAGES_WITH.format(words=words, which=which), params)
 
     def titled(self, what: Sought) -> Rows:
-        asked: dict[str, Any] = {"owner": what.owner, "most": what.most}
+        params: dict[str, Any] = {"owner": what.owner, "most": what.most}
         which = ""
         if found := as_written(what.words, beginning=what.beginning):
-            which, asked["query"] = f" AND {_TITLE} @@ to_tsquery('simple', :query)", found
+            which, params["query"] = f" AND {_TITLE} @@ to_tsquery('simple', :query)", found
         for number, run in enumerate(what.runs):
             which += f" AND strpos(t.title, :run{number}) > 0"
-            asked[f"run{number}"] = run
-        return self.execute(_TITLED.format(which=which), asked)
+            params[f"run{number}"] = run
+        return self.execute(_TITLED.format(which=which), params)
 
     @contextmanager
     def within(self, seconds: float, left: Callable[[], bool]) -> Iterator[None]:

@@ -13,12 +13,12 @@ from .schema import migrate
 if TYPE_CHECKING:
     from .connection import PostgresConnection
 
-INSTALL = "PostgreSQL needs the extra `postgres`: pip install 'llmproxy[postgres]'"
-ALIVE_SECONDS = 10.0  # that a replica counts as alive after it said so
+INSTALL = "PostgreSQL needs the extra `postgres`: pip install 'llmproxy-gateway[postgres]'"
+ALIVE_SECONDS = 10.0  # for how long a replica is considered alive after a heartbeat
 _CONNECT_SECONDS = 2
 _STATEMENT_SECONDS = 10
-_GRACE = 2.0  # seconds beyond the server's own limit, until its silence is a fault
-_USUAL = {  # what the URL may say otherwise
+_GRACE = 2.0  # seconds after the server's own limit until its silence counts as a failure
+_USUAL = {  # defaults, which the URL may override
     "connect_timeout": _CONNECT_SECONDS,
     "tcp_user_timeout": 5_000,
     "keepalives_idle": 5,
@@ -29,7 +29,9 @@ _USUAL = {  # what the URL may say otherwise
 _SETTINGS = (
     f"SET statement_timeout = '{_STATEMENT_SECONDS}s'",
     "SET lock_timeout = '5s'",
-    "SET idle_in_transaction_session_timeout = '10s'",  # a replica that stands still keeps no other one waiting
+    # A replica that stands still or is cut off in a transaction keeps others waiting for this long. It is less than they wait
+    # for a lock, and much less than the time after which they would be taken for dead.
+    "SET idle_in_transaction_session_timeout = '3s'",
     "SET default_transaction_isolation = 'read committed'",
     "SET jit = off",  # compiling a short statement takes longer than running it
     "SET client_min_messages = warning",
@@ -40,10 +42,14 @@ _AGAIN = frozenset(
 _UNTIL = "clock_timestamp() + ? * interval '1 second'"
 _ENTER = f"INSERT INTO replicas (process, expires_at) VALUES (?, {_UNTIL})"
 _BEAT = f"UPDATE replicas SET expires_at = {_UNTIL} WHERE process = ? AND expires_at > clock_timestamp()"
+_BURY = "DELETE FROM replicas WHERE process = ? AND expires_at <= clock_timestamp()"
+_MEET = "UPDATE replicas SET address = ? WHERE process = ? AND address <> ?"
+_MET = """
+SELECT DISTINCT address FROM replicas WHERE address <> '' AND expires_at > clock_timestamp() ORDER BY address"""
 
 
 class Postgres:
-    """url: as libpq reads it. No URL, and nothing with a password in it, gets into a message."""
+    """url: as in libpq. The URL and passwords never appear in a message."""
 
     begins = ("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     lasting = True
@@ -52,7 +58,7 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._entered = ""
+        self._entered: set[str] = set()
 
     def check(self) -> None:
         self.connect().close()
@@ -95,22 +101,27 @@ class Postgres:
         return getattr(error, "sqlstate", None) in _AGAIN
 
     def enter(self, db: Connection, process: str) -> None:
-        if process != self._entered:  # who was taken for dead does not come back by connecting again
+        if process not in self._entered:  # who was taken for dead does not come back by connecting again
             db.execute(_ENTER, (process, self.alive_seconds))
-            self._entered = process
+            self._entered.add(process)
 
     def beat(self, db: Connection, process: str) -> int:
         return len(self.living(db)) if db.execute(_BEAT, (self.alive_seconds, process)).rowcount else 0
 
-    def bury(self, db: Connection, process: str) -> None:
-        db.execute("DELETE FROM replicas WHERE process = ?", (process,))
+    def meet(self, db: Connection, process: str, address: str) -> list[str]:
+        db.execute(_MEET, (address, process, address))
+        return [address for (address,) in db.execute(_MET)]
+
+    def bury(self, db: Connection, process: str) -> bool:
+        db.execute(_BURY, (process,))  # waits for a heartbeat that is not committed yet, and sees it
+        return db.execute("SELECT 1 FROM replicas WHERE process = ?", (process,)).fetchone() is None
 
     def leave(self, process: str) -> None:
         if not self._entered:
             return
         with suppress(Exception), closing(self._connected()) as db:  # or it counts as dead when its time is over
-            self.bury(db, process)
-        self._entered = ""
+            db.execute("DELETE FROM replicas WHERE process = ?", (process,))
+        self._entered.clear()
 
     def entered(self, db: Connection) -> set[str]:
         return {process for (process,) in db.execute("SELECT process FROM replicas")}
@@ -131,8 +142,8 @@ class Postgres:
         from .types import adapt, rows
 
         try:
-            asked: dict[str, Any] = {**_USUAL, **conninfo_to_dict(self._url)}
-            inner = Limited.connect(autocommit=True, row_factory=rows, cursor_factory=psycopg.RawCursor, **asked)
+            settings: dict[str, Any] = {**_USUAL, **conninfo_to_dict(self._url)}
+            inner = Limited.connect(autocommit=True, row_factory=rows, cursor_factory=psycopg.RawCursor, **settings)
             inner.prepare_threshold = None  # a prepared SELECT * fails when another replica has added a column
             inner.patience = _STATEMENT_SECONDS + _GRACE
             adapt(inner)

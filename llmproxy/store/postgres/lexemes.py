@@ -1,6 +1,6 @@
-"""The words of a text as the index has them: without case and diacritics, cut where neither letters nor digits are.
+"""The words of a text for the index: without case and diacritics, split at all characters that are not letters or digits.
 
-They are made here and not by the server, whose notion of a letter depends on the locale that the database was made with.
+They are computed here and not by the server, because the server's idea of a letter depends on the locale of the database.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LONGEST = 1_000  # bytes of one word: it takes 2,046. What is longer is no word
 
 
 def lexemes(text: str) -> list[str]:
-    """Each word once; of a very long text, those of its beginning."""
+    """Each word once; of a very long text, only those at its beginning."""
     found: dict[str, None] = {}
     size = 0
     for word in _WORD.findall(_plain(text)):
@@ -29,12 +29,12 @@ def lexemes(text: str) -> list[str]:
 
 
 def query(words: Sequence[str], *, beginning: bool = True) -> str:
-    """A tsquery for all words, the last of which may be the beginning of one."""
+    """A tsquery for all words, the last of which may be a prefix."""
     return _all(_WORD.findall(_plain(" ".join(words))), beginning)
 
 
 def as_written(words: Sequence[str], *, beginning: bool) -> str:
-    """The same for what the server has cut into words itself, which keep their diacritics."""
+    """The same for text that the server has split into words itself, which keep their diacritics."""
     return _all(_WORD.findall(" ".join(words)), beginning)
 
 

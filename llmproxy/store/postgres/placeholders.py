@@ -1,4 +1,4 @@
-"""`?` and `:name` of the store's SQL as `$1`, `$2` of PostgreSQL's."""
+"""Converts `?` and `:name` in the store's SQL to PostgreSQL's `$1`, `$2`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-_MARK = re.compile(r"'(?:[^']|'')*'|::|\?|:([a-z_][a-z0-9_]*)")  # what stands in quotes, and a cast, is left alone
+_MARK = re.compile(r"'(?:[^']|'')*'|::|\?|:([a-z_][a-z0-9_]*)")  # quoted texts and casts are not changed
 
 
 class Numbered(NamedTuple):

@@ -1,7 +1,7 @@
-"""What is in the database, and how an older one is brought up to date while replicas of before still use it.
+"""The schema and its migrations, which run while older replicas still use the database.
 
-Migrations only add: a replica of the version before goes on reading and writing beside one that has migrated. A migration
-that older ones cannot live with says so in _OLDEST, and they refuse to start.
+Migrations only add: a replica of the previous version continues to work with a migrated database. A migration for which this is
+not true says so in _OLDEST, and older versions refuse to start.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from llmproxy.core.errors import StoreError
 
 from ..connection import Connection
 
-_LOCK = 7_205_133_480_211  # an advisory lock of ours: of replicas starting at once, one migrates and the others wait
+_LOCK = 7_205_133_480_211  # an advisory lock: if several replicas start at once, one migrates and the others wait
 
 _FIRST = """
 CREATE TABLE threads (
@@ -95,12 +95,38 @@ CREATE INDEX ledger_of_nobody ON ledger (opened_at) WHERE owner = '';
 CREATE INDEX threads_titled ON threads USING gin (to_tsvector('simple', title));
 """
 
-MIGRATIONS = (_FIRST, _GROWTH)  # the n-th brings version n to n + 1; what was released is never edited
+_ADDRESSES = """
+-- Where a replica is reached by the others; empty where it is not.
+ALTER TABLE replicas ADD COLUMN address TEXT NOT NULL DEFAULT '';
+-- A second id of the request, which names its replica; empty where the first one does.
+ALTER TABLE ledger ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+-- Few have not ended, or never did.
+CREATE INDEX ledger_unended ON ledger (id) WHERE state IN ('open', 'lost');
+CREATE INDEX ledger_unended_uid ON ledger (uid) WHERE uid <> '' AND state IN ('open', 'lost');
+"""
+
+_TOKENS = """
+-- Answers by the bytes that their tokens had. kind: in or out. model: provider/model.
+CREATE TABLE token_ratios (
+  kind TEXT NOT NULL, model TEXT NOT NULL, bucket BIGINT NOT NULL, answers BIGINT NOT NULL, seen_at DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY (kind, model, bucket));
+CREATE INDEX token_ratios_seen ON token_ratios (seen_at);
+-- The last change of a lease by its process, and its amount: whether one came about that was never acknowledged.
+ALTER TABLE leases ADD COLUMN change TEXT NOT NULL DEFAULT '';
+ALTER TABLE leases ADD COLUMN change_e12 BIGINT NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS = (
+    _FIRST,
+    _GROWTH,
+    _ADDRESSES,
+    _TOKENS,
+)  # the n-th brings version n to n + 1; what was released is never edited
 _OLDEST = 1  # the oldest version of this list whose code may use a database that all of them were applied to
 
 
 def migrate(db: Connection) -> None:
-    """Brings the database up to date. Raises StoreError where only a newer version of llmproxy can use it."""
+    """Updates the database. Raises StoreError if only a newer version of llmproxy can use it."""
     if _version(db) == len(MIGRATIONS):
         return
     # Locked before the transaction begins, as within one the server may go on believing that there is no such table.
@@ -118,7 +144,7 @@ def migrate(db: Connection) -> None:
 
 
 def _version(db: Connection) -> int:
-    """0: there is nothing yet. What a newer version has made counts as ours where that lets us live with it."""
+    """0: the database is empty. A newer version counts as ours if we can work with it."""
     [there] = db.execute("SELECT to_regclass('schema_version') IS NOT NULL").fetchone()
     row = db.execute("SELECT version, oldest FROM schema_version").fetchone() if there else None
     if row is None:

@@ -1,4 +1,4 @@
-"""How values and rows look to jobs, the same as those of SQLite: whole numbers for truth values and sums, rows by name."""
+"""Values and rows in the same form as SQLite's: integers for booleans and sums, rows by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg import AsyncCursor, Connection, Cursor
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.types.string import StrDumperUnknown
 
-NUL = "\ufffd"  # what is kept of a character that text cannot have here
+NUL = "\ufffd"  # replacement for a character that text cannot contain here
 
 
 class Row(tuple[Any, ...]):
@@ -49,7 +49,7 @@ class _Text(StrDumperUnknown):
 
 
 class _Number(Loader):
-    """Sums of BIGINT are NUMERIC."""
+    """Sums of BIGINT are NUMERIC, and become integers."""
 
     def load(self, data: Buffer) -> int | float:
         text = bytes(data)

@@ -1,5 +1,4 @@
 """The embedded database.
 
-engine.py, connection.py (what SQLite says in its own words), database.py (schema and migrations), processes.py (who is alive),
-backup.py.
+engine.py, connection.py (SQLite's own SQL), database.py (schema and migrations), processes.py (live processes), backup.py.
 """

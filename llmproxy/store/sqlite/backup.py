@@ -1,4 +1,4 @@
-"""Copies the database with SQLite's online backup, which neither stops nor disturbs a gateway that writes to it."""
+"""Copies the database with SQLite's online backup, which does not stop a gateway that writes to it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .database import FILE, translated
 
 
 def copy(folder: str, target: Path) -> int:
-    """Copies the database in `folder` to the new file `target` and checks the copy. Gives its size in bytes.
+    """Copies the database in `folder` to the new file `target` and checks the copy. Returns its size in bytes.
 
-    Raises StoreError (no database, no folder for the target, target is there already), Damaged (the copy is not sound), OSError.
+    Raises StoreError (no database, no folder for the target, the target exists), Damaged (the copy is damaged), OSError.
     """
     source = Path(folder) / FILE
     if not source.exists():
@@ -30,7 +30,7 @@ def copy(folder: str, target: Path) -> int:
 
 
 def _part(target: Path) -> Path:
-    """An empty file for this user only, beside the target, which no other backup writes to."""
+    """An empty file beside the target, only for this user, to which no other backup writes."""
     if target.exists():
         raise StoreError(f"{target} exists. Name a new file.")
     if not target.parent.is_dir():
@@ -41,7 +41,7 @@ def _part(target: Path) -> Path:
 
 
 def _publish(part: Path, target: Path) -> None:
-    """Gives the checked copy its name, unless another process took that name while the copy was made."""
+    """Renames the checked copy to its final name, unless another process has created a file of that name meanwhile."""
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError as error:
@@ -55,7 +55,7 @@ def _copied(source: Path, part: Path) -> None:
     try:
         with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(part)) as fresh:
             live.backup(fresh)
-            fresh.execute("PRAGMA journal_mode = DELETE")  # one file, which can be moved as it is
+            fresh.execute("PRAGMA journal_mode = DELETE")  # a single file, which can be moved
             [verdict] = fresh.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
         raise translated(error) from error

@@ -1,4 +1,4 @@
-"""A connection to SQLite, with what the store asks of every engine."""
+"""A connection to SQLite, with the methods that the store needs from every engine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from contextlib import contextmanager
 
 from ..connection import Rows, Sought, Sql
 
-_STEPS = 2_000  # of SQLite's machine between two looks at the clock
+# Python's module looks for an adapter of each value that is neither number nor text, which costs twice as much as binding it.
+sqlite3.register_adapter(type(None), lambda nothing: nothing)
+sqlite3.register_adapter(bool, int)
+
+_STEPS = 2_000  # steps of SQLite's virtual machine between two checks of the clock
 _MOST_LOG = 32 * 1024 * 1024  # bytes
 _PAGES = 256  # of one slice of work
 _SPARE = 1024  # free pages that are kept
 _INCREMENTAL = 2  # of auto_vacuum
-_BEGIN, _GO_ON = 1.0, 2.0  # a merge that all segments take part in, and its next parts
+_BEGIN, _GO_ON = 1.0, 2.0  # the merge of all index segments, and its continuation
 _INDEXES = ("words", "titles")
 _TO_MERGE = "INSERT INTO progress (id, place) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET place = excluded.place"
 _WORDS = Sql(
@@ -47,11 +51,11 @@ _INDEXED = "m.seq IN (SELECT rowid FROM words WHERE words MATCH :query) AND"
 
 
 class SqliteConnection(sqlite3.Connection):
-    """There is one writer at a time, which has the whole database: rows need no locks. Triggers keep the index of words."""
+    """There is one writer at a time, which locks the whole database, so rows need no locks. Triggers maintain the word index."""
 
     sql = _WORDS
     lost = False
-    log: str | None = None  # the file of changes that are not in the database's own file yet
+    log: str | None = None  # the write-ahead log
 
     def lock(self, table: str, id: str) -> None:
         pass
@@ -80,7 +84,7 @@ class SqliteConnection(sqlite3.Connection):
         return any(self._merged(index) for index in _INDEXES) or self._shrunk()
 
     def _merged(self, index: str) -> bool:
-        """Words that were deleted are in the index's segments until these are merged: all into one, so many pages at a time."""
+        """Deleted words stay in the index's segments until these are merged: all into one, so many pages at a time."""
         row = self.execute("SELECT place FROM progress WHERE id = ?", (index,)).fetchone()
         if row is None or not row[0]:
             return False
@@ -91,7 +95,7 @@ class SqliteConnection(sqlite3.Connection):
         return more
 
     def _shrunk(self) -> bool:
-        """Gives pages that nothing needs back to the file system, but for some that will be needed soon."""
+        """Returns free pages to the file system, except some that will be needed soon."""
         [[mode], [free]] = [self.execute(f"PRAGMA {name}").fetchone() for name in ("auto_vacuum", "freelist_count")]
         if mode != _INCREMENTAL or free <= _SPARE:
             return False
@@ -101,13 +105,13 @@ class SqliteConnection(sqlite3.Connection):
     def number_on(self) -> None:
         pass
 
-    def said(self, what: Sought) -> Rows:
-        asked = {"read": what.read, "query": _query(what), "owner": what.owner, "most": what.most}
+    def messages_with(self, what: Sought) -> Rows:
+        params = {"read": what.read, "query": _query(what), "owner": what.owner, "most": what.most}
         if not what.runs:
-            return self.execute(_BY_WORDS, asked)
+            return self.execute(_BY_WORDS, params)
         inside, runs = _inside("m.text", what.runs)
         indexed = _INDEXED if what.words else ""
-        return self.execute(_INSIDE.format(indexed=indexed, inside=inside), {**asked, **runs})
+        return self.execute(_INSIDE.format(indexed=indexed, inside=inside), {**params, **runs})
 
     def titled(self, what: Sought) -> Rows:
         inside, runs = _inside("t.title", what.runs)
@@ -117,8 +121,8 @@ class SqliteConnection(sqlite3.Connection):
             "newest": "titles.rowid" if what.words else "t.seq",
             "inside": f"AND {inside}" if inside else "",
         }
-        asked = {"query": _query(what), "owner": what.owner, "most": what.most}
-        return self.execute(_TITLED.format(**how), {**asked, **runs})
+        params = {"query": _query(what), "owner": what.owner, "most": what.most}
+        return self.execute(_TITLED.format(**how), {**params, **runs})
 
     @contextmanager
     def within(self, seconds: float, left: Callable[[], bool]) -> Iterator[None]:
@@ -135,12 +139,12 @@ class SqliteConnection(sqlite3.Connection):
 
 
 def _query(what: Sought) -> str:
-    """What FTS5 is asked: each word quoted, so that nothing in it is an operator."""
+    """The FTS5 query: each word is quoted, so that it cannot be an operator."""
     quoted = " ".join(f'"{word}"' for word in what.words)
     return f"{quoted}*" if what.beginning else quoted
 
 
 def _inside(column: str, runs: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """That a column contains all of these, and the parameters of that."""
+    """The condition that a column contains all of these, and its parameters."""
     named = {f"run{number}": run for number, run in enumerate(runs)}
     return " AND ".join(f"instr({column}, :{name}) > 0" for name in named), named

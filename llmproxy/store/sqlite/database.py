@@ -1,6 +1,6 @@
 """The SQLite file: how it is opened, its schema, and its migrations.
 
-sqlite3 is imported where it is first needed: a gateway that nobody asks for threads starts without it.
+sqlite3 is imported at its first use, so that a gateway without threads starts without it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ BUSY_SECONDS = 5.0
 _LOG = (
     16 * 1024 * 1024
 )  # bytes that the file of changes keeps at most once all of them are in the database: see `crowded`
-_LOOK_SECONDS = 1.0  # that a mere look waits for who has the file alone
+_LOOK_SECONDS = 1.0  # seconds that a read-only look waits for a process that has locked the file
 _CREATING = threading.Lock()
-_AGAIN = 0.01  # seconds until the next look at a file that somebody else has alone; nobody waits in this thread
+_AGAIN = 0.01  # seconds until the next attempt at a file that another process has locked
 
 _FIRST = """
 CREATE TABLE threads (
@@ -155,19 +155,40 @@ CREATE TRIGGER titles_update AFTER UPDATE OF title ON threads WHEN old.title <> 
   INSERT INTO titles (rowid, title) VALUES (new.seq, new.title); END;
 """
 
+_UNENDED = """
+-- A second id of the request, which names its process; empty where the first one does.
+ALTER TABLE ledger ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+-- Few have not ended, or never did.
+CREATE INDEX ledger_unended ON ledger (id) WHERE state IN ('open', 'lost');
+CREATE INDEX ledger_unended_uid ON ledger (uid) WHERE uid <> '' AND state IN ('open', 'lost');
+"""
+
+_TOKENS = """
+-- Answers by the bytes that their tokens had. kind: in or out. model: provider/model.
+CREATE TABLE token_ratios (
+  kind TEXT NOT NULL, model TEXT NOT NULL, bucket INTEGER NOT NULL, answers INTEGER NOT NULL, seen_at REAL NOT NULL,
+  PRIMARY KEY (kind, model, bucket)) WITHOUT ROWID;
+CREATE INDEX token_ratios_seen ON token_ratios (seen_at);
+-- The last change of a lease by its process, and its amount: whether one came about that was never acknowledged.
+ALTER TABLE leases ADD COLUMN change TEXT NOT NULL DEFAULT '';
+ALTER TABLE leases ADD COLUMN change_e12 INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _TAPES,
     _ADOPTIONS,
     _ACCOUNTS,
     _GROWTH,
+    _UNENDED,
+    _TOKENS,
 )  # the n-th brings version n to n + 1; what was released is never edited
 
 
 def connect(folder: Path | None, *, reading: bool = False, check: bool = True) -> Connection:
-    """A connection to the database in `folder`, made and brought up to date if need be; in memory for None.
+    """A connection to the database in `folder`, created and updated if necessary; in memory for None.
 
-    check: the file is read as a whole before it is used.
+    check: the whole file is checked before it is used.
     Raises StoreError (no such folder, not writable, written by a newer version) or Damaged.
     """
     import sqlite3
@@ -193,7 +214,7 @@ def connect(folder: Path | None, *, reading: bool = False, check: bool = True) -
 
 
 def looking(folder: Path) -> Connection | None:
-    """A connection that only reads, and changes nothing of the file; None if there is no file."""
+    """A read-only connection, which does not change the file; None if there is no file."""
     import sqlite3
 
     from .connection import SqliteConnection
@@ -206,7 +227,7 @@ def looking(folder: Path) -> Connection | None:
 
 
 def translated(error: Exception) -> StoreError:
-    """What a failure of SQLite means to the one who asked."""
+    """The StoreError for a failure of SQLite."""
     name = str(getattr(error, "sqlite_errorname", "") or type(error).__name__)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return Damaged(
@@ -226,18 +247,19 @@ def _place(folder: Path | None) -> str:
 
 
 def _create(path: Path) -> None:
-    """Makes an empty database file for this user only, if there is none; SQLite gives its -wal and -shm the same mode.
+    """Creates an empty database file that only this user can read, if there is none; SQLite gives its -wal and -shm files the
+    same mode.
 
-    An existing file is never opened by descriptor, and a new one only while no thread of this process can have it open:
-    at any close of a file POSIX drops every lock that the process holds on it, those of SQLite's connections too. The
-    next to close the database then believes itself alone and deletes the write-ahead log that is still in use.
+    An existing file is never opened by descriptor, and a new one only while no thread of this process can have it open: when
+    any descriptor of a file is closed, POSIX releases all locks that the process holds on it, also those of SQLite's
+    connections. The next process that closes the database would then delete the write-ahead log that is still in use.
     """
     with _CREATING, suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _write_ahead(connection: Connection) -> None:
-    """A change of the mode needs the file alone, and SQLite does not wait for that as it does for everything else."""
+    """A change of the journal mode needs exclusive access to the file, and SQLite does not wait for that."""
     import sqlite3
 
     until = time.monotonic() + BUSY_SECONDS
@@ -253,7 +275,7 @@ def _write_ahead(connection: Connection) -> None:
 
 def _ready(connection: Connection, reading: bool, check: bool) -> Connection:
     if not reading:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an existing one keeps its own way
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only for a new file; an existing one keeps its mode
     _write_ahead(connection)
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = FAST", f"journal_size_limit = {_LOG}"):
         connection.execute(f"PRAGMA {pragma}")
@@ -267,7 +289,7 @@ def _ready(connection: Connection, reading: bool, check: bool) -> Connection:
 
 
 def sound(connection: Connection) -> None:
-    """Reads the whole file; about 0.1 s for 100 MB. Raises Damaged."""
+    """Checks the whole file; about 0.1 s for 100 MB. Raises Damaged."""
     [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise Damaged(f"The database {FILE} is damaged ({verdict}). Put a backup in its place, or move it away.")

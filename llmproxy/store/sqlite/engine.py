@@ -14,7 +14,7 @@ from .soundness import Soundness
 
 
 class SQLite:
-    """folder: where the database lies; None keeps it in memory, where only its own connection sees it."""
+    """folder: of the database file; None keeps it in memory, where only its own connection sees it."""
 
     begins = ("BEGIN IMMEDIATE", "BEGIN")
     alive_seconds = math.inf
@@ -64,8 +64,11 @@ class SQLite:
     def beat(self, db: Connection, process: str) -> int:
         return 1
 
-    def bury(self, db: Connection, process: str) -> None:
-        pass
+    def meet(self, db: Connection, process: str, address: str) -> list[str]:
+        return []
+
+    def bury(self, db: Connection, process: str) -> bool:
+        return True
 
     def leave(self, process: str) -> None:
         if self._folder is not None and self._held is not None:

@@ -10,14 +10,14 @@ from types import ModuleType
 _fcntl: ModuleType | None
 try:
     import fcntl as _fcntl
-except ImportError:  # Windows: one gateway to a data directory, so every other one is gone
+except ImportError:  # Windows: one gateway per data directory, so every other process is dead
     _fcntl = None
 
 _PREFIX = "process-"
 
 
 def hold(folder: Path, process: str) -> int:
-    """Says that this process lives, until the file descriptor given back is closed, at the latest with the process."""
+    """Registers this process as alive, until the returned file descriptor is closed, at the latest when the process ends."""
     while True:
         held = os.open(_file(folder, process), os.O_RDWR | os.O_CREAT, 0o600)
         if _locked(held) and os.fstat(held).st_nlink:  # not swept away between the two steps
@@ -26,7 +26,7 @@ def hold(folder: Path, process: str) -> int:
 
 
 def try_lock(file: Path) -> int | None:
-    """The descriptor of a file that this process alone has now, until it is closed; None while another one has it."""
+    """The descriptor of a file that this process has locked, until it is closed; None if another one has locked it."""
     held = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     if _locked(held):
         return held
@@ -35,13 +35,13 @@ def try_lock(file: Path) -> int | None:
 
 
 def release(folder: Path, process: str, held: int) -> None:
-    """Takes back what `hold` said, at a proper end."""
+    """Removes the registration of `hold`, at a normal end."""
     _file(folder, process).unlink(missing_ok=True)
     os.close(held)
 
 
 def living(folder: Path | None) -> set[str]:
-    """The processes that are there now. The files of all others are removed."""
+    """The live processes. The files of all others are removed."""
     if folder is None:
         return set()
     return {path.stem.removeprefix(_PREFIX) for path in folder.glob(f"{_PREFIX}*.lock") if not _gone(path)}

@@ -1,9 +1,8 @@
-"""Whether the database's file is whole. A small one is read at every start, a large one only when it may not be.
+"""Checks whether the database file is intact. A small file is checked at every start, a large one only when it may be damaged.
 
-A large file that was closed properly is known by a note of its size and time beside it (`llmproxy.db.closed`). Where the note does
-not fit (the process was killed, the file was replaced), or is a week old, the file is read as a whole by a thread of its own,
-beside the work. What that finds is written down (`llmproxy.db.damaged`): from then on nothing is written, and every later
-start says so.
+A file that was closed properly has a note of its size and time beside it (`llmproxy.db.closed`). If the note does not match
+(the process was killed, the file was replaced) or is a week old, a large file is checked by a separate thread while the gateway
+works. Damage is written to `llmproxy.db.damaged`: then nothing is written any more, and every later start reports it.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from llmproxy.core.errors import Damaged, StoreError
 from . import database, processes
 from .database import FILE, looking, translated
 
-SMALL = 64 * 1024 * 1024  # bytes of a file that is read before it is used: a tenth of a second
-TRUSTED = 7 * 86_400.0  # seconds since a file was read as a whole
-_STEPS = 100_000  # of SQLite's machine between two looks whether the process ends
+SMALL = 64 * 1024 * 1024  # bytes; a file up to this size is checked before it is used, in a tenth of a second
+TRUSTED = 7 * 86_400.0  # seconds after a complete check
+_STEPS = 100_000  # steps of SQLite's virtual machine between two checks whether the process ends
 
 
 class Soundness:
-    """Of the file in a folder, for one process."""
+    """The state of the file in a folder, for one process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,15 +39,15 @@ class Soundness:
 
     @property
     def damage(self) -> Damaged | None:
-        """What was found wrong with the file, by this process or another one."""
+        """The damage that this process or another one has found."""
         if not self._damaged.exists():
             return None
         with suppress(OSError):
-            return _told(self._damaged.read_text("utf-8", "replace"))
-        return _told("")
+            return _damaged_error(self._damaged.read_text("utf-8", "replace"))
+        return _damaged_error("")
 
     def before_use(self) -> bool:
-        """Whether the file must be read before anything else is done with it. Called before it is opened."""
+        """Whether the whole file must be checked before it is used. Called before it is opened."""
         return self._damaged.exists() or _size(self._file) <= SMALL
 
     def known(self) -> bool:
@@ -59,17 +58,17 @@ class Soundness:
         return fresh and _size(Path(f"{self._file}-wal")) == 0 and noted.get("file") == _seen(self._file)
 
     def passed(self) -> None:
-        """The file was read and is whole."""
+        """The file was checked and is intact."""
         self._checked_at = time.time()
         self._damaged.unlink(missing_ok=True)
 
     def begin(self) -> None:
-        """Reads the file beside the work."""
+        """Checks the file in the background."""
         self._thread = threading.Thread(target=self._check, name="llmproxy-check", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """After the file was closed properly: notes what it is like, unless nobody knows whether it is whole."""
+        """After the file was closed properly: writes the note, unless it is unknown whether the file is intact."""
         self._ending = True
         if self._thread is not None:
             self._thread.join()
@@ -87,7 +86,7 @@ class Soundness:
         except Damaged as error:
             self._damaged.write_text(str(error), "utf-8")
         except (OSError, StoreError):
-            return  # it could not be read to its end: nothing is known
+            return  # the check was not completed: nothing is known
         finally:
             file.unlink(missing_ok=True)
             os.close(held)
@@ -115,7 +114,7 @@ class Soundness:
         return noted if isinstance(noted, dict) else {}
 
 
-def _told(reason: str) -> Damaged:
+def _damaged_error(reason: str) -> Damaged:
     return Damaged(reason or f"The database {FILE} is damaged.")
 
 
