@@ -100,7 +100,7 @@ def _models(command: argparse.ArgumentParser) -> None:
 
 
 def _trace(command: argparse.ArgumentParser) -> None:
-    command.add_argument("id", metavar="ID", help="the request's id, as X-Request-ID says it")
+    command.add_argument("id", metavar="ID", help="ID of the request (response header X-Request-ID)")
     command.add_argument("--json", action="store_true", help="print the record as JSON")
     _address(command)
 
@@ -258,7 +258,7 @@ def _nothing(command: argparse.ArgumentParser) -> None:
 
 # Name, help, the arguments of an example, and what adds the arguments to the command's parser.
 _COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
-    ("init", "write a commented llmproxy.toml from what is found here", "", _init),
+    ("init", "write a commented llmproxy.toml for the keys in the environment", "", _init),
     ("serve", "run the gateway", "--port 9000", _serve),
     (
         "chat",
@@ -267,7 +267,7 @@ _COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]]
         _chat,
     ),
     ("models", "list the models of the running gateway", "--base-url http://127.0.0.1:9000", _models),
-    ("trace", "draw what a request did and when", "0f3a9c21 --json", _trace),
+    ("trace", "show the timeline of a request", "0f3a9c21 --json", _trace),
     ("check", "validate the configuration", "--config llmproxy.toml --call", _check),
     ("doctor", "find problems on this machine, and say how to fix them", "", _doctor),
     ("backup", "back up the database, also while the gateway runs", "copy.db", _backup),

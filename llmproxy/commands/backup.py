@@ -1,4 +1,4 @@
-"""`llmproxy backup FILE`: a copy of the database, made by SQLite itself beside a gateway that may be running."""
+"""`llmproxy backup FILE`: copies the database with SQLite's backup function, also while a gateway is running."""
 
 from __future__ import annotations
 

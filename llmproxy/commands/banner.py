@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def banner(address: str, gateway: Gateway) -> None:
-    """The full banner on a terminal, one line in the log's format elsewhere; both to stderr."""
+    """The full banner on a terminal, otherwise one line in the log's format; both on stderr."""
     if not log.is_readable:
         message = next(short(address, gateway))
         log.always("listening", message=message, url=f"{address}/v1", providers=list(gateway.stacks))
@@ -30,7 +30,7 @@ def short(address: str, gateway: Gateway) -> Iterator[str]:
 
 
 def full(address: str, gateway: Gateway) -> Iterator[str]:
-    """At most 80 columns, as far as names and folders allow."""
+    """At most 80 columns, if names and folders are short enough."""
     config = gateway.config
     yield ""
     yield f"  llmproxy {__version__}"
@@ -46,7 +46,7 @@ def full(address: str, gateway: Gateway) -> Iterator[str]:
 
 
 def _origin(provider: Provider) -> str:
-    """Where its settings come from."""
+    """Where a provider's settings come from."""
     return provider.source or provider.base_url or "built in"
 
 
@@ -58,7 +58,9 @@ def _facts(address: str, config: Config) -> Iterator[tuple[str, str]]:
     yield "metrics", f"{address}/metrics"
     yield (
         "keys",
-        f"{len(config.server.keys)} in the configuration" if config.server.keys else "none: open to this machine",
+        f"{len(config.server.keys)} in the configuration"
+        if config.server.keys
+        else "none: only this machine can connect",
     )
     yield "data", str(config.storage.dir) if config.storage.enabled else "nothing is stored"
     yield "config", config.source or "the environment (no llmproxy.toml here)"
@@ -89,7 +91,7 @@ def trial(address: str, config: Config, model: str) -> Iterator[str]:
 
 
 def model_to_try(gateway: Gateway) -> str:
-    """The default; else what needs no key; else the first model known; empty if none is."""
+    """The default model; else a model that needs no key; else the first known model; empty if there is none."""
     config = gateway.config
     if config.default_model:
         return config.default_model

@@ -1,4 +1,4 @@
-"""`llmproxy chat`: a conversation in the terminal, through the running gateway and the real openai SDK."""
+"""`llmproxy chat`: a conversation in the terminal, through the running gateway and the openai SDK."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from llmproxy.config import Reach, reach
 from llmproxy.config.addresses import is_loopback
+from llmproxy.config.colour import is_coloured
 
 from . import gateway_calls
 
@@ -34,7 +35,7 @@ def main(given: argparse.Namespace) -> int:
     place = reach(given.base_url)
     try:
         client = _client(place.base_url, place.key or "none")
-    except ImportError as error:  # httpx has an extra for SOCKS
+    except ImportError as error:  # httpx needs an extra for SOCKS
         print(f"llmproxy: the way to {place.base_url} leads through a SOCKS proxy: {error}", file=sys.stderr)
         return 1
     except ValueError as error:  # a proxy that httpx does not know
@@ -51,14 +52,14 @@ def main(given: argparse.Namespace) -> int:
 
 
 def _default(place: Reach) -> str:
-    """The gateway's `default_model`, else the first of its models; empty if it has none."""
+    """The gateway's `default_model`, else the first model in its list; empty if it has none."""
     if configured := str(gateway_calls.get(place, "/../api/info").get("default_model") or ""):
         return configured
     return next((str(entry.get("id")) for entry in gateway_calls.models(place)), "")
 
 
 def _client(base_url: str, key: str) -> OpenAI:
-    """This machine itself is never asked through a proxy, whatever the environment says."""
+    """No proxy is used for this machine itself, whatever the environment says."""
     from openai import DefaultHttpxClient, OpenAI
 
     trusting = not is_loopback(urlsplit(base_url).hostname or "")
@@ -71,7 +72,7 @@ def _beginning(system: str) -> list[ChatCompletionMessageParam]:
 
 
 def _converse(talk: Talk) -> int:
-    """Asks each line of the input. The exit code: 1 if an answer failed; one that was stopped with Ctrl-C has not."""
+    """Sends each line of the input. The exit code is 1 if an answer failed, but not if it was stopped with Ctrl-C."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  # gives input() its history and its editing
     prompt = "> " if sys.stdin.isatty() else ""
@@ -93,11 +94,11 @@ def _converse(talk: Talk) -> int:
             failed = FAILED if talk.ask(line) == FAILED else failed
 
 
-_HELP = "/model NAME asks another model, /clear forgets the conversation, /exit quits"
+_HELP = "/model NAME changes the model, /clear deletes the conversation, /exit quits"
 
 
 def _command(talk: Talk, line: str) -> None:
-    """A line that begins with a slash, on a terminal; in a pipe such a line is a question."""
+    """A line that begins with a slash is a command on a terminal; in a pipe it is a question."""
     name, _, argument = line.partition(" ")
     if name == "/model" and argument.strip():
         talk.model = argument.strip()
@@ -111,7 +112,7 @@ def _command(talk: Talk, line: str) -> None:
 
 @contextlib.contextmanager
 def _interrupts(handler: Callable[..., None]) -> Iterator[None]:
-    """Ctrl-C calls the handler in here. It raises nothing: an exception would tear the stream down before the server is told."""
+    """Ctrl-C calls the handler in this block. It raises nothing: an exception would close the stream before the server is told."""
     before = signal.signal(signal.SIGINT, handler)
     try:
         yield
@@ -121,18 +122,18 @@ def _interrupts(handler: Callable[..., None]) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Talk:
-    """One conversation: what was said so far goes along with every question."""
+    """One conversation: earlier turns are sent with every question."""
 
     client: OpenAI
     model: str
     messages: list[ChatCompletionMessageParam] = field(default_factory=list)
 
     def ask(self, question: str) -> int:
-        """Prints the answer as it comes. 0, FAILED or STOPPED; a question without any answer is taken back."""
+        """Prints the answer as it arrives. Returns 0, FAILED or STOPPED; a question without an answer is removed again."""
         import openai
 
         self.messages.append({"role": "user", "content": question})
-        # Named by us, so that it can be cancelled in every phase, before any answer has begun.
+        # We choose the ID, so that the request can be cancelled in every phase, also before its answer has begun.
         request_id = f"chat-{uuid.uuid4().hex}"
         heard: list[str] = []
         code = FAILED
@@ -145,10 +146,10 @@ class Talk:
         return code
 
     def _listen(self, request_id: str, heard: list[str]) -> int:
-        """Prints the answer as it comes, and notes it in `heard`. 0, or STOPPED."""
+        """Prints the answer as it arrives, and adds it to `heard`. Returns 0 or STOPPED."""
         import openai
 
-        stopped: list[str] = []  # what became of it, told after the words that were on their way
+        stopped: list[str] = []  # the final state, printed after the words that were still arriving
 
         def stop(*_: object) -> None:
             if not stopped:
@@ -172,17 +173,17 @@ class Talk:
         return STOPPED if stopped else 0
 
     def _cancel(self, request_id: str) -> str:
-        """Cancels the request on the server, which works through any proxy; closing our connection might not."""
+        """Cancels the request on the server. This works through any proxy; closing our connection might not."""
         import openai
 
-        # A client of its own: the other one may be holding its lock just where the signal came in.
+        # A client of its own: the other one may hold its lock at the moment of the signal.
         own = _client(str(self.client.base_url), self.client.api_key)
         try:
             with own:
-                said: Any = own.post(f"/requests/{request_id}/cancel", cast_to=object)
+                result: Any = own.post(f"/requests/{request_id}/cancel", cast_to=object)
         except openai.APIError:
             return "stopped here"
-        state = said.get("state", "cancelled") if isinstance(said, dict) else "cancelled"
+        state = result.get("state", "cancelled") if isinstance(result, dict) else "cancelled"
         return f"{state} on the server"
 
     def _explained(self, error: Exception) -> str:
@@ -191,8 +192,8 @@ class Talk:
         if isinstance(error, openai.APIConnectionError):
             return gateway_calls.not_there(str(self.client.base_url).rstrip("/"), error.__cause__ or error)
         if isinstance(error, openai.AuthenticationError):
-            return f"{_said(error)} {gateway_calls.KEY_HINT}"
-        return _said(error)
+            return f"{_error_text(error)} {gateway_calls.KEY_HINT}"
+        return _error_text(error)
 
     def _remember(self, answer: str) -> None:
         if answer:
@@ -202,19 +203,20 @@ class Talk:
 
 
 def _shown(chunk: ChatCompletionChunk) -> str:
-    """Prints what the chunk says and gives it back; what the model thinks is only shown, grey, on a terminal."""
+    """Prints the text of the chunk and returns it; reasoning is only shown on a terminal, in grey if colours are allowed."""
     if not chunk.choices:
         return ""
     delta = chunk.choices[0].delta
     thought = getattr(delta, "reasoning_content", None)
     if thought and sys.stderr.isatty():
-        print(f"{_GREY}{thought}{_PLAIN}", end="", file=sys.stderr, flush=True)
+        grey, plain = (_GREY, _PLAIN) if is_coloured(sys.stderr) else ("", "")
+        print(f"{grey}{thought}{plain}", end="", file=sys.stderr, flush=True)
     print(delta.content or "", end="", flush=True)
     return delta.content or ""
 
 
-def _said(error: Exception) -> str:
-    """The gateway's own message where there is one."""
+def _error_text(error: Exception) -> str:
+    """The gateway's own message, if there is one."""
     body = getattr(error, "body", None)
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return str(body["message"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmproxy.routing.model_catalog import Source
 
 _PATIENCE = 60.0  # seconds for one provider
-_OPERATOR = Key("check", "")  # may ask for everything
+_OPERATOR = Key("check", "")  # may use every model
 _NO_CHAT = re.compile(
     r"embed|whisper|tts|audio|realtime|image|dall-e|sora|moderation|rerank|transcri|veo|aqa|lyria", re.I
 )
@@ -31,7 +31,7 @@ _NO_CHAT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One provider's answer to a tiny question; `error` is empty if it began to answer."""
+    """The result of a tiny request to one provider; `error` is empty if an answer began."""
 
     provider: str
     model: str
@@ -43,7 +43,7 @@ def main(given: argparse.Namespace) -> int:
     config = load(given.config, has_keys=has_keys)
     from llmproxy.routing.gateway import Gateway
 
-    Gateway.build(config)  # what only an adapter knows: its own options
+    Gateway.build(config)  # checks what only an adapter knows: its options
     source = config.source or "the environment"
     names = ", ".join(provider.name for provider in config.providers) or "none"
     print(f"{source}: ok\nproviders: {names}\naliases: {', '.join(config.aliases) or 'none'}")
@@ -60,17 +60,17 @@ def main(given: argparse.Namespace) -> int:
 
 
 def _taken(server: Server) -> Iterator[str]:
-    """A start would be refused now. Beside a gateway that runs there this is as it should be."""
+    """Whether the port is taken, so that a start would fail. This is normal if a gateway is running."""
     from llmproxy.server.process.socket_options import PortTaken, refuse_taken
 
     try:
         refuse_taken(server.host, server.port)
     except PortTaken as error:
-        yield f"{error} (if that is this gateway, running, all is well)"
+        yield f"{error} (this is normal if the gateway is running)"
 
 
 def old_prices(today: date) -> Iterator[str]:
-    """The table of prices is too old to be trusted."""
+    """Whether the table of prices is too old."""
     from llmproxy.accounts.prices import MAX_AGE_DAYS, age_in_days
 
     if (age := age_in_days(today)) > MAX_AGE_DAYS:
@@ -78,7 +78,7 @@ def old_prices(today: date) -> Iterator[str]:
 
 
 def storage_problem(config: Config) -> str:
-    """What is wrong with the place for threads and the ledger; empty if they can be kept, or are not to be."""
+    """The problem with the database of threads and usage; empty if there is none, or if storage is off."""
     kept = config.storage
     if not kept.enabled:
         return ""
@@ -113,7 +113,7 @@ async def _call_all(config: Config) -> list[Call]:
 
 
 async def _call(gateway: Gateway, source: Source, config: Config) -> Call:
-    """The time to the first word; then we hang up."""
+    """Measures the time to the first content chunk, then disconnects."""
     from llmproxy.core.errors import GatewayError
 
     name, model, error = source.provider.name, "", ""
@@ -136,11 +136,11 @@ async def _first_word(gateway: Gateway, model: str) -> None:
     body = {"messages": [{"role": "user", "content": "Say: ok"}], "stream": True}
     chat = Chat({**body, "model": model}, model)
     async with gateway.open(chat, gateway.route(chat, _OPERATOR)):
-        pass  # entering means that a first real frame is there
+        pass  # the first content chunk has arrived
 
 
 async def _model(source: Source, config: Config) -> str:
-    """A model to ask: one the config names for this provider, else a known one, else one that it lists."""
+    """A model to test: one that the configuration names for this provider, else a known one, else one from its list."""
     from llmproxy.core.adapter import KnowsModels, ListsModels
     from llmproxy.core.errors import ModelNotFound
     from llmproxy.routing.model_catalog import fetch
@@ -151,7 +151,7 @@ async def _model(source: Source, config: Config) -> str:
     if not names and isinstance(source.adapter, ListsModels):
         names = [model.id for model in await fetch(source) if not _NO_CHAT.search(model.id)]
     if not names:
-        raise ModelNotFound("no model to ask: name some under `models`")
+        raise ModelNotFound("no model to test: list some under `models`")
     return names[0]
 
 

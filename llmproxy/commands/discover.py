@@ -13,11 +13,11 @@ from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Local
 
 _PATIENCE = 0.3  # seconds
-_ENOUGH = 64 * 1024  # bytes of an answer that are looked at
+_ENOUGH = 64 * 1024  # bytes of an answer that are read
 
 
 class Search:
-    """Runs in threads of its own from the moment it is made. What has not answered by the time one asks is not there."""
+    """Searches in threads of its own, from its creation. A server that has not answered when the result is needed is not found."""
 
     def __init__(self, config: Config) -> None:
         self._found: dict[str, Provider] = {}
@@ -31,14 +31,14 @@ class Search:
             self._found.setdefault(name, Provider(name, adapter, f"http://{place}", source=f"answers at {place}"))
 
     def added_to(self, config: Config) -> Config:
-        """The config with what was found until now, unless it has that adapter itself."""
+        """The configuration with the servers found so far, unless it already has the adapter."""
         own = {provider.adapter for provider in config.providers} | {provider.name for provider in config.providers}
         new = tuple(provider for name, provider in list(self._found.items()) if name not in own)
         return replace(config, providers=(*new, *config.providers)) if new else config
 
 
 def _candidates(config: Config) -> Iterator[tuple[str, Local]]:
-    """The adapters with what is worth asking: nothing that is configured already, under whatever name."""
+    """The adapters and addresses to try: without servers that are already configured, under any name."""
     if not config.server.discover:
         return
     settled = {provider.adapter for provider in config.providers} | config.switched_off
@@ -52,9 +52,9 @@ def _answers(place: str, signs: tuple[bytes, ...]) -> bool:
     asking = http.client.HTTPConnection(place, timeout=_PATIENCE)
     try:
         asking.request("GET", "/v1/models")
-        said = asking.getresponse().read(_ENOUGH)
+        body = asking.getresponse().read(_ENOUGH)
     except (OSError, http.client.HTTPException):
         return False
     finally:
         asking.close()
-    return any(sign in said for sign in signs)
+    return any(sign in body for sign in signs)

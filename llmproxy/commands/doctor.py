@@ -1,4 +1,4 @@
-"""`llmproxy doctor`: finds problems on this machine, each with a fix. Sends no key and no question to a provider."""
+"""`llmproxy doctor`: finds problems on this machine, each with a fix. Sends no key and no prompt to a provider."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from llmproxy.config import Config, ConfigError, Provider, load
 from .check import storage_problem
 from .serve import has_keys
 
-_PATIENCE = 5.0  # seconds for each step on the way to a provider
-_LITTLE = 200 * 2**20  # bytes on the disk of the data folder
-_SKEW = 120.0  # seconds that the clock may be wrong
+_PATIENCE = 5.0  # seconds for each step of a connection to a provider
+_LITTLE = 200 * 2**20  # free bytes on the disk of the data folder
+_SKEW = 120.0  # allowed error of the clock in seconds
 
 
 class Finding(NamedTuple):
@@ -35,18 +35,22 @@ def main(given: argparse.Namespace) -> int:
     try:
         config = load(given.config, has_keys=has_keys)
     except ConfigError as error:
-        findings = [Finding(str(error), "change it as the sentence says, then run llmproxy doctor again")]
+        findings = [Finding(str(error), "correct the configuration, then run llmproxy doctor again")]
     else:
         findings = examined(config)
     for finding in findings:
         print(f"- {finding.problem}\n  fix: {finding.fix}")
     count = len(findings)
-    print(f"{count} finding{'s' * (count != 1)}" if count else "All is well: port, data folder, clock and providers.")
+    print(
+        f"{count} finding{'s' * (count != 1)}"
+        if count
+        else "No problem found: port, data folder, clock and providers are ok."
+    )
     return 1 if findings else 0
 
 
 def examined(config: Config) -> list[Finding]:
-    """Providers are looked at side by side; what two of them show (a wrong clock) is said once."""
+    """Checks providers in parallel; a problem that several show (a wrong clock) is reported once."""
     remote = [one for one in config.providers if one.base_url]
     with ThreadPoolExecutor(max(1, len(remote))) as pool:
         met = list(pool.map(partial(_provider, config), remote))
@@ -62,7 +66,7 @@ def _port(config: Config) -> Iterator[Finding]:
         refuse_taken(server.host, server.port)
     except PortTaken as error:
         if not _is_gateway(server.host, server.port):
-            yield Finding(str(error), "end the program that listens there, or choose another port by LLMPROXY_PORT")
+            yield Finding(str(error), "stop the program that listens there, or set another port with LLMPROXY_PORT")
 
 
 def _is_gateway(host: str, port: int) -> bool:
@@ -83,7 +87,7 @@ def _storage(config: Config) -> Iterator[Finding]:
     if problem := storage_problem(config):
         yield Finding(
             f"storage: {problem}",
-            "make it usable, put back a backup, or name another place (docs/configuration.md, [storage])",
+            "repair it, restore a backup, or set another folder (docs/configuration.md, [storage])",
         )
     elif config.storage.url:
         return
@@ -91,11 +95,11 @@ def _storage(config: Config) -> Iterator[Finding]:
         if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield Finding(f"{folder} can be written by other users", f"chmod go-w {folder}")
         if shutil.disk_usage(folder).free < _LITTLE:
-            yield Finding(f"less than 200 MB are free where {folder} is", "free some, or set LLMPROXY_DATA_DIR")
+            yield Finding(f"less than 200 MB are free where {folder} is", "free some space, or set LLMPROXY_DATA_DIR")
 
 
 def _provider(config: Config, provider: Provider) -> list[Finding]:
-    """The first step on the way that fails: the name, the connection, TLS. Then the clock, by the answer's date."""
+    """The first step that fails: name lookup, connection, TLS. Then the clock, by the Date header of the answer."""
     from llmproxy.upstream.http.proxy_route import Proxies
 
     name = f"provider {provider.name}"
@@ -106,7 +110,7 @@ def _provider(config: Config, provider: Provider) -> list[Finding]:
     try:
         with socket.create_connection((place.host, place.port), _PATIENCE) as connection:
             if route.tunnel is not None:
-                return []  # the way behind a proxy is the proxy's
+                return []  # behind a proxy, the proxy makes the connection
             return _secured(connection, provider, route.host, route.tls)
     except socket.gaierror as error:
         return [
@@ -119,7 +123,7 @@ def _provider(config: Config, provider: Provider) -> list[Finding]:
         return [
             Finding(
                 f"{name}: the certificate of {place.host} is not trusted: {error.verify_message}",
-                "if it is expired or not yet valid, set the clock; else give the company's certificate by ca_file",
+                "if it is expired or not yet valid, check the clock; otherwise set ca_file to your company's certificate",
             )
         ]
     except OSError as error:
@@ -127,7 +131,7 @@ def _provider(config: Config, provider: Provider) -> list[Finding]:
         return [
             Finding(
                 f"{name}: {where} cannot be reached: {reason}",
-                "start it if it is yours; else look at the address, the firewall, and HTTPS_PROXY or NO_PROXY",
+                "if it is your own server, start it; otherwise check the address, the firewall, and HTTPS_PROXY or NO_PROXY",
             )
         ]
 
@@ -142,7 +146,7 @@ def _secured(connection: socket.socket, provider: Provider, host: str, tls: bool
 
 
 def _clock(connection: socket.socket, host: str) -> list[Finding]:
-    """By the Date of whatever is answered at the root. A server that says none has no say."""
+    """Checks the clock by the Date header of any answer from the root. A server that sends none is ignored."""
     try:
         connection.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
         answer = http.client.HTTPResponse(connection, method="HEAD")

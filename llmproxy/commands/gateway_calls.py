@@ -1,4 +1,4 @@
-"""Calls of the running gateway's HTTP API by the commands, with the standard library."""
+"""Calls of the running gateway's HTTP API for the commands, with the standard library."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LIMIT = 15.0  # seconds
 
 
 def get(place: Reach, path: str) -> Mapping[str, Any]:
-    """The JSON object at `path` below the base URL. Raises one of FAILURES."""
+    """The JSON object at `path` under the base URL. Raises one of FAILURES."""
     headers = {"Authorization": f"Bearer {place.key}"} if place.key else {}
     url = urljoin(f"{place.base_url}/", path.lstrip("/"))
     with _opener(url).open(urllib.request.Request(url, headers=headers), timeout=_LIMIT) as answer:
-        said = json.load(answer)
-    if not isinstance(said, dict):
+        answer_body = json.load(answer)
+    if not isinstance(answer_body, dict):
         raise ValueError("the answer is not a JSON object")
-    return said
+    return answer_body
 
 
 def models(place: Reach) -> list[Mapping[str, Any]]:
@@ -50,7 +50,7 @@ def not_there(base_url: str, reason: object) -> str:
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
-    """This machine itself is never asked through a proxy, whatever the environment says."""
+    """No proxy is used for this machine itself, whatever the environment says."""
     straight = is_loopback(urlsplit(url).hostname or "")
     return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if straight else []))
 

@@ -1,59 +1,43 @@
-"""`llmproxy keys`: creates, changes and revokes keys in the database; a running gateway applies it within a second."""
+"""`llmproxy keys`: creates, changes and revokes keys in the database; a running gateway applies changes within a second."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from llmproxy.accounts import keys
 from llmproxy.accounts.keys import Fresh, Keyring
-from llmproxy.config import ELSEWHERE, Config, ConfigError, load
+from llmproxy.config import Config, ConfigError
 from llmproxy.config.quotas import end
 from llmproxy.core.chat import Json
-from llmproxy.core.errors import GatewayError
 from llmproxy.server.endpoints.keys import described
-from llmproxy.server.opened_store import OpenedStores
 from llmproxy.store import Store, groups
 from llmproxy.store import accounts as stored
 
-from .table import table
+from .stored_accounts import act_on, counts_of, given_limits, print_list
 
 _HEAD = ("name", "kind", "models", "group", "rpm", "tpm", "parallel", "budget", "expires", "")
 
 
 def main(given: argparse.Namespace) -> int:
-    config = load(given.config, overrides=ELSEWHERE, has_keys=lambda _: True)
-    if not config.storage.enabled:
-        raise ConfigError("[storage] enabled = false: keys can only stand in the configuration")
-    try:
-        return asyncio.run(_run(given, config))
-    except GatewayError as error:
-        print(f"llmproxy: {error}", file=sys.stderr)
-        return 1
-
-
-async def _run(given: argparse.Namespace, config: Config) -> int:
-    async with OpenedStores(lambda: config)() as store:
-        return await _ACTIONS[given.action](given, config, store)
+    return act_on("keys", given, _ACTIONS[given.action])
 
 
 async def _create(given: argparse.Namespace, config: Config, store: Store) -> int:
     static = [key.name for key in config.server.keys]
-    body = {"name": _name(given), **wishes(given)}
+    body = {"name": given.name, **_given_settings(given)}
     account, secret = keys.created(body, time.time(), static, await _groups(config, store))
     await store.write(stored.create, account)
-    _tell(secret)
+    _print_secret(secret)
     return 0
 
 
 async def _set(given: argparse.Namespace, config: Config, store: Store) -> int:
-    changes = keys.checked(wishes(given), time.time(), await _groups(config, store))
-    await store.write(stored.change, _name(given), changes)
+    changes = keys.checked(_given_settings(given), time.time(), await _groups(config, store))
+    await store.write(stored.change, given.name, changes)
     return await _show(given, config, store)
 
 
@@ -65,13 +49,13 @@ async def _list(given: argparse.Namespace, config: Config, store: Store) -> int:
     ring = Keyring(config.server.keys, await store.read(stored.known))
     shown = [described(key, None) for key in ring.static]
     shown += [described(keys.key_of(one), one) for one in ring.known.accounts]
-    print(json.dumps(shown, indent=2) if given.json else table(_HEAD, [_row(one) for one in shown]))
+    print_list(given, _HEAD, shown, _row)
     return 0
 
 
 async def _show(given: argparse.Namespace, config: Config, store: Store) -> int:
     ring = Keyring(config.server.keys, await store.read(stored.known))
-    key = ring.named(_name(given))
+    key = ring.named(given.name)
     if key is None:
         raise stored.not_found(given.name)
     print(json.dumps(described(key, ring.account(given.name)), indent=2))
@@ -79,7 +63,7 @@ async def _show(given: argparse.Namespace, config: Config, store: Store) -> int:
 
 
 async def _revoke(given: argparse.Namespace, config: Config, store: Store) -> int:
-    await store.write(stored.revoke, _name(given), time.time())
+    await store.write(stored.revoke, given.name, time.time())
     print(f"{given.name} is revoked; a running gateway stops its requests within a second", file=sys.stderr)
     return 0
 
@@ -87,7 +71,7 @@ async def _revoke(given: argparse.Namespace, config: Config, store: Store) -> in
 async def _rotate(given: argparse.Namespace, config: Config, store: Store) -> int:
     now = time.time()
     ring = Keyring(config.server.keys, await store.read(stored.known))
-    account = ring.account(_name(given))
+    account = ring.account(given.name)
     if account is None:
         raise stored.not_found(given.name)
     try:
@@ -96,48 +80,37 @@ async def _rotate(given: argparse.Namespace, config: Config, store: Store) -> in
         raise ConfigError(f"--overlap: {error}") from None
     fresh = Fresh.of(account.id)
     await store.write(stored.rotate, given.name, fresh.hash, now, until)
-    _tell(fresh.secret)
+    _print_secret(fresh.secret)
     return 0
 
 
 _ACTIONS = {"create": _create, "set": _set, "list": _list, "show": _show, "revoke": _revoke, "rotate": _rotate}
 
 
-def _name(given: argparse.Namespace) -> str:
-    if not given.name:
-        raise ConfigError(f"keys {given.action} needs a NAME")
-    return str(given.name)
+def _given_settings(given: argparse.Namespace) -> Json:
+    """The options of the command line; `none` removes a limit."""
+    settings = given_limits(given)
+    for name, none in (("group", ""), ("expires", None)):
+        if (value := getattr(given, name)) is not None:
+            settings[name] = none if value == "none" else value
+    if given.models:
+        settings["models"] = [one.strip() for one in given.models.split(",")]
+    if given.admin is not None:
+        settings["admin"] = given.admin
+    return settings
 
 
-def wishes(given: argparse.Namespace) -> Json:
-    """What was said on the command line; `none` takes a limit away."""
-    said: Json = {name: _count(getattr(given, name)) for name in ("rpm", "tpm", "max_parallel") if getattr(given, name)}
-    for name in ("budget", "group", "expires"):
-        if (value := getattr(given, name, None)) is not None:
-            said[name] = ("" if name == "group" else None) if value == "none" else value
-    if models := getattr(given, "models", None):
-        said["models"] = [one.strip() for one in models.split(",")]
-    if (admin := getattr(given, "admin", None)) is not None:
-        said["admin"] = admin
-    return said
-
-
-def _count(text: str) -> Any:
-    return None if text == "none" else int(text) if text.isdecimal() else text
-
-
-def _tell(secret: str) -> None:
-    """The secret alone on standard output, for `$(llmproxy keys create ...)`."""
+def _print_secret(secret: str) -> None:
+    """Prints only the secret on standard output, for `$(llmproxy keys create ...)`."""
     print(secret)
-    print("Keep it: it is shown this once.", file=sys.stderr)
+    print("Save it now: it is not shown again.", file=sys.stderr)
 
 
 def _row(one: Json) -> tuple[str, ...]:
-    counts = [str(one[name]) if one[name] else "" for name in ("rpm", "tpm", "max_parallel")]
     state = "revoked" if one["revoked_at"] else "admin" if one["admin"] else ""
     models = "" if one["models"] == ["*"] else ",".join(one["models"])
     budget, expires = ",".join(one["budget"]), _date(one["expires_at"])
-    return one["name"], one["kind"], models, one["group"] or "", *counts, budget, expires, state
+    return one["name"], one["kind"], models, one["group"] or "", *counts_of(one), budget, expires, state
 
 
 def _date(at: float | None) -> str:

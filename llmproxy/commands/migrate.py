@@ -1,4 +1,4 @@
-"""`llmproxy migrate`: a whole database, copied into an empty one of another kind."""
+"""`llmproxy migrate`: copies a whole database into an empty one of another kind."""
 
 from __future__ import annotations
 

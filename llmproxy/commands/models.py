@@ -51,5 +51,5 @@ def _number(value: Any) -> str:
 
 
 def _per_million(per_token: Any) -> str:
-    """A price in dollars a million tokens; empty where it is unknown."""
+    """A price in dollars per million tokens; empty if unknown."""
     return f"{float(per_token) * 1_000_000:g}" if isinstance(per_token, (int, float, str)) and per_token != "" else ""

@@ -1,4 +1,4 @@
-"""`llmproxy prices [MODEL]`: shows the prices of models, of the built-in table and the configuration."""
+"""`llmproxy prices [MODEL]`: shows model prices from the built-in table and the configuration."""
 
 from __future__ import annotations
 

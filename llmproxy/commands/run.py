@@ -1,4 +1,4 @@
-"""`llmproxy run -- CMD`: runs a command with its own gateway, key, budget and receipt, and without providers' keys."""
+"""`llmproxy run -- CMD`: runs a command with its own gateway, key, budget and receipt, but without the keys of providers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from llmproxy.server.process.signals import on_signal
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _FORWARDED = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
-)  # as far as the system has them
+)  # those that the system has
 _E12 = 10**12
 _OURS = ("LLMPROXY_KEY", "LLMPROXY_KEYS", "ANTHROPIC_API_KEY", "OPENAI_ORGANIZATION", "OPENAI_PROJECT")
 
@@ -52,7 +52,7 @@ def _key(given: argparse.Namespace) -> Key:
 
 
 def _budget(text: str) -> tuple[Budget, ...]:
-    """Dollars in all, where no window is named."""
+    """Dollars in total, if no window is given."""
     return budgets(text if "/" in text else f"{text}/total")
 
 
@@ -90,7 +90,7 @@ async def _child(command: list[str], environ: Mapping[str, str]) -> int:
     try:
         signals.child = child = await asyncio.create_subprocess_exec(*command, env=dict(environ))
     except FileNotFoundError:
-        print(f"llmproxy: there is no command {command[0]!r}", file=sys.stderr)
+        print(f"llmproxy: command not found: {command[0]!r}", file=sys.stderr)
         return NOT_FOUND
     except PermissionError:
         print(f"llmproxy: {command[0]!r} cannot be run", file=sys.stderr)
@@ -101,7 +101,9 @@ async def _child(command: list[str], environ: Mapping[str, str]) -> int:
 
 
 class _Signals:
-    """Passes signals on, in place of the gateway's own ways with them; those that come before the command runs, once it does."""
+    """Passes signals on to the command, instead of the gateway's own handling. Signals that come before its start are passed
+    on after it.
+    """
 
     def __init__(self) -> None:
         self.child: asyncio.subprocess.Process | None = None
@@ -112,7 +114,7 @@ class _Signals:
 
     def _take(self, number: signal.Signals) -> None:
         if number == signal.SIGINT and sys.stdin.isatty():
-            return  # a terminal's Ctrl-C goes to the command by itself
+            return  # the terminal sends Ctrl-C to the command itself
         self._waiting.append(number)
         self.deliver()
 
@@ -125,7 +127,7 @@ class _Signals:
 
 
 def environment(environ: Mapping[str, str], config: Config, address: str, secret: str) -> dict[str, str]:
-    """The command's: no key of a provider, under whatever name, and ours where its clients look for one."""
+    """The command's environment: without any provider's key, and with ours in the variables that clients read."""
     hidden = {provider.api_key for provider in config.providers if provider.api_key}
     named = {name for adapter in adapter_registry.names() for name in _variables(adapter)}
     kept = {
@@ -149,7 +151,7 @@ def environment(environ: Mapping[str, str], config: Config, address: str, secret
 
 
 def _straight(environ: Mapping[str, str]) -> dict[str, str]:
-    """The command reaches the gateway without the environment's proxies."""
+    """The command connects to the gateway without the environment's proxies."""
     if not any(name.lower().endswith("_proxy") for name in environ):
         return {}
     exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
@@ -162,7 +164,7 @@ def _variables(adapter: str) -> tuple[str, ...]:
 
 
 def receipt(process: Process, key: Key) -> str:
-    """What the command asked, what that cost, and what was refused."""
+    """What the command used, its cost, and what was refused."""
     app = process.app
     metrics, accounts = app[OBSERVER].metrics, app[ACCOUNTS]
     tokens: dict[str, float] = {}
@@ -181,5 +183,5 @@ def receipt(process: Process, key: Key) -> str:
         *([f"  without a known price: {unpriced:.0f} requests"] if unpriced else []),
     ]
     refused = {"budget": accounts.bank.refused + accounts.bank.ended, "limits": accounts.rate_refusals}
-    told = ", ".join(f"{count} by {name}" for name, count in refused.items() if count)
-    return "\n".join([*lines, *([f"  refused or stopped: {told}"] if told else [])])
+    counts = ", ".join(f"{count} by {name}" for name, count in refused.items() if count)
+    return "\n".join([*lines, *([f"  refused or stopped: {counts}"] if counts else [])])

@@ -1,4 +1,4 @@
-"""`llmproxy serve`: reads the configuration, looks for local model servers, and runs the gateway."""
+"""`llmproxy serve`: reads the configuration, searches for local model servers, and runs the gateway."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from llmproxy.config.values import Storage
 from .banner import banner
 from .discover import Search
 
-WRONG_START = 2  # the exit code of a start that cannot be, as of a configuration that cannot be used
+WRONG_START = 2  # exit code if the start fails, also for an invalid configuration
 
 
 def main(given: argparse.Namespace) -> int:
     overrides = {name: value for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None}
 
     def read() -> Config:
-        """The file that was read at the start: where it is gone, the configuration is not an empty one."""
+        """Reads the file of the start again: if it was deleted, this is an error and not an empty configuration."""
         source = Path(config.source) if config.source else given.config
         return search.added_to(load(source, overrides=overrides, has_keys=has_keys))
 
-    gc.disable()  # what the start makes stays: looking for garbage in it takes a tenth of the start's time
+    gc.disable()  # objects of the start are kept: collecting garbage would take a tenth of the start's time
     config = load(given.config, overrides=overrides, has_keys=has_keys)
     search = Search(config)
-    # This import takes longer than the search, which runs beside it: nothing waits for either.
+    # This import takes longer than the search, which runs in parallel, so neither waits for the other.
     from llmproxy.server import run
     from llmproxy.server.process.socket_options import PortTaken
     from llmproxy.server.process.workers import NoFolder
@@ -43,7 +43,7 @@ def main(given: argparse.Namespace) -> int:
 
 
 def has_keys(storage: Storage) -> bool:
-    """Whether keys were made at run time."""
+    """Whether there are keys that were created at run time."""
     from llmproxy.store.accounts import known_at
 
     if not storage.enabled:

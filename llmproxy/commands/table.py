@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, two spaces apart; columns without a single entry are left out."""
+    """Columns as wide as their widest cell, separated by two spaces; empty columns are left out."""
     kept = [index for index in range(len(head)) if index == 0 or any(row[index] for row in rows)]
     shown = [[plain(row[index]) for index in kept] for row in (head, *rows)]
     widths = [max(len(row[index]) for row in shown) for index in range(len(kept))]
@@ -16,5 +16,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def plain(cell: str) -> str:
-    """On one line, and without the control characters by which a stranger's text could steer the terminal."""
+    """The text on one line, without control characters, which could control the terminal."""
     return "".join(char if char.isprintable() else " " for char in cell)

@@ -1,4 +1,4 @@
-"""`llmproxy trace ID`: the flight record of a request, as a waterfall in the terminal."""
+"""`llmproxy trace ID`: the flight record of a request, as a timeline in the terminal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .waterfall import waterfall
 def main(given: argparse.Namespace) -> int:
     place = reach(given.base_url)
     try:
-        told = gateway_calls.get(place, f"/requests/{quote(given.id, safe='')}/trace")
+        trace = gateway_calls.get(place, f"/requests/{quote(given.id, safe='')}/trace")
     except gateway_calls.FAILURES as error:
         print(f"llmproxy: {gateway_calls.explained(place, error)}", file=sys.stderr)
         return 1
-    print(json.dumps(told, indent=2) if given.json else waterfall(told))
+    print(json.dumps(trace, indent=2) if given.json else waterfall(trace))
     return 0

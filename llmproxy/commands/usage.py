@@ -23,7 +23,7 @@ from llmproxy.store.usage import Billed, Span, reconcile, usage
 from .table import table
 
 _HEAD = ("requests", "attempts", "input", "cache read", "cache write", "output", "reasoning", "unpriced", "cost $")
-# How exports of providers name what we look for: the first that is there counts.
+# Column names in exports of providers: the first one that exists is used.
 _IDS = ("generation_id", "request_id", "id")
 _IN = ("tokens_prompt", "native_tokens_prompt", "prompt_tokens", "input_tokens", "tokens_in")
 _OUT = ("tokens_completion", "native_tokens_completion", "completion_tokens", "output_tokens", "tokens_out")
@@ -39,7 +39,7 @@ def main(given: argparse.Namespace) -> int:
 
 
 def opened(config_file: Path | None) -> Store:
-    """The database of a gateway that may be running. Raises ConfigError where nothing is kept."""
+    """The database, also of a running gateway. Raises ConfigError if storage is off."""
     config = load(config_file, overrides=ELSEWHERE, has_keys=lambda _: True)
     if not config.storage.enabled:
         raise ConfigError("[storage] enabled = false: nothing is kept on disk")
@@ -76,9 +76,9 @@ async def _reconciled(given: argparse.Namespace) -> int:
         raise ConfigError("usage reconcile needs a FILE: the provider's export, as CSV, JSON or JSON lines")
     lines = list(billed(_exported(given.file)))
     async with opened(given.config) as store:
-        told = await store.write(reconcile, lines)
-    print(json.dumps(told, indent=2))
-    return int(bool(told["missing"] or told["differs"]))
+        report = await store.write(reconcile, lines)
+    print(json.dumps(report, indent=2))
+    return int(bool(report["missing"] or report["differs"]))
 
 
 def _exported(path: Path) -> Iterable[Mapping[str, Any]]:
@@ -98,7 +98,7 @@ def _exported(path: Path) -> Iterable[Mapping[str, Any]]:
 
 
 def billed(rows: Iterable[Mapping[str, Any]]) -> Iterator[Billed]:
-    """The lines of an export that have an id."""
+    """The lines of an export that have an ID."""
     for row in rows:
         if id := _first(row, _IDS):
             tokens_in, tokens_out, cost = (_number(_first(row, names)) for names in (_IN, _OUT, _COST))

@@ -1,4 +1,4 @@
-"""Draws a flight record in 80 columns of plain characters."""
+"""Draws a flight record as a timeline in 80 columns of plain characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .table import plain
 
 WIDTH = 80
 _LABEL, _NOTE = 24, 17
-_BAR = WIDTH - _LABEL - _NOTE - 4  # the frame and two blanks
+_BAR = WIDTH - _LABEL - _NOTE - 4  # the frame and two spaces
 _LEGEND = "- connecting  . waiting  = first token  # answer  ~ silence  + waiting here"
 
 
@@ -30,24 +30,24 @@ class Row(NamedTuple):
     note: str
 
 
-def waterfall(told: Mapping[str, Any]) -> str:
+def waterfall(trace: Mapping[str, Any]) -> str:
     """The record as lines. told: the answer of GET /v1/requests/{id}/trace."""
-    end = max(1.0, float(told["now_ms"]))
-    rows = [*(_wait(one, end) for one in told["waits"]), *(_attempt(one, end) for one in told["attempts"])]
-    lines = [*_head(told), "", _axis(end)]
+    end = max(1.0, float(trace["now_ms"]))
+    rows = [*(_wait(one, end) for one in trace["waits"]), *(_attempt(one, end) for one in trace["attempts"])]
+    lines = [*_head(trace), "", _axis(end)]
     lines += [_line(row, end) for row in sorted(rows, key=lambda row: row.start)]
-    if told["attempts_left_out"]:
-        lines.append(f"and {told['attempts_left_out']} more attempts in between")
-    return "\n".join([*lines, "", _LEGEND, *_foot(told)])
+    if trace["attempts_left_out"]:
+        lines.append(f"and {trace['attempts_left_out']} more attempts in between")
+    return "\n".join([*lines, "", _LEGEND, *_foot(trace)])
 
 
-def _head(told: Mapping[str, Any]) -> list[str]:
-    by = f" by {told['by']}" if told["by"] else ""
-    code = f" ({told['code']})" if told["code"] else ""
-    sizes = f"in {size(told['bytes']['in'])}, out {size(told['bytes']['out'])}"
+def _head(trace: Mapping[str, Any]) -> list[str]:
+    by = f" by {trace['by']}" if trace["by"] else ""
+    code = f" ({trace['code']})" if trace["code"] else ""
+    sizes = f"in {size(trace['bytes']['in'])}, out {size(trace['bytes']['out'])}"
     return [
-        plain(f"{told['id']}  {told['model']}")[:WIDTH],
-        plain(f"{told['state']}{by}{code}, {seconds(told['now_ms'])}, {sizes}")[:WIDTH],
+        plain(f"{trace['id']}  {trace['model']}")[:WIDTH],
+        plain(f"{trace['state']}{by}{code}, {seconds(trace['now_ms'])}, {sizes}")[:WIDTH],
     ]
 
 
@@ -63,7 +63,7 @@ def _wait(one: Json, end: float) -> Row:
 
 
 def _attempt(one: Json, end: float) -> Row:
-    """Each part of the bar ends where the next one begins; what was not reached has no part."""
+    """Each part of the bar ends where the next one begins; a step that was not reached has no part."""
     stops = [(one["start_ms"], "-"), (one["sent_ms"], "."), (one["headers_ms"], "="), (one["first_frame_ms"], "#")]
     there = [(at, sign) for at, sign in stops if at is not None]
     ends = [*(at for at, _ in there[1:]), end if one["end_ms"] is None else one["end_ms"]]
@@ -91,16 +91,16 @@ def _line(row: Row, end: float) -> str:
     return f"{label:<{_LABEL}}|{''.join(cells)}| {plain(row.note)[:_NOTE]}".rstrip()
 
 
-def _foot(told: Mapping[str, Any]) -> list[str]:
-    stop = told["stop"]
+def _foot(trace: Mapping[str, Any]) -> list[str]:
+    stop = trace["stop"]
     if stop is None:
         return []
     closed = "not yet closed" if stop["closed_ms"] is None else f"closed {stop['closed_ms']:.1f} ms later"
     lines = [f"stopped by {stop['by']} at {seconds(stop['at_ms'])}, {closed}"]
     if not stop["asked_provider"]:
-        lines.append("no provider had been asked: nothing was spent")
+        lines.append("no provider had been called: nothing was spent")
     elif stop["tokens_not_written_at_most"] is None:
-        lines.append("what it saved is not known: the request set no limit")
+        lines.append("the saving is unknown: the request had no token limit")
     else:
         cost = stop["cost_not_spent_at_most"]
         money = f", {cost:.6f} dollars" if cost is not None else ""

@@ -1,4 +1,4 @@
-"""What the operator wants: llmproxy.toml and the environment, read once into values that do not change."""
+"""The configuration: llmproxy.toml and the environment, read once into immutable values."""
 
 from .errors import ConfigError
 from .load import ELSEWHERE, load
@@ -11,6 +11,7 @@ from .values import (
     Cache,
     Cluster,
     Config,
+    Degraded,
     Dialects,
     Group,
     Key,
@@ -37,6 +38,7 @@ __all__ = [
     "Cluster",
     "Config",
     "ConfigError",
+    "Degraded",
     "Dialects",
     "Group",
     "Key",

@@ -10,12 +10,12 @@ _LOCALHOST = ("localhost", "ip6-localhost", "localhost.localdomain")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Where clouds answer with credentials to whoever asks from inside. 169.254.0.0/16 and fe80::/10 are link-local anyhow.
+# Metadata services of clouds, which give credentials to local callers. 169.254.0.0/16 and fe80::/10 are link-local in any case.
 _METADATA = {"fd00:ec2::254", "100.100.100.200", "metadata.google.internal", "metadata", "instance-data"}
 
 
 def address(host: str) -> Address | None:
-    """The IP address that `host` spells, also in the forms resolvers accept (0x7f000001, 127.1); None for a name."""
+    """The IP address written as `host`, also in unusual forms that resolvers accept (0x7f000001, 127.1); None for a name."""
     try:
         found: Address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
@@ -34,7 +34,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Loopback, a private network, or a bare name as containers and office networks use (`ollama`, `nas.local`)."""
+    """Loopback, a private network, or a name without a dot, as containers and office networks use (`ollama`, `nas.local`)."""
     found = address(host)
     if found:
         return found.is_private and not found.is_link_local
@@ -48,8 +48,9 @@ def is_metadata(host: str) -> bool:
 
 
 def is_own(url: str, host: str, port: int) -> bool:
-    """Whether `url` leads to who listens on `host` and `port`. No name is looked up: one that needs it is told later,
-    by its requests (see core/hops.py)."""
+    """Whether `url` leads to the server that listens on `host` and `port`. Names are not resolved; loops through a name are
+    found later, by the requests (see core/hops.py).
+    """
     parts = urlsplit(url)
     usual = 443 if parts.scheme == "https" else 80
     name = (parts.hostname or "").rstrip(".")
@@ -68,7 +69,7 @@ def _is_everywhere(host: str) -> bool:
 
 
 def _is_here(name: str) -> bool:
-    """Loopback, this machine's name, or one of its addresses: those that can be bound to."""
+    """Loopback, this machine's name, or one of its addresses."""
     if is_loopback(name) or name in (socket.gethostname().lower(), "0.0.0.0", "::"):
         return True
     found = address(name)
@@ -83,7 +84,7 @@ def _is_here(name: str) -> bool:
 
 
 def _is_same(name: str, host: str) -> bool:
-    """Whether two spellings of loopback are one address. `localhost` may be any of them."""
+    """Whether two spellings of loopback are one address. `localhost` may mean any of them."""
     if not is_loopback(name):
         return False
     one, other = address(name), address(host)
@@ -91,7 +92,7 @@ def _is_same(name: str, host: str) -> bool:
 
 
 def problem_with(url: str) -> str:
-    """What is wrong with `url` as a provider's address; empty if nothing is. Never repeats a password in it."""
+    """The problem with `url` as a provider's address; empty if there is none. Never contains a password of the URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -113,8 +114,9 @@ def _problem_with_parts(parts: SplitResult, host: str) -> str:
 
 
 def completed(url: str, default: str = "") -> str:
-    """A URL from what people write: `host`, `host:port`, `:11434`, `0.0.0.0:11434`, `[::]`. Scheme and port come from
-    `default`. An address that servers listen on, but nobody can be reached at, becomes this machine's own."""
+    """A full URL from common short forms: `host`, `host:port`, `:11434`, `0.0.0.0:11434`, `[::]`. Scheme and port come from
+    `default`. An address that is only for listening becomes this machine's own.
+    """
     url = url.strip().rstrip("/")
     if not url:
         return url
@@ -132,7 +134,7 @@ _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]"
 
 
 def _split_port(authority: str) -> tuple[str, str]:
-    """`[::1]:80` as `[::1]` and `:80`."""
+    """Splits `[::1]:80` into `[::1]` and `:80`."""
     end = authority.rfind("]") + 1
     colon = authority.find(":", end)
     return (authority[:colon], authority[colon:]) if colon >= 0 else (authority, "")

@@ -46,7 +46,7 @@ def _chain(value: Any, path: Path) -> tuple[str, ...]:
 
 
 def _weights(value: Any, path: Path) -> dict[str, float]:
-    """A list is of equals."""
+    """A list means equal weights."""
     if isinstance(value, list):
         value = dict.fromkeys(_chain(value, path), 1)
     weights = expect_table(value, path)
@@ -77,7 +77,7 @@ def _rule(value: Any, path: Path) -> Rule:
 
 
 def targets(alias: Alias) -> tuple[str, ...]:
-    """Every name that the alias may stand for, in the order written."""
+    """Every name for which the alias may stand, in the written order."""
     return (*alias.chain, *alias.weights, *(model for rule in alias.rules for model in rule.use), *alias.default)
 
 
@@ -97,7 +97,9 @@ def _refuse_cycles(aliases: Mapping[str, Alias]) -> None:
 
 
 def _unending(aliases: Mapping[str, Alias]) -> list[str]:
-    """The aliases that lead into a circle: what is left when those are taken away, again and again, that lead to no other."""
+    """The aliases that are part of a circle or lead to one: those that remain when aliases that lead to no remaining alias are
+    removed repeatedly.
+    """
     leads = {name: {one for one in targets(alias) if one in aliases} for name, alias in aliases.items()}
     led_by: dict[str, list[str]] = {}
     for name, others in leads.items():
@@ -115,8 +117,8 @@ def _unending(aliases: Mapping[str, Alias]) -> list[str]:
 
 
 def _trail_back(name: str, aliases: Mapping[str, Alias]) -> list[str]:
-    """The shortest way from an alias to itself; empty if there is none."""
-    reached: dict[str, str] = {}  # an alias, and the one that led to it
+    """The shortest path from an alias back to itself; empty if there is none."""
+    reached: dict[str, str] = {}  # an alias, and the alias before it on the path
     ways = deque([name])
     while ways and name not in reached:
         here = ways.popleft()
@@ -133,7 +135,7 @@ def _trail_back(name: str, aliases: Mapping[str, Alias]) -> list[str]:
 
 
 def unknown_providers(aliases: Mapping[str, Alias], providers: Mapping[str, object]) -> Iterator[str]:
-    """Sentences about targets `head/model` whose head is no configured provider: a typing error, or a key not set."""
+    """Sentences about targets `head/model` whose head is not a configured provider: a typing error, or a missing key."""
     for alias in aliases.values():
         for target in targets(alias):
             head, slash, _ = target.partition("/")
@@ -144,7 +146,7 @@ def unknown_providers(aliases: Mapping[str, Alias], providers: Mapping[str, obje
 
 
 def doubts(config: Config) -> Iterator[str]:
-    """Sentences about what can be used, but is hardly meant: notes of the environment, and names that lead nowhere."""
+    """Sentences about values that are valid but probably wrong: notes about the environment, and names without a target."""
     providers = {provider.name: provider for provider in config.providers}
     yield from config.notes
     yield from unknown_providers(config.aliases, providers)

@@ -1,15 +1,15 @@
-"""Environment variables without the line ends, spaces and quotes that files and shells leave."""
+"""Environment variables without the line ends, spaces and quotes that files and shells add."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
-_INVISIBLE = "\ufeff\u200b\u2060\xa0"  # a byte order mark, and what is copied from web pages
+_INVISIBLE = "\ufeff\u200b\u2060\xa0"  # a byte order mark, and characters copied from web pages
 
 
 class Cleaned(Mapping[str, str]):
-    """A view of `environ`. A value that is empty once it is cleaned counts as not given wherever it is asked for."""
+    """A view of `environ`. A value that is empty after cleaning counts as not set."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ.environ if isinstance(environ, Cleaned) else environ
@@ -29,7 +29,7 @@ class Cleaned(Mapping[str, str]):
 
 
 def cleaned(value: str) -> str:
-    """`value` without what surrounds it: white space, line ends, and one pair of quotes that holds no such quote."""
+    """`value` without surrounding whitespace, line ends, and one pair of quotes."""
     value = _stripped(value)
     closing = _QUOTES.get(value[:1])
     inner = value[1:-1]
@@ -44,7 +44,7 @@ def _stripped(value: str) -> str:
 
 
 def unsendable(secret: str) -> str:
-    """Why a key cannot be sent in a header, with the place; empty if it can be. Never shows the key."""
+    """Why a key cannot be sent in a header, with the position; empty if it can. Never contains the key."""
     for place, char in enumerate(secret, start=1):
         if not char.isascii():
             return f"character {place} is not ASCII, as when a word processor changed a dash or a quote: copy it again"

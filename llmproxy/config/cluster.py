@@ -12,17 +12,19 @@ from .cleaned import unsendable
 from .errors import ConfigError
 from .values import Cluster
 
-LEAST_SECRET = 16  # characters: what it signs is seen on the wire, so that a short one could be found by trying
+LEAST_SECRET = 16  # characters: signatures are visible on the network, so a short secret could be found by trying
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):(\d{1,5})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _STORES = ("redis", "rediss", "unix")
 
 
 def checked(cluster: Cluster) -> Cluster:
-    """With whole addresses. Raises ConfigError. No sentence repeats the secret, or an address that may hold a password."""
+    """The table with complete addresses. Raises ConfigError. Messages never contain the secret, or an address that may contain
+    a password.
+    """
     if cluster.peers and cluster.dns:
         raise ConfigError("[cluster] takes `peers` or `dns`, not both")
-    if cluster.has_peers or cluster.listen:
+    if cluster.names_peers or cluster.listen or cluster.advertise or cluster.secret:
         _check_secret(cluster.secret)
     if cluster.name and not _NAME.fullmatch(cluster.name):
         raise ConfigError("cluster.name must be letters, digits and . _ -, at most 63")
@@ -34,11 +36,12 @@ def checked(cluster: Cluster) -> Cluster:
     if cluster.redis and find_spec("redis") is None:
         raise ConfigError("cluster.redis needs a package: pip install 'llmproxy-gateway[redis]'")
     _check_tls(cluster)
-    return replace(cluster, peers=tuple(_peer(one, cluster) for one in cluster.peers))
+    advertise = _peer(cluster.advertise, cluster, "advertise") if cluster.advertise else ""
+    return replace(cluster, peers=tuple(_peer(one, cluster, "peers") for one in cluster.peers), advertise=advertise)
 
 
 def is_place(text: str) -> bool:
-    """Whether it is `host:port`. The host of `listen` may be empty: every address."""
+    """Whether the text is `host:port`. The host of `listen` may be empty: all addresses."""
     found = _PLACE.fullmatch(text)
     return found is not None and int(found[2]) <= 65535
 
@@ -64,15 +67,15 @@ def _check_tls(cluster: Cluster) -> None:
         raise ConfigError("[cluster] TLS between replicas needs `listen`, an address of its own for the peers")
 
 
-def _peer(given: str, cluster: Cluster) -> str:
+def _peer(given: str, cluster: Cluster, name: str) -> str:
     url = completed(given, "https://:8811" if cluster.ca_file else "http://:8811")
     if cluster.ca_file and "://" not in given:
         url = url.replace("http://", "https://", 1)
     if problem := problem_with(url):
-        raise ConfigError(f"cluster.peers: an address {problem}")
+        raise ConfigError(f"cluster.{name}: an address {problem}")
     parts = urlsplit(url)
     if parts.path or parts.query:
-        raise ConfigError(f"cluster.peers: {parts.netloc} must have no path")
+        raise ConfigError(f"cluster.{name}: an address must have no path")
     if cluster.ca_file and parts.scheme != "https":
-        raise ConfigError(f"cluster.peers: {parts.netloc} must be https, as ca_file is set")
+        raise ConfigError(f"cluster.{name}: an address must be https, as ca_file is set")
     return url

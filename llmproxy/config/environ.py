@@ -17,7 +17,7 @@ from .values import Key, Provider
 
 Environ = Mapping[str, str]
 
-# Variable: the table and key of llmproxy.toml that it stands for.
+# Variable: the table and key of llmproxy.toml that it sets.
 SETTINGS = {
     "LLMPROXY_HOST": ("server", "host"),
     "LLMPROXY_PORT": ("server", "port"),
@@ -30,6 +30,7 @@ SETTINGS = {
     "LLMPROXY_STORAGE_URL": ("storage", "url"),
     "LLMPROXY_CLUSTER_PEERS": ("cluster", "peers"),
     "LLMPROXY_CLUSTER_DNS": ("cluster", "dns"),
+    "LLMPROXY_CLUSTER_ADVERTISE": ("cluster", "advertise"),
     "LLMPROXY_CLUSTER_SECRET": ("cluster", "secret"),
     "LLMPROXY_CLUSTER_REDIS": ("cluster", "redis"),
     "LLMPROXY_CLUSTER_NAME": ("cluster", "name"),
@@ -46,7 +47,7 @@ SETTINGS = {
 
 
 def settings(environ: Environ) -> dict[str, dict[str, str]]:
-    """The gateway's own settings as tables of text, shaped as in the file."""
+    """The gateway's own settings as tables of text, with the structure of the file."""
     tables: dict[str, dict[str, str]] = {}
     for variable, (table, key) in SETTINGS.items():
         if (value := environ.get(variable)) and not _is_link(variable, value):
@@ -55,19 +56,19 @@ def settings(environ: Environ) -> dict[str, dict[str, str]]:
 
 
 def _is_link(variable: str, value: str) -> bool:
-    """`tcp://10.0.0.1:8811`, which Kubernetes sets in every pod beside a service that is called llmproxy."""
+    """Whether the value is like `tcp://10.0.0.1:8811`, which Kubernetes sets in pods if a service is named llmproxy."""
     return variable == "LLMPROXY_PORT" and "://" in value
 
 
 def notes(environ: Environ) -> Iterator[str]:
-    """Sentences about what was given and does not count, and about systems on which it was not tried."""
+    """Sentences about variables that are set but not used, and about systems on which the gateway was not tested."""
     if sys.platform == "win32":
         yield "llmproxy is not tested on Windows: use WSL or a container (docs/deployment.md)"
     if _is_link("LLMPROXY_PORT", environ.get("LLMPROXY_PORT", "")):
         yield "LLMPROXY_PORT is an address that Kubernetes or Docker set for a service of this name: it does not count"
 
 
-# Keys of model services that people have set and that no adapter here reads.
+# Keys of model services that people often have and that no adapter here reads.
 _UNREAD = (
     "AWS_BEARER_TOKEN_BEDROCK",
     "BASETEN_API_KEY",
@@ -86,7 +87,7 @@ _UNREAD = (
 
 
 def idle_keys(environ: Environ, configured: Collection[Provider], settled: Iterable[str]) -> Iterator[str]:
-    """Sentences about keys that are set and make no provider. A key that the file uses in its own way is not idle."""
+    """Sentences about keys that are set but enable no provider. A key that is used in the file is not listed."""
     used = {provider.api_key for provider in configured}
     for name in sorted(set(adapter_registry.names()) - {one.name for one in configured} - set(settled)):
         declared = environment_of(name)
@@ -102,7 +103,9 @@ def idle_keys(environ: Environ, configured: Collection[Provider], settled: Itera
 
 
 def client_keys(environ: Environ) -> tuple[Key, ...]:
-    """LLMPROXY_KEY is the operator's own key, commas and all; LLMPROXY_KEYS are clients', by comma or line."""
+    """LLMPROXY_KEY is one key, the operator's, which may contain commas; LLMPROXY_KEYS is a list of clients' keys, separated
+    by commas or lines.
+    """
     secret = _sendable("LLMPROXY_KEY", environ.get("LLMPROXY_KEY", ""))
     own = [Key(OPERATOR, secret, admin=True)] if secret else []
     others = [
@@ -117,14 +120,14 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _sendable(variable: str, secret: str) -> str:
-    """The key as it is. Raises ConfigError for one that no client could send."""
+    """The key, unchanged. Raises ConfigError for a key that no client can send."""
     if secret and not secret.isprintable():
         raise ConfigError(f"environment variable {variable}: {unsendable(secret)}")
     return secret
 
 
 def providers(environ: Environ, settled: Iterable[str]) -> Iterator[Provider]:
-    """A provider for every adapter that the environment has what it takes for, save those `settled` in the file."""
+    """A provider for every adapter whose variables are set, except those in `settled`, which the file configures."""
     for name in sorted(set(adapter_registry.names()) - set(settled), key=_order):
         found = _provider(name, environment_of(name), environ)
         if found:
@@ -132,7 +135,7 @@ def providers(environ: Environ, settled: Iterable[str]) -> Iterator[Provider]:
 
 
 def _order(name: str) -> tuple[bool, str]:
-    """What needs nothing (a demo) comes last: a real provider that serves the same name goes before it."""
+    """Adapters that need nothing (the demo) come last: a real provider with a model of the same name comes first."""
     return _needs_nothing(environment_of(name)), name
 
 
@@ -149,7 +152,7 @@ def _provider(name: str, declared: Environment, environ: Environ) -> Provider | 
 
 
 def is_usable(declared: Environment, key: str, base_url: str) -> bool:
-    """Whether a key, or an address that needs none, has been given."""
+    """Whether there is a key, or an address that needs no key."""
     if _needs_nothing(declared):
         return True
     if not base_url:
@@ -158,7 +161,7 @@ def is_usable(declared: Environment, key: str, base_url: str) -> bool:
 
 
 def is_local(base_url: str) -> bool:
-    """Whether it is on this machine or a private network, where servers and mocks are asked without a key."""
+    """Whether it is on this machine or a private network, where servers often need no key."""
     return is_private(urlsplit(base_url).hostname or "")
 
 
@@ -167,7 +170,7 @@ def _needs_nothing(declared: Environment) -> bool:
 
 
 def environment_of(adapter: str) -> Environment:
-    """What the adapter declares. One that cannot be imported is an error the operator should see."""
+    """The variables that the adapter declares. An adapter that cannot be imported is an error that the operator should see."""
     try:
         return adapter_registry.load(adapter).environment
     except adapter_registry.UnfitAdapter as error:
@@ -192,5 +195,5 @@ def options_from(declared: Environment, environ: Environ) -> dict[str, str]:
 
 
 def first(environ: Environ, names: Iterable[str]) -> str:
-    """The first of the variables that is set to something."""
+    """The first of the variables that is set."""
     return next((value for name in names if (value := environ.get(name))), "")

@@ -9,7 +9,7 @@ Path = tuple[str | int, ...]
 
 
 class Wrong(Exception):
-    """What is wrong with the value at `path`, before it is known which file and line that is."""
+    """A problem with the value at `path`, before its file and line are known."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(problem)
@@ -18,11 +18,22 @@ class Wrong(Exception):
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. Its text is for the operator; the process ends with exit code 2."""
+    """The configuration cannot be used. The text is for the operator; the process ends with exit code 2."""
+
+
+def shown(value: object) -> str:
+    """A wrong value, as an error may show it: a number or a boolean.
+
+    Text is never shown, whatever it looks like and wherever it stands: people write keys into the wrong place. The error names
+    the place and what is expected there.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, (int, float)) else "this value"
 
 
 def dotted(path: Path) -> str:
-    """`("providers", "a.b", "models", 0)` as an operator would write it: `providers."a.b".models[0]`."""
+    """`("providers", "a.b", "models", 0)` in TOML's notation: `providers."a.b".models[0]`."""
     out = ""
     for part in path:
         if isinstance(part, int):
@@ -33,6 +44,6 @@ def dotted(path: Path) -> str:
 
 
 def suggestion(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """` (did you mean "x"?)`, or nothing if no known word is near."""
+    """` (did you mean "x"?)`, or nothing if no known word is similar."""
     near = get_close_matches(word, sorted(known), n=1, cutoff=cutoff)
     return f' (did you mean "{near[0]}"?)' if near else ""

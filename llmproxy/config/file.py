@@ -11,7 +11,7 @@ from typing import Any
 
 from .aliases import parse_aliases
 from .cleaned import cleaned, unsendable
-from .errors import ConfigError, Path, Wrong, dotted, suggestion
+from .errors import ConfigError, Path, Wrong, dotted, shown, suggestion
 from .key_names import OPERATOR, derived
 from .lines import line_of
 from .matching import check_hosts, check_networks, check_origins, check_patterns
@@ -25,6 +25,7 @@ from .values import (
     Cache,
     Cluster,
     Config,
+    Degraded,
     Dialects,
     Group,
     Key,
@@ -42,6 +43,7 @@ _TOP = (
     "server",
     "limits",
     "routing",
+    "degraded",
     "cache",
     "logs",
     "dialects",
@@ -60,7 +62,7 @@ _TOP = (
 
 
 def read(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
-    """What the file says, and nothing else. Raises ConfigError."""
+    """The values in the file, and nothing else. Raises ConfigError."""
     source = _source(path)
     try:
         return _parse(_toml(source, path), environ, path)
@@ -101,6 +103,7 @@ def _parse(document: Table, environ: Mapping[str, str], path: pathlib.Path) -> C
         server=_server(document.get("server", {}), groups),
         limits=parse(Limits, document.get("limits", {}), ("limits",)),
         cache=parse(Cache, document.get("cache", {}), ("cache",)),
+        degraded=parse(Degraded, document.get("degraded", {}), ("degraded",)),
         routing=parse(Routing, document.get("routing", {}), ("routing",)),
         logs=parse(Logs, document.get("logs", {}), ("logs",)),
         responses=parse(Responses, document.get("responses", {}), ("responses",)),
@@ -125,7 +128,7 @@ def _providers(tables: Table, environ: Mapping[str, str], folder: pathlib.Path) 
 
 
 def _storage(value: object, folder: pathlib.Path) -> Storage:
-    """With a directory beside the file, where it names a relative one."""
+    """The table; a relative directory is resolved beside the file."""
     storage = by_url(parse(Storage, value, ("storage",)))
     return replace(storage, dir=str(folder / pathlib.Path(storage.dir).expanduser())) if storage.dir else storage
 
@@ -146,7 +149,8 @@ def _server(value: object, groups: Mapping[str, Group]) -> Server:
     for index, key in enumerate(server.keys):
         if key.group and key.group not in groups:
             raise Wrong(
-                ("server", "keys", index, "group"), f"there is no [groups.{key.group}]{suggestion(key.group, groups)}"
+                ("server", "keys", index, "group"),
+                f"{shown(key.group)} is not the name of a table [groups.NAME]{suggestion(key.group, groups)}",
             )
     check_hosts(table.get("allowed_hosts", ()), ("server", "allowed_hosts"))  # as written, or from a variable
     check_origins(table.get("allowed_origins", ()), ("server", "allowed_origins"))

@@ -1,4 +1,4 @@
-"""Line numbers of the keys in a TOML text; tomllib keeps none."""
+"""Line numbers of the keys in a TOML text; tomllib does not provide them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .errors import Path
 
-# Only what tells keys from values. The text has passed tomllib, so what is not understood here may be skipped.
+# Distinguishes only keys and values. tomllib has parsed the text before, so everything else may be skipped.
 _TOKEN = re.compile(
     r"""
     (?P<comment> \#[^\n]* )
@@ -34,7 +34,7 @@ END = Token("end", "", 0)
 
 
 def line_of(text: str, path: Path) -> int:
-    """The 1-based line of the key at `path`, or of the nearest table around it. 1 if nothing of it is there."""
+    """The 1-based line of the key at `path`, or of the nearest table around it. 1 if neither exists."""
     lines = Scanner(text).lines
     while path and path not in lines:
         path = path[:-1]
@@ -42,11 +42,11 @@ def line_of(text: str, path: Path) -> int:
 
 
 class Scanner:
-    """One walk over a valid TOML text. `lines` has the line of every key, table and array element."""
+    """One pass over a valid TOML text. `lines` has the line of every key, table and array element."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Path, int] = {}
-        self._lengths: dict[Path, int] = {}  # of arrays of tables, so far
+        self._lengths: dict[Path, int] = {}  # of arrays of tables so far
         self._tokens = _tokens(text)
         self._at = 0
         table: Path = ()
@@ -70,7 +70,7 @@ class Scanner:
         return self._peek()
 
     def _header(self) -> Path:
-        """`[a.b]` or `[[a.b]]`; gives the path that the following keys belong to."""
+        """`[a.b]` or `[[a.b]]`; returns the path to which the following keys belong."""
         line = self._next().line
         many = self._peek() == Token("mark", "[", line)
         self._at += many
@@ -84,7 +84,7 @@ class Scanner:
         return path
 
     def _inside(self, keys: list[str]) -> Path:
-        """A header's keys with the index of the latest element wherever they lead through an array of tables."""
+        """A header's keys, with the index of the latest element after each array of tables."""
         path: Path = ()
         for depth, key in enumerate(keys):
             path = (*path, key)

@@ -22,7 +22,9 @@ from .values import Cluster, Config, Key, Provider, Server, Storage, Telemetry
 
 FILE = "llmproxy.toml"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
-ELSEWHERE: Mapping[str, Any] = {"port": 0}  # overrides for commands that do not listen: no provider is at their address
+ELSEWHERE: Mapping[str, Any] = {
+    "port": 0
+}  # overrides for commands that do not listen, so no provider can be at their address
 
 
 def load(
@@ -32,12 +34,12 @@ def load(
     *,
     has_keys: Callable[[Storage], bool] | None = None,
 ) -> Config:
-    """The configuration that holds now. Raises ConfigError.
+    """The configuration that is valid now. Raises ConfigError.
 
-    path: the file; None takes LLMPROXY_CONFIG, else ./llmproxy.toml if it is there, else no file at all.
-    environ: os.environ if not given.
-    overrides: members of Server that the command line sets.
-    has_keys: whether there are keys in the store; asked only where it matters.
+    path: the file; None means LLMPROXY_CONFIG, else ./llmproxy.toml if it exists, else no file.
+    environ: os.environ by default.
+    overrides: members of Server from the command line.
+    has_keys: whether there are keys in the store; called only if it matters.
     """
     environ = Cleaned(os.environ if environ is None else environ)
     path = path or _file(environ)
@@ -54,16 +56,25 @@ def load(
     _refuse_idle_patterns(config)
     _refuse_loop(config)
     _refuse_workers(config.server)
+    if config.cache.store == "redis" and not config.cluster.redis:
+        raise ConfigError('[cache] store = "redis" needs the server: [cluster] redis (or LLMPROXY_CLUSTER_REDIS)')
     return replace(config, notes=(*config.notes, *_hidden(config)))
 
 
 def _hidden(config: Config) -> list[str]:
     """A sentence if the other replicas cannot reach this one."""
     cluster = config.cluster
-    elsewhere = [one for one in cluster.peers if not is_loopback(urlsplit(one).hostname or "")]
+    elsewhere = [
+        one for one in (*cluster.peers, _database(config)) if one and not is_loopback(urlsplit(one).hostname or "")
+    ]
     if not (elsewhere or cluster.dns) or cluster.listen or not is_loopback(config.server.host):
         return []
     return ["[cluster] names other machines, but this gateway listens on loopback only: they cannot reach it"]
+
+
+def _database(config: Config) -> str:
+    """Where replicas find each other that are not named: those that share a server elsewhere are on several machines."""
+    return config.storage.url if config.finds_peers_in_store and not config.cluster.advertise else ""
 
 
 def _file(environ: Mapping[str, str]) -> pathlib.Path | None:
@@ -107,13 +118,13 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
 def _cluster(cluster: Cluster) -> Cluster:
     if cluster == Cluster():
         return cluster
-    from .cluster import checked  # only now: a gateway that is alone need not pay for it
+    from .cluster import checked  # imported late: a single gateway does not need it
 
     return checked(cluster)
 
 
 def _telemetry(written: Telemetry, changes: Mapping[str, Any]) -> Telemetry:
-    """What other programs' variables say counts only where something is to be sent. Raises ConfigError."""
+    """Other programs' variables (OTEL_...) are only used if an export is configured. Raises ConfigError."""
     found = replace(written, **changes)
     if not changes or (found.traces == "off" and not found.metrics):
         return found
@@ -127,7 +138,7 @@ def _telemetry(written: Telemetry, changes: Mapping[str, Any]) -> Telemetry:
 
 
 def _distinct(written: tuple[Key, ...], found: tuple[Key, ...]) -> tuple[tuple[Key, ...], list[str]]:
-    """Each secret once, and sentences about the others. LLMPROXY_KEY counts before LLMPROXY_KEYS, and that before the file."""
+    """Each secret once, and sentences about duplicates. LLMPROXY_KEY comes before LLMPROXY_KEYS, and both before the file."""
     first = {key.secret: key for key in reversed((*found, *written))}
     keys = (*written, *found)
     doubles = [
@@ -142,7 +153,7 @@ def _settings(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     tables = env.settings(environ)
     if not tables:
         return {}
-    from .tables import fields  # only now: they cost what a quick start need not pay
+    from .tables import fields  # imported late: a start without a file does not need it
 
     classes = {name: type(getattr(Config(), name)) for name in tables}
     try:
@@ -156,23 +167,23 @@ def _settings(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def _given(key: str, value: str) -> Any:
-    """The value of a variable; a list's entries are parted by commas or white space."""
+    """The value of a variable; entries of a list are separated by commas or whitespace."""
     from .tables import Substituted
 
     return [one for one in re.split(r"[,\s]+", value) if one] if key == "peers" else Substituted(value)
 
 
 def _demos_last(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
-    """As written, but what needs nothing goes after everything real: of two that serve a model the first is asked."""
+    """The written order, but providers that need nothing come last: of two with the same model, the first is used."""
     return tuple(sorted(providers, key=lambda provider: not (provider.base_url or provider.api_key)))
 
 
 def _placed(storage: Storage, environ: Mapping[str, str]) -> Storage:
-    """With an absolute directory: the platform's place for data if none was named."""
+    """With an absolute directory: the platform's data directory if none is configured."""
     named = os.path.expanduser(storage.dir or _data_dir(environ))
     try:
         return replace(storage, dir=os.path.abspath(named))
-    except OSError as error:  # the working directory is gone
+    except OSError as error:  # the working directory was deleted
         raise ConfigError(
             f"the folder for data is a relative one, and there is no working directory: {error.strerror}"
         ) from None
@@ -183,7 +194,7 @@ def _data_dir(environ: Mapping[str, str]) -> str:
     if base:
         return os.path.join(base, "llmproxy")
     home = environ.get("HOME") or os.path.expanduser("~")
-    if home.startswith("~"):  # a user without a home, as containers have them
+    if home.startswith("~"):  # a user without a home directory, as in containers
         return "/var/lib/llmproxy"
     return os.path.join(home, ".local", "share", "llmproxy")
 
@@ -193,7 +204,7 @@ def _is_open(server: Server) -> bool:
 
 
 def refuse_open_door(server: Server) -> None:
-    """Beyond loopback only with a key. Raises ConfigError."""
+    """Any address but loopback requires a key. Raises ConfigError."""
     if not _is_open(server):
         return
     where = server.host if address(server.host) else "that name" if server.host else "every address"
@@ -208,17 +219,19 @@ def _refuse_idle_patterns(config: Config) -> None:
     limited = [key for key in config.server.keys if key.models != ("*",)]
     if not limited:
         return
-    from .matching import named_like  # only now: most starts need not pay for it
+    from .matching import named_like  # imported late: most starts do not need it
 
     providers = {provider.name for provider in config.providers} | config.switched_off
     names = {*config.aliases, *(model for provider in config.providers for model in provider.models)}
     for key, pattern in ((one, pattern) for one in limited for pattern in one.models):
-        if meant := named_like(pattern, providers, names):
-            raise ConfigError(f'the models of the key {key.name}: "{pattern}" can match no name: write "{meant}"')
+        if provider := named_like(pattern, providers, names):
+            raise ConfigError(
+                f'the models of the key {key.name}: an entry can match no name: write "{provider}/MODEL" or "{provider}/*"'
+            )
 
 
 def _refuse_host(host: str) -> None:
-    """Not shown: it may be anything, when it is no name."""
+    """The value is not shown: if it is not a host name, it may be a secret."""
     if host and address(host) is None and not _NAME.fullmatch(host):
         raise ConfigError("server.host must be an address or a name to listen on, without scheme and port")
 
@@ -229,7 +242,7 @@ def _refuse_workers(server: Server) -> None:
 
 
 def _refuse_loop(config: Config) -> None:
-    """A provider at this gateway's own address would send every request round in circles."""
+    """A provider at the gateway's own address would send every request back to the gateway."""
     server = config.server
     for provider in config.providers:
         if provider.base_url and is_own(provider.base_url, server.host, server.port):

@@ -1,4 +1,4 @@
-"""The `[prices]` table: prices that the built-in table does not know, or that correct it."""
+"""The `[prices]` table: prices that the built-in table does not have, or that replace its prices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASSES = (
 
 
 def parse_prices(value: object) -> dict[str, str | Mapping[str, float]]:
-    """Patterns of `provider/model`, the first that fits counts."""
+    """Patterns of `provider/model`; the first match is used."""
     path: Path = ("prices",)
     return {pattern: _price(one, (*path, pattern)) for pattern, one in expect_table(value, path).items()}
 

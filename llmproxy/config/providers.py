@@ -12,18 +12,18 @@ from llmproxy.core.adapter import Environment
 from .addresses import completed, problem_with
 from .cleaned import cleaned, unsendable
 from .environ import Environ, base_url_from, environment_of, first, is_local, options_from
-from .errors import Path, Wrong, dotted, suggestion
+from .errors import Path, Wrong, dotted, shown, suggestion
 from .proxies import PROBLEM, is_proxy
-from .tables import Substituted, Table, expect_table, fields, listing, text
+from .tables import Table, expect_table, fields, listing, text
 from .values import Provider
 
-_FILLED = ("adapter", "base_url", "api_key", "ca_file", "proxy")  # by a function of their own
+_FILLED = ("adapter", "base_url", "api_key", "ca_file", "proxy")  # each has a function of its own
 _SPECIAL = ("name", "options", "source", "api_key_file", "enabled", *_FILLED)
 _KNOWN = {*Provider.__dataclass_fields__, *_SPECIAL} - {"name", "source"}
 
 
 def parse_provider(name: str, value: object, path: Path, environ: Environ, folder: pathlib.Path) -> Provider:
-    """One table. `folder` is where the paths of its files begin if they are relative."""
+    """One table. `folder`: the directory for relative file paths."""
     table = expect_table(value, path)
     if not name or "/" in name:
         raise Wrong(
@@ -61,13 +61,12 @@ def _adapter(name: str, table: Table, path: Path) -> str:
     known = listing(adapter_registry.names())
     if "adapter" in table:
         near = suggestion(adapter, adapter_registry.names())
-        shown = "this" if isinstance(table["adapter"], Substituted) else f'"{adapter}"'
-        raise Wrong((*path, "adapter"), f"no adapter is called {shown}{near}; installed are {known}")
+        raise Wrong((*path, "adapter"), f"{shown(adapter)} is not the name of an adapter{near}; installed are {known}")
     raise Wrong(path, f'needs `adapter`, one of {known} ("compatible" and a base_url suit most services)')
 
 
 def _options(table: Table, path: Path) -> dict[str, Any]:
-    """What the core does not know goes to the adapter; a near miss of what it does know is a typing error."""
+    """Keys that the core does not know are options of the adapter; a key that is similar to a known one is a typing error."""
     unknown = {key: inner for key, inner in table.items() if key not in _KNOWN}
     for key in unknown:
         if near := suggestion(key, _KNOWN, cutoff=0.8):
@@ -88,7 +87,7 @@ def _base_url(name: str, table: Table, path: Path, declared: Environment, enviro
 
 
 def _written_key(table: Table, path: Path, folder: pathlib.Path) -> str:
-    """The key that the table itself gives, or an empty one."""
+    """The key in the table itself, or an empty one."""
     if "api_key" in table and "api_key_file" in table:
         raise Wrong((*path, "api_key_file"), "give either api_key or api_key_file, not both")
     if "api_key_file" in table:
@@ -104,7 +103,7 @@ def _sendable(key: str, path: Path) -> str:
 
 
 def _found_key(name: str, path: Path, declared: Environment, base_url: str, environ: Environ) -> str:
-    # The adapter's own variables hold a key for the adapter's own service: never sent to another address.
+    # The adapter's own variable has a key for the adapter's own service: it is never sent to another address.
     at_home = _host(base_url) in (_host(declared.base_url), _host(base_url_from(declared, environ)))
     own = variable(name, "API_KEY")
     key = first(environ, [own, *(declared.keys if at_home else ())])
@@ -115,32 +114,31 @@ def _found_key(name: str, path: Path, declared: Environment, base_url: str, envi
 
 
 def _proxy(table: Table, path: Path) -> str | None:
-    """None: as the environment says. Empty: none at all."""
+    """None: use the environment. Empty: no proxy."""
     if "proxy" not in table:
         return None
     url = text(table["proxy"], (*path, "proxy")).strip()
     if url in ("", "none"):
         return ""
-    if not is_proxy(url):  # never repeated: it may hold a password
+    if not is_proxy(url):  # not shown: it may contain a password
         raise Wrong((*path, "proxy"), f'{PROBLEM}; or "none"')
     return url
 
 
 def _certificates(table: Table, path: Path, folder: pathlib.Path) -> str | None:
-    """The file of certificates to trust, looked into now: what is wrong with it is not to be learned from a request."""
+    """The file of trusted certificates. It is checked now, so that a problem does not appear only at the first request."""
     if "ca_file" not in table:
         return None
-    import ssl  # tens of milliseconds that most starts need not pay
+    import ssl  # takes tens of milliseconds, which most starts do not need
 
     name = text(table["ca_file"], (*path, "ca_file"))
-    shown = _shown(table["ca_file"])
     file = folder / pathlib.Path(name).expanduser()
     try:
         ssl.create_default_context(cafile=str(file))
     except ssl.SSLError:
-        raise Wrong((*path, "ca_file"), f"{shown} holds no certificates in PEM form") from None
+        raise Wrong((*path, "ca_file"), "the file that is named here holds no certificates in PEM form") from None
     except OSError as error:
-        raise Wrong((*path, "ca_file"), f"cannot read {shown}: {error.strerror}") from None
+        raise Wrong((*path, "ca_file"), f"cannot read the file that is named here: {error.strerror}") from None
     return str(file)
 
 
@@ -149,7 +147,7 @@ def _host(url: str) -> str | None:
 
 
 def variable(provider: str, suffix: str) -> str:
-    """The environment variable of a provider by its name: `my-groq` has MY_GROQ_API_KEY."""
+    """The environment variable for a provider's name: `my-groq` has MY_GROQ_API_KEY."""
     return "".join(char if char.isalnum() else "_" for char in provider).upper() + "_" + suffix
 
 
@@ -158,14 +156,7 @@ def _read_key(folder: pathlib.Path, name: str, path: Path) -> str:
         key = cleaned((folder / pathlib.Path(name).expanduser()).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a file of text"
-        raise Wrong(path, f"cannot read {_shown(name)}: {reason}") from None
+        raise Wrong(path, f"cannot read the file that is named here: {reason}") from None
     if not key:
-        raise Wrong(path, f"{_shown(name)} is empty")
+        raise Wrong(path, "the file that is named here is empty")
     return _sendable(key, path)
-
-
-def _shown(file: str) -> str:
-    """The name of a file, unless it may be the key itself: people put it there."""
-    return (
-        "the file that is named here" if isinstance(file, Substituted) or (len(file) > 15 and "/" not in file) else file
-    )

@@ -21,14 +21,16 @@ _VARIABLES = {"http": "http_proxy", "https": "https_proxy", "all": "all_proxy", 
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say, by `http`, `https`, `all` and `no`.
+    """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY as `http`, `https`, `all` and `no`.
 
-    Lower case counts before upper case, as for other programs. Raises ConfigError for one that cannot be used.
+    Lower-case names have priority, as in other programs. Raises ConfigError for an invalid one.
     """
     found = {}
     for name, variable in _VARIABLES.items():
         which = next((one for one in (variable, variable.upper()) if environ.get(one)), "")
-        if not which or (which == "HTTP_PROXY" and "REQUEST_METHOD" in environ):  # under CGI that is a client's header
+        if not which or (
+            which == "HTTP_PROXY" and "REQUEST_METHOD" in environ
+        ):  # under CGI, HTTP_PROXY is a client's header
             continue
         found[name] = environ[which]
         if name != "no" and not is_proxy(found[name]):

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import errors
 from .errors import Path, Wrong
 from .tables import expect_table, parse
 from .values import WINDOWS, Budget, Budgets, Group, Key
@@ -21,18 +22,18 @@ _E12 = 10**12
 
 
 def budget(text: str) -> Budget:
-    """`20/month`: dollars a day, week or month, or in total. Raises ValueError."""
+    """`20/month`: dollars per day, week or month, or in total. Raises ValueError."""
     found = _BUDGET.fullmatch(text.strip())
     window = next((one for one in WINDOWS if found and one == found[2].lower()), None)
     if found is None or window is None:
         raise ValueError(
-            f"{text!r} is no budget: write dollars and a window, as 20/month; windows are {', '.join(WINDOWS)}"
+            f"{errors.shown(text)} is no budget: write dollars and a window, as 20/month; windows are {', '.join(WINDOWS)}"
         )
     return Budget(window, int(Decimal(found[1]) * _E12))
 
 
 def budgets(value: object) -> tuple[Budget, ...]:
-    """One text, several by comma, or a list; each window once. Raises ValueError."""
+    """One text, several separated by commas, or a list; each window once. Raises ValueError."""
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
         raise ValueError("a budget is a text as 20/month, or a list of such texts")
@@ -43,13 +44,13 @@ def budgets(value: object) -> tuple[Budget, ...]:
 
 
 def shown(one: Budget) -> str:
-    """As it is written."""
+    """The amount as text."""
     whole, part = divmod(one.limit_e12, _E12)
     return f"{whole}.{part:012d}".rstrip("0").rstrip(".") + f"/{one.window}"
 
 
 def end(value: object, now: float) -> float:
-    """When something ends, in Unix seconds: `30d` from now, or a date or time in ISO 8601. Raises ValueError."""
+    """The end of a period in Unix seconds: `30d` from now, or a date or time in ISO 8601. Raises ValueError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, str) and (found := _SPAN.fullmatch(value.strip())):
@@ -59,12 +60,14 @@ def end(value: object, now: float) -> float:
     try:
         given = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
-        raise ValueError(f"{value!r} is no end: write a span as 30d or 12h, or a date as 2026-12-31") from None
+        raise ValueError(
+            f"{errors.shown(value)} is no end: write a span as 30d or 12h, or a date as 2026-12-31"
+        ) from None
     return (given if given.tzinfo is not None else given.replace(tzinfo=UTC)).timestamp()
 
 
 def parse_key(table: Mapping[str, Any], path: Path) -> Key:
-    """A key with its limits. What it expires at must be a date, as a file has no time from which to count."""
+    """A key with its limits. `expires` must be a date, because a duration in a file has no start."""
     key = parse(Key, {name: one for name, one in table.items() if name not in _OURS}, path, aside=("formerly", *_OURS))
     if "budget" in table:
         key = replace(key, budget=_parsed(budgets, table["budget"], (*path, "budget")))
@@ -97,7 +100,9 @@ def parse_budgets(value: object) -> Budgets:
     try:
         ZoneInfo(settings.timezone)
     except (ValueError, OSError, LookupError):
-        raise Wrong(("budgets", "timezone"), f'"{settings.timezone}" is no time zone; one is Europe/Berlin') from None
+        raise Wrong(
+            ("budgets", "timezone"), f"{errors.shown(settings.timezone)} is no time zone; one is Europe/Berlin"
+        ) from None
     if not 16 <= settings.slice_tokens <= 65_536:
         raise Wrong(("budgets", "slice_tokens"), "must be from 16 to 65536")
     return settings

@@ -15,14 +15,14 @@ from .values import Server
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`base_url` ends in /v1, as an SDK wants it. `key` may be empty."""
+    """`base_url` ends in /v1, as SDKs expect. `key` may be empty."""
 
     base_url: str
     key: str = field(default="", repr=False)
 
 
 def reach(base_url: str | None = None, environ: Mapping[str, str] | None = None) -> Reach:
-    """The gateway at `base_url`, else LLMPROXY_URL, else where `serve` listens under the same variables."""
+    """The gateway at `base_url`, else at LLMPROXY_URL, else where `serve` listens with the same variables."""
     environ = Cleaned(os.environ if environ is None else environ)
     key = next((one.secret for one in client_keys(environ)), "")
     url = completed(base_url or environ.get("LLMPROXY_URL") or _own_address(environ))

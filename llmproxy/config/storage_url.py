@@ -15,7 +15,9 @@ _INSTALL = "PostgreSQL as a store needs an extra: pip install 'llmproxy-gateway[
 
 
 def by_url(storage: Storage) -> Storage:
-    """A URL counts before `dir`: sqlite:///PATH becomes the directory. Raises ConfigError, which says nothing of the URL."""
+    """A URL has priority over `dir`: sqlite:///PATH becomes the directory. Raises ConfigError; its message never contains
+    the URL.
+    """
     if not storage.url:
         return storage
     if not storage.enabled:
@@ -33,6 +35,6 @@ def by_url(storage: Storage) -> Storage:
 
 
 def _folder(path: str) -> str:
-    """The directory of the database. The file in it has one name."""
+    """The directory of the database. The file in it always has the same name."""
     path = path.removesuffix(f"/{_FILE}") or "/"
     return f"/{path.lstrip('/')}" if path.startswith("//") else path

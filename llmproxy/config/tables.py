@@ -1,4 +1,4 @@
-"""Converts TOML tables to typed values; unknown keys, wrong types and impossible numbers are errors."""
+"""Converts TOML tables to typed values; unknown keys, wrong types and invalid numbers are errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from .errors import Path, Wrong, suggestion
+from .errors import Path, Wrong, shown, suggestion
 
 T = TypeVar("T")
 Table = Mapping[str, Any]
@@ -36,13 +36,24 @@ _SYNONYMS = {"warn": "warning", "critical": "error", "fatal": "error", "trace": 
 
 
 class Substituted(str):
-    """Text in which a `${NAME}` was replaced: possibly a secret, and possibly meant as a number."""
+    """Text in which a `${NAME}` was replaced: it may be a secret, or a number."""
 
     __slots__ = ()
 
 
+_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "nothing",
+    "object": "a table",
+    "str": "text",
+}
+
+
 def substitute(value: Any, environ: Mapping[str, str], path: Path = ()) -> Any:
-    """`value` with `${NAME}` and `${NAME:-default}` replaced in all its strings; `$${` stands for `${` itself."""
+    """`value` with `${NAME}` and `${NAME:-default}` replaced in all its strings; `$${` is an escape for `${`."""
     if isinstance(value, str):
         return _substitute_text(value, environ, path)
     if isinstance(value, dict):
@@ -65,9 +76,9 @@ def _substitute_text(text: str, environ: Mapping[str, str], path: Path) -> str:
 
 
 def parse(cls: type[T], table: object, path: Path, aside: Iterable[str] = ()) -> T:
-    """The dataclass `cls` from a table with its field names as keys; tables inside tables likewise.
+    """The dataclass `cls` from a table whose keys are its field names; nested tables likewise.
 
-    `aside` are fields that the caller fills in itself.
+    `aside`: fields that the caller sets itself.
     """
     return cls(**fields(cls, table, path, aside))
 
@@ -93,7 +104,7 @@ def _parse_value(hint: Any, value: Any, path: Path) -> Any:
 
 
 def _convert(hint: Any, value: Any, path: Path) -> Any:
-    """msgspec's words for a wrong type are good; what it says of the value's inside becomes part of the path."""
+    """Uses msgspec's message for a wrong type; the place that it names inside the value becomes part of the path."""
     lax = isinstance(value, Substituted)
     if lax and hint is bool:
         return _boolean(value, path)
@@ -101,22 +112,34 @@ def _convert(hint: Any, value: Any, path: Path) -> Any:
         return msgspec.convert(str(value) if lax else value, hint, strict=not lax)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$")
+        if problem.startswith("Invalid "):  # "Invalid enum value 'x'"
+            problem = f"{shown(value)} is not one of those that are allowed"
         index = re.match(r"\[(\d+)\]", where)
         place = (*path, int(index[1])) if index else path
-        raise Wrong(place, problem[:1].lower() + problem[1:]) from None
+        raise Wrong(place, _in_words(problem)) from None
+
+
+def _in_words(problem: str) -> str:
+    """msgspec's message without the names of Python's types."""
+    found = re.match(r"Expected `([^`]+)`(?:, got `([^`]+)`)?", problem)
+    if found is None:
+        return problem[:1].lower() + problem[1:]
+    wanted = " or ".join(_WORDS.get(kind, kind) for kind in found[1].split(" | "))
+    given = f", not {_WORDS.get(found[2], found[2])}" if found[2] else ""
+    return f"must be {wanted}{given}{problem[found.end() :]}"
 
 
 def _boolean(text: str, path: Path) -> bool:
     if text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
-    raise Wrong(path, "expected `bool`: one of true, false, yes, no, on, off, 1, 0")
+    raise Wrong(path, "must be one of true, false, yes, no, on, off, 1, 0")
 
 
 def _check_range(number: float, path: Path) -> None:
     least, most = _RANGES.get(str(path[-1]), _UP_FROM_ZERO)
     if not least <= number <= most:
         allowed = f"from {least:g} to {most:g}" if most != float("inf") else f"at least {least:g}"
-        raise Wrong(path, f"{number:g} is out of range: it must be {allowed}")
+        raise Wrong(path, f"{shown(number)} is out of range: it must be {allowed}")
 
 
 def one_of(value: Any, allowed: Iterable[str], path: Path) -> str:
@@ -125,9 +148,8 @@ def one_of(value: Any, allowed: Iterable[str], path: Path) -> str:
         word = value.lower()
         if (found := word if word in known else _SYNONYMS.get(word)) in known:
             return str(found)
-    shown = "this value" if isinstance(value, Substituted) else f'"{value}"'
     near = suggestion(value, known) if isinstance(value, str) else ""
-    raise Wrong(path, f"{shown} is not one of {', '.join(known)}{near}")
+    raise Wrong(path, f"{shown(value)} is not one of {', '.join(known)}{near}")
 
 
 def text(value: Any, path: Path) -> str:

@@ -18,11 +18,13 @@ def parse_telemetry(value: object) -> Telemetry:
         raise Wrong(("telemetry", "headers"), "must be NAME=VALUE, separated by commas")
     if not 0 <= settings.sample <= 1:
         raise Wrong(("telemetry", "sample"), "must be from 0 to 1")
+    if settings.content and settings.traces == "off":
+        raise Wrong(("telemetry", "content"), 'needs traces = "join" or "link"')
     return settings
 
 
 def problem_with(endpoint: str) -> str:
-    """Why nothing can be sent there; empty if it can. The address is not shown: it may have a password in it."""
+    """Why nothing can be sent there; empty if it can. The address is not shown, because it may contain a password."""
     try:
         parts = urlsplit(endpoint)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -32,7 +34,7 @@ def problem_with(endpoint: str) -> str:
 
 
 def headers_of(text: str) -> dict[str, str] | None:
-    """`api-key=abc,x=y`, as OTEL_EXPORTER_OTLP_HEADERS is written; None where it is not."""
+    """`api-key=abc,x=y`, the format of OTEL_EXPORTER_OTLP_HEADERS; None if it has another form."""
     found = {}
     for one in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (part.strip() for part in one.partition("="))

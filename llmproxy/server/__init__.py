@@ -1,4 +1,4 @@
-"""The server process: listens, answers, and goes in order when it is told to."""
+"""The server process: listens, answers requests, and shuts down gracefully."""
 
 from .process.process import run
 

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     from .middleware.auth_throttle import AuthThrottle
     from .middleware.load_shedding import LoadShedding
+    from .middleware.routes import Route
     from .middleware.turns import Turns
+    from .middleware.uploads import Uploads
 
 
 @dataclass(slots=True)
 class Current:
-    """The gateway of now: a new config replaces it, whole."""
+    """The current gateway; a new configuration replaces it as a whole."""
 
     gateway: Gateway
     ready: bool = True  # false while draining
@@ -47,28 +49,58 @@ STORE: web.AppKey[Callable[[], Store]] = web.AppKey("store", Callable)  # type: 
 
 ANSWERS: web.AppKey[SharedAnswers] = web.AppKey("answers")
 ACCOUNTS = web.AppKey("accounts", Accounts)
-RESPONSE_FILES: web.AppKey[dict[str, ResponseFile]] = web.AppKey("response_files")  # by their folders
+RESPONSE_FILES: web.AppKey[dict[str, ResponseFile]] = web.AppKey("response_files")  # by folder
 RESPONSES: web.AppKey[ResponseStore] = web.AppKey("responses")
 AUTH_THROTTLE: web.AppKey[AuthThrottle] = web.AppKey("guesses")
 LOAD_SHEDDING: web.AppKey[LoadShedding] = web.AppKey("pressure")
+UPLOADS: web.AppKey[Uploads] = web.AppKey("uploads")
 TURNS: web.AppKey[Turns] = web.AppKey("turns")
 PEERS: web.AppKey[Peers | None] = web.AppKey("peers")  # the other workers and machines, if there are any
 
-CALLER = web.RequestKey("caller", Key)
-BODY_BYTES = web.RequestKey("body_bytes", int)
-SMALL_BODY = web.RequestKey("small_body", bytes)  # that was read, for whoever passes the request on
-REQUEST_ID = web.RequestKey("request_id", str)
-STARTED = web.RequestKey("started", bool)  # it has a task of its own, which tells its end
-TRACE = web.RequestKey("trace", Trace)
+ANYBODY = Key(name="", secret="", admin=True)  # the caller if no keys are configured
+NOBODY = Key(name="", secret="", models=())  # the caller of what is open, where keys are configured
 
-ANYBODY = Key(name="", secret="", admin=True)  # the caller where no keys are configured
+
+@dataclass(slots=True)
+class Shared:
+    """The objects that every request of a model needs, found once for all requests."""
+
+    current: Current
+    registry: RequestRegistry
+    accounts: Accounts
+    observer: Observer
+
+    @classmethod
+    def of(cls, app: web.Application) -> Shared:
+        return cls(app[CURRENT], app[REGISTRY], app[ACCOUNTS], app[OBSERVER])
+
+
+@dataclass(slots=True)
+class Intake:
+    """What the gateway knows of a request that has come in, in one object: aiohttp's store costs two calls for each member.
+
+    route: the line of the table that it meets. trace: once its body was read. small_body: a body that was already read,
+    for forwarding. started: it has a task, which reports its end.
+    """
+
+    shared: Shared
+    route: Route
+    id: str
+    key: Key = NOBODY
+    trace: Trace | None = None
+    body_bytes: int | None = None
+    small_body: bytes | None = None
+    started: bool = False
+
+
+INTAKE = web.RequestKey("intake", Intake)
 
 
 def caller(request: web.Request) -> Key:
-    """Whose key the request came with."""
-    return request[CALLER]
+    """The key of the request."""
+    return request[INTAKE].key
 
 
 def owner(request: web.Request) -> str:
-    """To whom a request and a thread belong."""
-    return caller(request).name
+    """The owner of a request or a thread."""
+    return request[INTAKE].key.name

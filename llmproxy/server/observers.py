@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from .telemetry import Telemetry
 
-_SWEEP = 0.05  # seconds a request may run before it is noted down as open
+_SWEEP = 0.05  # seconds after which a running request is recorded as open
 
 
 @dataclass(slots=True)
 class Observer:
-    """`store` opens the ledger at its first use; None keeps none."""
+    """`store` opens the ledger at its first use; None stores nothing."""
 
     store: Callable[[], Store] | None = None
     metrics: Metrics = field(default_factory=Metrics)
@@ -42,18 +42,18 @@ class Observer:
     _noted: set[str] = field(default_factory=set)
 
     def started(self) -> None:
-        """Those that are still running in a moment are noted down as open; the quick ones cost one row."""
+        """Records a request as open if it still runs after a moment; a short request needs one row only."""
         if self.store is not None and self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP, attempt, self._note_open, "open_requests")
 
     def ended(self, running: Running) -> None:
-        """Writes the request's record once, for all who read it."""
-        written = record(running)
+        """Writes the request's record once, for ledger, log and metrics."""
+        accounts = self.accounts
         spent: tuple[Spent, ...] = ()
-        if self.accounts is not None:
-            written = self.accounts.pricing.priced(written)
-            running.cost_e12 = written.cost_e12
-            spent = self.accounts.ended(running.charge, written)
+        written = record(running, accounts.pricing if accounts is not None else None)
+        running.cost_e12 = written.cost_e12
+        if running.charge is not None and accounts is not None:
+            spent = accounts.ended(running.charge, written)
             running.charge = None
         log.info("request", **facts(written))
         self.metrics.add(written)
@@ -69,15 +69,13 @@ class Observer:
             self.accounts.bank.store().write(settle, spent)
 
     def amended(self, running: Running, charge: Charge | None) -> None:
-        """Writes the record of a request again: what it had begun others have taken to its end after it had left."""
+        """Writes the record again: other requests have continued its answer after its client left."""
         if running.ended is None:
             return  # it is written when it ends
-        written = record(running)
-        spent: tuple[Spent, ...] = ()
-        if self.accounts is not None:
-            written = self.accounts.pricing.priced(written)
-            running.cost_e12 = written.cost_e12
-            spent = self.accounts.ended(charge, written)
+        accounts = self.accounts
+        written = record(running, accounts.pricing if accounts is not None else None)
+        running.cost_e12 = written.cost_e12
+        spent = accounts.ended(charge, written) if charge is not None and accounts is not None else ()
         self._keep(written, spent)
 
     def _note_open(self) -> None:

@@ -1,4 +1,4 @@
-"""The prices of what a gateway can ask."""
+"""The prices of the models of a gateway."""
 
 from __future__ import annotations
 

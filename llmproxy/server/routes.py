@@ -6,7 +6,7 @@ import importlib
 
 from aiohttp import web
 
-from .endpoints import api, health, metrics, models, native, page, requests, threads
+from .endpoints import api, health, lost, metrics, models, native, page, requests, threads
 from .endpoints.chat_completions import chat_completions
 from .endpoints.completions import completions
 from .endpoints.embeddings import embeddings
@@ -14,7 +14,7 @@ from .middleware.routes import Handler, Route
 
 
 def _later(module: str, name: str) -> Handler:
-    """A handler whose module is loaded by its first request: a start pays only for what every gateway serves."""
+    """A handler whose module is loaded at its first request, so that the start stays fast."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         handle: Handler = getattr(importlib.import_module(f"{__package__}.endpoints.{module}"), name)
@@ -24,7 +24,7 @@ def _later(module: str, name: str) -> Handler:
 
 
 def _by_header(others: Handler, googles: Handler) -> Handler:
-    """For an address that both APIs have: Google's clients are known by the header of their key."""
+    """For a path that both APIs have: Google's clients are recognised by the header with their key."""
 
     async def either(request: web.Request) -> web.StreamResponse:
         return await (googles if "X-Goog-Api-Key" in request.headers else others)(request)
@@ -79,10 +79,10 @@ API = (
     Route("*", "/v1beta/{rest:.*}", _later("gemini", "nothing"), dialect="gemini"),
     Route("GET", "/v1/requests", requests.listed, peers=True),
     Route("GET", "/v1/requests/events", _later("request_events", "events")),
-    Route("GET", "/v1/requests/{id}", requests.one, peers=True),
-    Route("GET", "/v1/requests/{id}/trace", requests.trace, peers=True),
-    Route("GET", "/v1/requests/{id}/stream", native.resume, peers=True),
-    Route("POST", "/v1/requests/{id}/cancel", requests.cancel, peers=True),
+    Route("GET", "/v1/requests/{id}", requests.one, peers=True, lost=lost.one),
+    Route("GET", "/v1/requests/{id}/trace", requests.trace, peers=True, lost=lost.refuse),
+    Route("GET", "/v1/requests/{id}/stream", native.resume, peers=True, lost=lost.refuse),
+    Route("POST", "/v1/requests/{id}/cancel", requests.cancel, peers=True, lost=lost.one),
     Route("POST", "/v1/requests/cancel", requests.cancel_many, peers=True),
     Route("POST", "/chat/stream", native.chat_stream, counts=True),
     Route("POST", "/chat/cancel", native.chat_cancel, peers=True),

@@ -1,4 +1,4 @@
-"""The answers that requests share, as the configuration wants them kept."""
+"""Applies the configuration of shared answers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,28 @@ def shared_answers(config: Config, store: Callable[[], Store]) -> SharedAnswers:
     return answers
 
 
+async def close(answers: SharedAnswers) -> None:
+    """Closes the connections of answer stores."""
+    for stored in answers.closed_at_end:
+        await stored.close()
+
+
 def configure(answers: SharedAnswers, config: Config, store: Callable[[], Store]) -> None:
-    """Other settings from now on; what runs and what is kept stays, as far as they allow."""
+    """Sets new limits; running and stored answers are kept as far as they allow."""
     kept = config.cache
     answers.kept.configure(most=kept.bytes, seconds=kept.seconds)
     answers.buffer_bytes = config.limits.tape_bytes
-    answers.shelf = None
-    if kept.store == "disk" and config.storage.enabled:
-        from llmproxy.conversations.answer_shelf import AnswerShelf
+    answers.store = None
+    if kept.store == "redis":
+        from llmproxy.cluster.redis_answers import RedisAnswers
 
-        answers.shelf = AnswerShelf(store, most=kept.bytes, seconds=kept.seconds)
+        stored = next((one for one in answers.closed_at_end if isinstance(one, RedisAnswers)), None)
+        if stored is None:
+            stored = RedisAnswers(config.cluster.redis, most=kept.bytes, seconds=kept.seconds)
+            answers.closed_at_end.append(stored)
+        stored.most, stored.seconds = kept.bytes, kept.seconds
+        answers.store = stored
+    if kept.store == "disk" and config.storage.enabled:
+        from llmproxy.conversations.database_answers import DatabaseAnswers
+
+        answers.store = DatabaseAnswers(store, most=kept.bytes, seconds=kept.seconds)

@@ -1,4 +1,4 @@
-"""Sends spans and metrics to an OpenTelemetry collector, beside the requests: in batches, from a queue that has an end."""
+"""Sends spans and metrics to an OpenTelemetry collector in the background: in batches, from a bounded queue."""
 
 from __future__ import annotations
 
@@ -26,47 +26,52 @@ from llmproxy.observe import otlp
 from llmproxy.observe.histograms import Distributions
 from llmproxy.observe.log import log
 from llmproxy.observe.otlp import Call, Ended
+from llmproxy.observe.otlp_content import content_of
 from llmproxy.observe.periodic import failed
 from llmproxy.requests.running import Running
 
 from .context import OBSERVER
 
-LOOK = 1.0  # seconds between two looks at what waits
-BATCH = 256  # requests of one report
+LOOK = 1.0  # seconds between two checks of the queue
+BATCH = 256  # requests in one report
 _PATIENCE = aiohttp.ClientTimeout(total=10)
-_LONGEST = 30.0  # seconds between two tries while the collector fails
-_AGAIN = frozenset((429, 502, 503, 504))  # by the protocol; every other refusal is final
+_LONGEST = 30.0  # seconds between two attempts while the collector fails
+_CONTENT = 32 * 1024 * 1024  # bytes of messages that wait to be sent; above it, spans are sent without
+_AGAIN = frozenset((429, 502, 503, 504))  # retried, by the protocol; every other error is final
 
 Verdict = Literal["sent", "refused", "later"]
 
 
 class Telemetry:
-    """dropped: requests whose spans were lost, by why: `full`, `refused`, `shutdown`."""
+    """dropped: number of requests whose spans were lost, by reason: `full`, `refused`, `shutdown`; or only their messages:
+    `content`.
+    """
 
     def __init__(self, settings: Settings, numbers: Distributions, in_flight: Callable[[], int]) -> None:
         self._settings = settings
         self._numbers = numbers
         self._in_flight = in_flight
         self._waiting: deque[Ended] = deque()
+        self._content_bytes = 0  # of those that wait
         self._since = time.time()
         self._resource = {
             "service.name": settings.service, "service.version": __version__, "service.instance.id": secrets.token_hex(16),
             "telemetry.sdk.name": "llmproxy", "telemetry.sdk.language": "python",
         }  # fmt: skip
         self._session: aiohttp.ClientSession | None = None
-        self._failing = 0  # reports in a row that did not arrive
+        self._failing = 0  # consecutive reports that failed
         self._not_before = 0.0
         self.dropped: Counter[str] = Counter()
 
     def arrive(self, headers: Mapping[str, str]) -> TraceContext | None:
-        """Of a request that came with these headers."""
+        """The trace context of a request with these headers."""
         if self._settings.traces == "off":
             return None
         caller = parse(headers.get("traceparent"), headers.get("tracestate"))
         return (joined if self._settings.traces == "join" else begun)(caller, self._settings.sample)
 
     def ended(self, running: Running, record: RequestRecord) -> None:
-        """Keeps what its spans are made of, until they are sent."""
+        """Keeps the data for its spans until they are sent."""
         context = running.trace.context
         if context is None or not context.sampled:
             return
@@ -75,10 +80,24 @@ class Telemetry:
             return
         began = running.started_at - running.started
         pairs = zip(running.trace.tries, record.tries, strict=True)
-        self._waiting.append(Ended(context, record, [Call(began + one.started, told) for one, told in pairs]))
+        calls = [Call(began + one.started, attempt_record) for one, attempt_record in pairs]
+        self._waiting.append(Ended(context, record, calls, self._content(running)))
+
+    def _content(self, running: Running) -> dict[str, str | None]:
+        """The messages of the request, if they are to be sent."""
+        kept, most = running.trace.content, self._settings.content
+        if kept is None or not most:
+            return {}
+        found = content_of(kept.question[:most], bytes(kept.answer[:most]))
+        size = _size(found)
+        if self._content_bytes + size > _CONTENT:
+            self.dropped["content"] += 1
+            return {}
+        self._content_bytes += size
+        return found
 
     async def run(self) -> None:
-        """Reports for as long as it is not cancelled."""
+        """Reports until it is cancelled."""
         metrics_at = time.monotonic() + self._settings.interval
         while True:
             await asyncio.sleep(LOOK)
@@ -89,11 +108,11 @@ class Telemetry:
                 if self._settings.metrics and now >= metrics_at:
                     metrics_at = now + self._settings.interval
                     await self._send_metrics()
-            except Exception as error:  # noqa: BLE001  # whatever it is, the next report comes all the same
+            except Exception as error:  # noqa: BLE001  # the next report must be tried after any failure
                 failed("telemetry", error)
 
     async def close(self) -> None:
-        """Sends what is left, within its time. What does not arrive by then is counted as dropped."""
+        """Sends the rest, within its time limit. What was not sent by then is counted as dropped."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.flush):
                 await self._send_spans()
@@ -115,7 +134,7 @@ class Telemetry:
             if verdict == "refused":
                 self.dropped["refused"] += len(batch)
             for _ in batch:
-                self._waiting.popleft()
+                self._content_bytes -= _size(self._waiting.popleft().content)
 
     async def _send_metrics(self) -> None:
         gauges = {"llmproxy.in_flight": float(self._in_flight())}
@@ -150,14 +169,18 @@ class Telemetry:
         return "later"
 
     def _note_failure(self, reason: object) -> None:
-        """Says so once, until a report arrives again."""
+        """Logs it once, until a report succeeds again."""
         self._failing += 1
         if self._failing == 1:
             log.warning("telemetry_failed", reason=reason)
 
 
+def _size(content: Mapping[str, str | None]) -> int:
+    return sum(len(one) for one in content.values() if one is not None)
+
+
 async def reporting(app: web.Application) -> AsyncIterator[None]:
-    """Reports for as long as the application lives, and once more at its end."""
+    """Reports during the lifetime of the application, and once more at its end."""
     sender = app[OBSERVER].telemetry
     assert sender is not None
     task = asyncio.get_running_loop().create_task(sender.run())

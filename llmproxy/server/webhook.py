@@ -1,4 +1,4 @@
-"""Posts a warning of a budget to the operator's webhook."""
+"""Posts budget warnings to the operator's webhook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 def post(app: web.Application, pot: Pot) -> None:
-    """In a task of its own: nobody waits for it."""
+    """Posts in a task of its own; the caller does not wait."""
     url = app[CURRENT].config.budgets.webhook
     if url:
         task = asyncio.get_running_loop().create_task(_post(url, pot))
@@ -30,14 +30,14 @@ def post(app: web.Application, pot: Pot) -> None:
 
 async def _post(url: str, pot: Pot) -> None:
     kind, _, name = pot.key.account.partition(":")
-    told = {
+    event = {
         "event": "budget_used_up", kind: name, "window": pot.key.window, "window_start": pot.key.start,
         "limit": pot.limit / DOLLAR, "spent": pot.spent / DOLLAR,
     }  # fmt: skip
     try:
         async with (
             aiohttp.ClientSession(timeout=_PATIENCE) as session,
-            session.post(url, data=orjson.dumps(told), headers={"Content-Type": "application/json"}) as answer,
+            session.post(url, data=orjson.dumps(event), headers={"Content-Type": "application/json"}) as answer,
         ):
             if answer.status >= 400:
                 log.warning("webhook_failed", status=answer.status)

@@ -1,4 +1,4 @@
-"""What anyone needs to test an adapter, a client or a gateway: a fake provider, a wire validator, a contract suite."""
+"""Tools to test an adapter, a client or a gateway: a fake provider, validators of answers, a contract test, a jumping clock."""
 
 from .answer import Answer, Choice, ToolCall, read, read_json, read_stream
 from .check_gemini import (

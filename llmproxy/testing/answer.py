@@ -1,4 +1,4 @@
-"""What an OpenAI client understands of an answer, streamed or not: read plainly, with no leniency and no repair."""
+"""Reads a chat completion, streamed or not, as a strict OpenAI client does: without repair."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class Choice:
     images: list[Json] = field(default_factory=list)
     logprobs: list[Json] = field(default_factory=list)
     finish: str | None = None
-    extras: Json = field(
-        default_factory=dict
-    )  # further members of message or delta, and of the choice: the last one seen
+    extras: Json = field(default_factory=dict)  # other members of message or delta, and of the choice: the last value
 
     def add_call(self, index: int, piece: Json) -> None:
         while len(self.tool_calls) <= index:
@@ -45,13 +43,13 @@ class Choice:
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer. `error` is the error object it ended with, `done` whether a stream said `[DONE]`."""
+    """A whole answer. error: the error object at its end, if any. done: whether a stream had `[DONE]`."""
 
     choices: dict[int, Choice] = field(default_factory=dict)
     usage: Json | None = None
     error: Json | None = None
     done: bool = False
-    extras: Json = field(default_factory=dict)  # further members of the answer or its chunks: the last one seen
+    extras: Json = field(default_factory=dict)  # other members of the answer or its chunks: the last value
 
     @property
     def first(self) -> Choice:
@@ -67,14 +65,14 @@ _CHOICE = frozenset(("index", "delta", "message", "text", "logprobs", "finish_re
 
 
 def payloads(stream: bytes) -> Iterator[bytes]:
-    """The data of each event of a stream whose events are one line each."""
+    """The data of each event of a stream; each event must have one data line."""
     for line in stream.split(b"\n"):
         if line.startswith(b"data: "):
             yield line[6:]
 
 
 def read_stream(stream: bytes) -> Answer:
-    """A stream of chat or completion chunks."""
+    """Reads a stream of chat or completion chunks."""
     answer = Answer()
     for payload in payloads(stream):
         if payload == b"[DONE]":
@@ -85,7 +83,7 @@ def read_stream(stream: bytes) -> Answer:
 
 
 def read_json(body: bytes) -> Answer:
-    """A chat.completion, a text_completion or an error object."""
+    """Reads a chat.completion, a text_completion or an error object."""
     answer = Answer()
     _add(answer, orjson.loads(body))
     return answer
@@ -105,17 +103,17 @@ def _add(answer: Answer, part: Json) -> None:
 
 
 def _add_choice(kept: Choice, piece: Json) -> None:
-    said = piece.get("delta") or piece.get("message") or {}
-    kept.text += said.get("content") or piece.get("text") or ""
-    kept.reasoning += said.get("reasoning_content") or ""
-    kept.refusal += said.get("refusal") or ""
-    kept.annotations += said.get("annotations") or []
-    kept.images += said.get("images") or []
+    message = piece.get("delta") or piece.get("message") or {}
+    kept.text += message.get("content") or piece.get("text") or ""
+    kept.reasoning += message.get("reasoning_content") or ""
+    kept.refusal += message.get("refusal") or ""
+    kept.annotations += message.get("annotations") or []
+    kept.images += message.get("images") or []
     kept.logprobs += _logprobs(piece.get("logprobs"))
-    for position, call in enumerate(said.get("tool_calls") or ()):
+    for position, call in enumerate(message.get("tool_calls") or ()):
         kept.add_call(call.get("index", position), call)
     kept.finish = piece.get("finish_reason") or kept.finish
-    kept.extras.update((key, value) for key, value in said.items() if key not in _READ and value is not None)
+    kept.extras.update((key, value) for key, value in message.items() if key not in _READ and value is not None)
     kept.extras.update((key, value) for key, value in piece.items() if key not in _CHOICE and value is not None)
 
 

@@ -1,4 +1,4 @@
-"""What the contract suite is fed with: questions, the provider's replies to them, and what these mean."""
+"""Samples for the contract test: requests, the provider's replies, and what a client must get."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .answer import Answer, read
 from .event_order import Violation
 from .validate import check_chat, check_completion, check_stream
 
-SECRET = "sk-contract-0123456789abcdef"  # use it as the account's key: it must never be seen again
+SECRET = "sk-contract-0123456789abcdef"  # use it as the account's API key: it must never appear in any output
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A question, the bytes of the provider's reply to it, and what a client must understand.
+    """A request, the bytes of the provider's reply, and what a client must get.
 
-    tools: (name, arguments as parsed JSON). usage: (prompt, completion) tokens, None if the provider does not say.
+    tools: (name, arguments as parsed JSON). usage: (prompt, completion) tokens, None if the provider sends none.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Sample:
 
     @property
     def streamed(self) -> bool:
-        """Whether the reply is an event stream, which may be so although the client wanted none."""
+        """Whether the reply is an event stream; it may be one although the client asked for none."""
         return b"data:" in self.reply
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A reply that is no success, and what it means. `status_seen` is the client's status if it is another."""
+    """An error reply, and what it means. status_seen: the client's status, if it differs."""
 
     status: int
     body: bytes
@@ -88,7 +88,7 @@ def violations_of(sample: Sample, out: bytes) -> list[Violation]:
 
 
 def without_invented_ids(answer: Answer, sample: Sample) -> Answer:
-    """An adapter may draw ids for calls that have none: these are no part of the comparison."""
+    """Removes IDs that the adapter made for calls without one: they are not compared."""
     for choice in answer.choices.values():
         for call in choice.tool_calls:
             if call.id.encode() not in sample.reply:
@@ -96,5 +96,5 @@ def without_invented_ids(answer: Answer, sample: Sample) -> Answer:
     return answer
 
 
-def told(found: list[Violation]) -> str:
+def listed(found: list[Violation]) -> str:
     return "\n".join(map(str, found))

@@ -1,7 +1,7 @@
-"""Whether an answer is what Gemini's API would send: members, parts, the order of a stream's events.
+"""Validates answers against Gemini's API: members, parts, the order of a stream's events.
 
-Every check gives a list of `Violation`. Further members are allowed everywhere; a part of an unknown kind is not, since
-clients take it for an empty one.
+Every check returns a list of `Violation`. Additional members are allowed everywhere; a part of an unknown kind is not, because
+clients read it as an empty one.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def check_gemini(body: bytes) -> list[Violation]:
 
 
 def check_gemini_error(body: bytes, status: int | None = None) -> list[Violation]:
-    """`{"error": {"code", "message", "status", "details"}}`; with a status, of the word that belongs to it."""
+    """`{"error": {"code", "message", "status", "details"}}`. status: the HTTP status, which must match."""
     value, found = parsed_as(body, ERROR)
-    return found if found else [Violation(path, what) for path, what in _told(value["error"], status)]
+    return found if found else [Violation(path, what) for path, what in _error_faults(value["error"], status)]
 
 
 def check_gemini_models(body: bytes) -> list[Violation]:
@@ -51,7 +51,7 @@ def check_gemini_tokens(body: bytes) -> list[Violation]:
 
 
 def check_gemini_stream(stream: bytes) -> list[Violation]:
-    """A whole event stream, as it is sent with `?alt=sse`."""
+    """A whole event stream, with `?alt=sse`."""
     order, found = _Order(), list[Violation]()
     for number, block in enumerate(_blocks(stream)):
         where = f"event {number}"
@@ -63,7 +63,7 @@ def check_gemini_stream(stream: bytes) -> list[Violation]:
 
 
 def check_gemini_array(body: bytes) -> list[Violation]:
-    """A whole stream as it is sent without `?alt=sse`: one JSON array."""
+    """A whole stream without `?alt=sse`: one JSON array."""
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -80,14 +80,14 @@ def check_gemini_array(body: bytes) -> list[Violation]:
 
 
 def _blocks(stream: bytes) -> Iterator[bytes]:
-    """What stands between blank lines. Google ends lines with CR and LF; keep-alives are blank lines and no comments."""
+    """The blocks between blank lines. Google ends lines with CRLF, and sends blank lines as keep-alives."""
     for block in stream.replace(b"\r\n", b"\n").split(b"\n\n"):
         if block.strip(b"\n"):
             yield block.strip(b"\n")
 
 
 def _event(block: bytes) -> tuple[Json | None, list[str]]:
-    """An error is told twice, the second time as bare JSON, which is how Google does it and what its Node SDK looks for."""
+    """One event. Google sends an error twice, the second time as bare JSON, which its Node SDK expects."""
     bare = block.startswith(b"{")
     if not bare and (b"\n" in block or not block.startswith(b"data:")):
         return None, [f"not one line of data: {block[:60]!r}"]
@@ -101,7 +101,7 @@ def _event(block: bytes) -> tuple[Json | None, list[str]]:
 
 
 class _Order:
-    """One candidate, or several beside each other, each of which ends once."""
+    """The order of events: each candidate ends once."""
 
     def __init__(self) -> None:
         self._ended: set[int] = set()
@@ -122,7 +122,7 @@ class _Order:
         yield from self.parts(value if isinstance(value, dict) else {})
 
     def parts(self, answer: Json) -> Iterator[Fault]:
-        """What each candidate says, and whether it may still say it."""
+        """Checks the parts of each candidate, and that none comes after its end."""
         feedback = answer.get("promptFeedback")
         self._blocked = self._blocked or bool(isinstance(feedback, dict) and feedback.get("blockReason"))
         candidates = answer.get("candidates")
@@ -140,9 +140,9 @@ class _Order:
 
     def _same(self, answer: Json) -> Iterator[Fault]:
         for name in ("modelVersion", "responseId"):
-            said = answer.get(name)
-            if isinstance(said, str) and self._head.setdefault(name, said) != said:
-                yield name, f"changed from {self._head[name]!r} to {said!r}"
+            header_value = answer.get(name)
+            if isinstance(header_value, str) and self._head.setdefault(name, header_value) != header_value:
+                yield name, f"changed from {self._head[name]!r} to {header_value!r}"
 
     def _candidate(self, where: str, candidate: Json) -> Iterator[Fault]:
         index = candidate.get("index") or 0
@@ -166,7 +166,7 @@ def _part(where: str, part: object) -> Iterator[Fault]:
         yield from misfits(part, {**PARTS[name], **BESIDE}, where)
 
 
-def _told(error: Json, status: int | None) -> Iterator[Fault]:
+def _error_faults(error: Json, status: int | None) -> Iterator[Fault]:
     code = error["code"]
     if status is not None and code != status:
         yield "error.code", f"{code} with status {status}"

@@ -1,7 +1,7 @@
-"""Whether an answer is what Anthropic's Messages API would send: members, events, their order.
+"""Validates answers against Anthropic's Messages API: members, events, their order.
 
-Every check gives a list of `Violation`. Further members are allowed everywhere; further types of events, blocks and
-deltas are not, since clients that know all of them stop at another one.
+Every check returns a list of `Violation`. Additional members are allowed everywhere; other types of events, blocks and
+deltas are not, because clients fail on unknown ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .named_events import Named, judged, parsed_as
 from .schemas import misfits
 
 Fault = tuple[str, str]
-_CUT = ("max_tokens", "model_context_window_exceeded", "refusal")  # what may end a call in the middle of its arguments
+_CUT = ("max_tokens", "model_context_window_exceeded", "refusal")  # stop reasons that may cut the arguments of a call
 
 
 def check_message(body: bytes) -> list[Violation]:
@@ -40,7 +40,7 @@ def check_message(body: bytes) -> list[Violation]:
 
 
 def check_message_error(body: bytes, status: int | None = None) -> list[Violation]:
-    """`{"type": "error", "error": {"type", "message"}}`; with a status, of the type that belongs to it."""
+    """`{"type": "error", "error": {"type", "message"}}`; status: the HTTP status, which must match the type."""
     error, found = parsed_as(body, ERROR)
     kind = (error.get("error") or {}).get("type") if not found else None
     wanted = ERROR_TYPES.get(status or 0)
@@ -56,8 +56,8 @@ def check_message_models(body: bytes) -> list[Violation]:
     if found or not isinstance(data, list):
         return found
     ends = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    said = (page["first_id"], page["last_id"])
-    return [] if said == ends else [Violation("first_id", f"first and last are {said}, but the list has {ends}")]
+    named = (page["first_id"], page["last_id"])
+    return [] if named == ends else [Violation("first_id", f"first and last are {named}, but the list has {ends}")]
 
 
 def check_message_tokens(body: bytes) -> list[Violation]:
@@ -70,18 +70,18 @@ def check_message_stream(stream: bytes) -> list[Violation]:
 
 
 class MessageOrder:
-    """The order of a stream's events: one message, whose blocks come one after the other."""
+    """The order of a stream's events: one message, with one block after the other."""
 
     def __init__(self) -> None:
         self._started = False
-        self._whole = False  # the message stood in message_start, ended
+        self._whole = False  # a whole message came in message_start
         self._content: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
         self._arguments: list[str] = []
         self._signed = False
-        self._unreadable: list[int] = []  # blocks whose arguments are no JSON object
+        self._unreadable: list[int] = []  # blocks whose arguments are not a JSON object
         self._reason: str | None = None
-        self._last = ""  # message_stop or error, once it came
+        self._last = ""  # "message_stop" or "error" after that event
 
     def event(self, event: Named) -> Iterator[Fault]:
         value = event.value

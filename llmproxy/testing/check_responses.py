@@ -1,6 +1,6 @@
-"""Whether an answer is what OpenAI's Responses API would send: members, events, their order and their sums.
+"""Validates answers against OpenAI's Responses API: members, events, their order and their sums.
 
-Every check gives a list of `Violation`. Further members are allowed everywhere; further types of items and events are not.
+Every check returns a list of `Violation`. Additional members are allowed everywhere; other types of items and events are not.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def check_response_stream(stream: bytes) -> list[Violation]:
 
 @dataclass(slots=True)
 class _Part:
-    """A part that grows: of a message, of a summary, or what a call is given."""
+    """A growing part: of a message, of a summary, or the arguments of a call."""
 
     kind: str
     pieces: list[str] = field(default_factory=list)
-    said: str | None = None  # by its own `done`
+    said: str | None = None  # by its `done` event
     closed: bool = False
 
 
@@ -67,14 +67,14 @@ class _Item:
 
 
 class ResponseOrder:
-    """The order of a stream's events: one response, whose items come one after the other."""
+    """The order of a stream's events: one response, with one item after the other."""
 
     def __init__(self) -> None:
         self._number = -1
         self._head: tuple[Any, Any] | None = None
         self._open: _Item | None = None
         self._done: list[dict[str, Any]] = []
-        self._last = ""  # what ended it
+        self._last = ""  # the event that ended it
 
     def event(self, event: Named) -> Iterator[Fault]:
         value = event.value
@@ -112,7 +112,7 @@ class ResponseOrder:
         self._number = number if isinstance(number, int) else self._number + 1
 
     def _keepalive(self, value: dict[str, Any]) -> Iterator[Fault]:
-        """It repeats the last number, or takes one of its own."""
+        """A keep-alive repeats the last sequence number, or has its own."""
         number = value.get("sequence_number")
         if number not in (None, self._number, max(self._number, 0), self._number + 1):
             yield "sequence_number", f"{number} after {self._number}"
@@ -136,7 +136,7 @@ class ResponseOrder:
                 yield "item_id", f"{value.get('item_id')!r}, the open item is {self._open.value.get('id')!r}"
             yield from self._in_item(self._open, stem, step, value)
 
-    # The response
+    # Events of the response
 
     def _response(self, kind: str, response: dict[str, Any]) -> Iterator[Fault]:
         head = (response.get("id"), response.get("created_at"))
@@ -164,7 +164,7 @@ class ResponseOrder:
         if isinstance(output, list) and _comparable(output) != _comparable(self._done):
             yield "response.output", f"{_kinds(output)}, but the items that came are {_kinds(self._done)}"
 
-    # Items
+    # Events of items
 
     def _begin(self, value: dict[str, Any]) -> Iterator[Fault]:
         if self._open is not None:
@@ -247,7 +247,7 @@ class ResponseOrder:
 
 
 def _whole(response: dict[str, Any]) -> Iterator[Fault]:
-    """What holds for a response that has ended."""
+    """Errors in a finished response."""
     output = response.get("output")
     for position, item in enumerate(output if isinstance(output, list) else ()):
         yield from _item(f"output[{position}]", item)
@@ -296,7 +296,7 @@ def _text(part: dict[str, Any]) -> str:
 
 
 def _comparable(items: list[Any]) -> list[Any]:
-    """OpenAI seals an item anew each time it shows it."""
+    """The item without its encrypted content, which OpenAI encrypts anew each time."""
     return [{k: v for k, v in one.items() if k not in _SEALS} if isinstance(one, dict) else one for one in items]
 
 

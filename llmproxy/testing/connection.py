@@ -1,6 +1,6 @@
-"""One scripted HTTP/1.1 connection: what it was asked, how it answers, and when it was gone.
+"""One scripted HTTP/1.1 connection: its requests, its answers, and when it was closed.
 
-It writes HTTP by hand, because a test must be able to say where a stream is cut, split or left hanging.
+It writes HTTP itself, because a test must be able to choose where a stream is cut, split or stopped.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _HEAD_END = b"\r\n\r\n"
 class Behaviour:
     """How one request is answered.
 
-    pieces: written one by one with `every` seconds in between, each flushed to the socket by itself.
-    framing: how the body's end is told: chunks, a Content-Length, or closing.
-    ending: after the last piece: end properly, close in mid-body, reset the connection, or say nothing more.
-    silent: not even a status line is sent.
+    pieces: written one by one with `every` seconds in between, each in its own write.
+    framing: how the end of the body is marked: by chunks, a Content-Length, or closing.
+    ending: after the last piece: a proper end, a close or reset within the body, or silence.
+    silent: nothing is sent, not even a status line.
     delay: seconds until the status line.
     """
 
@@ -58,16 +58,16 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request that came, and what became of its connection. Times are of `time.monotonic()`."""
+    """One received request, and what happened to its connection. Times are of `time.monotonic()`."""
 
     method: str
-    path: str  # with its query
+    path: str  # with the query
     headers: dict[str, str]  # names in lower case
     body: bytes
     received_at: float
     head_sent: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     sent: asyncio.Event = field(default_factory=asyncio.Event, repr=False)  # every piece was written
-    closed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)  # the connection is gone
+    closed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)  # the connection was closed
     closed_at: float | None = None
 
     @property
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, answer: Callable[[Exchange], Behaviour], open_ones: set[Connection]) -> None:
         self._answer_for = answer
         self._open_ones = open_ones
-        self.answering: asyncio.Task[None] | None = None  # ended by connection_lost, awaited by hang_up
+        self.answering: asyncio.Task[None] | None = None  # cancelled by connection_lost, awaited by hang_up
         self._inbox = bytearray()
         self._exchange: Exchange | None = None
         self._writable = asyncio.Event()
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         if not behaviour.silent:
             await self._write(exchange, behaviour)
         if behaviour.ending == "hang" or behaviour.silent:
-            return  # the connection stays as it is until the other side leaves
+            return  # the connection stays open until the other side disconnects
         self._end(behaviour)
         if not self.transport.is_closing():
             self.answering = self._exchange = None
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
 
 
 def parse_request(inbox: bytearray) -> Exchange | None:
-    """Takes one whole request out of the bytes that came so far, if it is there."""
+    """Removes one complete request from the received bytes; None if it is not complete."""
     head, found, _ = bytes(inbox).partition(_HEAD_END)
     if not found:
         return None
@@ -173,7 +173,7 @@ def parse_request(inbox: bytearray) -> Exchange | None:
 
 
 def _take_body(headers: Mapping[str, str], data: bytes) -> tuple[bytes, int] | None:
-    """The body, and how many bytes it took; None while it is not whole."""
+    """The body, and its length on the wire in bytes; None while it is not complete."""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return _take_chunks(data)
     length = int(headers.get("content-length", "0"))

@@ -1,4 +1,4 @@
-"""What every adapter must do, as tests that anyone's test module can inherit.
+"""The contract of adapters as tests: inherit the class in your own test module.
 
     class TestMine(AdapterContract):
         streams = [Sample("text", asks("Hello", stream=True), b"data: ...", text="Hi", usage=(3, 1))]
@@ -29,7 +29,7 @@ from llmproxy.core.chat import whole
 from llmproxy.core.errors import UpstreamError
 
 from .answer import Answer
-from .cases import SECRET, Fault, Sample, asks, drain, read_as, told, violations_of, without_invented_ids
+from .cases import SECRET, Fault, Sample, asks, drain, listed, read_as, violations_of, without_invented_ids
 from .validate import check_error
 
 __all__ = ["SECRET", "AdapterContract", "Fault", "Sample", "asks"]
@@ -39,7 +39,7 @@ _PAGES = (b"<html><body>502 Bad Gateway</body></html>", b"", b"\xff\xfe", b"[]",
 
 
 class AdapterContract(ABC):
-    """Inherit it, give `adapter` and the samples."""
+    """Inherit it, and define `adapter` and the samples."""
 
     streams: ClassVar[Sequence[Sample]] = ()
     answers: ClassVar[Sequence[Sample]] = ()
@@ -49,7 +49,7 @@ class AdapterContract(ABC):
 
     @abstractmethod
     def adapter(self) -> Adapter:
-        """A fresh one, whose key is SECRET."""
+        """A new adapter whose API key is SECRET."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         cases: dict[str, Sequence[Any]] = {
@@ -62,7 +62,7 @@ class AdapterContract(ABC):
                 ids = [getattr(one, "name", None) or f"{one.status} {one.code}" for one in values]
                 metafunc.parametrize(name, values, ids=ids)
 
-    # The question
+    # Requests
 
     def test_a_request_is_ready_to_be_sent(self, sample: Sample) -> None:
         outgoing = self.adapter().request(sample.chat)
@@ -87,7 +87,7 @@ class AdapterContract(ABC):
         outgoing = self.adapter().request(chat)
         assert b"x_unknown" in whole(outgoing.body) or "x_unknown" in chat.trace.dropped, "dropped without a trace"
 
-    # The answer
+    # Answers
 
     def test_an_answer_says_what_the_provider_said(self, sample: Sample) -> None:
         answer = self._answer(sample, [sample.reply])
@@ -99,13 +99,13 @@ class AdapterContract(ABC):
         assert urls == list(sample.cites)
 
     def test_an_answer_is_shaped_as_openai_shapes_it(self, sample: Sample) -> None:
-        assert told(violations_of(sample, self._frames(sample, [sample.reply]))) == ""
+        assert listed(violations_of(sample, self._frames(sample, [sample.reply]))) == ""
 
     def test_usage_is_told_if_asked_for(self, sample: Sample) -> None:
         asking = {"stream_options": {"include_usage": True}} if sample.ask.get("stream") else {}
         asked = replace(sample, ask={**sample.ask, **asking})
         out = self._frames(asked, [sample.reply])
-        assert told(violations_of(asked, out)) == ""
+        assert listed(violations_of(asked, out)) == ""
         usage = read_as(asked, out).usage
         counts = (usage["prompt_tokens"], usage["completion_tokens"]) if usage else None
         assert counts == sample.usage
@@ -122,7 +122,7 @@ class AdapterContract(ABC):
         drain(translator, [sample.reply])
         assert translator.started
 
-    # The bytes
+    # How the bytes are split
 
     def test_it_does_not_matter_where_bytes_are_cut(self, sample: Sample) -> None:
         whole = self._answer(sample, [sample.reply])
@@ -140,8 +140,8 @@ class AdapterContract(ABC):
                 part = self._answer(sample, [sample.reply[:cut]]).first
             except UpstreamError:
                 continue
-            said = (part.text, part.reasoning, part.tool_calls, part.finish)
-            assert said == (whole.text, whole.reasoning, whole.tool_calls, whole.finish), f"cut at {cut}"
+            parts = (part.text, part.reasoning, part.tool_calls, part.finish)
+            assert parts == (whole.text, whole.reasoning, whole.tool_calls, whole.finish), f"cut at {cut}"
 
     def test_comments_are_ignored(self, stream: Sample) -> None:
         commented = b": hello\n\n" + re.sub(rb"(\r?\n\r?\n)", rb"\1: keep-alive\n\n", stream.reply)
@@ -166,7 +166,7 @@ class AdapterContract(ABC):
         for out in outs:
             assert without_invented_ids(read_as(sample, b"".join(out)), sample) == whole
 
-    # Failures
+    # Errors
 
     def test_an_error_inside_a_success_is_an_error(self, stream: Sample) -> None:
         assert self._failure(stream, [_IN_BAND]) is not None
@@ -193,20 +193,20 @@ class AdapterContract(ABC):
         assert error.retry_here is fault.retry_here
         assert fault.try_elsewhere is None or error.try_elsewhere is fault.try_elsewhere
         assert fault.wait is None or error.wait == fault.wait
-        assert told(check_error(error.as_bytes())) == ""
+        assert listed(check_error(error.as_bytes())) == ""
 
     def test_any_body_can_come_with_a_bad_status(self) -> None:
         for status in (400, 401, 404, 429, 500, 502, 503, 529):
             for body in _PAGES:
                 error = self.adapter().error(status, {"content-type": "text/html"}, body)
-                assert told(check_error(error.as_bytes())) == "", (status, body)
+                assert listed(check_error(error.as_bytes())) == "", (status, body)
                 assert "<html>" not in error.message
 
     def test_a_key_that_comes_back_in_an_error_is_hidden(self) -> None:
         body = orjson.dumps({"error": {"message": f"Incorrect API key: {SECRET}", "code": 400, "status": "X"}})
         assert SECRET not in self.adapter().error(400, {}, body).as_bytes().decode()
 
-    # The rest
+    # Other members
 
     def test_models_areread_as(self) -> None:
         adapter = self.adapter()

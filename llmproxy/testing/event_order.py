@@ -1,4 +1,4 @@
-"""The order of a stream's events: who may say what when, and what must have been said at the end."""
+"""Checks the order of a chat stream's events, and what must have come at its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .schemas import CHUNK, ERROR, Shape, misfits
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """`where` is a JSON path, in a stream with the event's number in front (`event 3: choices[0].delta`)."""
+    """where: a JSON path; in a stream with the number of the event (`event 3: choices[0].delta`)."""
 
     where: str
     what: str
@@ -24,11 +24,11 @@ class Violation:
 
 @dataclass(slots=True)
 class _Seen:
-    """What one choice has said so far."""
+    """What came so far for one choice."""
 
     role: bool = False
     finish: str | None = None
-    ids: list[str] = field(default_factory=list)  # of its tool calls
+    ids: list[str] = field(default_factory=list)  # indexes of its tool calls
 
 
 class Order:
@@ -41,7 +41,7 @@ class Order:
         self._head: tuple[Any, ...] | None = None
         self._seen: dict[int, _Seen] = {}
         self._usages = 0
-        self._last: str = ""  # "done" or "error" once it came
+        self._last: str = ""  # "done" or "error" after that event
         self._count = 0
 
     def event(self, number: int, payload: bytes) -> list[Violation]:
@@ -140,10 +140,10 @@ class Order:
 
 
 def _call(call: Any, ids: list[str]) -> Iterator[tuple[str, str]]:
-    """One tool call delta; new calls come in order and say id, type and name once."""
+    """One tool call delta. New calls come in order, with id, type and name once."""
     index = call.get("index") if isinstance(call, dict) else None
     if not isinstance(index, int) or isinstance(index, bool):
-        return  # its shape was complained of already
+        return  # its shape was reported already
     if index > len(ids):
         yield ".index", f"{index} although only {len(ids)} calls have begun"
     elif index == len(ids):

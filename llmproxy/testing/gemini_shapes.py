@@ -1,4 +1,4 @@
-"""The shapes of Gemini's answers as tables. Source: Google's SDK types and recordings."""
+"""Shapes of Gemini's answers as tables. Source: Google's SDK types and recordings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FINISHES = (
     "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE", "MALFORMED_RESPONSE", "MODEL_ARMOR",
 )  # fmt: skip
 _BLOB: Shape = {"mimeType": str, "data": str}
-# What a part may be; exactly one of them.
+# Kinds of parts; a part has exactly one of these members.
 PARTS: Mapping[str, Shape] = {
     "text": {"text": str},
     "inlineData": {"inlineData": _BLOB},
@@ -42,7 +42,7 @@ _SUPPORT: Shape = {"segment": {"startIndex?": int, "endIndex?": int, "text?": st
 CANDIDATE: Shape = {
     "content?": {"parts?": [{}], "role?": one_of("model", "user")},
     "index?": int,
-    "finishReason?": (one_of(*FINISHES), NULL),  # SDKs read null as not there
+    "finishReason?": (one_of(*FINISHES), NULL),  # SDKs read null as missing
     "finishMessage?": str,
     "groundingMetadata?": {"groundingChunks?": [_CHUNK], "groundingSupports?": [_SUPPORT]},
     "safetyRatings?": [{"category": str, "probability": str}],
@@ -55,7 +55,7 @@ ANSWER: Shape = {
     "modelVersion?": str,
     "responseId?": str,
 }
-# The words of google.rpc.Code, by the HTTP status that each comes with.
+# Names of google.rpc.Code by HTTP status.
 ERROR_WORDS: Mapping[int, tuple[str, ...]] = {
     400: ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"),
     401: ("UNAUTHENTICATED",),

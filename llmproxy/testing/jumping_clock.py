@@ -1,4 +1,4 @@
-"""An event loop for tests whose clock jumps: when everything waits, it is the next timer's time at once.
+"""An event loop for tests with a jumping clock: when all tasks wait, its time jumps to the next timer.
 
     @jumping
     async def test_a_second_try_comes_after_a_minute() -> None:
@@ -7,11 +7,10 @@
         await something_that_waits()
         assert loop.time() - began == 60.0
 
-Connections within the process are pairs of sockets, into which a written byte is there at once, so that nothing is on its
-way while the clock jumps: `create_server` of this loop is reached by every client that dials its address in the same loop,
-aiohttp's server and client and the gateway's own among them. Addresses must be numbers, as names are looked up by threads,
-and whatever else is done by threads or other processes takes no time here: this loop is for code that waits for timers and
-for itself. Code that reads `time.monotonic()` does not see the jumps.
+Connections within the process are socket pairs. A written byte arrives at once, so no data is on its way while the clock jumps.
+A server of this loop's `create_server` is reached by every client in the same loop that connects to its address, also by
+aiohttp and the gateway's own client. Limits: addresses must be numeric, because names are resolved in threads; work of threads
+and other processes takes no time on this clock; code that reads `time.monotonic()` does not see the jumps.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _FIRST_PORT = 20_000
 
 
 class _Jump(selectors.DefaultSelector):
-    """Waits for nothing: the time that would have been waited is added to `skipped`."""
+    """Selector that does not wait: it adds the waiting time to `skipped`."""
 
     skipped = 0.0
 
@@ -46,7 +45,7 @@ class _Jump(selectors.DefaultSelector):
 
 
 class _Place(NamedTuple):
-    """Fills a listening socket's place for whoever asks for its address."""
+    """Stands for a listening socket where its address is read."""
 
     address: Address
 
@@ -55,7 +54,7 @@ class _Place(NamedTuple):
 
 
 class _Server(asyncio.AbstractServer):
-    """A server within the loop, as `create_server` gives it."""
+    """A server within the loop, as returned by `create_server`."""
 
     def __init__(self, loop: JumpingLoop, address: Address) -> None:
         self._loop = loop
@@ -85,7 +84,7 @@ class _Server(asyncio.AbstractServer):
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """The loop. `servers`: the protocol factories that can be dialled, by address."""
+    """The loop. servers: the protocol factories by address."""
 
     def __init__(self) -> None:
         self._jump = _Jump()
@@ -99,7 +98,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Callable[[], asyncio.Protocol], host: str = "127.0.0.1", port: int = 0, **options: Any
     ) -> _Server:
-        """A server at `host:port`; a port of 0 is the next that is free."""
+        """A server at `host:port`; port 0 is the next free one."""
         if options.get("ssl"):
             raise NotImplementedError("there is no TLS within the loop")
         address = (host, port or _FIRST_PORT + len(self.servers))
@@ -131,13 +130,13 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 
 def run(story: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns, at once, however long it sleeps."""
+    """Runs the coroutine to its end, without waiting for its sleeps; returns its result."""
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return runner.run(story)
 
 
 def jumping(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """A test that is a coroutine, run on the loop; its fixtures are given as to any other."""
+    """Decorator: runs an async test on this loop, with its fixtures."""
 
     @wraps(test)
     def run_it(*given: P.args, **named: P.kwargs) -> None:

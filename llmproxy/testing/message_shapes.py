@@ -1,4 +1,4 @@
-"""The shapes of Anthropic's answers as tables. Source: Anthropic's SDK types and recordings."""
+"""Shapes of Anthropic's answers as tables. Source: Anthropic's SDK types and recordings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BLOCKS: Mapping[str, Shape] = {
     "fallback": {},
     **{f"{name}_tool_result": _RESULT for name in _SERVER_TOOLS},
 }
-# What a block that is still to grow begins with.
+# The start of a block that grows.
 BLANK: Mapping[str, Mapping[str, object]] = {
     "text": {"text": ""},
     "thinking": {"thinking": "", "signature": ""},
@@ -55,7 +55,7 @@ DELTAS: Mapping[str, Shape] = {
     "signature_delta": {"signature": str},
     "compaction_delta": {"content?": (str, NULL)},
 }
-# The deltas that a block may grow by; every other block comes whole.
+# The deltas of each growing block; every other block comes whole.
 GROWS_BY: Mapping[str, tuple[str, ...]] = {
     "text": ("text_delta", "citations_delta"),
     "thinking": ("thinking_delta", "signature_delta"),

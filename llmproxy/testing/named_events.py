@@ -1,4 +1,4 @@
-"""Event streams whose events have names, as Messages and Responses send them."""
+"""Reads event streams with event names, as in Messages and Responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .schemas import Shape, misfits
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """One event. `value` is None for [DONE] and for what is no JSON object."""
+    """One event. value: its JSON object; None for [DONE] and for anything else."""
 
     number: int
     name: str
@@ -23,9 +23,9 @@ class Named:
 
 
 def named_events(stream: bytes) -> tuple[list[Named], list[Violation]]:
-    """The events, and what is wrong with their frames.
+    """The events, and errors in their framing.
 
-    Allowed is `event: NAME` and `data: JSON`, in either order, and a blank line; comments; [DONE] without a name.
+    Allowed are `event: NAME` and `data: JSON`, in either order, and a blank line; comments; [DONE] without a name.
     """
     events: list[Named] = []
     found: list[Violation] = []
@@ -44,7 +44,7 @@ def named_events(stream: bytes) -> tuple[list[Named], list[Violation]]:
 
 
 class Order(Protocol):
-    """What judges the events of a stream one after the other: `(path, what is wrong)` of each, and what is missing at the end."""
+    """Checks the events of a stream in order: `(path, error)` for each, and what is missing at the end."""
 
     def event(self, event: Named) -> Iterator[tuple[str, str]]: ...
 
@@ -52,7 +52,7 @@ class Order(Protocol):
 
 
 def judged(stream: bytes, order: Order) -> list[Violation]:
-    """All that is wrong with a whole stream."""
+    """All errors in a whole stream."""
     events, found = named_events(stream)
     for event in events:
         where = f"event {event.number}"
@@ -92,7 +92,7 @@ def _frame_faults(lines: list[bytes], event: Named) -> Iterator[str]:
 
 
 def parsed_as(body: bytes, shape: Shape) -> tuple[dict[str, Any], list[Violation]]:
-    """A whole answer as an object, empty where it is none, and how it differs from the shape."""
+    """A whole answer as an object (empty if it is not one), and how it differs from the shape."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

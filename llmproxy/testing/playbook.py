@@ -1,12 +1,12 @@
-"""A playbook for anything that wraps an opener: what the provider does, what the client must see, and when.
+"""Tests wrappers of openers by a script: what the provider does, what the client must get, and when.
 
     book = play(lambda provider: RetryOpener(provider, retries=2, budget=RetryBudget()))
     book >> fails(503) << waits(0.5) >> answers("hi") << frame("hi") << ends()
     book.check()
 
-`>>` is what the provider does when it is asked the next time, `<<` what comes out. `check` plays it on a loop whose clock
-jumps, and raises AssertionError with a diff where script and truth differ. Waits are seconds of the loop's clock; what is
-shorter than a thousandth of a second is none. A back-off with jitter is a range: `waits(0, 0.5)`.
+`>>` is what the provider does at its next call, `<<` what comes out. `check` runs the script on a loop with a jumping clock,
+and raises AssertionError with a diff if the outcome differs. Waits are in seconds of the loop's clock; less than a millisecond
+does not count. A back-off with jitter is a range: `waits(0, 0.5)`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHORT = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that a provider does when it is asked. `wait`: seconds before it."""
+    """What the provider does at one call. wait: seconds before it."""
 
     line: str
     frames: tuple[bytes, ...] = ()
@@ -39,20 +39,20 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One thing that comes out. between: of a wait, the seconds that it may take."""
+    """One step of the outcome. between: the shortest and longest duration of a wait, in seconds."""
 
     line: str
     between: tuple[float, float] | None = None
 
     def allows(self, other: Seen | None) -> bool:
-        """Whether another thing is a wait that this one allows."""
+        """Whether this is a wait, and the other one is a wait in its range."""
         if self.between is None or other is None or other.between is None:
             return False
         return self.between[0] - _SHORT <= other.between[0] <= self.between[1] + _SHORT
 
 
 def fails(status: int, *, after: float = 0.0, wait: float | None = None, retry: bool = True) -> Act:
-    """The provider fails before its first frame. wait: seconds that it asks us to wait; retry: whether another try may help."""
+    """The provider fails before its first frame. wait: its Retry-After in seconds. retry: whether a retry may help."""
     error = UpstreamError(f"status {status}", status=status, retry_here=retry, wait=wait)
     return Act(f"fails({status})", error=error, wait=after)
 
@@ -63,13 +63,13 @@ def answers(*frames: str, after: float = 0.0) -> Act:
 
 
 def breaks(*frames: str, after: float = 0.0) -> Act:
-    """The provider begins to answer and breaks off."""
+    """The provider begins an answer and breaks it off."""
     broken = UpstreamError("broken", code="upstream_disconnected")
     return Act(f"breaks({_words(frames)})", tuple(one.encode() for one in frames), broken, after)
 
 
 def waits(seconds: float, at_most: float | None = None) -> Seen:
-    """So much time passes, or anything from `seconds` to `at_most`."""
+    """This time passes, or any time from `seconds` to `at_most`."""
     if at_most is None:
         return Seen(f"waits({seconds:.3g})", (seconds, seconds))
     return Seen(f"waits({seconds:.3g}, {at_most:.3g})", (seconds, at_most))
@@ -81,7 +81,7 @@ def frame(text: str) -> Seen:
 
 
 def error(code: str | int) -> Seen:
-    """The client gets an error with this code, or with this status where it has no code."""
+    """The client gets an error with this code, or with this status if it has no code."""
     return Seen(f"error({code!r})")
 
 
@@ -91,13 +91,13 @@ def ends() -> Seen:
 
 
 def play(wrap: Callable[[Opener], Opener], chat: Chat | None = None) -> Playbook:
-    """A playbook for what `wrap` makes of a provider's opener."""
+    """A script for the opener that `wrap` makes of the provider's opener."""
     return Playbook(wrap, chat or Chat({"model": "model", "messages": [], "stream": True}, "model"))
 
 
 @dataclass(slots=True)
 class Playbook:
-    """The script so far."""
+    """A script, extended by `>>` and `<<`."""
 
     wrap: Callable[[Opener], Opener]
     chat: Chat
@@ -114,32 +114,32 @@ class Playbook:
         return self
 
     def check(self) -> None:
-        """Plays it. Raises AssertionError with a diff where something else happens."""
+        """Runs the script. Raises AssertionError with a diff if the outcome differs."""
         truth = run(_played(self))
-        script, told = [_line(one) for one in self.script], _aligned(self.script, truth)
-        if told != script:
-            diff = difflib.unified_diff(script, told, "script", "truth", lineterm="", n=len(told) + len(script))
+        script, recorded = [_line(one) for one in self.script], _aligned(self.script, truth)
+        if recorded != script:
+            diff = difflib.unified_diff(script, recorded, "script", "truth", lineterm="", n=len(recorded) + len(script))
             raise AssertionError("\n".join(diff))
 
 
 class _Log:
-    """What happens, in order, with the times between."""
+    """Records what happens, in order, with the times between."""
 
     def __init__(self) -> None:
-        self.told: list[Act | Seen] = []
+        self.recorded: list[Act | Seen] = []
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
 
     def add(self, what: Act | Seen) -> None:
         passed = self._loop.time() - self._last
         if passed >= _SHORT:
-            self.told.append(waits(passed))
-        self.told.append(what)
+            self.recorded.append(waits(passed))
+        self.recorded.append(what)
         self._last = self._loop.time()
 
 
 def _aligned(script: list[Act | Seen], truth: list[Act | Seen]) -> list[str]:
-    """The lines of the truth, its waits in the script's words where that allows them."""
+    """The lines of the outcome; waits in an allowed range are written as in the script, so that the diff is empty."""
     lines: list[str] = []
     left = list(truth)
     for one in script:
@@ -151,7 +151,7 @@ def _aligned(script: list[Act | Seen], truth: list[Act | Seen]) -> list[str]:
             lines.append(_line(one))
             left.pop(0)
         elif wait is not None and wait.allows(waits(0.0)) and (first is None or first.between is None):
-            lines.append(_line(one))  # it may be none at all
+            lines.append(_line(one))  # the shortest allowed wait may be none
         else:
             lines.append(_line(left.pop(0)))
     return [*lines, *map(_line, left)]
@@ -162,7 +162,7 @@ def _line(one: Act | Seen) -> str:
 
 
 class _Provider:
-    """Does the acts, one each time it is asked."""
+    """Does the next act at each call."""
 
     def __init__(self, acts: Iterable[Act], log: _Log) -> None:
         self._acts = iter(acts)
@@ -192,7 +192,7 @@ async def _given(act: Act) -> AsyncGenerator[bytes, None]:
 
 
 class _Counted:
-    """Fills a translator's place."""
+    """A translator without content."""
 
     usage: Usage | None = None
     produced = 0
@@ -216,7 +216,7 @@ async def _played(book: Playbook) -> list[Act | Seen]:
         log.add(ends())
     except GatewayError as failure:
         log.add(error(failure.code or failure.status))
-    return log.told
+    return log.recorded
 
 
 def _words(frames: Iterable[str]) -> str:

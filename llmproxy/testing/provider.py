@@ -1,4 +1,4 @@
-"""A provider on a loopback socket that does what a test tells it to, and remembers what it was asked."""
+"""A scripted provider on a loopback socket, which records the requests that it receives."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Route = Callable[[Exchange], Behaviour | None]
 class FakeProvider:
     """`async with FakeProvider() as provider:` listens on `provider.url` until the block ends.
 
-    POSTs take the scripted behaviours in turn; `route` is asked first, for those that choose by path. GETs are answered
-    with `models`, so that a gateway may list models at any time without disturbing a script.
+    Each POST takes the next scripted behaviour, unless `route` returns one for it. GETs are answered with `models`, so a gateway
+    may list models at any time without using up the script.
     """
 
     def __init__(self, port: int = 0, *, route: Route | None = None, models: Sequence[str] = ("fake-model",)) -> None:
@@ -30,7 +30,7 @@ class FakeProvider:
         self.route = route
         self.models = list(models)
         self.exchanges: list[Exchange] = []  # POSTs only
-        self.unexpected: list[Exchange] = []  # POSTs for which nothing was scripted
+        self.unexpected: list[Exchange] = []  # POSTs without a scripted behaviour
         self._script: deque[Behaviour] = deque()
         self._arrivals: asyncio.Queue[Exchange] = asyncio.Queue()
         self._connections: set[Connection] = set()
@@ -54,33 +54,33 @@ class FakeProvider:
         await self.hang_up()
 
     async def hang_up(self) -> None:
-        """Closes every connection that is open now, and waits for what ran on them."""
+        """Closes all open connections, and waits for their tasks."""
         answering = [c.answering for c in self._connections if c.answering is not None]
         for connection in list(self._connections):
             connection.abort()
         await asyncio.gather(*answering, return_exceptions=True)
 
-    # The script
+    # Scripting answers
 
     def does(self, *behaviours: Behaviour) -> None:
-        """The next requests are answered so, in this order."""
+        """Behaviours for the next requests, in this order."""
         self._script.extend(behaviours)
 
     def answers(self, body: object, *, status: int = 200, headers: Mapping[str, str] = JSON_TYPE) -> None:
-        """One body, whole: bytes as they are, anything else as JSON."""
+        """One complete body: bytes unchanged, anything else as JSON."""
         self.does(Behaviour([as_bytes(body)], status, headers, framing="length"))
 
     def fails(self, status: int, body: object = None, headers: Mapping[str, str] | None = None) -> None:
-        """An error; without a body, one in OpenAI's shape."""
+        """An error; in OpenAI's form if there is no body."""
         body = failure(status) if body is None else body
         self.answers(body, status=status, headers={**JSON_TYPE, **(headers or {})})
 
     def streams(self, *frames: bytes, every: float = 0.0, headers: Mapping[str, str] = SSE_TYPE, **how: Any) -> None:
-        """An event stream of these frames, each written by itself."""
+        """An event stream of these frames, each written separately."""
         self.does(Behaviour(frames, headers=headers, every=every, **how))
 
     def hangs(self, *frames: bytes, before_headers: bool = False, headers: Mapping[str, str] = SSE_TYPE) -> None:
-        """Says no more after these frames (or after the headers, or before them) until the other side leaves."""
+        """Sends these frames (or only headers, or nothing) and then waits until the other side disconnects."""
         self.does(Behaviour(frames, headers=headers, ending="hang", silent=before_headers))
 
     def cuts(
@@ -91,21 +91,21 @@ class FakeProvider:
         self.does(Behaviour([body[:after]] if after else [], framing=framing, ending=how, **more))
 
     def replays(self, body: bytes, cuts: Sequence[int] = (), **more: Any) -> None:
-        """Recorded bytes, cut at these offsets."""
+        """Recorded bytes, split at these offsets."""
         more.setdefault("headers", SSE_TYPE)
         self.does(Behaviour(cut_at(body, cuts), **more))
 
     def forget(self) -> None:
-        """Drops the script and what was received."""
+        """Removes the script and the recorded requests."""
         self._script.clear()
         self.exchanges.clear()
         self.unexpected.clear()
         self._arrivals = asyncio.Queue()
 
-    # What came
+    # Received requests
 
     async def received(self) -> Exchange:
-        """The next POST that has not been asked for yet, once it is there."""
+        """The next POST that this method has not returned yet; waits for it."""
         return await self._arrivals.get()
 
     @property
@@ -142,6 +142,6 @@ class FakeProvider:
 
 
 def cut_at(body: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """The body in pieces that end at these offsets."""
+    """The body split at these offsets."""
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(body)}), len(body)]
     return [body[a:b] for a, b in pairwise(edges) if a != b]

@@ -1,4 +1,4 @@
-"""The shapes of OpenAI's Responses as tables. Source: OpenAI's SDK types and recordings."""
+"""Shapes of OpenAI's Responses as tables. Source: OpenAI's SDK types and recordings."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ EVENTS: Mapping[str, Shape] = {
     "response.custom_tool_call_input.delta": {**_AT, "delta": str},
     "response.custom_tool_call_input.done": {**_AT, "input": str},
 }
-# Events of a provider's own tools; what is in them is their business.
+# Events of a provider's own tools; their members are not checked.
 OWN_TOOLS = (
     "response.web_search_call.", "response.file_search_call.", "response.code_interpreter_call",
     "response.image_generation_call.", "response.mcp_", "response.shell_call_", "response.compaction.",
     "response.audio.",
 )  # fmt: skip
-# Which event gives a piece, which one the whole, and the member of the whole.
+# The event with a piece, the event with the whole, and the member of the whole.
 GROWS: Mapping[str, tuple[str, str]] = {
     "response.output_text": ("text", "output_text"),
     "response.refusal": ("refusal", "refusal"),

@@ -13,13 +13,13 @@ def as_bytes(body: object) -> bytes:
 
 
 def failure(status: int, message: str = "scripted failure") -> dict[str, Any]:
-    """OpenAI's error object."""
+    """An error body in OpenAI's form."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
 def sse(*chunks: object, done: bool = True) -> bytes:
-    """Chunks as an event stream: objects as JSON, bytes as they are."""
+    """Chunks as an event stream: objects as JSON, bytes unchanged."""
     frames = [chunk if isinstance(chunk, bytes) else b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks]
     return b"".join(frames) + (b"data: [DONE]\n\n" if done else b"")
 
@@ -27,7 +27,7 @@ def sse(*chunks: object, done: bool = True) -> bytes:
 def chunk(
     delta: Mapping[str, Any] | None = None, *, finish: str | None = None, index: int = 0, **members: Any
 ) -> dict[str, Any]:
-    """One chat.completion.chunk with one choice; without a delta, with none."""
+    """One chat.completion.chunk with one choice; without choices if `delta` is None."""
     head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1700000000, "model": "fake-model"}
     choice = {"index": index, "delta": dict(delta or {}), "logprobs": None, "finish_reason": finish}
     return {**head, "choices": [] if delta is None else [choice], **members}

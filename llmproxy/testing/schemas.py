@@ -1,7 +1,7 @@
-"""The shapes of OpenAI's answers as tables, and how a JSON value differs from one.
+"""Shapes of OpenAI's answers as tables, and a comparison of a JSON value with a shape.
 
-A shape is a dict of member -> what it must be; a name that ends in `?` may be missing. What it must be is a type, a
-tuple of alternatives, a list with one shape (every item), a dict (an object), or a `Const`.
+A shape is a dict of member -> rule; a name that ends in `?` may be missing. A rule is a type, a tuple of alternatives, a
+list with one shape (for every item), a dict (an object), or a `Const`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ ERROR: Shape = {"error": {"message": str, "type": str, "param": (str, NULL), "co
 
 
 def misfits(value: object, shape: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(path, complaint) for everything in which the value differs from the shape."""
+    """(path, error) for each difference between value and shape."""
     if isinstance(shape, Mapping):
         yield from _object_misfits(value, shape, path)
     elif isinstance(shape, list):
@@ -152,7 +152,7 @@ def _list_misfits(value: object, shape: Any, path: str) -> Iterator[tuple[str, s
 
 
 def _choice_misfits(value: object, shapes: tuple[Any, ...], path: str) -> Iterator[tuple[str, str]]:
-    """If no alternative fits, the complaint of the only one that is of the value's kind, if there is one."""
+    """If no alternative matches: the errors of the only one with the value's JSON type, if there is exactly one."""
     complaints = [list(misfits(value, shape, path)) for shape in shapes]
     if not all(complaints):
         return

@@ -1,7 +1,7 @@
-"""Whether an answer is exactly what OpenAI's API would send: framing, required members, enums, order.
+"""Validates answers against OpenAI's API: framing, required members, enums, order.
 
-Every check gives a list of `Violation`, empty if there is nothing to complain of. Unknown members are allowed
-everywhere: a gateway passes on what it does not know. Source: OpenAI's published OpenAPI file (2.3.0) and recordings.
+Every check returns a list of `Violation`, empty if the answer is valid. Unknown members are allowed everywhere, because a
+gateway passes them on. Source: OpenAI's published OpenAPI file (2.3.0) and recordings.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def check_completion(body: bytes) -> list[Violation]:
 
 
 def check_embeddings(body: bytes, *, usage: bool = True) -> list[Violation]:
-    """A list of embeddings; `usage=False` for a provider that does not count."""
+    """A list of embeddings. usage: False for a provider that sends none."""
     shape = (
         EMBEDDINGS
         if usage
@@ -67,10 +67,10 @@ def check_stream(
 ) -> list[Violation]:
     """A whole event stream, as bytes.
 
-    include_usage: the client asked for it; then it comes once, by itself and last; else never.
-    usage: False for a provider that does not say any: then it is not demanded.
-    completions: chunks of /v1/completions.
-    choices: how many there must be.
+    include_usage: the client asked for usage: it must come once, in a chunk of its own, at the end; otherwise never.
+    usage: False for a provider that sends none; then it is not required.
+    completions: the chunks are those of /v1/completions.
+    choices: the expected number of choices.
     """
     events, found = _framed(stream)
     order = Order(COMPLETION_CHUNK if completions else CHUNK, include_usage)
@@ -80,12 +80,12 @@ def check_stream(
 
 
 def check_framing(stream: bytes) -> list[Violation]:
-    """Only the bytes between the events: line ends, fields, comments, blank lines."""
+    """Only the framing: line ends, fields, comments, blank lines."""
     return _framed(stream)[1]
 
 
 def _framed(stream: bytes) -> tuple[list[tuple[int, bytes]], list[Violation]]:
-    """Events with their numbers. Allowed is `data: X` and a blank line, and `: comment` lines between events."""
+    """Events with their numbers. Allowed are `data: X` and a blank line, and `: comment` lines between events."""
     events: list[tuple[int, bytes]] = []
     found: list[Violation] = []
     *lines, rest = stream.split(b"\n")

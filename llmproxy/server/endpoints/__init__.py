@@ -1,4 +1,4 @@
-"""The handlers of the routes, one file for each subject.
+"""Handlers of the routes, one file per subject.
 
-../routes.py is the table of them all. May import streaming, middleware and context.
+../routes.py is the table of all routes. May import streaming, middleware and context.
 """

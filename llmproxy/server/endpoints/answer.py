@@ -9,10 +9,11 @@ from typing import Protocol
 
 from aiohttp import web
 
+from llmproxy.config import Config
 from llmproxy.core.chat import Chat
 from llmproxy.core.trace import Trace
 
-from ..context import CURRENT, REQUEST_ID, TRACE, caller
+from ..context import CURRENT, INTAKE, Intake
 from ..middleware.affinity import affinity
 from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
@@ -26,19 +27,23 @@ class Parse(Protocol):
 
 
 async def answer(request: web.Request, parse: Parse) -> web.StreamResponse:
-    """Reads the body by `parse`, finds who is to answer, and gives the answer. Raises GatewayError.
+    """Reads the body with `parse`, finds the providers, and returns the answer. Raises GatewayError.
 
-    The client's headers that its dialect passes on are in the chat that `parse` gives: `functools.partial` binds them.
+    `parse` also puts the client's headers that its dialect passes on into the chat.
     """
-    chat = await asked(request, parse)
-    gateway = request.app[CURRENT].gateway
-    return await ask(request, chat, gateway, gateway.route(chat, caller(request)))
+    intake = request[INTAKE]
+    gateway = intake.shared.current.gateway
+    chat = await _asked(request, intake, parse, gateway.config)
+    return await ask(request, chat, gateway, gateway.route(chat, intake.key))
 
 
 async def asked(request: web.Request, parse: Parse) -> Chat:
-    """What the client asks. Raises GatewayError."""
-    config = request.app[CURRENT].config
+    """The client's request as a Chat. Raises GatewayError."""
+    return await _asked(request, request[INTAKE], parse, request.app[CURRENT].config)
+
+
+async def _asked(request: web.Request, intake: Intake, parse: Parse, config: Config) -> Chat:
     raw = await read_json(request, config.server)
-    trace = request[TRACE] = Trace(request[REQUEST_ID], int(time.time()), affinity=affinity(request))
+    trace = intake.trace = Trace(intake.id, int(time.time()), affinity=affinity(request))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, config.limits.deadline)
     return await parsed(raw, partial(parse, trace=trace, default_model=config.default_model))

@@ -15,8 +15,8 @@ from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import InProcess
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import BadRequest
-from llmproxy.routing.gateway import ProviderStack
 from llmproxy.routing.permits import permits
+from llmproxy.routing.provider_stack import ProviderStack
 from llmproxy.routing.router import permits_some
 
 from ..context import ACCOUNTS, CURRENT, STORE, caller
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from llmproxy.store import Store
     from llmproxy.store.performance import Window
 
-_MOST = 10.0  # seconds that figures are kept
+_MOST = 10.0  # seconds for which figures are cached at most
 
 
 async def info(request: web.Request) -> web.Response:
-    """What the page must know before it can ask anything. Names only: no address, no key."""
+    """What the page needs at its start. Names only: no address, no key."""
     current = request.app[CURRENT]
     config, key, offered = current.config, caller(request), current.gateway.catalog.offer
     stacks = current.gateway.stacks.items()
@@ -56,7 +56,7 @@ async def info(request: web.Request) -> web.Response:
 
 
 def _place(storage: Storage) -> str | None:
-    """Where threads are kept. Of a server's address nothing is told."""
+    """Where threads are stored. The address of a server is not shown."""
     if not storage.enabled:
         return None
     return "PostgreSQL" if storage.url else storage.dir
@@ -81,7 +81,7 @@ def _provider(name: str, stack: ProviderStack, key: Key) -> Json:
 
 
 def _missing(adapter: str) -> Json | None:
-    """A provider that is only waiting for a key."""
+    """A provider that only needs a key."""
     environment = adapter_registry.load(adapter).environment
     if not (environment.needs_key and environment.keys and environment.base_url):
         return None
@@ -97,29 +97,29 @@ async def performance(request: web.Request) -> web.Response:
     window = next((one for one in WINDOWS if one == wanted), None)
     if window is None:
         raise BadRequest("`window` must be hour, day or week.", param="window", code="invalid_value")
-    told, key = await request.app[FIGURES].of(request.app[STORE](), window), caller(request)
-    models = [one for one in told["models"] if key.admin or permits(key, f"{one['provider']}/{one['model']}")]
-    return _json({**told, "models": models})
+    figures, key = await request.app[FIGURES].of(request.app[STORE](), window), caller(request)
+    models = [one for one in figures["models"] if key.admin or permits(key, f"{one['provider']}/{one['model']}")]
+    return _json({**figures, "models": models})
 
 
 class Figures:
-    """Those of the last moments: kept ten times as long as they took, and computed once however many ask for them."""
+    """Cached figures: kept ten times as long as they took to compute, and computed once for all callers."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Store, Window], tuple[float, Json]] = {}  # until when they count
+        self._known: dict[tuple[Store, Window], tuple[float, Json]] = {}  # with the time at which they expire
         self._computing = asyncio.Lock()
 
     async def of(self, store: Store, window: Window) -> Json:
         from llmproxy.store.performance import performance as computed
 
         async with self._computing:
-            until, told = self._known.get((store, window), (0.0, {}))
+            until, figures = self._known.get((store, window), (0.0, {}))
             if (began := time.monotonic()) >= until:
                 store.ledger.flush()
-                told = await store.figures(computed, window, time.time())
+                figures = await store.figures(computed, window, time.time())
                 now = time.monotonic()
-                self._known[store, window] = now + min(_MOST, 10 * (now - began)), told
-        return told
+                self._known[store, window] = now + min(_MOST, 10 * (now - began)), figures
+        return figures
 
 
 FIGURES = web.AppKey("figures", Figures)

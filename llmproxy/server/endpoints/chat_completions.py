@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from functools import partial
 
 from llmproxy.dialects.chat_completions.request import parse_chat
 
 from .answer import answer
 
-
-async def chat_completions(request: web.Request) -> web.StreamResponse:
-    return await answer(request, parse_chat)
+chat_completions = partial(answer, parse=parse_chat)

@@ -18,16 +18,16 @@ from llmproxy.dialects.gemini.dialect import AS_LIST, DIALECT
 from llmproxy.dialects.gemini.embeddings import parse_embed
 from llmproxy.dialects.gemini.request import model_name, parse_counted, parse_generate
 
-from ..context import CURRENT, REQUEST_ID, caller
+from ..context import CURRENT, INTAKE, caller
 from ..middleware.body import parsed, read_json
 from ..streaming.on_disconnect import leaving
 from .answer import answer
 from .models import listed
-from .token_count import told
+from .token_count import count_response
 
 _PICTURE = 258  # tokens of one picture, as Gemini counts it
 _METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
-_PAGE = 1000  # models, the most that Google gives at once
+_PAGE = 1000  # models per page, Google's maximum
 _EMBEDS = ["embedContent", "batchEmbedContents"]
 
 Reads = Callable[..., Chat]
@@ -38,10 +38,13 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Events with `?alt=sse`, else a JSON array, piece by piece. One that is detached is kept, and given, as a whole."""
+    """Events with `?alt=sse`, otherwise a JSON array in pieces. A detached answer is stored and sent as a whole."""
     if request.query.get("alt") == "sse":
         return await answer(request, _parse(request, stream=True, dialect=DIALECT))
-    return await answer(request, _parse(request, stream=leaving(request) != "detach", dialect=AS_LIST))
+    return await answer(
+        request,
+        _parse(request, stream=leaving(request, request.app[CURRENT].config.limits) != "detach", dialect=AS_LIST),
+    )
 
 
 async def embed(request: web.Request) -> web.StreamResponse:
@@ -53,14 +56,14 @@ async def embed_many(request: web.Request) -> web.StreamResponse:
 
 
 async def count(request: web.Request) -> web.Response:
-    """As the provider counts that would answer; an estimate where it does not, which a header says."""
+    """The count of the provider that would answer; otherwise an estimate, marked by a header."""
     current = request.app[CURRENT]
     raw = await read_json(request, current.config.server)
-    trace = Trace(request[REQUEST_ID], int(time.time()))
+    trace = Trace(request[INTAKE].id, int(time.time()))
     parse = partial(parse_counted, model=request.match_info["model"], trace=trace, dialect=DIALECT)
     chat = await parsed(raw, partial(parse, default_model=current.config.default_model))
     counted = await current.gateway.count(chat, current.gateway.route(chat, caller(request)))
-    return told(counted, lambda tokens: {"totalTokens": tokens}, lambda: _estimated(chat.body), request)
+    return count_response(counted, lambda tokens: {"totalTokens": tokens}, lambda: _estimated(chat.body), request)
 
 
 def _estimated(body: Json) -> int:
@@ -86,7 +89,7 @@ async def model(request: web.Request) -> web.Response:
 
 
 async def nothing(request: web.Request) -> web.StreamResponse:
-    """What Google has and we do not, told in its own form."""
+    """For what Google offers and this gateway does not: an error in Google's form."""
     there = ", ".join([*_METHODS, *_EMBEDS])
     text = f"There is nothing at {request.path}. Offered are models and models/NAME with {there}."
     raise GatewayError(text, status=404, code="unknown_url")
@@ -101,7 +104,7 @@ def _model(entry: Json) -> Json:
     uses = entry.get("uses")
     embeds = isinstance(uses, list) and "embeddings" in uses
     chats = not isinstance(uses, list) or "chat" in uses
-    said = {
+    members = {
         "name": f"models/{entry['id']}",
         "version": "1",
         "displayName": entry.get("name") if isinstance(entry.get("name"), str) else entry["id"],
@@ -111,16 +114,16 @@ def _model(entry: Json) -> Json:
         "thinking": known.get("reasoning"),
     }
     methods = [*(_METHODS if chats else []), *(_EMBEDS if embeds or not chats else [])]
-    return {**{k: v for k, v in said.items() if v is not None}, "supportedGenerationMethods": methods}
+    return {**{k: v for k, v in members.items() if v is not None}, "supportedGenerationMethods": methods}
 
 
 def _whole(request: web.Request, name: str, otherwise: int) -> int:
-    said = request.query.get(name)
-    if not said:
+    value = request.query.get(name)
+    if not value:
         return otherwise
-    if not (said.isascii() and said.isdigit() and len(said) < 10):
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise BadRequest(f"`{name}` must be a whole number.", param=name, code="invalid_value")
-    return int(said)
+    return int(value)
 
 
 def _json(value: object) -> web.Response:

@@ -1,4 +1,4 @@
-"""/api/groups: an administrator makes, changes and deletes groups; everybody sees the one that their key is in."""
+"""/api/groups: administrators create, change and delete groups; everybody sees the group of their own key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .keys import as_json, check_admin, is_kept, json_body, standing
 
 
 async def listed(request: web.Request) -> web.Response:
-    """All for an administrator, else the caller's own."""
+    """All groups for an administrator, otherwise the caller's own."""
     if is_kept(request):
         await refresh(request.app)
     key, found = caller(request), _all(request)
@@ -34,7 +34,7 @@ async def listed(request: web.Request) -> web.Response:
 async def one(request: web.Request) -> web.Response:
     name, key = request.match_info["name"], caller(request)
     if name not in _all(request) and request.app[CURRENT].config.storage.enabled:
-        await refresh(request.app)  # another worker may have made it just now
+        await refresh(request.app)  # another worker may just have created it
     group = _all(request).get(name) if key.admin or key.group == name else None
     if group is None:
         raise stored.not_found(name)
@@ -58,7 +58,7 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """One that no key is in."""
+    """Deletes a group without keys."""
     check_admin(request)
     name = _stored(request)
     await request.app[STORE]().write(stored.delete, name)
@@ -67,7 +67,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 def _all(request: web.Request) -> dict[str, Group]:
-    """Those of the config, and those made at run time."""
+    """The groups of the configuration, and those created at run time."""
     return {**request.app[ACCOUNTS].keys.groups, **request.app[CURRENT].config.groups}
 
 
@@ -75,7 +75,7 @@ def _stored(request: web.Request) -> str:
     """The name of a group that can be changed here. Raises GatewayError."""
     name = request.match_info["name"]
     if name in request.app[CURRENT].config.groups:
-        text = f"The group {name!r} stands in the configuration: it is changed there."
+        text = f"The group {name!r} is defined in the configuration file: change it there."
         raise GatewayError(text, status=409, code="group_in_config", param="name")
     return name
 
@@ -89,7 +89,7 @@ async def _fresh(request: web.Request, name: str) -> Json:
 
 
 def members(ring: Keyring) -> Counter[str]:
-    """How many keys each group has."""
+    """The number of keys in each group."""
     stored = (one.group for one in ring.known.accounts if one.revoked_at is None)
     return Counter([*(key.group for key in ring.static), *stored])
 
@@ -106,7 +106,7 @@ async def _shown(request: web.Request, group: Group, counts: Counter[str]) -> Js
 
 
 def described(group: Group, row: GroupRow | None) -> Json:
-    """A group as the API shows it. row: of one that was made at run time."""
+    """A group as the API shows it. row: set if it was created at run time."""
     return {
         "object": "group",
         "name": group.name,

@@ -17,18 +17,20 @@ async def livez(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """503 while draining. Storage that fails and open breakers are told, but are no reason to send clients away."""
+    """503 while shutting down. Failing storage and open breakers are reported, but do not change the status."""
     current = request.app[CURRENT]
-    told: Json = {"status": "ok" if current.ready else "draining"}
+    status: Json = {"status": "ok" if current.ready else "draining"}
     has_keys = request.app[ACCOUNTS].keys.required
-    if is_expected(request, current.config, has_keys=has_keys):  # else a probe by another name, or a foreign page
-        told["storage"] = _storage(request.app)
-        told["providers"] = {name: stack.breaker.state for name, stack in current.gateway.stacks.items()}
-    return web.Response(status=200 if current.ready else 503, body=orjson.dumps(told), content_type="application/json")
+    if is_expected(request, current.config, has_keys=has_keys):  # not for a probe by another name or a foreign page
+        status["storage"] = _storage(request.app)
+        status["providers"] = {name: stack.breaker.state for name, stack in current.gateway.stacks.items()}
+    return web.Response(
+        status=200 if current.ready else 503, body=orjson.dumps(status), content_type="application/json"
+    )
 
 
 def _storage(app: web.Application) -> str:
-    """ok, off, or failing: the log says why."""
+    """ok, off, or failing; the log has the reason."""
     if not app[CURRENT].config.storage.enabled:
         return "off"
     return "failing" if problem(app[STORE]) else "ok"

@@ -1,4 +1,4 @@
-"""Responses that are kept: looked up for those that follow on them, and what is asked of one by its id."""
+"""Stored responses: finds them for requests that continue them, and serves the routes for one response."""
 
 from __future__ import annotations
 
@@ -24,36 +24,38 @@ from llmproxy.store.responses import ResponseFile
 from llmproxy.wire.foreign_reasoning import is_ours
 
 from ..context import CURRENT, REGISTRY, RESPONSE_FILES, RESPONSES, owner
-from ..middleware.forwarding import is_from_peer, others_say
+from ..middleware.forwarding import ask_peers, is_from_peer
 from ..streaming.replay import follow
 
 UNFINISHED = frozenset(("queued", "in_progress"))
-_MOST = 100  # items of one page
+_MOST = 100  # items per page
 _LOST = {"code": "server_error", "message": "The process that made this response has ended."}
-_WHOLE = "whole"  # asked by another worker only
+_WHOLE = "whole"  # query parameter that only other workers use
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
-# Kept responses
+# Storing
 
 
 def keeps(request: web.Request) -> bool:
-    """Whether responses are kept at all."""
+    """Whether responses are stored at all."""
     return request.app[CURRENT].config.responses.store != "off"
 
 
-def put(request: web.Request, kept: Kept) -> None:
-    """Keeps it: on disk soon, where that is wanted, and in memory until it is there."""
+def put(request: web.Request, kept: Kept) -> bool:
+    """Stores a response: soon on disk, if that is configured, and in memory until then. False: it is larger than the store."""
     limits, store = request.app[CURRENT].config.responses, request.app[RESPONSES]
     store.most, store.seconds = limits.bytes, limits.hours * 3600
-    store.put(kept)
+    if not store.put(kept):
+        return False
     if (file := _file(request)) is not None:
         writing = asyncio.get_running_loop().run_in_executor(None, file.put, kept, time.time())
         writing.add_done_callback(lambda done: _written(store, kept, done))
+    return True
 
 
 async def find(request: web.Request, id: str) -> Kept | None:
-    """The caller's response of that id."""
+    """The caller's response with that ID."""
     kept, file = request.app[RESPONSES].get(owner(request), id), _file(request)
     if kept is not None:
         return kept
@@ -74,24 +76,24 @@ async def find_item(request: web.Request, id: str) -> KnownItem | None:
 
 
 async def _elsewhere(request: web.Request, id: str) -> Kept | None:
-    """The caller's response of that id, or with an item of that id, out of another worker's memory."""
-    told = await others_say(request, f"/v1/responses/{quote(id, safe='')}?{_WHOLE}=1", id) if len(id) < 200 else []
-    if not told:
+    """The caller's response with that ID, or with an item of that ID, from another worker's memory."""
+    answers = await ask_peers(request, f"/v1/responses/{quote(id, safe='')}?{_WHOLE}=1", id) if len(id) < 200 else []
+    if not answers:
         return None
-    members = told[0]
+    members = answers[0]
     parts = tuple(orjson.dumps(part) for part in members["parts"])
     response = orjson.dumps(members["response"])
     return Kept(members["id"], owner(request), response, parts, members["answered_by"], members["request_id"])
 
 
-def _told_whole(request: web.Request) -> web.Response:
-    """What another worker needs of one to follow on it."""
+def _whole_response(request: web.Request) -> web.Response:
+    """All that another worker needs to continue a response."""
     store, id = request.app[RESPONSES], request.match_info["id"]
     kept = store.get(owner(request), id) or store.with_item(owner(request), id)
     if kept is None:
         raise _unknown(id)
-    told = {"id": kept.id, "answered_by": kept.answered_by, "request_id": kept.request_id}
-    return _json({**told, "response": kept.value, "parts": [orjson.loads(part) for part in kept.parts]})
+    members = {"id": kept.id, "answered_by": kept.answered_by, "request_id": kept.request_id}
+    return _json({**members, "response": kept.value, "parts": [orjson.loads(part) for part in kept.parts]})
 
 
 async def _forget(request: web.Request, kept: Kept) -> None:
@@ -112,7 +114,7 @@ def _file(request: web.Request) -> ResponseFile | None:
 
 
 def _written(store: ResponseStore, kept: Kept, done: asyncio.Future[None]) -> None:
-    """Memory was only for the time until now, and is for what the disk does not take."""
+    """It is on disk, so it is removed from memory, unless the disk failed."""
     if done.cancelled():
         return
     if (error := done.exception()) is not None:
@@ -121,13 +123,13 @@ def _written(store: ResponseStore, kept: Kept, done: asyncio.Future[None]) -> No
         store.delete(kept.owner, kept.id)
 
 
-# What is asked of one
+# The routes for one response
 
 
 async def one(request: web.Request) -> web.StreamResponse:
-    """The response, or with `stream=true` its events, those after `starting_after`, and then the live ones."""
+    """The response, or with `stream=true` its events after `starting_after`, then new ones."""
     if _WHOLE in request.query and is_from_peer(request):
-        return _told_whole(request)
+        return _whole_response(request)
     kept = await _found(request)
     if request.query.get("stream") != "true":
         return _json(_shown(await _as_it_is(kept, request), request))
@@ -146,7 +148,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """Stops a response in the background, and answers when its provider's connection is closed."""
+    """Stops a background response, and answers when its provider's connection is closed."""
     kept = await _found(request)
     if not kept.value.get("background"):
         raise BadRequest("Cannot cancel a synchronous response.", param="response_id", code="invalid_value")
@@ -157,7 +159,7 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def input_items(request: web.Request) -> web.Response:
-    """All that was said to the model, a page at a time."""
+    """The whole input of the model, in pages."""
     items = (await _found(request)).input
     order = request.query.get("order", "desc")
     if order not in ("asc", "desc"):
@@ -167,14 +169,17 @@ async def input_items(request: web.Request) -> web.Response:
         raise BadRequest(f"`limit` must be from 1 to {_MOST}.", param="limit", code="invalid_value")
     items = items if order == "asc" else items[::-1]
     ids = [item["id"] for item in items]
-    first = ids.index(request.query["after"]) + 1 if request.query.get("after") in ids else 0
+    after = request.query.get("after")
+    if after and after not in ids:
+        raise BadRequest("`after` is not an item of this list.", param="after", code="invalid_value")
+    first = ids.index(after) + 1 if after else 0
     page = items[first : first + limit]
-    told = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
-    return _json({"object": "list", "data": page, **told, "has_more": first + limit < len(items)})
+    ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+    return _json({"object": "list", "data": page, **ends, "has_more": first + limit < len(items)})
 
 
 async def _found(request: web.Request) -> Kept:
-    """One of this worker's, or on disk; the gate asks the other workers where it is neither."""
+    """A response of this worker or on disk; if it is neither, the gate asks the other workers."""
     id, file = request.match_info["id"], _file(request)
     kept = request.app[RESPONSES].get(owner(request), id)
     if kept is None and file is not None:
@@ -185,13 +190,13 @@ async def _found(request: web.Request) -> Kept:
 
 
 def _unknown(id: str) -> GatewayError:
-    """Another key's is as unknown as none."""
+    """The same answer for another key's response and for one that does not exist."""
     text = f"Response with id '{id}' not found."
     return GatewayError(text, status=404, code="response_not_found", param="response_id")
 
 
 async def _as_it_is(kept: Kept, request: web.Request) -> Json:
-    """One that was not finished when it was kept may have begun by now, here or with another worker, or never end."""
+    """The present state of a response that was stored unfinished: it may have begun here or in another worker, or may never end."""
     response = kept.value
     if response.get("status") not in UNFINISHED:
         return response
@@ -200,12 +205,12 @@ async def _as_it_is(kept: Kept, request: web.Request) -> Json:
         return {**response, "status": "in_progress"} if running.trace.attempts else response
     if is_from_peer(request):
         raise _unknown(kept.id)
-    told = await others_say(request, f"/v1/responses/{quote(kept.id, safe='')}", kept.id)
-    return told[0] if told else {**response, "status": "failed", "error": _LOST}
+    answers = await ask_peers(request, f"/v1/responses/{quote(kept.id, safe='')}", kept.id)
+    return answers[0] if answers else {**response, "status": "failed", "error": _LOST}
 
 
 def _running(request: web.Request, kept: Kept) -> Running | None:
-    """The task that makes it. Raises GatewayError where that is not this process's: another one is asked then."""
+    """The task that makes it. Raises GatewayError if it is in another process, which is then asked."""
     running = request.app[REGISTRY].get(kept.request_id, kept.owner)
     if running is None and kept.value.get("status") in UNFINISHED:
         raise GatewayError("What made this response has ended.", status=404, code="request_not_found")
@@ -213,7 +218,7 @@ def _running(request: web.Request, kept: Kept) -> Running | None:
 
 
 def _position(buffer: ReplayBuffer, number: int) -> int:
-    """Up to which of the buffer's events the reader has seen everything: those with a sequence_number up to `number`."""
+    """The last event of the buffer up to which the reader has all events with a sequence_number of at most `number`."""
     for id in range(buffer.oldest, buffer.newest + 1):
         found = last_number(buffer.take(id - 1, 1)[1])
         if found is not None and found > number:
@@ -231,7 +236,7 @@ def _whole_number(request: web.Request, name: str, usual: int) -> int:
 
 
 def _shown(response: Json, request: web.Request) -> Json:
-    """Without our own state of reasoning, where nobody asks for it."""
+    """Without our own reasoning state, unless the client asked for it."""
     if _ENCRYPTED in (*request.query.getall("include", []), *request.query.getall("include[]", [])):
         return response
     return {**response, "output": [_without_ours(item) for item in response.get("output") or ()]}

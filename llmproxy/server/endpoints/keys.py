@@ -1,4 +1,4 @@
-"""/api/keys: an administrator makes, changes and revokes keys; everybody sees their own."""
+"""/api/keys: administrators create, change and revoke keys; everybody sees their own."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from llmproxy.wire.json_body import parse_body
 
 from ..account_watch import forget, refresh
 from ..context import ACCOUNTS, CURRENT, STORE, caller
-from ..middleware.body import read_json
+from ..middleware.body import parsed, read_json
 from ..middleware.forwarding import is_from_peer, others
 
-_AT_ONCE = 200  # keys that are written in one turn of the event loop
-_OVERLAP = "1d"  # how long the older secret of a rotated key counts
+_AT_ONCE = 200  # keys that are rendered before other requests get a turn
+_OVERLAP = "1d"  # how long the older secret of a rotated key stays valid
 
 
 async def listed(request: web.Request) -> web.Response:
-    """All for an administrator, else the caller's own."""
+    """All keys for an administrator, otherwise the caller's own."""
     if is_kept(request):
         await refresh(request.app)
     ring, key = request.app[ACCOUNTS].keys, caller(request)
@@ -41,7 +41,7 @@ async def listed(request: web.Request) -> web.Response:
     for at in range(0, len(names), _AT_ONCE):
         shown = [await _shown(request, name) for name in names[at : at + _AT_ONCE] if ring.named(name) is not None]
         data += map(orjson.dumps, shown)
-        await asyncio.sleep(0)  # other requests have their turn between
+        await asyncio.sleep(0)  # lets other requests run
     body = b'{"object":"list","data":[' + b",".join(data) + b"]}"
     return web.Response(body=body, content_type="application/json")
 
@@ -49,19 +49,19 @@ async def listed(request: web.Request) -> web.Response:
 async def one(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     key = caller(request)
-    if not key.admin and key.name != name:  # somebody else's is as unknown as none
+    if not key.admin and key.name != name:  # somebody else's key is answered like one that does not exist
         raise stored.not_found(name)
     if request.app[ACCOUNTS].keys.named(name) is None and request.app[CURRENT].config.storage.enabled:
-        await refresh(request.app)  # another worker may have made it just now
+        await refresh(request.app)  # another worker may just have created it
     return as_json(await _shown(request, name))
 
 
 async def create(request: web.Request) -> web.Response:
-    """Gives the secret, this once."""
+    """Returns the secret, only this once."""
     check_admin(request)
     static = [key.name for key in request.app[ACCOUNTS].keys.static]
     body = await json_body(request)
-    await refresh(request.app)  # another worker may have made the group just now
+    await refresh(request.app)  # another worker may just have created the group
     account, secret = keys.created(body, time.time(), static, _groups(request))
     await request.app[STORE]().write(stored.create, account)
     await refresh(request.app)
@@ -81,7 +81,7 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """Its running requests are stopped, here and with all others."""
+    """Its running requests are stopped, here and in all other processes."""
     check_admin(request)
     name = _stored(request)
     if is_from_peer(request):
@@ -95,7 +95,7 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 async def rotate(request: web.Request) -> web.Response:
-    """`{"overlap": "1d"}`: how long the older secret counts beside the new one."""
+    """`{"overlap": "1d"}`: how long the older secret stays valid."""
     check_admin(request)
     name = _stored(request)
     body = await json_body(request)
@@ -124,7 +124,7 @@ def _stored(request: web.Request) -> str:
     """The name of a key that can be changed here. Raises GatewayError."""
     name = request.match_info["name"]
     if request.app[ACCOUNTS].keys.is_static(name):
-        text = f"The key {name!r} stands in the configuration: it is changed there."
+        text = f"The key {name!r} is defined in the configuration file: change it there."
         raise GatewayError(text, status=409, code="key_in_config", param="name")
     return name
 
@@ -140,7 +140,7 @@ def _groups(request: web.Request) -> Iterable[str]:
 
 async def json_body(request: web.Request) -> Json:
     raw = await read_json(request, request.app[CURRENT].config.server)
-    return parse_body(raw) if raw else {}
+    return await parsed(raw, parse_body) if raw else {}
 
 
 async def _shown(request: web.Request, name: str) -> Json:
@@ -155,7 +155,7 @@ async def _shown(request: web.Request, name: str) -> Json:
 
 
 async def standing(request: web.Request, budgets: Iterable[tuple[str, Budget]]) -> list[Json]:
-    """Each of them, with its account, as it stands in its window of now."""
+    """Each key with its account and its present window."""
     bank = request.app[ACCOUNTS].bank
     kept = [(account, budget, bank.key(account, budget)) for account, budget in budgets]
     if not kept:

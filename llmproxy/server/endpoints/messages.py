@@ -9,40 +9,42 @@ import orjson
 from aiohttp import web
 
 from llmproxy.core.trace import Trace
+from llmproxy.dialects.messages.asked_name import compares
 from llmproxy.dialects.messages.count import estimated
-from llmproxy.dialects.messages.dialect import DIALECT
+from llmproxy.dialects.messages.dialect import AS_ASKED, DIALECT
 from llmproxy.dialects.messages.request import parse_counted, parse_messages
 
-from ..context import CURRENT, REQUEST_ID, caller
+from ..context import CURRENT, INTAKE, caller
 from ..middleware.body import parsed, read_json
 from .answer import answer
 from .model_lists import SeenList
-from .token_count import told
+from .token_count import count_response
 
-_VERSION = "2023-06-01"  # that every provider knows
+_VERSION = "2023-06-01"  # a version that every provider knows
 _PASSED = ("anthropic-version", "anthropic-beta")
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    return await answer(request, partial(parse_messages, dialect=DIALECT, headers=_passed_on(request)))
+    dialect = AS_ASKED if compares(request.headers.get("User-Agent", "")) else DIALECT
+    return await answer(request, partial(parse_messages, dialect=dialect, headers=_passed_on(request)))
 
 
 async def count_tokens(request: web.Request) -> web.Response:
-    """As the provider counts that would answer; an estimate where it does not, which a header says.
+    """The count of the provider that would answer; otherwise an estimate, marked by a header.
 
-    Raises GatewayError as for a message: an unknown model is not counted for.
+    Raises GatewayError as a message would: nothing is counted for an unknown model.
     """
     current = request.app[CURRENT]
     raw = await read_json(request, current.config.server)
-    trace = Trace(request[REQUEST_ID], int(time.time()))
+    trace = Trace(request[INTAKE].id, int(time.time()))
     parse = partial(parse_counted, trace=trace, dialect=DIALECT, headers=_passed_on(request))
     chat = await parsed(raw, partial(parse, default_model=current.config.default_model))
     counted = await current.gateway.count(chat, current.gateway.route(chat, caller(request)))
-    return told(counted, lambda tokens: {"input_tokens": tokens}, lambda: estimated(chat.body), request)
+    return count_response(counted, lambda tokens: {"input_tokens": tokens}, lambda: estimated(chat.body), request)
 
 
 async def hello(request: web.Request) -> web.Response:
-    """Claude Code looks whether anybody is there."""
+    """The connection check of Claude Code."""
     return web.Response()
 
 
@@ -52,7 +54,7 @@ def _passed_on(request: web.Request) -> dict[str, str]:
 
 
 def listed(seen: SeenList, query: dict[str, str]) -> bytes:
-    """The models list in Anthropic's form: a page of it, `limit` long, after `after_id` or before `before_id`."""
+    """The model list in Anthropic's form: one page of `limit` models, after `after_id` or before `before_id`."""
     ids = seen.ids
     limit = min(1000, max(1, int(query["limit"]))) if query.get("limit", "").isdigit() else 20
     after, before = query.get("after_id"), query.get("before_id")

@@ -1,4 +1,4 @@
-"""The lists of models as keys see them, made once for each change of what is offered, and joined once for each set of patterns."""
+"""Model lists as keys see them, built once for each change of the offered models, and once for each set of patterns."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.offer import Offer
 from llmproxy.routing.permits import may_use
 
-_SETS = 8  # of patterns, whose lists are kept: a list of 5,000 models is 2 MB
+_SETS = 8  # sets of patterns whose lists are cached: a list of 5,000 models takes 2 MB
 
 
 class SeenList:
-    """What a key of certain patterns may use, in the order of the list."""
+    """The models that a key with certain patterns may use, in order."""
 
     def __init__(self, whole: ModelList, patterns: tuple[str, ...]) -> None:
         self._whole = whole
@@ -33,25 +33,25 @@ class SeenList:
 
     @cached_property
     def entries(self) -> list[bytes]:
-        """Each in OpenAI's form."""
+        """Each model in OpenAI's form."""
         return [self._whole.written[id] for id in self.ids]
 
     @cached_property
     def body(self) -> bytes:
-        """All in OpenAI's form."""
+        """All models in OpenAI's form."""
         return b'{"object":"list","data":[' + b",".join(self.entries) + b"]}"
 
     def entry(self, id: str) -> Json:
         return self._whole.entries[id]
 
     def find(self, name: str) -> Json | None:
-        """The entry of a name, with or without its provider."""
+        """The entry for a name, with or without its provider."""
         named = (name, *self._whole.bare.get(name, ()))
         return next((self.entry(id) for id in named if id in self._whole.entries and may_use(self._patterns, id)), None)
 
 
 class ModelList:
-    """Everything that one gateway lists at one time."""
+    """All models that one gateway lists at one time."""
 
     def __init__(self, gateway: Gateway, offer: Offer) -> None:
         self.entries: dict[str, Json] = {one["id"]: one for one in _entries(gateway, offer)}
@@ -70,7 +70,7 @@ class ModelList:
 
 
 class ModelLists:
-    """The list of the gateway and the offer of now. It is made beside the event loop, by the first who asks."""
+    """The list for the current gateway and offer. The first request builds it, outside of the event loop."""
 
     def __init__(self) -> None:
         self._of: tuple[Gateway, Offer, ModelList] | None = None
@@ -121,7 +121,7 @@ def _known(provider: str, offered: Model) -> Json:
 
 
 def _of_alias(gateway: Gateway, alias: str, known: dict[str, Json]) -> Json:
-    """An alias can do what the first model behind it can."""
+    """An alias has the abilities of the first model behind it."""
     targets = [str(target) for target in gateway.router.targets_behind(alias)]
     first = known.get(targets[0], {}) if targets else {}
     blank = dict.fromkeys(("context_length", "max_output", "input", "tools", "reasoning", "pricing"))

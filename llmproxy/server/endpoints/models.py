@@ -14,17 +14,17 @@ from ..context import CURRENT, caller
 from .model_lists import MODEL_LISTS, SeenList
 
 _FIRST = 2.0  # seconds
-_VERSION = "anthropic-version"  # the header that says which form of the list is wanted
+_VERSION = "anthropic-version"  # the header of Anthropic's clients
 
 
 async def models(request: web.Request) -> web.Response:
     seen = await listed(request)
     if _VERSION in request.headers:
-        from . import messages  # only Anthropic's clients need it
+        from . import messages  # imported late: only Anthropic's clients need it
 
         return _json_text(messages.listed(seen, dict(request.query)))
     if "client_version" in request.query:
-        # Codex asks so, and reads `models`: nothing there means that it goes on by itself
+        # Codex asks so, and reads `models`: if it is missing, Codex uses its own list
         return _json_text(seen.body[:-1] + b',"models":[]}')
     return _json_text(seen.body)
 
@@ -42,14 +42,14 @@ async def model(request: web.Request) -> web.Response:
 
 
 async def listed(request: web.Request) -> SeenList:
-    """What the caller may use."""
+    """The models that the caller may use."""
     gateway = request.app[CURRENT].gateway
     await _first_lists(gateway)
     return await request.app[MODEL_LISTS].seen(gateway, caller(request))
 
 
 async def _first_lists(gateway: Gateway) -> None:
-    """Right after the start the lists are on their way: worth a moment, once. Later ones never keep anybody waiting."""
+    """Right after the start the lists are still being fetched: the first request waits a moment, later ones never."""
     try:
         async with asyncio.timeout(_FIRST):
             await gateway.catalog.first.wait()

@@ -24,7 +24,7 @@ async def chat_stream(request: web.Request) -> web.StreamResponse:
     if given.get("thread_id") is not None:
         return await ask_in_thread(request, str(given["thread_id"]), given)
     current, key = request.app[CURRENT], caller(request)
-    policy = leaving(request)
+    policy = leaving(request, request.app[CURRENT].config.limits)
     chat = checked_chat(request, chat_body(given, questions(given), current.config))
     gateway = current.gateway
     route = gateway.route(chat, key)
@@ -41,7 +41,7 @@ async def chat_cancel(request: web.Request) -> web.Response:
 async def resume(request: web.Request) -> web.StreamResponse:
     """Continues a request's events: from memory, or those of a thread's answer from the database.
 
-    Somebody else's is not found either: the answer is the same.
+    Another owner's request is answered like an unknown one.
     """
     id, after = request.match_info["id"], position(request)
     try:

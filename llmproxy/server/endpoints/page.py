@@ -1,4 +1,4 @@
-"""Serves the bundled page: files are read once, and only from their folder."""
+"""Serves the built chat page: files are read once, and only from their folder."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# For what a model wrote and a reader wants to see run: no origin, no network, not even by leading the frame elsewhere, which
-# the page's own frame-src forbids.
+# For code from a model that the user runs in a preview: no origin and no network. The page's own frame-src prevents navigation
+# to other sites.
 _FRAME = {
     "Content-Security-Policy": "; ".join(
         (
@@ -68,7 +68,7 @@ class File:
     tag: str
     cache: str
     packed: dict[str, bytes]  # by content encoding
-    framed: bool = False  # whether it is shown within the page, with a policy of its own
+    framed: bool = False  # shown in a frame, with a policy of its own
 
 
 async def index(request: web.Request) -> web.Response:

@@ -15,7 +15,7 @@ from ..middleware.forwarding import is_from_peer, secret_of, signature_of
 
 
 async def hello(request: web.Request) -> web.Response:
-    """For replicas only, to everybody else it is not there. Proves that we know the secret, too."""
+    """For other replicas; everybody else gets 404. Also proves that this replica knows the secret."""
     peers = request.app[PEERS]
     if peers is None or not is_from_peer(request):
         raise web.HTTPNotFound

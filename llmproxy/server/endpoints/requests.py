@@ -22,33 +22,34 @@ from llmproxy.requests.running import Running
 from llmproxy.wire.json_body import parse_body
 
 from ..context import ACCOUNTS, CURRENT, OBSERVER, REGISTRY, caller, owner
-from ..middleware.body import read_json
-from ..middleware.forwarding import NOBODY, Others, others, refuse_unknown
+from ..middleware.body import parsed, read_json
+from ..middleware.forwarding import NOBODY, Others, is_from_peer, others, refuse_unknown
+from .lost import lost_request
 
 _RECENT = 100
 _CHOOSES = ("model", "provider", "owner")
 
 
 async def listed(request: web.Request) -> web.Response:
-    """What runs, of the caller's own; of everybody's for an admin. `recent` are the last that ended.
+    """The caller's running requests, all for an administrator; `recent` are the last that ended.
 
-    Of this machine; with `all=true` of all, and `unanswered` names those that did not say.
+    Of this machine; with `all=true` of all machines, and `unanswered` names those that did not answer.
     """
     registry, key = request.app[REGISTRY], caller(request)
     running = [shown(one) for one in registry if sees(key, one)]
     recent = [shown(one) for one in islice((one for one in registry.recent() if sees(key, one)), _RECENT)]
     if key.admin:
         recent = _latest([*recent, *(refused(one) for one in request.app[OBSERVER].refusals.recent)])
-    told = await others(request, machines=_asks_all(request))
-    for other in told.answers:
+    gathered = await others(request, machines=_asks_all(request))
+    for other in gathered.answers:
         running.extend(other["data"])
         recent.extend(other["recent"])
-    unanswered = [*(one.name for one in told.unanswered), *_passed(told.answers)]
+    unanswered = [*(one.name for one in gathered.unanswered), *_passed(gathered.answers)]
     return _json({"object": "list", "data": running, "recent": recent, "unanswered": unanswered})
 
 
 def _asks_all(request: web.Request) -> bool:
-    """Raises GatewayError for a key that may not see the replicas."""
+    """Whether `all=true` is set. Raises GatewayError for a key that may not see the replicas."""
     if request.query.get("all", "false") == "false":
         return False
     if not caller(request).admin:
@@ -57,7 +58,7 @@ def _asks_all(request: web.Request) -> bool:
 
 
 def _passed(answers: list[Json]) -> list[str]:
-    """What other machines say of their own workers."""
+    """The workers of other machines that did not answer."""
     return [name for one in answers for name in one.get("unanswered", ())]
 
 
@@ -66,7 +67,7 @@ def _latest(shown: list[Json]) -> list[Json]:
 
 
 def refused(one: Refusal) -> Json:
-    """A request that was refused before it had a task, in the form of the others, with what is known of it beside."""
+    """A request that was refused before it had a task, in the same form as others, with what is known of it."""
     return {
         **dict.fromkeys(_MEMBERS),
         "id": one.id,
@@ -99,7 +100,7 @@ async def one(request: web.Request) -> web.Response:
 
 
 async def trace(request: web.Request) -> web.Response:
-    """The way of a request, while it runs and for as long as it is remembered."""
+    """The flight record of a request, while it runs or is remembered."""
     from llmproxy.requests.flight_record import flight_record
 
     return _json(flight_record(_found(request), partial(_output_rate, request.app[ACCOUNTS].pricing)))
@@ -111,44 +112,49 @@ def _output_rate(pricing: Pricing, provider: str, model: str, tokens_in: int) ->
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """Stops it, and answers when its provider's connection is closed. Asking again gives the same.
+    """Stops a request, and answers when its provider's connection is closed. A second call gives the same answer.
 
-    Of several workers each stops what it knows by this id: a client may have used it twice.
+    Every worker stops the requests with this ID, because a client may have used it twice.
     """
-    running, id = _sought(request), request.match_info["id"]
+    id, key = request.match_info["id"], caller(request)
+    await request.app[REGISTRY].stop_arriving(id, key.name, anybodys=key.admin)
+    running = _sought(request)
     if running is not None:
-        running.stop("api" if running.owner == caller(request).name else "admin")
-    if running is None or not request.app[REGISTRY].made(id):  # else it may be a client's own, used twice
-        told = await others(request, id)
+        running.stop("api" if running.owner == key.name else "admin")
+    if running is None or not request.app[REGISTRY].made(id):  # otherwise it may be a client's own ID, used twice
+        gathered = await others(request, id)
         if running is None:
-            return _json(_one_of(told, id))
+            return _json(_one_of(gathered, id))
     await ended(running)
     return _json(shown(running))
 
 
-def _one_of(told: Others, id: str) -> Json:
-    """What is shown of a request that others know. Raises GatewayError: 404, or 503 if it may be where nobody answers."""
-    if not told.answers:
-        refuse_unknown(told.unanswered)
+def _one_of(gathered: Others, id: str) -> Json:
+    """The answer of another process about a request. Raises GatewayError: 404, or 503 if a process did not answer."""
+    if not gathered.answers:
+        refuse_unknown(gathered.unanswered)
         raise not_found(id)
-    return told.answers[0]
+    return gathered.answers[0]
 
 
 async def cancel_many(request: web.Request) -> web.Response:
-    """An administrator's stop: `{"model"?, "provider"?, "owner"?}`, all that fit; without a body everything."""
+    """Stops all matching requests, for administrators: `{"model"?, "provider"?, "owner"?}`; without a body, all."""
     if not caller(request).admin:
         raise GatewayError("Only an admin key may stop other people's requests.", status=403, code="forbidden")
     raw = await read_json(request, request.app[CURRENT].config.server)
-    wanted = parse_body(raw) if raw else {}
-    if unknown := wanted.keys() - _CHOOSES:  # a slip of the pen must not stop everybody
+    wanted = await parsed(raw, parse_body) if raw else {}
+    if unknown := wanted.keys() - _CHOOSES:  # a misspelled member must not stop all requests
         raise BadRequest(f"Requests are chosen by {', '.join(_CHOOSES)}.", param=min(unknown), code="unknown_parameter")
+    for name, value in wanted.items():
+        if not isinstance(value, str | None):
+            raise BadRequest(f"`{name}` must be a string.", param=name, code="invalid_type")
     stopped = request.app[REGISTRY].stop_all("admin", lambda one: _fits(one, wanted))
     await ended(*stopped)
     data = [shown(one) for one in stopped]
-    told = await others(request)
-    for other in told.answers:
+    gathered = await others(request)
+    for other in gathered.answers:
         data.extend(other["data"])
-    unanswered = [*(one.name for one in told.unanswered), *_passed(told.answers)]
+    unanswered = [*(one.name for one in gathered.unanswered), *_passed(gathered.answers)]
     return _json({"object": "list", "data": data, "unanswered": unanswered})
 
 
@@ -172,7 +178,7 @@ def _sought(request: web.Request) -> Running | None:
 
 def _found(request: web.Request) -> Running:
     running = _sought(request)
-    if running is None:  # somebody else's is as unknown as none
+    if running is None:  # another owner's request is answered like an unknown one
         raise not_found(request.match_info["id"])
     return running
 
@@ -182,7 +188,7 @@ def not_found(id: str) -> GatewayError:
 
 
 def shown(running: Running) -> Json:
-    """A request as the API shows it; ages and times in seconds or milliseconds as their names say."""
+    """A request as the API shows it; names say whether times are in seconds or milliseconds."""
     now = running.ended or time.monotonic()
     tokens, estimated = running.tokens
     usage = running.usage
@@ -213,7 +219,7 @@ def shown(running: Running) -> Json:
         "cache": trace.cache,
         "queue_position": trace.position,
         "started_at": running.started_at,
-        "tries": [_tried(one.record()) for one in trace.tries],
+        "tries": [_tried(one.record(one.cost_e12, one.price_id)) for one in trace.tries],
     }
 
 
@@ -230,7 +236,7 @@ def _tried(attempt: AttemptRecord) -> Json:
         "tokens_out": tokens.completion if tokens else None,
         "tokens": tokens._asdict() if tokens else None,
         "usage_source": attempt.usage_source,
-        "cost": attempt.said_cost,
+        "cost": attempt.reported_cost,
         "ttft_ms": attempt.ttft_ms,
         "duration_ms": attempt.duration_ms,
         "provider_id": attempt.provider_id,
@@ -238,7 +244,7 @@ def _tried(attempt: AttemptRecord) -> Json:
 
 
 def _cost(running: Running) -> float | None:
-    """Dollars: what was computed when it ended, until then what the provider says."""
+    """Cost in dollars: computed at the end; before that as reported by the provider."""
     if running.cost_e12 is not None:
         return running.cost_e12 / DOLLAR
     return running.usage.cost if running.usage else None
@@ -253,7 +259,8 @@ def _json(value: object) -> web.Response:
 
 
 async def stop(request: web.Request, id: str) -> web.Response:
-    """Cancels the caller's request of that id, and answers when its provider's connection is closed."""
+    """Cancels the caller's request with this ID, and answers when its provider's connection is closed."""
+    await request.app[REGISTRY].stop_arriving(id, owner(request))
     running = request.app[REGISTRY].get(id, owner(request))
     if running is not None:
         running.stop("api")
@@ -261,8 +268,11 @@ async def stop(request: web.Request, id: str) -> web.Response:
     if running is not None:
         await ended(running)
     cancelled = running is not None and running.state == "cancelled"
-    cancelled = cancelled or any(told["status"] == "cancelled" for told in elsewhere.answers)
+    cancelled = cancelled or any(answer["status"] == "cancelled" for answer in elsewhere.answers)
+    status = "cancelled" if cancelled else "not_found"
     if not cancelled and running is None:
         refuse_unknown(elsewhere.unanswered)
-    status = "cancelled" if cancelled else "not_found"
+        lost = None if is_from_peer(request) else await lost_request(request, id)
+        if lost is not None and lost["state"] in ("lost", "cancelled"):
+            status = lost["state"]
     return web.json_response({"status": status, "request_id": id})

@@ -1,7 +1,8 @@
-"""POST /v1/responses: what it refers to is found, and what is to be kept of the answer is kept."""
+"""POST /v1/responses: finds stored responses that the request refers to, and stores the answer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -27,10 +28,15 @@ from ..streaming.replay import follow
 from ..streaming.request_task import ask, detach
 from .answer import asked
 from .kept_responses import UNFINISHED, find, find_item, keeps, put
-from .token_count import told
+from .token_count import count_response
 
-# What clients tell OpenAI by header. Everything else is between us and the client.
+# Client headers that are passed on to OpenAI; all others are not.
 _PASSED = ("openai-", "x-openai-", "x-codex-")
+_TOO_LARGE: Json = {
+    "status": "failed",
+    "error": {"code": "server_error", "message": "The response is larger than the store ([responses] bytes)."},
+    "output": [],
+}
 _NAMED = frozenset(("originator", "session-id", "session_id", "thread-id", "x-client-request-id"))
 
 
@@ -60,7 +66,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def compact(request: web.Request) -> web.StreamResponse:
-    """Passed on to a provider that compacts, with what the request refers to."""
+    """Passes the request on to a provider that can compact, with the items that it refers to."""
     chat = await asked(request, partial(parse_compact, headers=_passed_on(request)))
     chat = replace(chat, dialect=Compact(await _references(request, chat, await _earlier(request, chat))))
     gateway = request.app[CURRENT].gateway
@@ -68,13 +74,13 @@ async def compact(request: web.Request) -> web.StreamResponse:
 
 
 async def input_tokens(request: web.Request) -> web.Response:
-    """As the provider counts that would answer; an estimate where it does not, which a header says."""
+    """The count of the provider that would answer; otherwise an estimate, marked by a header."""
     chat = await asked(request, partial(parse_response, dialect=DIALECT, headers=_passed_on(request)))
     known = await _references(request, chat, await _earlier(request, chat))
     gateway = request.app[CURRENT].gateway
     chat = replace(chat, dialect=Responses(known))
     counted = await gateway.count(chat, gateway.route(chat, caller(request)))
-    return told(counted, _count, lambda: _estimated(chat.body, known), request)
+    return count_response(counted, _count, lambda: _estimated(chat.body, known), request)
 
 
 def _count(tokens: int) -> Json:
@@ -82,16 +88,18 @@ def _count(tokens: int) -> Json:
 
 
 def _estimated(body: Json, known: Known) -> int:
-    """Raises BadRequest where the request follows on a response that is not known here."""
+    """An estimate. Raises BadRequest if the request continues a response that is unknown here."""
     items = known.whole_input(input_items(body), body.get("previous_response_id"))
     there = measured([items, *(body.get(name) for name in ("instructions", "tools", "text"))])
     return -(-there.text_bytes // BYTES_PER_TOKEN) + there.images * IMAGE_TOKENS
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
-    """Codex tries a WebSocket first where it believes to talk to OpenAI, and takes 426 as the word to use HTTP at once."""
+    """Codex tries a WebSocket first if it thinks that this is OpenAI; after a 426 it uses HTTP at once."""
     text = "There is no WebSocket here. Send POST /v1/responses."
-    raise GatewayError(text, status=426, code="websocket_unsupported", headers={"Connection": "close"})
+    raise GatewayError(
+        text, status=426, code="websocket_unsupported", headers={"Upgrade": "HTTP/1.1", "Connection": "Upgrade, close"}
+    )
 
 
 def _passed_on(request: web.Request) -> dict[str, str]:
@@ -100,7 +108,7 @@ def _passed_on(request: web.Request) -> dict[str, str]:
 
 
 async def _earlier(request: web.Request, chat: Chat) -> Kept | None:
-    """The response that this one follows on; None if it follows on none, or on one that only its provider may know."""
+    """The response that this one continues; None if there is none, or only the provider may know it."""
     id = chat.body.get("previous_response_id")
     kept = await find(request, id) if isinstance(id, str) else None
     if kept is not None and kept.value.get("status") in UNFINISHED:
@@ -116,7 +124,7 @@ async def _items(request: web.Request, chat: Chat) -> dict[str, KnownItem]:
 
 
 async def _references(request: web.Request, chat: Chat, earlier: Kept | None) -> Known:
-    """What the request refers to."""
+    """The stored items that the request refers to."""
     known = Known(fresh("resp", request.app[REGISTRY].tag), items=await _items(request, chat))
     if earlier is None:
         return known
@@ -124,27 +132,41 @@ async def _references(request: web.Request, chat: Chat, earlier: Kept | None) ->
 
 
 def _kept(request: web.Request, chat: Chat, earlier: Kept | None, known: Known, made: dict[str, Kept]) -> Known:
-    """With the response that is made, where it is to be kept. `made`: those that come of the request, by their ids, as they
-    were kept last."""
+    """Stores the response while it is made. made: the responses of this request by ID, as stored last."""
     if chat.body.get("store") is False or not keeps(request):
         return known
     in_background, items = bool(chat.body.get("background")), known.items
     renamed = known.id if in_background and not chat.stream else ""
     before = earlier.followed() if earlier is not None else ()
+    if _is_too_large(chat, before, request.app[CURRENT].config.responses.bytes):
+        return known
 
-    def keep(response: Json, provider: str) -> None:
+    def keep(response: Json, provider: str) -> bool:
         own = [items[one["id"]].item if one.get("id") in items else one for one in input_items(chat.body)]
         parts = (*before, orjson.dumps(with_ids([one for one in own if one.get("type") != "item_reference"])))
-        said = {**response, "id": renamed} if renamed else response
+        stored = {**response, "id": renamed} if renamed else response
         theirs = "" if renamed or response["id"] == known.id else provider
-        made[said["id"]] = Kept(said["id"], owner(request), orjson.dumps(said), parts, theirs, chat.trace.id)
-        put(request, made[said["id"]])
+        kept = Kept(stored["id"], owner(request), orjson.dumps(stored), parts, theirs, chat.trace.id)
+        fits = put(request, kept)
+        if renamed and not fits:  # the client waits for it
+            kept = replace(kept, response=orjson.dumps({**stored, **_TOO_LARGE}), parts=())
+            put(request, kept)
+        made[stored["id"]] = kept
+        return fits
 
     return replace(known, stored=True, keep=keep, begun=keep if in_background and chat.stream else None)
 
 
+def _is_too_large(chat: Chat, before: Sequence[bytes], most: int) -> bool:
+    """Whether the input alone is larger than the store. Most bodies are far too small to look further."""
+    earlier = sum(map(len, before))
+    if earlier + len(chat.raw or b"") <= most:
+        return False
+    return earlier + len(orjson.dumps(input_items(chat.body))) > most
+
+
 def _settle(request: web.Request, running: Running, made: dict[str, Kept]) -> None:
-    """What a request in the background has come to, where its encoder was not asked to say it."""
+    """Stores the end of a background request whose encoder did not make an end."""
     for kept in made.values():
         response = kept.value
         if running.state == "cancelled":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +13,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from llmproxy.conversations.stored_replay import Shelf
+from llmproxy.conversations import imports
+from llmproxy.conversations.stored_replay import AnswerEvents
 from llmproxy.conversations.thread_answer import Place, ThreadRecord, Titles
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import BadRequest
@@ -22,7 +24,8 @@ from llmproxy.requests.registry import ended
 from llmproxy.store import Store, export, messages, threads
 from llmproxy.store.messages import Ask
 
-from ..context import CURRENT, REGISTRY, REQUEST_ID, STORE, caller, owner
+from ..context import CURRENT, INTAKE, REGISTRY, STORE, caller, owner
+from ..middleware.body import read_json
 from ..middleware.charge import admit_now
 from ..middleware.forwarding import is_from_peer, others
 from ..streaming.native_task import answer, checked_chat, read_body
@@ -71,7 +74,7 @@ async def change(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     store, id, purge = _store(request), request.match_info["id"], request.query.get("purge") == "1"
     if purge:
-        await _let_go(request, id)
+        await _stop_answers(request, id)
         if is_from_peer(request):
             return web.Response(status=204)
     await store.write_for(owner(request), threads.delete, owner(request), id, time.time(), purge)
@@ -79,7 +82,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def delete_all(request: web.Request) -> web.Response:
-    await _let_go(request)
+    await _stop_answers(request)
     if is_from_peer(request):
         return web.Response(status=204)
     await _store(request).delete_all(owner(request))
@@ -123,13 +126,18 @@ async def export_file(request: web.Request) -> web.Response:
 
 
 async def import_file(request: web.Request) -> web.Response:
-    file = await read_body(request)
-    return _json(
-        {"threads": await _store(request).write_for(owner(request), export.take, owner(request), file, time.time())}
-    )
+    raw = await read_json(request, request.app[CURRENT].config.server)
+    file, left_out = await asyncio.to_thread(_imported, raw)
+    ids = await _store(request).import_threads(owner(request), file)
+    return _json({"threads": ids, "left_out": left_out})
 
 
-# Rendered in the reader's thread: an export may be large, and the loop must not stand still.
+def _imported(raw: bytes) -> tuple[Any, dict[str, int]]:
+    file, left_out = imports.converted(imports.read(raw), time.time())
+    return file, dict(left_out.most_common())
+
+
+# Rendered in the reader's thread, because a large export would block the event loop.
 _FILES: dict[str, tuple[str, str, Callable[[Any, str, str | None], bytes]]] = {
     "json": (
         "json",
@@ -148,8 +156,8 @@ def _store(request: web.Request) -> Store:
     return request.app[STORE]()
 
 
-async def _let_go(request: web.Request, id: str | None = None) -> None:
-    """Answers that grow in a thread, or in any, have nowhere to go once it is removed; what memory has of others goes too."""
+async def _stop_answers(request: web.Request, id: str | None = None) -> None:
+    """Stops the running answers of a thread (or of all) that is removed, and removes its finished ones from memory."""
     registry, whose = request.app[REGISTRY], owner(request)
     known = [one for one in (*registry, *registry.recent()) if one.owner == whose and one.thread_id]
     those = [one for one in known if id in (None, one.thread_id)]
@@ -169,14 +177,15 @@ def _members(given: Json, known: Any) -> Json:
             raise BadRequest(f"{name} is of the wrong type.", param=name, code="invalid_type")
     if len(given.get("title", "")) > _MAX_TITLE:
         raise BadRequest(f"title may have {_MAX_TITLE} characters.", param="title", code="string_above_max_length")
+    threads.check_settings(given.get("settings", {}), "settings")
     return given
 
 
 def _number(request: web.Request, name: str, *, usual: int, most: int) -> int:
-    said = request.query.get(name, str(usual))
-    if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= most):
+    value = request.query.get(name, str(usual))
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:9]) <= most):
         raise BadRequest(f"{name} is a number from 1 to {most}.", param=name)
-    return int(said)
+    return int(value)
 
 
 def _json(value: object, status: int = 200) -> web.Response:
@@ -184,17 +193,17 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamResponse:
-    """Asks in a thread, and streams the answer. What is wrong with the question is said by status."""
+    """Asks in a thread, and streams the answer. Errors in the request are sent as an HTTP status."""
     current, store, key = request.app[CURRENT], request.app[STORE](), caller(request)
     policy = in_thread(request)
     thread = await store.read(threads.thread, owner(request), thread_id)
-    what = _what(given, request[REQUEST_ID], store.process)
+    what = _what(given, request[INTAKE].id, store.process)
     asked = [{"role": "user", "content": what.content or "-"}]
     chat = checked_chat(request, chat_body(given, asked, current.config, thread))
     place = Place(store, owner(request), thread_id)
     titles = Titles(place, request.app[REGISTRY], current.gateway, key, partial(admit_now, request))
-    shelf = Shelf(store, what.answer_id) if store.tape_bytes else None
-    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, shelf)
+    stored = AnswerEvents(store, what.answer_id) if store.tape_bytes else None
+    record = ThreadRecord(place, replace(what, model=chat.model), chat, titles, stored)
     gateway = current.gateway
 
     def opening(chat: Chat) -> AbstractAsyncContextManager[Reply]:
@@ -204,7 +213,7 @@ async def ask(request: web.Request, thread_id: str, given: Json) -> web.StreamRe
 
 
 def _what(given: Json, request_id: str, process: str) -> Ask:
-    """One of three: a question, another answer to one, the rest of an answer."""
+    """What to do: a new question, another answer to a question, or the continuation of an answer."""
     ask = Ask(request_id, messages.new_id(), process)
     answer_to, going_on, parent_id = (_id(given, name) for name in ("answer_to", "continue", "parent_id"))
     if answer_to is not None or going_on is not None:

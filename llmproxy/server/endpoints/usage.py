@@ -1,4 +1,4 @@
-"""GET /api/usage: what was used and what it cost, by key, group, model, provider or day."""
+"""GET /api/usage: usage and cost by key, group, model, provider or day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..context import STORE, caller, owner
 
 
 async def usage(request: web.Request) -> web.Response:
-    """Of everybody for an administrator, else of the caller's own."""
+    """Of everybody for an administrator, otherwise the caller's own."""
     from llmproxy.store import usage as used
 
     query = request.query
@@ -30,7 +30,7 @@ async def usage(request: web.Request) -> web.Response:
 
 
 def _time(given: str | None, name: str, otherwise: float) -> float:
-    """A date or a time in ISO 8601, in UTC unless it says otherwise."""
+    """A date or a time in ISO 8601; UTC by default."""
     if given is None:
         return otherwise
     try:

@@ -1,5 +1,5 @@
-"""What every request passes before its handler.
+"""Middleware: runs before the handler of every request.
 
-gate.py has the order; auth.py, origin.py, request_id.py, load_shedding.py, forwarding.py do it. May import
-context only. Begin with gate.py.
+gate.py calls the others in order: auth.py, origin.py, request_id.py, load_shedding.py, forwarding.py. May import context only.
+Begin with gate.py.
 """

@@ -1,4 +1,4 @@
-"""Whether the turns of a conversation are to meet one provider, as the client wishes."""
+"""Reads whether the client wants all turns of a conversation at one provider."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from aiohttp import web
 from llmproxy.core.errors import BadRequest
 
 HEADER = "X-LLMProxy-Affinity"
-_WISHES = {"on": True, "off": False}
+_VALUES = {"on": True, "off": False}
 
 
 def affinity(request: web.Request) -> bool | None:
-    """None if the client says nothing. Raises BadRequest for anything but on and off."""
-    wanted = request.headers.get(HEADER)
-    if wanted is not None and wanted not in _WISHES:
+    """None if the client does not say. Raises BadRequest for anything but on and off."""
+    if HEADER not in request.headers:
+        return None
+    wanted = request.headers[HEADER]
+    if wanted not in _VALUES:
         raise BadRequest(f"{HEADER} is on or off.", param=HEADER, code="invalid_header")
-    return None if wanted is None else _WISHES[wanted]
+    return _VALUES[wanted]

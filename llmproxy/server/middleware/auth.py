@@ -6,30 +6,29 @@ import math
 
 from aiohttp import web
 
+from llmproxy.accounts.keys import Keyring
 from llmproxy.config import Config, Key
 from llmproxy.core.errors import GatewayError
 
-from ..context import ACCOUNTS, ANYBODY, AUTH_THROTTLE, CURRENT
+from ..context import ANYBODY, AUTH_THROTTLE, CURRENT, NOBODY
 from . import cors
 from .credentials import shown_key
 from .origin import check_form, check_host, check_origin
 from .proxied import client_address
-from .routes import route_of
-
-NOBODY = Key(name="", secret="", models=())  # the caller of what is open, where keys are configured
+from .routes import Route
 
 
-def admit(request: web.Request, config: Config) -> Key:
-    """The key that a request came with. Raises GatewayError: 401, or 429 after many wrong ones from one address."""
+def admit(request: web.Request, route: Route, ring: Keyring, config: Config) -> Key:
+    """The API key of a request. Raises GatewayError: 401, or 429 after many wrong keys from one address."""
     check_form(request)
-    if route_of(request).always:  # a probe asks by address, and is told nothing that names would protect
+    if route.always:  # a probe connects by address, and gets no protected data
         return NOBODY
-    ring = request.app[ACCOUNTS].keys
-    check_host(request, config, has_keys=ring.required)
-    check_origin(request, config, has_keys=ring.required)
-    if not ring.required:
+    required = ring.required
+    check_host(request, config, has_keys=required)
+    check_origin(request, config, has_keys=required)
+    if not required:
         return ANYBODY
-    if route_of(request).access == "open" or cors.is_preflight(request):
+    if route.access == "open" or cors.is_preflight(request):
         return NOBODY
     given = shown_key(request)
     found = ring.find(given)

@@ -13,18 +13,19 @@ _KNOWN = 4096  # addresses
 
 
 class AuthThrottle:
-    """Who sends many wrong keys is told to slow down, and the log says who it is.
+    """Slows down addresses that send many wrong keys, and logs them.
 
-    A right key is never counted, looked up or delayed: behind one address there may be many people (a reverse proxy, an
-    office), and none of them can shut the others out. What keeps keys from being guessed is their length.
+    A correct key is never counted or delayed: many people may share one address (a reverse proxy, an office), and none of them
+    can lock out the others. Only the length of keys protects them from being guessed.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._counts: dict[str, tuple[float, int]] = {}  # address: since when, how many; the last one is the latest
+        # address: time of the first one, and number; the most recent address is last
+        self._counts: dict[str, tuple[float, int]] = {}
 
     def wrong(self, address: str) -> float:
-        """Counts one; gives the seconds for which there were too many, or 0."""
+        """Counts a wrong key; returns the seconds for which the address must wait, or 0."""
         now = self._clock()
         since, count = self._counts.pop(address, (now, 0))
         if now - since >= WINDOW:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from llmproxy.config import Cache
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest
-from llmproxy.requests.sameness import Plan, Wish, plan, wish
+from llmproxy.requests.sameness import CacheOptions, Plan, cache_options, plan
 from llmproxy.routing.router import Route
 
-from ..context import CURRENT, caller
+from ..context import caller
 
 HEADER = "X-LLMProxy-Cache"
 
 
-def sharing(request: web.Request, chat: Chat, route: Route) -> Plan | None:
-    """None for a request that is answered by itself. Raises BadRequest for a wish that there is not."""
-    settings = request.app[CURRENT].config.cache
+def sharing(request: web.Request, chat: Chat, route: Route, settings: Cache) -> Plan | None:
+    """How a request shares its answer; None if it does not. Raises BadRequest for an invalid header."""
     if HEADER not in request.headers and not settings.models:
         return None
     everybody = settings.shared
-    return plan(chat, _wish(request), settings.models, None if everybody else caller(request).name, route.targets)
+    return plan(chat, _options(request), settings.models, None if everybody else caller(request).name, route.targets)
 
 
-def _wish(request: web.Request) -> Wish:
-    said = request.headers.get(HEADER)
-    if said not in (None, "on", "off"):
+def _options(request: web.Request) -> CacheOptions:
+    value = request.headers.get(HEADER)
+    if value not in (None, "on", "off"):
         raise BadRequest(f"{HEADER} is on or off.", param=HEADER, code="invalid_header")
-    return wish(said, request.headers.get("Cache-Control", ""))
+    return cache_options(value, request.headers.get("Cache-Control", ""))

@@ -7,28 +7,28 @@ from aiohttp import web
 from llmproxy.accounts.accounts import Charge
 from llmproxy.core.chat import Chat
 
-from ..context import ACCOUNTS, OBSERVER, caller
+from ..context import INTAKE, Intake
 
 
-async def admit(request: web.Request, chat: Chat) -> Charge | None:
-    """Raises GatewayError (429). What it gives is to be ended with the request."""
-    accounts = request.app[ACCOUNTS]
+async def admit(request: web.Request, intake: Intake, chat: Chat) -> Charge | None:
+    """Raises GatewayError (429). The result must be ended when the request ends."""
+    _name(request, intake, chat)
+    accounts = intake.shared.accounts
     if accounts.together is None:
-        return admit_now(request, chat)
-    _name(request, chat)
-    return _paying(chat, await accounts.admit_together(caller(request), chat))
+        return _paying(chat, accounts.admit(intake.key, chat))
+    return _paying(chat, await accounts.admit_together(intake.key, chat))
 
 
 def admit_now(request: web.Request, chat: Chat) -> Charge | None:
-    """As `admit`, without waiting for anybody: by what this process knows."""
-    _name(request, chat)
-    return _paying(chat, request.app[ACCOUNTS].admit(caller(request), chat))
+    """As `admit`, without waiting for a database or peer: by the data of this process."""
+    intake = request[INTAKE]
+    _name(request, intake, chat)
+    return _paying(chat, intake.shared.accounts.admit(intake.key, chat))
 
 
-def _name(request: web.Request, chat: Chat) -> None:
-    key = caller(request)
-    chat.trace.owner, chat.trace.group = key.name, key.group
-    if (telemetry := request.app[OBSERVER].telemetry) is not None:
+def _name(request: web.Request, intake: Intake, chat: Chat) -> None:
+    chat.trace.owner, chat.trace.group = intake.key.name, intake.key.group
+    if (telemetry := intake.shared.observer.telemetry) is not None:
         chat.trace.context = telemetry.arrive(request.headers)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from aiohttp import web
-
-from ..context import CURRENT
 
 _ASKS = "Access-Control-Request-Method"
 _ASKS_HEADERS = "Access-Control-Request-Headers"
@@ -25,7 +24,7 @@ def is_preflight(request: web.Request) -> bool:
 
 
 def preflight(request: web.Request) -> web.Response:
-    """The gate has already refused origins that are not allowed: those that are may send whatever headers they ask for."""
+    """The gate has refused origins that are not allowed; allowed ones may send any header."""
     headers = dict(_ALLOWED)
     wanted = request.headers.get(_ASKS_HEADERS, "")
     if _NAMES.fullmatch(wanted):
@@ -35,11 +34,8 @@ def preflight(request: web.Request) -> web.Response:
     return web.Response(status=204, headers=headers)
 
 
-async def mark(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal before an answer's head goes out."""
-    allowed = request.app[CURRENT].config.server.allowed_origins
-    if not allowed:
-        return
+def mark(request: web.BaseRequest, response: web.StreamResponse, allowed: Collection[str]) -> None:
+    """Before the head of an answer is sent, where pages of other origins are allowed."""
     response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin")
     if origin is not None and (origin in allowed or "*" in allowed):
@@ -48,5 +44,5 @@ async def mark(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def _shown(response: web.StreamResponse) -> list[str]:
-    """Every header of the answer: a page may read what any other client reads."""
+    """Exposes every header of the answer: a page may read what any other client reads."""
     return [name for name in dict.fromkeys(response.headers) if not name.lower().startswith(_NOT_SHOWN)]

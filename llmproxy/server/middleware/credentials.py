@@ -7,18 +7,24 @@ from aiohttp import web
 from llmproxy.core.errors import BadRequest
 
 _HEADERS = ("X-Api-Key", "Api-Key", "X-Goog-Api-Key")
-_OTHERS = ("basic", "digest", "negotiate", "ntlm")  # a password of a proxy in front, which is none of our keys
-_QUERY = "key"  # as Google's clients may send it; it goes no further than here
+_OTHERS = ("basic", "digest", "negotiate", "ntlm")  # passwords for a proxy in front, which are not our keys
+_QUERY = "key"  # Google's clients may send the key in this parameter; it is not passed on
 
 
 def shown_key(request: web.Request) -> str:
-    """Empty if there is none. Raises BadRequest for two that differ."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    bearer = token.strip() if kind.lower() == "bearer" else ""
-    found = {bearer} if bearer else set()
-    if kind and not bearer and kind.lower() not in _OTHERS:
-        found.add("")
-    found.update(value for name in _HEADERS if (value := request.headers.get(name)))
+    """The client's key; empty if there is none. Raises BadRequest for two different keys."""
+    headers = request.headers
+    found: set[str] = set()
+    if "Authorization" in headers:
+        kind, _, token = headers["Authorization"].partition(" ")
+        kind = kind.lower()
+        if kind == "bearer" and (bearer := token.strip()):
+            found.add(bearer)
+        elif kind and kind not in _OTHERS:
+            found.add("")
+    for name in _HEADERS:
+        if headers.get(name):
+            found.add(headers[name])
     if "?" in request.raw_path and (asked := request.query.getall(_QUERY, [])):
         found.update(asked)
     if len(found) > 1:

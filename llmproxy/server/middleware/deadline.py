@@ -6,18 +6,17 @@ from aiohttp import web
 
 from llmproxy.core.errors import BadRequest
 
+HEADER = "X-LLMProxy-Timeout"
+
 
 def seconds(request: web.Request, limit: float) -> float:
-    """How long the request may take: the client may ask for less than the operator allows, by X-LLMProxy-Timeout."""
-    wanted = request.headers.get("X-LLMProxy-Timeout")
-    if wanted is None:
+    """The time limit of a request in seconds: X-LLMProxy-Timeout may shorten the configured one."""
+    if HEADER not in request.headers:
         return limit
     try:
-        asked = float(wanted)
+        seconds = float(request.headers[HEADER])
     except ValueError:
-        asked = 0.0
-    if not 0 < asked < float("inf"):
-        raise BadRequest(
-            "X-LLMProxy-Timeout must be a number of seconds.", param="X-LLMProxy-Timeout", code="invalid_header"
-        )
-    return min(asked, limit)
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadRequest(f"{HEADER} must be a number of seconds.", param=HEADER, code="invalid_header")
+    return min(seconds, limit)

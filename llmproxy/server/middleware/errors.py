@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 from aiohttp import web
 
 from llmproxy.core.dialect import Dialect
@@ -15,10 +18,12 @@ from llmproxy.wire.sse import frame
 def response(
     error: GatewayError, trace: Trace | None = None, dialect: Dialect | None = None, request_id: str = ""
 ) -> web.Response:
-    """The error as a whole answer."""
+    """The error as a complete answer."""
     headers = {**error.headers, **(trace_headers(trace) if trace is not None else {})}
     if isinstance(error, UpstreamError) and trace is not None and trace.attempts > 1:
-        headers["x-should-retry"] = "false"  # our own tries are used up: the client must not multiply them
+        headers["x-should-retry"] = (
+            "false"  # the gateway has retried already: the client must not multiply the attempts
+        )
     status, body = error.status, error.as_bytes()
     if dialect is not None:
         status = dialect.status(error)
@@ -28,7 +33,7 @@ def response(
 
 
 def event(error: GatewayError, dialect: Dialect | None = None, reply: Reply | None = None) -> bytes:
-    """The error as a stream's last events. In OpenAI's chat no [DONE] follows. reply: the answer that had begun, if it had."""
+    """The error as the last events of a stream. In OpenAI's chat no [DONE] follows. reply: the answer, if it had begun."""
     if dialect is None:
         return frame(error.as_json())
     failed = getattr(reply.translator, "failed", None) if reply is not None else None
@@ -36,18 +41,24 @@ def event(error: GatewayError, dialect: Dialect | None = None, reply: Reply | No
 
 
 def trace_headers(trace: Trace) -> dict[str, str]:
-    """The headers that say what really answered."""
-    headers = {"X-LLMProxy-Attempts": str(trace.attempts)}
-    if trace.provider:
-        headers["X-LLMProxy-Provider"] = trace.provider
-    if trace.model:
-        headers["X-LLMProxy-Model"] = header_safe(trace.model)
-    if trace.route:
-        headers["X-LLMProxy-Route"] = header_safe(trace.route)
+    """The headers with the provider and model that answered."""
+    headers = dict(_who(trace.attempts, trace.provider, trace.model, trace.route))
     if trace.cache:
         headers["X-LLMProxy-Cache"] = trace.cache
     if trace.dropped:
         headers["X-LLMProxy-Dropped-Params"] = header_safe(", ".join(trace.dropped))
     if trace.headers:
         headers.update(trace.headers)
+    return headers
+
+
+@lru_cache(1024)  # nearly all requests have one of a few
+def _who(attempts: int, provider: str | None, model: str | None, route: str | None) -> Mapping[str, str]:
+    headers = {"X-LLMProxy-Attempts": str(attempts)}
+    if provider:
+        headers["X-LLMProxy-Provider"] = provider
+    if model:
+        headers["X-LLMProxy-Model"] = header_safe(model)
+    if route:
+        headers["X-LLMProxy-Route"] = header_safe(route)
     return headers

@@ -1,4 +1,4 @@
-"""Forwards requests to the worker or machine that owns them, and accepts forwarded ones. Loads nothing where there is no other."""
+"""Forwards requests to the worker or machine that owns them, and accepts forwarded ones. Loads nothing if there are no others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmproxy.config import Key
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import GatewayError, NotFound
 
-from ..context import CALLER, PEERS, SMALL_BODY
+from ..context import INTAKE, PEERS, caller
 from .credentials import without_key
 from .routes import route_of
 
@@ -32,21 +32,21 @@ _PASSED = ("Last-Event-ID", "Content-Type", "Accept")
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A request that a peer passes on. nonce: of its signature."""
+    """A request that a peer has forwarded. nonce: of its signature."""
 
     scope: Scope
     nonce: str
 
 
 _ARRIVED = web.RequestKey("arrived", Arrived)
-_ASKED = web.RequestKey("asked", bool)  # all others have been asked about it
+_ASKED = web.RequestKey("asked", bool)  # all other processes were asked already
 
 
 async def peer_caller(request: web.Request, peers: Peers) -> Key | None:
-    """On whose behalf a peer asks; None if this is none: a wrong signature makes an ordinary client.
+    """The caller for whom a peer asks; None for an ordinary client, also if the signature is wrong.
 
-    Raises GatewayError: 409 for a right one that is too old, used, or meant for who was here before; 401 for anybody else
-    where only peers are served.
+    Raises GatewayError: 409 for a valid signature that is too old, used, or for an earlier process; 401 for all others on a
+    socket for peers only.
     """
     header, route = request.headers.get(_HEADER), route_of(request)
     scope = _scope(request, peers)
@@ -80,16 +80,16 @@ def _hello() -> str:
 
 
 async def _check_body(request: web.Request, claims: Claims) -> None:
-    """Raises GatewayError if it is not the body that was signed."""
+    """Raises GatewayError if the body is not the signed one."""
     from llmproxy.cluster.signature import digest
 
-    request[SMALL_BODY] = await request.read()
-    if claims.body != digest(request[SMALL_BODY]):
+    body = request[INTAKE].small_body = await request.read()
+    if claims.body != digest(body):
         raise GatewayError("The body is not the one that was signed.", status=409, code="peer_stale")
 
 
 def _scope(request: web.Request, peers: Peers) -> Scope | None:
-    """By which socket it came. None: not one on which peers are served."""
+    """The kind of socket on which it came; None if peers are not served there."""
     name = request.transport.get_extra_info("sockname") if request.transport is not None else None
     if isinstance(name, (str, bytes)):
         return "worker"
@@ -100,27 +100,27 @@ def _scope(request: web.Request, peers: Peers) -> Scope | None:
 
 
 def _is_peers_own(request: web.Request, peers: Peers) -> bool:
-    """Whether it came by the address that `[cluster] listen` opens for peers only."""
+    """Whether it came to the address of `[cluster] listen`, which is for peers only."""
     return peers.machines is not None and peers.machines.port is not None and _scope(request, peers) == "machine"
 
 
 def has_others(request: web.Request) -> bool:
-    """Whether there are other processes, of which all that there are can be asked for this request."""
+    """Whether there are other processes that this request may be forwarded to."""
     return request.app[PEERS] is not None and not is_from_peer(request)
 
 
 def is_from_peer(request: web.Request) -> bool:
-    """Whether another process passes this on: it is then for what this machine, or this worker, alone knows."""
+    """Whether another process forwarded this request: then it is not forwarded again."""
     return _ARRIVED in request
 
 
 def signature_of(request: web.Request) -> str:
-    """The nonce of a peer's request."""
+    """The nonce in the signature of a peer's request."""
     return request[_ARRIVED].nonce
 
 
-def told_to_peer(request: web.Request, dialect: Dialect | None) -> dict[str, str]:
-    """Headers of a stream for a peer that relays it: in whose dialect it tells errors. None for a client."""
+def headers_for_peer(request: web.Request, dialect: Dialect | None) -> dict[str, str]:
+    """Headers of a stream for a peer that relays it: the dialect of its errors. Empty for a client."""
     if dialect is None or not is_from_peer(request):
         return {}
     from llmproxy.cluster.peer import FACE
@@ -129,7 +129,7 @@ def told_to_peer(request: web.Request, dialect: Dialect | None) -> dict[str, str
 
 
 def secret_of(request: web.Request, peers: Peers) -> bytes:
-    """The secret by which that peer is known."""
+    """The secret shared with the peer that sent this request."""
     return peers.secret(request[_ARRIVED].scope)
 
 
@@ -138,9 +138,9 @@ def _origin(request: web.Request) -> Origin:
 
 
 async def forward(request: web.Request, id: str) -> web.StreamResponse | None:
-    """The answer of whoever knows what is asked about: of the one that the id names, else of whoever answers first.
+    """The answer of the process that knows the request: the one named in the ID, otherwise the first that answers.
 
-    None if nobody knows it. Raises GatewayError (503) if somebody who may know it has not answered.
+    None if no process knows it. Raises GatewayError (503) if one that may know it has not answered.
     """
     peers = request.app[PEERS]
     if peers is None or _ASKED in request:
@@ -157,9 +157,9 @@ async def forward(request: web.Request, id: str) -> web.StreamResponse | None:
 
 
 async def events_elsewhere(request: web.Request, path: str, id: str) -> AsyncGenerator[bytes, None]:
-    """The whole events of the stream at `path` of whoever knows what is asked about, on behalf of the same caller.
+    """The events of the stream at `path` from the process that has it, for the same caller.
 
-    Raises GatewayError as that one says, and where it is lost, or nobody knows of it.
+    Raises GatewayError: that process's error, or if the stream is lost or unknown.
     """
     peers = request.app[PEERS]
     if peers is not None and not is_from_peer(request):
@@ -167,7 +167,7 @@ async def events_elsewhere(request: web.Request, path: str, id: str) -> AsyncGen
 
         from .relaying import events
 
-        key = request[CALLER]
+        key = caller(request)
         question = Question("GET", path, {}, caller=key.name, admin=key.admin)
         found = await _first(peers, question, "client", id)
         if found.response is not None and found.peer is not None:
@@ -180,15 +180,15 @@ async def events_elsewhere(request: web.Request, path: str, id: str) -> AsyncGen
 
 
 async def _first(peers: Peers, question: Question, origin: Origin, id: str) -> Found:
-    named = peers.named(id, origin)
-    found = await peers.first(question, [named]) if named is not None else None
+    maker = peers.maker_of(id, origin)
+    found = await peers.first(question, [maker]) if maker is not None else None
     if found is None or (found.response is None and not found.unanswered):
-        found = await peers.first(question, [one for one in peers.asked(origin) if one is not named])
+        found = await peers.first(question, [one for one in peers.targets(origin) if one is not maker])
     return found
 
 
 def refuse_unknown(unanswered: Sequence[Peer]) -> None:
-    """Raises GatewayError (503) where somebody has not answered: what is asked about may be there."""
+    """Raises GatewayError (503) if a process has not answered, because the request may be there."""
     if unanswered:
         raise GatewayError(
             f"{len(unanswered)} of the other replicas did not answer, and what you ask about may be there. Try again.",
@@ -200,7 +200,7 @@ def refuse_unknown(unanswered: Sequence[Peer]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What other processes answered, and those of which nothing is known."""
+    """The answers of other processes, and the processes that did not answer."""
 
     answers: list[Json]
     unanswered: Sequence[Peer] = ()
@@ -210,9 +210,9 @@ NOBODY = Others([])
 
 
 async def others(request: web.Request, id: str = "", *, machines: bool = True) -> Others:
-    """What the others say to the same request; nothing where there are none.
+    """The answers of the other processes to the same request.
 
-    id: what is asked about; if it names its process, that one alone is asked. machines: else this one's workers only.
+    id: the ID that it is about; if it names a process, only that one is asked. machines: False asks only this machine's workers.
     """
     peers = request.app[PEERS]
     if peers is None:
@@ -220,32 +220,35 @@ async def others(request: web.Request, id: str = "", *, machines: bool = True) -
     return await _gathered(request, peers, await _question(request), id, machines=machines)
 
 
-async def others_say(request: web.Request, path: str, id: str) -> list[Json]:
-    """What the others say to GET `path`, asked on behalf of the same caller."""
+async def ask_peers(request: web.Request, path: str, id: str) -> list[Json]:
+    """The answers of the other processes to GET `path`, for the same caller."""
     peers = request.app[PEERS]
     if peers is None:
         return []
     from llmproxy.cluster.peer import Question
 
-    key = request[CALLER]
+    key = caller(request)
     question = Question("GET", path, {}, caller=key.name, admin=key.admin)
     return (await _gathered(request, peers, question, id, machines=True)).answers
 
 
 async def _gathered(request: web.Request, peers: Peers, question: Question, id: str, *, machines: bool) -> Others:
     origin = _origin(request)
-    named = peers.named(id, origin) if id else None
-    asked = peers.asked(origin) if machines else peers.asked_here(origin)
-    told = await peers.gather(question, [named] if named is not None else asked)
-    if named is not None and not told.answers and not told.unanswered:  # a client's own id may look like one of ours
-        told = await peers.gather(question, [one for one in asked if one is not named])
-    return Others(told.answers, told.unanswered)
+    maker = peers.maker_of(id, origin) if id else None
+    targets = peers.targets(origin) if machines else peers.targets_here(origin)
+    gathered = await peers.gather(question, [maker] if maker is not None else targets)
+    if (
+        maker is not None and not gathered.answers and not gathered.unanswered
+    ):  # a client's own ID looked like a gateway's
+        gathered = await peers.gather(question, [one for one in targets if one is not maker])
+    return Others(gathered.answers, gathered.unanswered)
 
 
 async def _question(request: web.Request) -> Question:
     from llmproxy.cluster.peer import Question
 
     passed = {name: request.headers[name] for name in _PASSED if name in request.headers}
-    body = request[SMALL_BODY] if SMALL_BODY in request else await request.read()
-    key = request[CALLER]
+    known = request[INTAKE].small_body
+    body = known if known is not None else await request.read()
+    key = caller(request)
     return Question(request.method, without_key(request.path_qs), passed, body, key.name, key.admin)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
-from ..context import CURRENT
+from ..context import Current
+from . import cors
 
-NAME = "llmproxy"  # the Server header: versions are nobody's business
+NAME = "llmproxy"  # the Server header has no version
 
 
-async def set_server_header(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """For `on_response_prepare`: no versions in the Server header, and a connection said to be closed is closed."""
-    response.headers["Server"] = NAME
-    if isinstance(request, web.Request) and not request.app[CURRENT].ready:  # draining: the next one goes elsewhere
-        response.headers["Connection"] = "close"
-    if response.headers.get("Connection") == "close":
-        response.force_close()
+def before_sending(current: Current) -> Callable[[web.BaseRequest, web.StreamResponse], Awaitable[None]]:
+    """For `on_response_prepare`: no versions in the Server header, and a connection with `Connection: close` is closed."""
+
+    async def complete(request: web.BaseRequest, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers["Server"] = NAME
+        if not current.ready:  # shutting down: the next request must use another connection
+            headers["Connection"] = "close"
+        if headers.get("Connection") == "close":
+            response.force_close()
+        if allowed := current.gateway.config.server.allowed_origins:
+            cors.mark(request, response, allowed)
+
+    return complete

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,40 +10,47 @@ from pathlib import Path
 
 from aiohttp import web
 
+from llmproxy.accounts.keys import Keyring
 from llmproxy.config import Server
 from llmproxy.core.errors import GatewayError
 from llmproxy.observe.log import log
-from llmproxy.requests.registry import RequestRegistry
 
-from ..context import ACCOUNTS, CURRENT, LOAD_SHEDDING
-from .routes import route_of
+from ..context import Current
+from .routes import Route
 
 _MINUTE = 120  # looks
-_STANDING = 3  # looks in a row that must be late: one long task, or a process that was stopped, is no overload
+_STANDING = 3  # consecutive late measurements that count as overload: one long task, or a paused process, does not
 _BLOCKED = 0.5  # seconds: a single delay that is worth a warning
 _SHARE = 0.9  # of a container's memory
-_LARGE = 1024 * 1024  # bytes of a body that is counted before it has come
-_COPIES = 3  # of a body, while it is read, rendered and sent (measured)
-_NO_MEMORY = "The gateway has no memory left."
+_LARGE = 1024 * 1024  # bytes above which a body counts before it has arrived
+_COPIES = 3  # memory per byte of a body while it is read, rendered and sent (measured)
+
+# What there is too little of.
+CONNECTIONS = "Too many connections are open."
+PLACES = "Too many requests are being answered."
+SHARE = "Your key has its share of what the gateway can answer at once."
+LATE = "The gateway cannot keep up."
+WAITED = "The gateway cannot keep up: the request has waited too long."
+NO_MEMORY = "The gateway has no memory left."
 
 
 class LoadShedding:
-    """`refusal` says why no further request is taken in; it is empty as long as they are."""
+    """refusal: why new requests are refused; empty if they are accepted."""
 
     def __init__(self) -> None:
         self._late: deque[float] = deque([0.0], maxlen=_MINUTE)
-        self._expected = 0  # bytes that bodies which are coming will need
-        self._allowed = 0.0  # bytes; 0 is any number
-        self.memory = 0  # resident bytes; 0 where the system does not tell
+        self._expected = 0  # bytes that announced bodies will need
+        self._allowed = 0.0  # bytes; 0: no limit
+        self.memory = 0  # resident bytes; 0 if the system does not report it
         self.refusal = ""
 
     @property
     def lag(self) -> float:
-        """Seconds by which the event loop was late at worst, within the last minute."""
+        """The worst delay of the event loop within the last minute, in seconds."""
         return max(self._late)
 
     def look(self, late: float, memory: int, limits: Server) -> None:
-        """What one look has found: seconds of delay, and bytes."""
+        """Adds one measurement: delay in seconds, and memory in bytes."""
         if late > _BLOCKED >= self._late[-1]:
             log.warning("event_loop_blocked", seconds=round(late, 3))
         self._late.append(late)
@@ -55,14 +62,14 @@ class LoadShedding:
         self.refusal = refusal
 
     def refuses(self, size: int) -> str:
-        """Why a request with a body of so many bytes is not taken in now; empty if it is."""
+        """Why a request with a body of this size (bytes) is refused now; empty if it is accepted."""
         if self.refusal or size < _LARGE or not self._allowed:
             return self.refusal
-        return _NO_MEMORY if self.memory + self._expected + _COPIES * size > self._allowed else ""
+        return NO_MEMORY if self.memory + self._expected + _COPIES * size > self._allowed else ""
 
     @contextmanager
     def expecting(self, size: int) -> Iterator[None]:
-        """Memory that is not taken yet and will be: many uploads begin before the first has arrived."""
+        """Reserves the memory of a body that is still arriving: many uploads may begin before the first is complete."""
         self._expected += _COPIES * size
         try:
             yield
@@ -71,8 +78,8 @@ class LoadShedding:
 
     def _judge(self, limits: Server) -> str:
         if 0 < limits.max_lag < min(list(self._late)[-_STANDING:]):
-            return "The gateway cannot keep up."
-        return _NO_MEMORY if 0 < self._allowed < self.memory else ""
+            return LATE
+        return NO_MEMORY if 0 < self._allowed < self.memory else ""
 
 
 @cache
@@ -86,34 +93,51 @@ def container_memory(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/pr
     return int(text) if text.isdigit() else None
 
 
-def refuse_overload(request: web.Request, most: int, registry: RequestRegistry) -> None:
-    """Refuses what would be too much, before anything is spent on it. Raises GatewayError: 503 with Retry-After."""
-    route = route_of(request)
+def refuse_overload(
+    request: web.Request, route: Route, shedding: LoadShedding, inside: int, current: Current, ring: Keyring
+) -> tuple[str, ...]:
+    """Refuses a request under overload, before it costs anything. Raises GatewayError: 503 with Retry-After.
+
+    Returns the shortages in which its key decides whether it is refused (see fair_share.py); nearly always none.
+    inside: requests that are being answered, or wait for their turn.
+    """
     if route.always:
-        return
-    if getattr(request.protocol, "surplus", False):
-        if not request.app[CURRENT].ready:
-            raise overloaded("The gateway is shutting down.", {"Connection": "close"}, code="server_shutting_down")
-        raise overloaded("Too many connections are open.", {"Connection": "close"}, code="overloaded")
-    if route.counts:
-        inside = len(registry)
-        if inside >= most:
-            raise overloaded("Too many requests are being answered.", {}, code="overloaded")
-        reason = request.app[LOAD_SHEDDING].refuses(request.content_length or 0)
-        if reason and (inside or not getattr(request.protocol, "alone", True)):  # one at a time is always taken
-            raise overloaded(reason, {"Connection": "close"}, code="overloaded")  # whose body is not read
+        return ()
+    surplus = getattr(request.protocol, "surplus", False)
+    if surplus and not current.ready:
+        raise shutting_down()
+    if not route.counts:
+        if surplus:
+            raise overloaded(CONNECTIONS)
+        return ()
+    most = current.gateway.config.server.max_in_flight
+    reason = shedding.refuses(request.content_length or 0)
+    if not surplus and not reason and inside < most - most // 10:
+        return ()
+    if surplus and not getattr(request.protocol, "is_spare", False):
+        raise overloaded(CONNECTIONS)
+    if reason and not inside and getattr(request.protocol, "alone", True):
+        reason = ""  # one request at a time is always accepted
+    return _shortages(surplus, reason, inside, most, ring)
 
 
-def refuse_more_than_share(request: web.Request, owner: str, most: int, registry: RequestRegistry) -> None:
-    """Keeps the last tenth of all places for keys that have less than an equal part. Raises GatewayError: 503."""
-    inside = len(registry)
-    if inside < most - most // 10 or not route_of(request).counts or not request.app[ACCOUNTS].keys.several:
-        return
-    owners = Counter(one.owner for one in registry)
-    own = owners[owner]
-    if own * max(2, len(owners)) >= inside and own:
-        raise overloaded("Your key has its share of what the gateway can answer at once.", {}, code="overloaded")
+def _shortages(surplus: bool, reason: str, inside: int, most: int, ring: Keyring) -> tuple[str, ...]:
+    """The shortages in which the key decides. Raises GatewayError if there is one in which it does not."""
+    found = tuple(filter(None, (CONNECTIONS if surplus else "", PLACES if inside >= most else "", reason)))
+    if found and (reason == NO_MEMORY or not ring.several):
+        raise overloaded(reason if reason == NO_MEMORY else found[0])
+    if ring.several and PLACES not in found and inside >= most - most // 10:
+        return (SHARE, *found)
+    return found
 
 
-def overloaded(text: str, headers: dict[str, str], *, code: str) -> GatewayError:
-    return GatewayError(text, status=503, code=code, headers={"Retry-After": "1", **headers})
+def overloaded(text: str) -> GatewayError:
+    """A refusal. The connection is closed if it is one too many, or if the body should not be read."""
+    closing = {} if text in (PLACES, SHARE, WAITED) else {"Connection": "close"}
+    return GatewayError(text, status=503, code="overloaded", headers={"Retry-After": "1", **closing})
+
+
+def shutting_down() -> GatewayError:
+    """The refusal of a request that has not begun when the process ends."""
+    headers = {"Retry-After": "1", "Connection": "close"}
+    return GatewayError("The gateway is shutting down.", status=503, code="server_shutting_down", headers=headers)

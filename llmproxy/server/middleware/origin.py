@@ -17,13 +17,14 @@ from .proxied import forwarded_host
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
 
 
+_VERSIONS = frozenset((HttpVersion10, HttpVersion11))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
 
 def check_form(request: web.Request) -> None:
-    """HTTP/1 asked of us, not of somebody behind us: this is no proxy."""
-    if request.version not in (HttpVersion10, HttpVersion11):
+    """Only HTTP/1 requests for this server itself: the gateway is not a forward proxy."""
+    if request.version not in _VERSIONS:
         text = "This gateway speaks HTTP/1.1."
         raise GatewayError(text, status=505, code="invalid_http", headers={"Connection": "close"})
     if not request.raw_path.startswith("/") and _netloc(request.raw_path) != request.headers.get("Host"):
@@ -31,28 +32,36 @@ def check_form(request: web.Request) -> None:
 
 
 def check_host(request: web.Request, config: Config, *, has_keys: bool) -> None:
-    """A name that is not ours is a page that had its own name point here (DNS rebinding)."""
+    """Refuses a Host that is not ours: a page may have pointed its own host name to this address (DNS rebinding)."""
     hosts = request.headers.getall("Host", [])
     if not hosts and request.version == HttpVersion10:  # no browser sends such a request
         return
-    names = [_named(host) for host in (*hosts[:1], *_forwarded(request, config))]
-    if len(hosts) != 1 or None in names:
-        raise BadRequest("The Host header is missing or wrong.", code="invalid_host")
-    for name in names:
-        _check_name(str(name), config.server, has_keys)
+    if len(hosts) != 1:
+        raise _wrong_host()
+    given = (*hosts, *_forwarded(request, config)) if config.server.trusted_proxies else hosts
+    for host in given:
+        name = _named(host)
+        if name is None:
+            raise _wrong_host()
+        _check_name(name, config.server, has_keys)
+
+
+def _wrong_host() -> BadRequest:
+    return BadRequest("The Host header is missing or wrong.", code="invalid_host")
 
 
 def _forwarded(request: web.Request, config: Config) -> tuple[str, ...]:
-    """The name that a trusted proxy was asked by, if there is one."""
+    """The host name that a trusted proxy received, if there is one."""
     host = forwarded_host(request, config.server.trusted_proxies)
     return (host,) if host is not None else ()
 
 
 def _check_name(name: str, server: Server, has_keys: bool) -> None:
-    own = f"[{server.host}]" if ":" in server.host else server.host.lower()
-    if name in _LOOPBACK or name == own or name in server.allowed_hosts or "*" in server.allowed_hosts:
+    if name in _LOOPBACK or name in server.allowed_hosts or "*" in server.allowed_hosts:
         return
-    if has_keys and not server.allowed_hosts:  # a key is asked for: a page that does not know it gains nothing
+    if has_keys and not server.allowed_hosts:  # a key is required: a page that does not know it gains nothing
+        return
+    if name == (f"[{server.host}]" if ":" in server.host else server.host.lower()):
         return
     raise GatewayError(
         f"This gateway does not answer to the name {name!r}. `[server] allowed_hosts` can name it.",
@@ -63,19 +72,21 @@ def _check_name(name: str, server: Server, has_keys: bool) -> None:
 
 @lru_cache(64)
 def _named(host: str) -> str | None:
-    """The name in a Host header, lower-case; None if it is not one."""
+    """The name in a Host header, lower-case; None if it is invalid."""
     found = _HOST.fullmatch(host)
     return found[1].lower() if found is not None and int(found[2] or 0) <= 65535 else None
 
 
 def check_origin(request: web.Request, config: Config, *, has_keys: bool) -> None:
-    """A browser says which page is asking: only our own may, and those that the config names."""
-    origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site")
-    if origin is None:
-        if site == "cross-site" and request.method not in ("GET", "HEAD"):
+    """A browser sends the origin of the page: only our own page is allowed, and origins in the configuration."""
+    headers = request.headers
+    if "Origin" not in headers:
+        if "Sec-Fetch-Site" not in headers:  # no browser
+            return
+        if headers["Sec-Fetch-Site"] == "cross-site" and request.method not in ("GET", "HEAD"):
             raise _foreign("another site")
         return
+    origin = headers["Origin"]
     allowed = config.server.allowed_origins
     if origin in allowed or "*" in allowed or _is_own(request, origin, config, has_keys):
         return
@@ -83,10 +94,10 @@ def check_origin(request: web.Request, config: Config, *, has_keys: bool) -> Non
 
 
 def _is_own(request: web.Request, origin: str, config: Config, has_keys: bool) -> bool:
-    """Whether a page of that origin came from us.
+    """Whether a page of that origin was served by us.
 
-    It did if it names the host and port that were asked for. A proxy in front may have changed these: then the browser's
-    own word counts, where it is about the same name, or where a key is asked for, which a foreign page does not know.
+    It was if its host and port equal those of the request. A proxy in front may have changed these: then the browser's
+    Sec-Fetch-Site is used, if the host name is the same, or if a key is required, which a foreign page does not know.
     """
     name, port = _place(origin)
     scheme = origin.partition(":")[0]
@@ -101,7 +112,7 @@ def _is_own(request: web.Request, origin: str, config: Config, has_keys: bool) -
 
 
 def _place(origin: str) -> tuple[str, int | None]:
-    """Name and port of an origin. Raises BadRequest for what is none."""
+    """Name and port of an origin. Raises BadRequest for an invalid one."""
     netloc = _netloc(origin).lower()
     return _named(netloc) or "", _port(netloc)
 
@@ -112,7 +123,7 @@ def _port(host: str) -> int | None:
 
 
 def is_expected(request: web.Request, config: Config, *, has_keys: bool) -> bool:
-    """Whether the request passes the checks of names, for those whom an answer in few words is given otherwise."""
+    """Whether the request passes the name checks, for routes that otherwise give a short answer."""
     try:
         check_host(request, config, has_keys=has_keys)
         check_origin(request, config, has_keys=has_keys)
@@ -122,10 +133,10 @@ def is_expected(request: web.Request, config: Config, *, has_keys: bool) -> bool
 
 
 def _netloc(url: str) -> str:
-    """Host and port of a URL. Raises BadRequest for what is none."""
+    """Host and port of a URL. Raises BadRequest for an invalid one."""
     try:
         return urlsplit(url).netloc
-    except ValueError as error:  # a bracket that is not closed, for example
+    except ValueError as error:  # for example a missing bracket
         raise BadRequest("That is not a URL.", code="invalid_http") from error
 
 

@@ -9,13 +9,13 @@ from functools import lru_cache
 
 from aiohttp import web
 
-_MOST = 32  # addresses of a chain that are looked at
+_MOST = 32  # addresses of a chain that are read
 _PORT = re.compile(r"\[?([0-9A-Fa-f:.]+?)\]?(?::\d+)?")
 _FORWARDED = re.compile(r"(?:^|[;,])\s*(for|host)=(?:\"([^\"]*)\"|([^;,\s]*))", re.IGNORECASE)
 
 
 def client_address(request: web.Request, trusted: tuple[str, ...]) -> str:
-    """The client's address: the peer's, or the last one in front of all trusted proxies."""
+    """The client's address: the peer's, or the last address before all trusted proxies."""
     peer = request.remote or ""
     if not trusted or not is_trusted(peer, trusted):
         return peer
@@ -27,7 +27,7 @@ def client_address(request: web.Request, trusted: tuple[str, ...]) -> str:
 
 
 def forwarded_host(request: web.Request, trusted: tuple[str, ...]) -> str | None:
-    """The Host that a trusted proxy was asked by; None if there is no such proxy or it does not say."""
+    """The Host that a trusted proxy received; None if there is no such proxy or it does not send it."""
     if not trusted or not is_trusted(request.remote or "", trusted):
         return None
     given = request.headers.getall("X-Forwarded-Host", []) or _forwarded(request, "host")
@@ -40,13 +40,13 @@ def is_trusted(address: str, trusted: tuple[str, ...]) -> bool:
 
 
 def _chain(request: web.Request) -> Iterator[str]:
-    """The addresses that the proxies saw, the nearest first, as far as they are addresses."""
+    """The addresses that the proxies saw, the nearest first; stops at the first invalid one."""
     given = ",".join(request.headers.getall("X-Forwarded-For", []) or _forwarded(request, "for"))
     given = given or request.headers.get("X-Real-IP", "")
     for word in given.split(",")[: -_MOST - 1 : -1]:
         found = _PORT.fullmatch(word.strip())
         address = _address(found[1]) if found is not None else None
-        if address is None:  # `unknown`, or made up
+        if address is None:  # `unknown`, or invented
             return
         yield str(address)
 

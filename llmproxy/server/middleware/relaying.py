@@ -1,4 +1,5 @@
-"""Relays a peer's answer. A stream goes on after a cut between the two; where its owner is gone, it ends with an error event."""
+"""Relays a peer's answer. If the connection to the peer breaks, a stream is resumed; if the peer is gone, it ends with an error
+event."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from llmproxy.wire.sse import event
 from . import errors
 
 _SHOWN = ("Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Request-ID", "Retry-After")
-_SILENCE = 5.0  # seconds without a byte until its owner is asked whether it is still there
-_TRIES = 3  # to take a stream up, without an event in between
+_SILENCE = 5.0  # seconds without a byte, after which the peer is asked whether it still runs
+_TRIES = 3  # attempts to resume a stream without a new event
 _ID = re.compile(rb"(?:^|\n)id: ?(\d+)")
 _CUT = (aiohttp.ClientError, ConnectionError)
 
@@ -36,7 +37,7 @@ SILENT = GatewayError(
 async def relay(
     request: web.Request, question: Question, peer: Peer, found: aiohttp.ClientResponse
 ) -> web.StreamResponse:
-    """The answer, whose head is sent once."""
+    """Sends the peer's answer; its status and headers are sent once."""
     stream = _Stream(question, peer, found)
     try:
         if found.content_type != "text/event-stream":
@@ -52,11 +53,11 @@ async def relay(
 
 
 async def events(question: Question, peer: Peer, found: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """Whole events of a stream. Raises GatewayError as the peer says, and where its answer is lost or cannot be reached."""
+    """The events of a stream. Raises GatewayError: the peer's error, or if its answer is lost or cannot be reached."""
     stream = _Stream(question, peer, found)
     try:
         if found.status != 200:
-            raise _said(found.status, await found.read())
+            raise _error_of(found.status, await found.read())
         async with aclosing(stream.all()) as blocks:
             async for block in blocks:
                 yield block
@@ -66,10 +67,10 @@ async def events(question: Question, peer: Peer, found: aiohttp.ClientResponse) 
         stream.found.close()
 
 
-def _said(status: int, body: bytes) -> GatewayError:
-    said = orjson.loads(body)["error"]
-    known = {name: said.pop(name) for name in ("message", "type", "param", "code")}
-    return GatewayError(**known, status=status, extra=said)
+def _error_of(status: int, body: bytes) -> GatewayError:
+    members = orjson.loads(body)["error"]
+    known = {name: members.pop(name) for name in ("message", "type", "param", "code")}
+    return GatewayError(**known, status=status, extra=members)
 
 
 async def _whole(found: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -77,7 +78,7 @@ async def _whole(found: aiohttp.ClientResponse) -> web.StreamResponse:
         body = await found.read()
     except _CUT:
         raise GatewayError(SILENT.message, status=503, code="peer_unreachable", headers={"Retry-After": "1"}) from None
-    found.release()  # read to its end: its connection is kept
+    found.release()  # read to its end, so that the connection can be reused
     return web.Response(status=found.status, body=body, headers=_headers(found))
 
 
@@ -86,7 +87,7 @@ def _headers(found: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 class _Stream:
-    """One stream, by whole events, so that it can be taken up where it was cut."""
+    """One stream, in whole events, so that it can be resumed after a cut."""
 
     def __init__(self, question: Question, peer: Peer, found: aiohttp.ClientResponse) -> None:
         self.found = found
@@ -95,8 +96,8 @@ class _Stream:
         self._owner = peer.identity
         self._face = found.headers.get(FACE)
         self._native = False
-        self._last: bytes | None = None  # the id of the last event that was given
-        self._tries = 0  # to take it up, since anything was given
+        self._last: bytes | None = None  # the ID of the last event that was passed on
+        self._tries = 0  # attempts to resume since the last event
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """The events, with one for a failure at the end."""
@@ -108,7 +109,7 @@ class _Stream:
             yield self._end(error)
 
     async def all(self) -> AsyncGenerator[bytes, None]:
-        """The events. Raises GatewayError where they end too early."""
+        """The events. Raises GatewayError if they end too early."""
         while True:
             try:
                 async for block in self._events():
@@ -127,7 +128,7 @@ class _Stream:
         while True:
             piece = await self._piece()
             if not piece:
-                if rest:  # what is no event, or the beginning of one
+                if rest:  # comments, or an incomplete event
                     yield rest
                 return
             whole, mark, rest = (rest + piece).rpartition(b"\n\n")
@@ -151,7 +152,7 @@ class _Stream:
             self._last = ids[-1]
 
     async def _again(self) -> GatewayError | None:
-        """Takes the stream up where it was cut. Otherwise the error that it ends with."""
+        """Resumes the stream after a cut. Returns the error for its end if that is impossible."""
         self.found.close()
         self._tries += 1
         if self._tries > _TRIES:

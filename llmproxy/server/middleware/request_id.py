@@ -6,14 +6,12 @@ import re
 
 from aiohttp import web
 
-from ..context import REGISTRY
-
 _FORM = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 
-def request_id(request: web.Request) -> str:
-    """The client's own id if it is well-formed, else an unguessable one. Whether it is free is known with the key."""
-    wanted = request.headers.get("X-Request-ID")
-    if wanted is None:
-        return request.app[REGISTRY].fresh()
-    return wanted if _FORM.fullmatch(wanted) else request.app[REGISTRY].fresh()
+def wanted_id(request: web.Request) -> str | None:
+    """The client's own ID if it is well-formed. Whether it is free is checked later, with the key."""
+    if "X-Request-ID" not in request.headers:
+        return None
+    wanted = request.headers["X-Request-ID"]
+    return wanted if _FORM.fullmatch(wanted) else None

@@ -1,36 +1,61 @@
-"""A fair share of a busy event loop: so many requests begin in one turn of it, and those that wait for theirs take turns by key."""
+"""Fair scheduling on a busy event loop: a limited number of requests begin in one iteration, and waiting requests alternate by
+key."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Generic, TypeVar
+
+from aiohttp import web
 
 from llmproxy.core.clock import loop_time
 
-from .load_shedding import overloaded
+from ..context import ACCOUNTS, CURRENT, INTAKE, REGISTRY, TURNS
+from .auth import admit
+from .load_shedding import SHARE, WAITED, overloaded, shutting_down
+from .routes import Handler
 
-AT_ONCE = 4  # requests that begin in one turn: reading, routing and asking takes about a millisecond of each
+FEW = 16  # running requests up to which every request begins at once
+AT_ONCE = 2  # requests that begin in one iteration; each takes about half a millisecond to read, route and send
 T = TypeVar("T")
 
 
 class Waiting(Generic[T]):
-    """Who waits, by key. Pure: each key in turn, those of one key as they came."""
+    """The waiting requests by key. Pure: keys alternate; the requests of one key are in order of arrival."""
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[tuple[float, T]]] = {}  # the first key is the next
+        self._count = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._lines)
+    def __len__(self) -> int:
+        return self._count
+
+    def counts(self) -> dict[str, int]:
+        """How many requests of each key wait."""
+        return {owner: len(line) for owner, line in self._lines.items()}
 
     def add(self, owner: str, one: T, now: float) -> None:
         self._lines.setdefault(owner, deque()).append((now, one))
+        self._count += 1
 
     def remove(self, owner: str, one: T) -> None:
-        """One that waits no longer. It may have had its turn already."""
+        """Removes a request that no longer waits; it may have begun already."""
         if (line := self._lines.get(owner)) is not None:
-            self._lines[owner] = deque(pair for pair in line if pair[1] is not one)
+            kept = self._lines[owner] = deque(pair for pair in line if pair[1] is not one)
+            self._count -= len(line) - len(kept)
             self._forget_empty(owner)
+
+    def remove_newest_of_longest(self, above: int) -> T | None:
+        """Removes the newest request of the key with the most waiting requests, if these are more than `above`."""
+        owner = max(self._lines, key=lambda one: len(self._lines[one]), default=None)
+        if owner is None or len(self._lines[owner]) <= above:
+            return None
+        _, newest = self._lines[owner].pop()
+        self._count -= 1
+        self._forget_empty(owner)
+        return newest
 
     def next(self) -> T | None:
         if not self._lines:
@@ -38,17 +63,19 @@ class Waiting(Generic[T]):
         owner, line = next(iter(self._lines.items()))
         del self._lines[owner]
         _, one = line.popleft()
+        self._count -= 1
         if line:
             self._lines[owner] = line
         return one
 
     def since_before(self, time: float) -> list[T]:
-        """Takes out those that have waited since before then."""
+        """Removes and returns the requests that have waited since before this time."""
         late: list[T] = []
         for owner, line in list(self._lines.items()):
             while line and line[0][0] < time:
                 late.append(line.popleft()[1])
             self._forget_empty(owner)
+        self._count -= len(late)
         return late
 
     def _forget_empty(self, owner: str) -> None:
@@ -56,35 +83,77 @@ class Waiting(Generic[T]):
             del self._lines[owner]
 
 
-class Turns:
-    """Costs a comparison where fewer than `at_once` begin in one turn of the loop.
+async def handle_in_turn(handler: Handler, request: web.Request) -> web.StreamResponse:
+    """Waits, then calls the handler. While it waits the request has no task: a cancel by its ID lets it begin, and stops it then.
 
-    Without it the requests of a key that floods, a thousand connections at once, would all begin before another key's.
+    Raises GatewayError: 503 if it waited too long, 401 if its key was revoked meanwhile.
+    """
+    app, intake = request.app, request[INTAKE]
+    owner = intake.key.name
+    turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    with app[REGISTRY].arriving(intake.id, owner, partial(_begin, turn)):
+        await app[TURNS].wait(owner, app[CURRENT].config.server.max_lag, turn)
+        admit(request, intake.route, app[ACCOUNTS].keys, app[CURRENT].config)
+        return await handler(request)
+
+
+def _begin(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+class Turns:
+    """Decides which requests begin. Costs one comparison while few requests run.
+
+    Without it a thousand simultaneous requests would all begin. Each would wait for all the others, of any key, and none could
+    be refused after waiting too long.
     """
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._at_once = self._left = at_once
+    def __init__(self) -> None:
+        self._left = AT_ONCE
         self._waiting: Waiting[asyncio.Future[None]] = Waiting()
         self._patience = 0.0
         self._armed = False
 
-    def begins(self) -> bool:
-        """Whether a request may begin at once; else it is to wait."""
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def counts(self) -> dict[str, int]:
+        """How many requests of each key wait."""
+        return self._waiting.counts()
+
+    def refuse_newest_of_longest(self, above: int) -> bool:
+        """Refuses a waiting request of the key that has most of them, if these are more than `above`; whether there was one."""
+        while (newest := self._waiting.remove_newest_of_longest(above)) is not None:
+            if not newest.done():
+                newest.set_exception(overloaded(SHARE))
+                return True
+        return False
+
+    def refuse_all(self) -> None:
+        """Refuses all waiting requests, because the process ends."""
+        for turn in self._waiting.since_before(float("inf")):
+            if not turn.done():
+                turn.set_exception(shutting_down())
+
+    def begins(self, inside: int) -> bool:
+        """Whether a request may begin at once. inside: the number of running requests."""
+        if inside < FEW and not self._waiting:
+            return True
         if self._left <= 0 or self._waiting:
             return False
         self._left -= 1
         self._arm()
         return True
 
-    async def wait(self, owner: str, patience: float) -> None:
-        """Until its turn comes. patience: seconds; 0 is any time. Raises GatewayError (503) after that."""
+    async def wait(self, owner: str, patience: float, turn: asyncio.Future[None]) -> None:
+        """Waits until the request may begin. patience: seconds; 0: no limit. Raises GatewayError (503) after that."""
         self._patience = patience
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(owner, turn, loop_time())
         self._arm()
         try:
             await turn
-        except asyncio.CancelledError:  # its client has left
+        except asyncio.CancelledError:  # the client disconnected
             self._waiting.remove(owner, turn)
             raise
 
@@ -95,14 +164,16 @@ class Turns:
 
     def _turn(self) -> None:
         self._armed = False
-        began_last, self._left = self._left < self._at_once, self._at_once
-        if self._patience > 0:
-            for late in self._waiting.since_before(loop_time() - self._patience):
-                if not late.done():
-                    late.set_exception(overloaded("The gateway cannot keep up.", {}, code="overloaded"))
+        began_last, self._left = self._left < AT_ONCE, AT_ONCE
         while self._left and (turn := self._waiting.next()) is not None:
             if not turn.done():
                 turn.set_result(None)
                 self._left -= 1
-        if self._waiting or began_last or self._left < self._at_once:
+        if (
+            self._patience > 0
+        ):  # only now: where each iteration takes longer than that, some requests must begin nevertheless
+            for late in self._waiting.since_before(loop_time() - self._patience):
+                if not late.done():
+                    late.set_exception(overloaded(WAITED))
+        if self._waiting or began_last or self._left < AT_ONCE:
             self._arm()

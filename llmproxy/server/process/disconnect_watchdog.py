@@ -1,6 +1,6 @@
-"""A second look at every waiting client's socket: aiohttp does not see one leave while its reading is paused.
+"""Detects disconnects that aiohttp misses because reading is paused, by polling the sockets of waiting clients.
 
-That is so while a body is unread, and once some twenty further requests were pipelined behind the one being answered.
+Reading is paused while a body is unread, and after about twenty pipelined requests.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _ESTABLISHED = 1  # tcpi_state of TCP_INFO
 
 @contextmanager
 def running(app: web.Application) -> Iterator[None]:
-    """Looks once a second for as long as the block lasts."""
+    """Polls once a second while the block is active."""
 
     def look() -> None:
         for request in app[REGISTRY]:
-            # One that is being read is known to have left by the event loop itself; looking again costs a call of the system.
+            # While a connection is being read, the event loop notices a disconnect itself; polling would cost a system call.
             transport = request.transport
             if transport is not None and not _is_read(transport) and _gone(transport):
                 request.stop("client_disconnect")
@@ -36,7 +36,9 @@ def running(app: web.Application) -> Iterator[None]:
 
 
 def _is_read(transport: asyncio.BaseTransport) -> bool:
-    is_reading = getattr(transport, "is_reading", None)  # uvloop's transports have it, and are no asyncio.ReadTransport
+    is_reading = getattr(
+        transport, "is_reading", None
+    )  # uvloop's transports have it, but are not asyncio.ReadTransport
     return is_reading is not None and bool(is_reading())
 
 
@@ -46,5 +48,5 @@ def _gone(transport: asyncio.BaseTransport) -> bool:
         return False
     try:
         return bool(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED)
-    except (OSError, ValueError):  # ValueError: uvloop's socket of a transport that was closed
+    except (OSError, ValueError):  # ValueError: uvloop's socket of a closed transport
         return True

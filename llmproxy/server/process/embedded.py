@@ -1,4 +1,4 @@
-"""The gateway inside another Python program: as an aiohttp application, or as a server of its own."""
+"""The gateway inside another Python program: as an aiohttp application, or as a server."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from llmproxy.routing.gateway import Gateway
 
 from ..account_watch import followed
 from ..app import build
-from ..context import ACCOUNTS, CURRENT, REGISTRY, STORE
+from ..context import ACCOUNTS, CURRENT, REGISTRY, STORE, TURNS, UPLOADS
 from ..opened_store import OpenedStores
 from . import load_monitor
 
-_LAST_WORDS = 10  # turns of the event loop in which handlers write their last events
+_LAST_WORDS = 10  # iterations of the event loop in which handlers write their last events
 Given = Config | str | Path | None
 
 
 def app(config: Given = None) -> web.Application:
-    """The gateway as an aiohttp application, to be served as it is or added to another one by `add_subapp`.
+    """The gateway as an aiohttp application, to be run alone or added to another one with `add_subapp`.
 
-    config: a Config, or the path of an llmproxy.toml; without one, the file and the environment as `llmproxy serve` reads
-    them. Whoever serves it must pass `handler_cancellation=True` to the runner, or a client that leaves stops nothing.
-    Signals, the listening socket, workers and a reload are its host's. Raises ConfigError.
+    config: a Config, or the path of an llmproxy.toml; by default the file and the environment, as `llmproxy serve` reads them.
+    The runner must be created with `handler_cancellation=True`, otherwise a disconnect does not stop a request. Signals, the
+    listening socket, workers and reload are up to the host program. Raises ConfigError.
     """
     loaded = config if isinstance(config, Config) else load(Path(config) if config is not None else None)
     gateway = Gateway.build(loaded)
@@ -41,9 +41,9 @@ def app(config: Given = None) -> web.Application:
 
 @asynccontextmanager
 async def serving(config: Given = None, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serves for as long as the block lasts: `async with serving() as url`. A port of 0 is any that is free.
+    """Serves while the block is active: `async with serving() as url`. Port 0 means any free port.
 
-    Raises ConfigError, and OSError where the port is taken.
+    Raises ConfigError, and OSError if the port is taken.
     """
     runner = web.AppRunner(app(config), handler_cancellation=True, shutdown_timeout=1, access_log=None)
     await runner.setup()
@@ -55,8 +55,10 @@ async def serving(config: Given = None, *, host: str = "127.0.0.1", port: int = 
 
 
 async def _stop(made: web.Application) -> None:
-    """Before connections are closed: what runs is stopped, and its clients are told."""
+    """Before connections are closed: stops running requests, and reports it to their clients."""
     made[CURRENT].ready = False
+    made[UPLOADS].refuse_all()
+    made[TURNS].refuse_all()
     made[REGISTRY].stop_all("drain")
     await made[REGISTRY].idle()
     for _ in range(_LAST_WORDS):
@@ -64,7 +66,7 @@ async def _stop(made: web.Application) -> None:
 
 
 async def _lifetime(made: web.Application) -> AsyncIterator[None]:
-    """Fresh lists of models and watched keys while it serves; no request and no connection is left behind it."""
+    """Keeps model lists and keys up to date while it serves; afterwards no request and no connection is left."""
     gateway: Gateway = made[CURRENT].gateway
     fresh = asyncio.get_running_loop().create_task(gateway.catalog.keep_fresh())
     try:

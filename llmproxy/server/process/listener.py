@@ -23,24 +23,46 @@ from llmproxy.observe.refusals import Refusal, Refusals
 from ..middleware.headers import NAME
 from .socket_options import VANISHED, affordable_connections
 
-_STANDING = 64  # connections beyond the limit that are still told why; further ones are closed at once
-_AT_ONCE = 128  # connections accepted in one turn of the event loop
-_PAUSE = 0.05  # seconds without accepting after the system had no file descriptor left
-_BACKLOG = 1024  # that wait for it: one that finds no room tries again after a second
-_EVERY = 1.0  # seconds between two looks for heads that do not come
+_STANDING = 64  # connections above the limit that still get an answer, mostly an error; further ones are closed at once
+_AT_ONCE = 32  # connections accepted in one iteration of the event loop: more would delay the answers of others
+_PAUSE = 0.05  # seconds without accepting after the process had no file descriptor left
+_BACKLOG = 1024  # waiting connections: one that finds no room tries again after a second
+_IDLE = 75.0  # seconds for which a connection without a request is kept
+_EVERY = 1.0  # seconds between two checks for late request heads and idle connections
+
+
+class _Queue(list[Any]):
+    """Requests that wait on one connection; nearly always none or one. A deque would take 760 bytes for as long as it is open."""
+
+    __slots__ = ()
+
+    def popleft(self) -> Any:
+        return self.pop(0)
+
+
+class _NoTimer:
+    """In place of aiohttp's timer for an idle connection: there is one look at all of them (`Listener.watched`)."""
+
+    def cancel(self) -> None:
+        pass
+
+
+_NO_TIMER = _NoTimer()
 
 
 class Connection(web.RequestHandler):
-    """A client's connection. `surplus`: one too many, or too late; it is told so when it asks."""
+    """A client's connection. `surplus`: above the limit, or after the shutdown began; its request gets an error."""
 
     __slots__ = ("_listener", "_owed_since", "_wire", "busy", "idle_since", "surplus")
 
-    _wire: asyncio.Transport  # aiohttp forgets its own before all is sent
+    _wire: asyncio.Transport  # aiohttp releases its own reference before everything is sent
 
     def __init__(self, listener: Listener, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, keepalive_timeout=0, **options)
+        self._keepalive_handle = cast("Any", _NO_TIMER)
+        self._messages = cast("Any", _Queue())
         self._listener = listener
-        self._owed_since: float | None = None  # since when the client owes us the rest of a head
+        self._owed_since: float | None = None  # since when the rest of a request head is missing
         self.busy = False
         self.idle_since = time.monotonic()
         self.surplus = False
@@ -69,7 +91,7 @@ class Connection(web.RequestHandler):
         self._listener.set_patience(self, reading=True)
 
     def eof_received(self) -> None:
-        """A client that says no more has left; waiting until what was written is taken could take for ever."""
+        """A half-close counts as a disconnect; waiting until everything is sent could take forever."""
         if self.busy and self.transport is not None:
             self.transport.abort()
 
@@ -79,7 +101,7 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        if isinstance(resp, web.HTTPException) and resp.status >= 400:  # raised where the gate does not see it
+        if resp.status >= 400 and isinstance(resp, web.HTTPException):  # raised where the gate cannot handle it
             resp = self.handle_error(request, resp.status)
         try:
             return await super().finish_response(request, resp, start_time)
@@ -88,21 +110,29 @@ class Connection(web.RequestHandler):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the system has not taken yet."""
+        """Bytes that the kernel has not accepted yet."""
         return self._wire.get_write_buffer_size()
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else is asking or being answered."""
+        """Whether there is no other request."""
         return not any(one.busy for one in self._listener.inside if one is not self)
 
-    def is_late(self, since: float) -> bool:
-        return self._owed_since is not None and self._owed_since < since
+    @property
+    def is_spare(self) -> bool:
+        """Whether a connection above the limit may be used for a request, because enough places are left for probes."""
+        return self._listener.has_spare
+
+    def is_late(self, head_since: float, idle_since: float) -> bool:
+        """Whether the rest of a request's head, or the next request, is missing since before these times."""
+        if self._owed_since is not None:
+            return self._owed_since < head_since
+        return not self.busy and self.idle_since < idle_since
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What was not HTTP, in OpenAI's form. Nothing of what was sent is repeated, in the answer or in the log."""
+        """Answers input that was not HTTP, in OpenAI's form. The input appears neither in the answer nor in the log."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         error = _refusal(status, exc)
@@ -118,9 +148,9 @@ class Connection(web.RequestHandler):
 
 
 class Listener:
-    """Accepts connections for a server of aiohttp's, within the limits of the config."""
+    """Accepts connections for an aiohttp server, within the configured limits."""
 
-    refusals: Refusals | None = None  # told of what was no request
+    refusals: Refusals | None = None  # gets every input that was not a request
 
     def __init__(self, server: web.Server, limits: Server, slow_reader: float, **options: Any) -> None:
         self._server = server
@@ -129,7 +159,7 @@ class Listener:
         self.inside: set[Connection] = set()
         self._refusing = False
         self._sock: socket.socket | None = None
-        self._complained = -math.inf  # when it was said last that there is no file descriptor left
+        self._complained = -math.inf  # when the lack of file descriptors was last logged
         self._opening: set[asyncio.Task[Any]] = set()
         make = server.request_factory
 
@@ -141,29 +171,30 @@ class Listener:
         server.request_factory = made
 
     def set_limits(self, limits: Server, slow_reader: float) -> None:
-        """From now on, for those who are inside as well."""
+        """Sets new limits, also for existing connections."""
         self._slow_reader = slow_reader
         self._header_timeout = limits.header_timeout
         self._most = min(limits.max_connections, affordable_connections(limits.max_connections))
 
     def tell(self, error: GatewayError, address: str) -> None:
-        """For the log, the metrics and /v1/requests."""
+        """Reports it to the log, the metrics and /v1/requests."""
         if self.refusals is not None:
             self.refusals.add(Refusal("", time.time(), address, "", "", error.status, error.code, "", error.message))
 
     def open(self, sock: socket.socket) -> None:
-        """Begins to accept. All that wait are accepted in a turn: uvloop's own server takes one, so that beside busy
-        connections new ones would starve (7.9 s measured)."""
+        """Begins to accept. All waiting connections are accepted in one iteration: uvloop's own server accepts one, so that
+        new connections would starve beside busy ones (7.9 s measured).
+        """
         sock.listen(_BACKLOG)
         self._sock = sock
         self._listen()
 
     def refuse(self) -> None:
-        """Accepts peers only: everybody else who comes from now on is refused."""
+        """From now on accepts only peers; all other new connections are refused."""
         self._refusing = True
 
     def close(self) -> None:
-        """Accepts no more; who is inside stays."""
+        """Accepts no more; existing connections stay."""
         sock, self._sock = self._sock, None
         if sock is not None:
             asyncio.get_running_loop().remove_reader(sock)
@@ -178,9 +209,9 @@ class Listener:
         for _ in range(_AT_ONCE):
             try:
                 made, _ = sock.accept()
-            except BlockingIOError:  # nobody waits any more
+            except BlockingIOError:  # no more waiting connections
                 return
-            except ConnectionAbortedError:  # it has left already
+            except ConnectionAbortedError:  # it has already disconnected
                 continue
             except OSError as error:
                 self._out_of_descriptors(sock, error)
@@ -191,7 +222,7 @@ class Listener:
             task.add_done_callback(self._opening.discard)
 
     def _out_of_descriptors(self, sock: socket.socket, error: OSError) -> None:
-        """Gives one back, if any connection is idle, and goes on after a moment. Says so once a second at most."""
+        """Closes an idle connection, if there is one, and continues after a moment. Logged at most once a second."""
         loop = asyncio.get_running_loop()
         if loop.time() - self._complained > _EVERY:
             log.error("accept_failed", reason=error.strerror, connections=len(self.inside))
@@ -203,13 +234,17 @@ class Listener:
     async def _begin(self, sock: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(self._connection, sock)
-        except OSError:  # it has left already
+        except OSError:  # it has already disconnected
             sock.close()
 
     @property
     def unsent(self) -> bool:
-        """Whether there is something left for a client that the system has not taken yet."""
+        """Whether a client has bytes that the kernel has not accepted yet."""
         return any(one.unsent for one in self.inside)
+
+    @property
+    def has_spare(self) -> bool:
+        return len(self.inside) <= self._most + _STANDING // 2
 
     def entered(self, connection: Connection) -> None:
         self.inside.add(connection)
@@ -221,7 +256,7 @@ class Listener:
             connection.force_close()
 
     def _make_room(self, fresh: Connection | None) -> bool:
-        """Closes the connection that has been idle longest: one that is kept for later must not lock newcomers out."""
+        """Closes the connection that has been idle longest, so that idle connections do not keep out new ones."""
         idle = [one for one in self.inside if not one.busy and one is not fresh]
         oldest = min(idle, key=lambda one: one.idle_since, default=None)
         if oldest is not None:
@@ -230,7 +265,7 @@ class Listener:
         return oldest is not None
 
     def set_patience(self, connection: Connection, *, reading: bool) -> None:
-        """The system gives up peers that acknowledge nothing. One that is there, but full, is given the time of a reader."""
+        """Lets the kernel drop peers that acknowledge nothing. A peer with a full buffer gets the time of a slow reader."""
         sock = connection.transport.get_extra_info("socket") if connection.transport is not None else None
         if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             seconds = VANISHED if reading else max(VANISHED, 2 * self._slow_reader)
@@ -241,17 +276,17 @@ class Listener:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Closes, for as long as the block lasts, connections whose head does not come."""
+        """While the block is active, closes connections whose request head does not arrive, and those that are not used."""
 
         last = time.monotonic()
 
         def look() -> None:
             nonlocal last
             before, last = last, time.monotonic()
-            if last - before > _EVERY + LATE:  # the heads may have come while this process was stopped
+            if last - before > _EVERY + LATE:  # the heads may have arrived while this process was suspended
                 return
-            since = last - self._header_timeout
-            for connection in [one for one in self.inside if one.is_late(since)]:
+            head_since, idle_since = last - self._header_timeout, last - _IDLE
+            for connection in [one for one in self.inside if one.is_late(head_since, idle_since)]:
                 connection.force_close()
 
         with every(_EVERY, look, "header_timeouts"):

@@ -15,15 +15,15 @@ from llmproxy.observe.periodic import attempt, every
 from ..context import CURRENT, LOAD_SHEDDING, REGISTRY
 
 _EVERY = 0.5  # seconds between two looks
-_MUCH = 128 * 1024 * 1024  # resident bytes from which on the allocator is asked to give back what is free
-_MORE = 16 * 1024 * 1024  # bytes since the last time, without which there is nothing to give back
+_MUCH = 128 * 1024 * 1024  # resident bytes above which the allocator is asked to return free memory
+_MORE = 16 * 1024 * 1024  # growth since the last time, below which there is nothing to return
 _GIVE_BACK = 5.0  # seconds between two times
-_FEW = 100  # requests that run: with more the collector looks at the youngest objects only
+_FEW = 100  # running requests; with more, only the youngest generation is collected
 
 
 @contextmanager
 def watching(app: web.Application) -> Iterator[None]:
-    """Looks for as long as the block lasts."""
+    """Measures while the block is active."""
     loop, pressure = asyncio.get_running_loop(), app[LOAD_SHEDDING]
     due = loop.time()
     giving = GivingBack(due)
@@ -51,16 +51,16 @@ def _resident() -> int:
 
 
 class GivingBack:
-    """When memory is to be given back to the system: after it has grown, or most of what ran has ended.
+    """Decides when memory is returned to the system: after it has grown, or after most requests have ended.
 
-    A look costs a stop of the event loop. Five thousand quiet streams, whose memory is all in use, are left alone.
+    It blocks the event loop for a moment. Five thousand quiet streams, whose memory is all in use, do not trigger it.
     """
 
     def __init__(self, now: float) -> None:
         self._at, self._memory, self._running = now, 0, 0
 
     def is_due(self, now: float, memory: int, running: int) -> bool:
-        """memory: resident bytes. running: requests."""
+        """memory: resident bytes. running: number of requests."""
         if memory <= _MUCH or now - self._at <= _GIVE_BACK:
             return False
         return memory - self._memory > _MORE or 2 * running < self._running
@@ -70,12 +70,12 @@ class GivingBack:
 
 
 def _give_back(running: int) -> None:
-    """glibc keeps what large bodies have left behind, gigabytes of it (measured), unless it is asked.
+    """glibc keeps the memory of large bodies, gigabytes of it (measured), until it is asked to return it.
 
-    Failures are cycles, which hold their questions: the collector frees them. What the start made is not looked at
-    (gc.freeze); of many running requests all 220 objects each would be, and they are in use.
+    Failed requests are reference cycles, which the garbage collector frees. Objects of the start are excluded (gc.freeze). The
+    220 objects of each running request would be visited too, although they are in use.
     """
-    import ctypes  # for the day there is something to give back
+    import ctypes  # imported late: only needed when memory is returned
 
     gc.collect(2 if running <= _FEW else 1)
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -23,12 +23,14 @@ from llmproxy.routing.gateway import Gateway
 from ..account_watch import followed
 from ..app import build
 from ..context import ACCOUNTS, CURRENT, OBSERVER, PEERS
+from ..middleware.gate import Gate
+from ..middleware.routes import Front
 from ..opened_store import OpenedStores
 from . import disconnect_watchdog, load_monitor
 from .drain import drain
 from .listener import Listener
-from .reload import Reload, tell_notes
-from .signals import on_signal
+from .reload import Reload, log_notes
+from .signals import ignore_signals, on_signal
 from .socket_options import bound
 
 if TYPE_CHECKING:
@@ -36,34 +38,40 @@ if TYPE_CHECKING:
     from llmproxy.cluster.place import Place
 
 
-# Nothing of a request waits for the collector but what failures leave: looking after 700 objects is a tenth of its CPU.
+# Only failed requests leave objects for the garbage collector: running it after 700 objects would cost a tenth of a request's CPU.
 _COLLECT = (10_000, 10, 10)
 _CONNECTION: dict[str, Any] = {
     "auto_decompress": False,
-    "keepalive_timeout": 75,
     "access_log": None,
     "lingering_time": 1,
     "logger": logging.getLogger("aiohttp.server"),
 }
 
+_SIGNALS = tuple(
+    number for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2") if (number := getattr(signal, name, None)) is not None
+)
+
 Announce = Callable[[str, Gateway], None]
 
 
 def run(config: Config, *, load: Callable[[], Config], announce: Announce | None = None) -> int:
-    """Serves until told to stop. Returns the exit code: 0 drained, 1 stopped at once by a second signal."""
+    """Serves until it gets a stop signal. Returns the exit code: 0 drained, 1 stopped at once by a second signal."""
     log.configure(config.logs)
-    tell_notes(config)
+    log_notes(config)
     if config.server.workers > 1:
         return _together(config, load, announce)
     return _alone(Process(config, load, announce))
 
 
 def _alone(process: Process) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory(process.config.server.loop)) as runner:
-        try:
-            return runner.run(process.serve())
-        finally:
-            log.send()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory(process.config.server.loop)) as runner:
+            try:
+                return runner.run(process.serve())
+            finally:
+                log.send()
+    finally:
+        ignore_signals(_SIGNALS)  # nobody is left to be told, and a further signal must not replace the exit code
 
 
 def _together(config: Config, load: Callable[[], Config], announce: Announce | None) -> int:
@@ -74,7 +82,7 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
         from .cluster import check
 
         check(config)
-    Gateway.build(config)  # what it refuses, it says once, and not from each worker
+    Gateway.build(config)  # so that an error is reported once, not by each worker
     held, port = workers.reserve(server.host, server.port)
     config = replace(config, server=replace(server, port=port))
     with held:
@@ -86,7 +94,7 @@ def _together(config: Config, load: Callable[[], Config], announce: Announce | N
 
 
 def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":  # the other loop there has no readers, by which connections are accepted
+    if sys.platform == "win32":  # Windows' default loop has no add_reader, which is used to accept connections
         return asyncio.SelectorEventLoop
     if wanted == "asyncio":
         return None
@@ -113,15 +121,16 @@ class Process:
     async def serve(self) -> int:
         config = self.config
         gateway = Gateway.build(config)
-        stores = OpenedStores(lambda: app[CURRENT].config)
+        stores = OpenedStores(lambda: current.gateway.config)
         app = build(config, gateway, stores, self._peers())
-        self.app = app
+        self.app, current = app, app[CURRENT]
         reload = Reload(app, self._load, config.source)
         self._signals(reload)
-        # Cancellation is off by default: a client that left would never be noticed.
+        # aiohttp's default is off: then a disconnect would not be noticed.
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1, **_CONNECTION)
         await runner.setup()
         assert runner.server is not None
+        runner.server.request_handler = Front(app, Gate(app)).handle
         listener = Listener(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
         reload.listener = listener
         listener.refusals = app[OBSERVER].refusals
@@ -130,7 +139,7 @@ class Process:
             listener.open(listening)
             await self._join(runner)
             reload.keep_fresh()
-            gc.freeze()  # what the start made lives as long as the process
+            gc.freeze()  # objects of the start live as long as the process
             gc.set_threshold(*_COLLECT)
             gc.enable()
             if self._announce is not None:
@@ -142,7 +151,7 @@ class Process:
                 load_monitor.watching(app),
                 reload.watched(),
             ):
-                async with followed(app), self._joined():
+                async with followed(app), self._joined(listening):
                     await self._stop.wait()
                     return await drain(app, listener, self._hurry)
         finally:
@@ -150,21 +159,21 @@ class Process:
             await _close(app, runner, stores)
 
     def _peers(self) -> Peers | None:
-        if self._place is None and not self.config.cluster.has_peers:
+        if self._place is None and not self.config.has_peers:
             return None
         from .cluster import peers_of
 
         return peers_of(self.config, self._place)
 
-    def _joined(self) -> AbstractAsyncContextManager[None]:
+    def _joined(self, listening: socket.socket) -> AbstractAsyncContextManager[None]:
         if self.app[PEERS] is None and not self.config.cluster.redis:
             return nullcontext()
         from .cluster import joined
 
-        return joined(self.app)
+        return joined(self.app, int(listening.getsockname()[1]))
 
     async def _join(self, runner: web.AppRunner) -> None:
-        """Becomes one of several, if it is."""
+        """Joins the cluster, if there is one."""
         if self.config.cluster.listen:
             from .cluster import open_to_peers
 
@@ -174,23 +183,29 @@ class Process:
 
             self._place.address.unlink(missing_ok=True)
             await web.UnixSite(runner, str(self._place.address)).start()
-            workers.ends_with(self._place, self._told_to_stop)
+            workers.ends_with(self._place, self._stop.set)
+            if workers.HURRY is not None:
+                on_signal(asyncio.get_running_loop(), workers.HURRY, self._on_hurry)
 
     def _signals(self, reload: Reload) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            on_signal(loop, number, self._told_to_stop)
+            on_signal(loop, number, self._on_stop if self._place is None else self._stop.set)
         if hasattr(signal, "SIGHUP"):
             on_signal(loop, signal.SIGHUP, reload.reload)
 
     def stop(self) -> None:
-        """As a signal does."""
-        self._told_to_stop()
+        """Stops the process as a signal does."""
+        self._on_stop()
 
-    def _told_to_stop(self) -> None:
+    def _on_stop(self) -> None:
         if self._stop.is_set():
             self._hurry.set()
         self._stop.set()
+
+    def _on_hurry(self) -> None:
+        self._stop.set()
+        self._hurry.set()
 
 
 async def _close(app: web.Application, runner: web.AppRunner, stores: OpenedStores) -> None:

@@ -27,12 +27,12 @@ from ..pricing import pricing_of
 from .listener import Listener
 
 Written = tuple[int, int, int]
-_LOOK = 2.0  # seconds between two looks at the config's file
+_LOOK = 2.0  # seconds between two checks of the configuration file
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A new config, the one that the process was started with, its keys and those of its store, and what is to be said of it."""
+    """A new configuration, that of the start, its keys and those of its store, and its warnings."""
 
     config: Config
     began: Config
@@ -42,7 +42,7 @@ class _Read:
 
 
 class Reload:
-    """Replaces the gateway, and keeps the lists of models of the current one fresh. `source`: the config's file, or none."""
+    """Replaces the gateway, and keeps the current model lists up to date. `source`: the configuration file, or none."""
 
     listener: Listener | None = None
 
@@ -50,14 +50,14 @@ class Reload:
         self._app = app
         self._load = load
         self._source = source
-        self._seen = _changed(source)  # when the file was last written, as far as is known
+        self._seen = _changed(source)  # when the file was last written, as far as known
         self._fresh: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None  # that takes up a new config
+        self._task: asyncio.Task[None] | None = None  # the task that applies a new configuration
         self._again = False  # the file may have changed since it was read
-        self._began: Config | None = None  # what the process was started with
+        self._began: Config | None = None  # the configuration at the start
 
     def keep_fresh(self) -> None:
-        """Asks the providers of the current gateway for their models, now and then."""
+        """Refreshes the model lists of the current gateway periodically."""
         if self._fresh is not None:
             self._fresh.cancel()
         self._fresh = asyncio.get_running_loop().create_task(self._app[CURRENT].gateway.catalog.keep_fresh())
@@ -68,11 +68,11 @@ class Reload:
                 task.cancel()
 
     def watched(self) -> AbstractContextManager[None]:
-        """Looks at the file for as long as the block lasts."""
+        """Checks the file periodically while the block is active."""
         return every(_LOOK, self._look, "config_file") if self._source else nullcontext()
 
     def reload(self) -> None:
-        """Takes up the config of now, beside what is served. Told so again in the meantime, it reads the file once more."""
+        """Applies the configuration without interrupting requests. If called again meanwhile, it reads the file once more."""
         self._again = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._reload())
@@ -88,17 +88,17 @@ class Reload:
                 log.error("config_rejected", reason=str(error) if known else type(error).__name__)
 
     def _read(self) -> _Read:
-        """All that takes long where there are many keys and models; it changes nothing."""
+        """Does all work that takes long with many keys and models; it changes nothing."""
         app = self._app
         config = self._load()
         began = self._began or app[CURRENT].config
         stored = Learned(keys_of(config.storage)) if config.storage.enabled else app[ACCOUNTS].keys.learned
         if not stored.known.accounts and stored.known.read:
-            refuse_open_door(replace(config.server, host=began.server.host))  # where we listen does not change
+            refuse_open_door(replace(config.server, host=began.server.host))  # the listening address does not change
         return _Read(config, began, Configured(config.server.keys), stored, tuple(doubts(config)))
 
     def _take(self, read: _Read) -> None:
-        """A new config, whole or not at all; requests in flight keep the old gateway."""
+        """Applies a new configuration completely or not at all; running requests keep the old gateway."""
         app, config = self._app, read.config
         before, keys = app[CURRENT].gateway, app[ACCOUNTS].keys
         gateway = Gateway.build(config, before)
@@ -107,20 +107,20 @@ class Reload:
         self._apply(config)
         app[ACCOUNTS].configure(config, pricing_of(gateway), read.written)
         if read.stored.known.number >= keys.known.number or config.storage.where != before.config.storage.where:
-            keys.learn(read.stored)  # else somebody else has read newer ones in the meantime
+            keys.learn(read.stored)  # otherwise newer ones were read meanwhile
         stop_gone(app)
         if (store := opened(app[STORE])) is not None:
             store.adopt(heirs(config.server.keys))
         self.keep_fresh()
         if isinstance(stores := app[STORE], OpenedStores):
             stores.look()
-        _tell(read.notes)
+        _log_notes(read.notes)
         if waiting := waiting_settings(read.began, config):
             log.warning("config_needs_restart", settings=waiting)
         log.info("config_reloaded", providers=list(gateway.stacks))
 
     def _apply(self, config: Config) -> None:
-        """What is not read anew from the current configuration at each use."""
+        """Applies the settings that are not read from the current configuration at each use."""
         app = self._app
         log.configure(config.logs)
         app[REGISTRY].remember(config.limits.remembered)
@@ -134,7 +134,7 @@ class Reload:
             self.reload()
 
 
-# Settings of [server] that a running process keeps, as it does [telemetry]. Every other one holds as soon as the file is taken up.
+# Settings of [server] that a running process keeps, like [telemetry]. All others are applied when the file is loaded.
 NEEDS_RESTART = ("host", "port", "workers", "loop", "page", "discover")
 
 
@@ -142,24 +142,24 @@ TABLES = ("cluster", "telemetry")
 
 
 def waiting_settings(began: Config, now: Config) -> list[str]:
-    """The settings that are not as the process was started, and wait for the next start."""
+    """The settings that differ from those at the start, and need a restart."""
     changed = [name for name in NEEDS_RESTART if getattr(now.server, name) != getattr(began.server, name)]
-    waiting = [f"server.{name}" for name in changed if name != "port" or now.server.port]  # port 0 is any
+    waiting = [f"server.{name}" for name in changed if name != "port" or now.server.port]  # port 0 means any port
     return waiting + [name for name in TABLES if getattr(now, name) != getattr(began, name)]
 
 
-def tell_notes(config: Config) -> None:
-    """What `llmproxy check` warns of, as warnings."""
-    _tell(doubts(config))
+def log_notes(config: Config) -> None:
+    """Logs what `llmproxy check` warns about."""
+    _log_notes(doubts(config))
 
 
-def _tell(notes: Iterable[str]) -> None:
+def _log_notes(notes: Iterable[str]) -> None:
     for note in notes:
         log.warning("config_note", note=note)
 
 
 def _changed(file: str) -> Written:
-    """Something that is another one when the file was written or replaced; zeros if there is none."""
+    """A value that changes when the file is written or replaced; zeros if it does not exist."""
     try:
         found = os.stat(file) if file else None
     except OSError:

@@ -12,7 +12,9 @@ try:
 except ImportError:  # Windows
     resource = None
 
-_UNSENT = 128 * 1024  # bytes that the system keeps beyond those on their way: else megabytes for each who does not read
+_UNSENT = (
+    128 * 1024
+)  # unsent bytes in the kernel per client; otherwise it would hold megabytes for each client that does not read
 
 
 class PortTaken(Exception):
@@ -20,10 +22,10 @@ class PortTaken(Exception):
 
 
 def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
-    """A socket to listen on that notices peers that vanish. Raises PortTaken."""
+    """A listening socket that detects dead peers. Raises PortTaken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
-    if sys.platform == "win32":  # where SO_REUSEADDR would let another program take the port over
+    if sys.platform == "win32":  # there SO_REUSEADDR would let another program take the port over
         made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -49,7 +51,7 @@ def bound(host: str, port: int, *, share: bool = False) -> socket.socket:
 
 
 def refuse_taken(host: str, port: int) -> None:
-    """Raises PortTaken if somebody listens there already: a port that is shared (SO_REUSEPORT) would take part in theirs."""
+    """Raises PortTaken if another program listens there: with SO_REUSEPORT we would get a part of its connections."""
     if port == 0:
         return
     alone = bound(host, port)
@@ -61,16 +63,18 @@ def refuse_taken(host: str, port: int) -> None:
         alone.close()
 
 
-# A peer that went without a FIN is given up after so many seconds. The system looks when it probes, 5, 8, 11 and 14 seconds
-# after the last word: before the first ping of a silent stream, which would begin the wait anew.
+# A peer that disappears without a FIN is dropped after so many seconds. The kernel probes 5, 8, 11 and 14 seconds after the
+# last data: before the first ping of a silent stream, which would restart the wait.
 VANISHED = 13
 
 
-_RESERVE = 64  # descriptors for the log, the store, providers' lists and what else there is
+_RESERVE = 64  # descriptors for the log, the store, model lists and other things
 
 
 def affordable_connections(wanted: int) -> int:
-    """Connections for which there are file descriptors: each may need another one to a provider. Raises the soft limit."""
+    """The number of connections for which there are file descriptors: each may need another one to a provider. Raises the soft
+    limit.
+    """
     if resource is None:
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,7 +1,7 @@
-"""Several processes behind one port: started, watched, replaced when they crash, and stopped together.
+"""Several processes on one port: started, watched, replaced when they crash, and stopped together.
 
-Each is a complete gateway with its own listening socket (SO_REUSEPORT: the kernel shares out the connections); what one of
-them is asked about another's request it passes on (see peers).
+Each is a complete gateway with its own listening socket (SO_REUSEPORT: the kernel distributes the connections). A request about
+another worker's request is forwarded to it (see cluster/).
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from typing import NoReturn
 from llmproxy.cluster.place import Place
 from llmproxy.observe.log import log
 
-_CRASHES = 5  # within _WINDOW seconds: then something is wrong that a restart does not mend
+_CRASHES = 5  # within _WINDOW seconds; then a restart does not help
 _WINDOW = 10.0
-_PATH = 90  # bytes of a folder's path: a socket's own may have 107, with its name in it
+_PATH = 90  # bytes of a folder's path: a socket's path may have 107, including its name
 _STOP = frozenset((signal.SIGTERM, signal.SIGINT))
-_HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows, which has no workers either
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has neither these signals nor workers
+HURRY = getattr(signal, "SIGUSR2", None)  # from the supervisor: it got a second stop signal
 _PASSED_ON = frozenset(one for one in (*_STOP, _HANGUP) if one is not None)
 
 
 class NoFolder(Exception):
-    """The workers have nowhere to meet."""
+    """There is no folder for the workers' sockets."""
 
 
 class Supervisor:
-    """Owns the workers. It serves nothing itself, so there is little in it that could fail."""
+    """Owns the workers. It serves no requests itself, so that little in it can fail."""
 
     def __init__(self, count: int, work: Callable[[Place], int], spare: str = "") -> None:
-        """spare: a folder for the workers' sockets where the system's temporary one is of no use."""
+        """spare: a folder for the workers' sockets if the system's temporary folder cannot be used."""
         self._spare = spare
         self._count = count
         self._work = work
@@ -49,7 +50,7 @@ class Supervisor:
         self._worst = 0
 
     def run(self) -> int:
-        """Returns when all have ended: the worst of their exit codes."""
+        """Returns when all have ended: the highest of their exit codes."""
         folder = meeting_folder(self._spare)
         reading, self._writing = os.pipe()
         token, instance = secrets.token_urlsafe(32), secrets.token_hex(16)
@@ -62,11 +63,13 @@ class Supervisor:
             while self._workers:
                 self._reap()
         finally:
+            for number in _PASSED_ON:  # all workers have ended, and a further signal must not replace the exit code
+                signal.signal(number, signal.SIG_IGN)
             shutil.rmtree(folder, ignore_errors=True)
         return self._worst
 
     def _start(self, place: Place) -> None:
-        """Signals wait meanwhile: none may miss a worker that is not known yet, or find our handlers in it."""
+        """Signals are blocked meanwhile, so that they reach every worker, and no worker inherits our handlers."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
         try:
             if self._stopping:
@@ -79,24 +82,26 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _become(self, place: Place, unblocked: Iterable[int]) -> NoReturn:
-        """A worker's whole life."""
+        """The whole life of a worker."""
         code = 1
         try:
             os.close(self._writing)
             for number in _STOP:
                 signal.signal(number, signal.SIG_DFL)
             if _HANGUP is not None:
-                signal.signal(_HANGUP, signal.SIG_IGN)  # until it listens to it: it reads the config just now
+                signal.signal(_HANGUP, signal.SIG_IGN)  # until it is handled: the configuration is just being read
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             code = self._work(place)
         finally:
-            os._exit(code)  # nothing of the supervisor's may run twice
+            os._exit(code)  # the supervisor's code must not run in the worker
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
+        """Only the supervisor counts the stop signals: a terminal or systemd signals the workers as well."""
         if number != _HANGUP:
+            number = HURRY if self._stopping and HURRY is not None else signal.SIGTERM
             self._stopping = True
         for pid in list(self._workers):
-            with suppress(ProcessLookupError):  # it has just ended, and is about to be taken from the list
+            with suppress(ProcessLookupError):  # it has just ended, and will be removed from the list
                 os.kill(pid, number)
 
     def _reap(self) -> None:
@@ -106,7 +111,7 @@ class Supervisor:
             return
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
-            before_it_served = -code in _STOP
+            before_it_served = -code in (*_STOP, HURRY)
             self._worst = max(self._worst, 0 if before_it_served else abs(code))
             return
         log.error("worker_ended", worker=number, code=code)
@@ -138,7 +143,7 @@ def meeting_folder(spare: str) -> Path:
 
 
 def reserve(host: str, port: int) -> tuple[socket.socket, int]:
-    """The port, held for the workers without listening on it; a port of 0 becomes a real one. Raises PortTaken."""
+    """Reserves the port for the workers without listening on it; port 0 becomes a real one. Raises PortTaken."""
     from .socket_options import bound, refuse_taken
 
     refuse_taken(host, port)
@@ -147,7 +152,7 @@ def reserve(host: str, port: int) -> tuple[socket.socket, int]:
 
 
 def ends_with(place: Place, stop: Callable[[], None]) -> None:
-    """Calls `stop` in this loop when the supervisor is gone, however it went."""
+    """Calls `stop` in this loop when the supervisor has ended for any reason."""
     loop = asyncio.get_running_loop()
 
     def gone() -> None:

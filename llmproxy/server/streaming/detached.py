@@ -13,7 +13,7 @@ from ..middleware import errors
 
 
 class DetachedAnswer:
-    """OpenAI's events, each with its number as `id:`. An answer that is not streamed is one event."""
+    """OpenAI's events with their numbers as `id:`. An answer that is not streamed is one event."""
 
     def __init__(
         self, opening: AbstractAsyncContextManager[Reply], buffer: ReplayBuffer, dialect: Dialect | None = None
@@ -29,12 +29,12 @@ class DetachedAnswer:
                 running.begin()
                 await self._answer(running)
         finally:
-            self._tell(running)
+            self._announce(running)
             self.buffer.close()
 
     @property
     def body(self) -> bytes:
-        """The answer that was not streamed."""
+        """The body of an answer that is not streamed."""
         _, event = self.buffer.take(0)
         return event.partition(b"data: ")[2].strip()
 
@@ -53,10 +53,10 @@ class DetachedAnswer:
             if event:
                 self.buffer.append(b"id: %d\n%b\n\n" % (self.buffer.newest + 1, event))
 
-    def _tell(self, running: Running) -> None:
+    def _announce(self, running: Running) -> None:
         if running.error is None:
             return
-        if self.buffer.newest == 0:  # it never began: its readers are told by status
+        if self.buffer.newest == 0:  # it never began: its readers get an HTTP status
             running.refused = running.error
         else:
             self._take(errors.event(running.error, self._dialect, running.reply))

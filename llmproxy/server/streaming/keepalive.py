@@ -1,49 +1,66 @@
-"""Per-response timer: sends keep-alives on silence, and disconnects readers that stall."""
+"""Per-response timer: sends keep-alives on silence, and disconnects clients that do not read."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
+from llmproxy.core.alarms import Alarm, alarms
 from llmproxy.core.clock import LATE
 
 
-class KeepAlive:
-    """Looks now and then at what the answer's writer left here; costs nothing while frames flow.
+class Client(Protocol):
+    """The client of an answer. One object, because three functions for each open stream would take 400 bytes."""
 
-    silent: seconds without a write until `ping` is called (0: never). stuck: seconds in which a reader who is being
-    written to must take something, until `hang_up`. unsent: bytes that it has yet to take; without it one write must be
-    over in that time.
+    def ping(self) -> Awaitable[None]:
+        """Sends a keep-alive."""
+        ...
+
+    def hang_up(self) -> object:
+        """It stopped reading."""
+        ...
+
+    def unsent(self) -> int:
+        """The bytes that it has not received yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """A Client of single functions."""
+
+    ping: Callable[[], Awaitable[None]]
+    hang_up: Callable[[], object]
+    unsent: Callable[[], int]
+
+
+class KeepAlive:
+    """Checks periodically what the writer of the answer noted here; costs nothing while frames are written.
+
+    silent: seconds without a write until the client's `ping` is called (0: never). stuck: seconds in which a client must read
+    something during a write, until its `hang_up` is called.
     """
 
     __slots__ = (
-        "_before", "_handle", "_hang_up", "_loop", "_ping", "_pinging", "_silent", "_stuck", "_unsent", "last", "writing",
+        "_alarm", "_before", "_client", "_loop", "_pinging", "_silent", "_stuck", "last", "writing",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        *,
-        silent: float,
-        ping: Callable[[], Awaitable[None]],
-        stuck: float,
-        hang_up: Callable[[], object],
-        unsent: Callable[[], int] | None = None,
-    ) -> None:
+    def __init__(self, client: Client, *, silent: float, stuck: float) -> None:
         self._loop = asyncio.get_running_loop()
+        self._client = client
         self._silent = silent
         self._stuck = stuck
-        self._ping = ping
-        self._hang_up = hang_up
-        self._unsent = unsent
-        self._before: int | None = None  # what was unsent at the last look at the write that goes on
+        self._before: int | None = None  # `unsent` at the last check of the current write
         self._pinging: asyncio.Task[None] | None = None
-        self._handle: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         self.writing = False
         self.last = self._loop.time()
 
     async def write(self, writing: Awaitable[None]) -> None:
-        """Waits for a write, knowing that it is one."""
+        """Waits for a write, and marks it as running."""
         self.last = self._loop.time()
         self.writing, self._before = True, None
         try:
@@ -59,17 +76,17 @@ class KeepAlive:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._pinging is not None and not self._pinging.done():
             self._pinging.cancel()
 
     def _later(self) -> None:
-        """Aims at what comes first: the next ping, or the next look for a write that hangs."""
+        """Schedules the next event: a ping, or a check of a write that does not end."""
         left = self.last + self._silent - self._loop.time() if self._silent > 0 else self._stuck / 4
         if 0 < self._stuck / 4 < left:
             left = self._stuck / 4
-        self._handle = self._loop.call_later(max(0.01, left), self._look)
+        self._set(left)
 
     def _look(self) -> None:
         if self.writing:
@@ -82,20 +99,22 @@ class KeepAlive:
         self._later()
 
     def _look_at_reader(self) -> None:
-        if self._handle is not None and self._loop.time() - self._handle.when() > LATE:
+        if self._alarm is not None and self._loop.time() - self._alarm.when > LATE:
             self.last = self._loop.time()
-        if self._unsent is not None:
-            unsent, before = self._unsent(), self._before
-            self._before = unsent
-            if before is not None and unsent < before:  # slow, but it reads
-                self.last = self._loop.time()
+        unsent, before = self._client.unsent(), self._before
+        self._before = unsent
+        if before is not None and unsent < before:  # slow, but it reads
+            self.last = self._loop.time()
         if 0 < self._stuck <= self._loop.time() - self.last:
-            self._hang_up()
+            self._client.hang_up()
             return
-        self._handle = self._loop.call_later(max(0.01, self._stuck / 4) if self._stuck > 0 else 1.0, self._look)
+        self._set(self._stuck / 4 if self._stuck > 0 else 1.0)
+
+    def _set(self, seconds: float) -> None:
+        self._alarm = alarms(self._loop).set(self._loop.time() + max(0.01, seconds), self._look)
 
     async def _quietly(self) -> None:
         try:
-            await self._ping()
+            await self._client.ping()
         except ConnectionError:
-            return  # the client left; whoever writes next, or the server, will say so
+            return  # the client disconnected; the next write, or the server, reports it

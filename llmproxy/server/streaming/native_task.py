@@ -1,4 +1,4 @@
-"""A native request from its body to its first reader, and its end by the client's wish."""
+"""A native request from its body to its first reader, and what happens when the client disconnects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from llmproxy.requests.running import Running
 from llmproxy.wire.json_body import parse_body
 from llmproxy.wire.sse import Events
 
-from ..context import ACCOUNTS, CURRENT, REGISTRY, REQUEST_ID
+from ..context import ACCOUNTS, CURRENT, INTAKE, REGISTRY
 from ..middleware.affinity import affinity
 from ..middleware.body import parsed, read_json
 from ..middleware.deadline import seconds
@@ -36,8 +36,8 @@ async def read_body(request: web.Request) -> Json:
 
 
 def checked_chat(request: web.Request, body: Json) -> Chat:
-    """The chat of this request. Raises BadRequest with the member at fault."""
-    trace = Trace(request[REQUEST_ID], int(time.time()), affinity=affinity(request))
+    """The chat of this request. Raises BadRequest; `param` names the invalid member."""
+    trace = Trace(request[INTAKE].id, int(time.time()), affinity=affinity(request))
     trace.deadline = asyncio.get_running_loop().time() + seconds(request, request.app[CURRENT].config.limits.deadline)
     return parse_chat(orjson.dumps(body), trace)
 
@@ -50,10 +50,10 @@ async def answer(
     leaving: OnDisconnect,
     thread_id: str | None = None,
 ) -> web.StreamResponse:
-    """Starts a request, and gives its first reader what it says; to one that would rather not wait, its id."""
+    """Starts a request, and sends its events to the first reader, or only its ID if the client does not want to wait."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     cost = partial(_cost, request.app[ACCOUNTS].pricing)
-    detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, shelf=record.shelf), cost)
+    detached = NativeAnswer(record, opening, ReplayBuffer(limits.tape_bytes, stored=record.stored), cost)
     running = await started(request, chat, detached.work)
     running.buffer = detached.buffer
     running.leaving, running.thread_id = leaving, thread_id
@@ -64,13 +64,13 @@ async def answer(
 
 
 def _would_not_wait(request: web.Request) -> bool:
-    """RFC 7240. Only a request that goes on without readers can be followed later."""
-    wishes = ",".join(request.headers.getall("Prefer", ())).split(",")
-    return "respond-async" in {one.partition(";")[0].strip().lower() for one in wishes}
+    """`Prefer: respond-async` (RFC 7240). Only for a request that continues without readers, because it can be followed later."""
+    preferences = ",".join(request.headers.getall("Prefer", ())).split(",")
+    return "respond-async" in {one.partition(";")[0].strip().lower() for one in preferences}
 
 
 async def _accepted(running: Running, buffer: ReplayBuffer) -> web.Response:
-    """202 with the members of `init`, once the question is kept. Raises the request's own error if it never began."""
+    """202 with the members of `init`, after the question is stored. Raises the request's own error if it never began."""
     await buffer.more(0)
     if running.refused is not None:
         raise running.refused
@@ -82,5 +82,5 @@ async def _accepted(running: Running, buffer: ReplayBuffer) -> web.Response:
 
 
 def _cost(pricing: Pricing, running: Running) -> float | None:
-    cost = pricing.priced(recorded(running)).cost_e12
+    cost = recorded(running, pricing).cost_e12
     return cost / DOLLAR if cost is not None else None

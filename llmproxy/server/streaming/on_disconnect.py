@@ -12,19 +12,20 @@ from llmproxy.core.errors import BadRequest, GatewayError
 from ..context import CURRENT, REGISTRY, caller
 
 HEADER = "X-LLMProxy-On-Disconnect"
-_WISHES = get_args(OnDisconnect)
+_VALUES = get_args(OnDisconnect)
 
 
-def leaving(request: web.Request) -> OnDisconnect:
-    """The client's wish, else the config's. Raises GatewayError if it may not be granted: 403, or 429 if too many go on."""
-    limits = request.app[CURRENT].config.limits
-    wanted = request.headers.get(HEADER, limits.on_disconnect)
-    if wanted not in _WISHES:
+def leaving(request: web.Request, limits: Limits) -> OnDisconnect:
+    """What to do on disconnect: by the client's header, otherwise by the configuration. Raises GatewayError: 403 if the key may
+    not detach, 429 if too many requests are detached."""
+    is_given = HEADER in request.headers
+    wanted = request.headers[HEADER] if is_given else limits.on_disconnect
+    if wanted not in _VALUES:
         raise BadRequest(f"{HEADER} is cancel, drain or detach.", param=HEADER, code="invalid_header")
     if wanted == "cancel":
         return "cancel"
     if not caller(request).detach:
-        if HEADER not in request.headers:  # only the config's wish: this key's requests end with their clients
+        if not is_given:  # only the configuration asks for it: this key's requests end with their clients
             return "cancel"
         raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden")
     _refuse_too_many(sum(running.leaving != "cancel" for running in request.app[REGISTRY]), limits)
@@ -32,7 +33,7 @@ def leaving(request: web.Request) -> OnDisconnect:
 
 
 def in_background(request: web.Request) -> None:
-    """Raises GatewayError if a request may not go on without its client: 403, or 429 if too many do."""
+    """For a background request. Raises GatewayError: 403 if the key may not detach, 429 if too many requests are detached."""
     if not caller(request).detach:
         raise GatewayError("This key may not detach requests.", status=403, code="detach_forbidden", param="background")
     limits = request.app[CURRENT].config.limits
@@ -40,9 +41,9 @@ def in_background(request: web.Request) -> None:
 
 
 def in_thread(request: web.Request) -> OnDisconnect:
-    """An answer in a thread goes on without its client, if the key may detach requests.
+    """An answer in a thread continues without its client, if the key may detach requests.
 
-    Raises GatewayError (429) where too many go on that nobody reads.
+    Raises GatewayError (429) if too many requests without readers are running.
     """
     if not caller(request).detach:
         return "cancel"

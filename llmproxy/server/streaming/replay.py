@@ -17,9 +17,9 @@ from llmproxy.wire.sse import PING, event, has_data
 
 from ..context import CURRENT
 from ..middleware import errors
-from ..middleware.forwarding import told_to_peer
+from ..middleware.forwarding import headers_for_peer
 from .client_socket import unsent
-from .keepalive import KeepAlive
+from .keepalive import Calls, KeepAlive
 from .tapes import number, reading
 
 _LOST = GatewayError(
@@ -36,27 +36,27 @@ HEADERS = {
 
 
 def position(request: web.Request) -> int:
-    """After which event the reader goes on. A browser that reconnects says it by header, so that counts more."""
+    """The event after which the reader continues. A reconnecting browser sends it in a header, which has priority."""
     return number(request.headers.get("Last-Event-ID") or request.query.get("from") or "0", "from")
 
 
 def is_live(request: web.Request) -> bool:
-    """Whether the reader waits for what is still to come; `live=0` takes what there is."""
-    said = request.query.get("live", "1")
-    if said not in ("0", "1"):
+    """Whether the reader waits for future events; `live=0` returns only existing ones."""
+    live = request.query.get("live", "1")
+    if live not in ("0", "1"):
         raise BadRequest("live is 0 or 1.", param="live")
-    return said == "1"
+    return live == "1"
 
 
 async def follow(request: web.Request, running: Running, after: int) -> web.StreamResponse:
-    """Gives the events after `after`, and then the live ones.
+    """Sends the events after `after`, then new ones.
 
-    Raises Gone if they are not all kept, and the request's own error if it never began: both before anything was sent.
+    Raises Gone if not all of them are stored, and the request's own error if it never began: both before anything was sent.
     """
     buffer = running.buffer
     if buffer is None:
         raise Gone(None)
-    await buffer.fetch(after, 1)  # raises Gone as long as it can be told by status
+    await buffer.fetch(after, 1)  # raises Gone while it can still be an HTTP status
     with reading(running, buffer):
         await buffer.more(0)
         if running.refused is not None:
@@ -72,9 +72,9 @@ async def replay(
     headers: Mapping[str, str] = _NONE,
     dialect: Dialect | None = None,
 ) -> web.StreamResponse:
-    """Gives what there is after `after`, which must be there, and what comes until the replay buffer is closed."""
+    """Sends the stored events after `after`, which must exist, and new ones until the replay buffer is closed."""
     live = is_live(request)
-    shown = {**HEADERS, **headers, **told_to_peer(request, dialect), "X-Request-ID": id}
+    shown = {**HEADERS, **headers, **headers_for_peer(request, dialect), "X-Request-ID": id}
     response = web.StreamResponse(headers=shown)
     await response.prepare(request)
     limits = request.app[CURRENT].config.limits
@@ -88,38 +88,33 @@ async def replay(
         last = block if has_data(block) else last
 
     def hang_up() -> None:
-        # Cut, not ended: the reader comes back for the rest, or learns then that it is gone.
+        # The connection is cut, not ended: the reader reconnects for the rest, or learns then that it is gone.
         if request.transport is not None:
             request.transport.abort()
 
-    with KeepAlive(
-        silent=limits.ping,
-        ping=ping,
-        stuck=limits.slow_reader,
-        hang_up=hang_up,
-        unsent=lambda: unsent(request.transport),
-    ) as keepalive:
+    client = Calls(ping, hang_up, lambda: unsent(request.transport))
+    with KeepAlive(client, silent=limits.ping, stuck=limits.slow_reader) as keepalive:
         try:
             await _pump(response, buffer, after, live, keepalive, remember)
         except Gone:
-            await _tell_lost(response, keepalive, dialect, last)
-        except GatewayError:  # the shelf cannot be read now: the reader comes back
+            await _send_lost(response, keepalive, dialect, last)
+        except GatewayError:  # the stored events cannot be read now: the reader reconnects
             hang_up()
-        except ConnectionError:  # the reader left
+        except ConnectionError:  # the client disconnected
             return response
     return response
 
 
-async def _tell_lost(response: web.StreamResponse, keepalive: KeepAlive, dialect: Dialect | None, last: bytes) -> None:
-    """Ends the stream of a reader whose next event is no longer kept: it was too slow, or one event was too large."""
+async def _send_lost(response: web.StreamResponse, keepalive: KeepAlive, dialect: Dialect | None, last: bytes) -> None:
+    """Ends the stream of a reader whose next event is no longer stored: it was too slow, or one event was too large."""
     if dialect is not None:
-        said = dialect.error_event(_LOST)
-    elif b"event: " in last:  # the gateway's own dialect
-        said = event("done", {"ok": False, **_LOST.as_json()}, None)
+        last = dialect.error_event(_LOST)
+    elif b"event: " in last:  # the native dialect
+        last = event("done", {"ok": False, **_LOST.as_json()}, None)
     else:
-        said = errors.event(_LOST)
+        last = errors.event(_LOST)
     with suppress(ConnectionError):
-        await keepalive.write(response.write(said))
+        await keepalive.write(response.write(last))
 
 
 async def _pump(

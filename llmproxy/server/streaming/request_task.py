@@ -17,7 +17,7 @@ from llmproxy.requests.running import Running
 from llmproxy.routing.gateway import Gateway
 from llmproxy.routing.router import Route
 
-from ..context import ACCOUNTS, BODY_BYTES, CURRENT, OBSERVER, REGISTRY, STARTED, owner
+from ..context import CURRENT, INTAKE, REGISTRY
 from ..middleware.charge import admit
 from ..middleware.routes import dialect_of
 from .detached import DetachedAnswer
@@ -28,30 +28,25 @@ from .shared import opening, settle_late
 
 
 async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
-    """Starts the request's task, and gives its answer."""
-    policy = leaving(request)
+    """Starts the request's task, waits for it, and returns its answer."""
+    policy = leaving(request, gateway.config.limits)
     if policy == "detach":
         return await _detached(request, chat, gateway, route)
     opened = opening(request, chat, gateway, route)
-    answer = DirectAnswer(request, request.app[CURRENT].config.limits, chat.dialect, drains=policy == "drain")
-    given: list[web.StreamResponse] = []  # not the task's result: that is remembered with it
-
-    async def work(running: Running) -> None:
-        given.append(await answer.give(running, opened))
-
-    running = await started(request, chat, work)
+    answer = DirectAnswer(request, opened, gateway.config.limits, chat.dialect, drains=policy == "drain")
+    running = await started(request, chat, answer.give)
     settle_late(request, running, opened)
     running.leaving = policy
     if policy == "cancel":
         running.transport = request.transport
     try:
-        await ended(running)
-    except asyncio.CancelledError:  # we are the ones who are stopped: the client left
+        await running.over()
+    except asyncio.CancelledError:  # the handler itself is cancelled: the client disconnected
         if policy == "cancel":
             running.stop("client_disconnect")
         raise
-    if given:
-        return given.pop()
+    if answer.given is not None:
+        return answer.given
     if running.by is not None and running.error is not None:
         return await answer.fail(running.error)
     assert running.error is not None
@@ -59,7 +54,7 @@ async def ask(request: web.Request, chat: Chat, gateway: Gateway, route: Route) 
 
 
 async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> web.StreamResponse:
-    """The task goes on whoever leaves, and its answer is kept a while: `GET /v1/requests/{id}/stream` continues it."""
+    """The task continues without readers, and its answer is kept for a while: `GET /v1/requests/{id}/stream` reads it."""
     running, taped = await detach(request, chat, gateway, route)
     if chat.stream:
         return await follow(request, running, 0)
@@ -70,7 +65,7 @@ async def _detached(request: web.Request, chat: Chat, gateway: Gateway, route: R
 
 
 async def detach(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> tuple[Running, DetachedAnswer]:
-    """Starts a task that nobody waits for."""
+    """Starts a task without waiting for it."""
     registry, limits = request.app[REGISTRY], request.app[CURRENT].config.limits
     opened = opening(request, chat, gateway, route)
     taped = DetachedAnswer(opened, ReplayBuffer(limits.tape_bytes), dialect_of(request))
@@ -82,15 +77,16 @@ async def detach(request: web.Request, chat: Chat, gateway: Gateway, route: Rout
 
 
 async def started(request: web.Request, chat: Chat, work: Callable[[Running], Coroutine[Any, Any, Any]]) -> Running:
-    """Starts the request's task, if its key has room for it. Nothing is waited for once it runs."""
-    charge = await admit(request, chat)
+    """Starts the request's task, if the limits of its key allow it."""
+    intake = request[INTAKE]
+    shared, charge = intake.shared, await admit(request, intake, chat)
     try:
-        running = request.app[REGISTRY].start(chat.trace.id, owner(request), chat, work)
+        running = shared.registry.start(chat.trace.id, intake.key.name, chat, work)
     except GatewayError:
         if charge is not None:
-            charge.end(request.app[ACCOUNTS].now(), None)
+            charge.end(shared.accounts.now(), None)
         raise
-    running.charge, running.bytes_in = charge, request.get(BODY_BYTES)
-    request[STARTED] = True
-    request.app[OBSERVER].started()
+    running.charge, running.bytes_in = charge, intake.body_bytes
+    intake.started = True
+    shared.observer.started()
     return running

@@ -1,4 +1,4 @@
-"""Where a request's answer comes from: its providers, or another request that is the same."""
+"""Decides where an answer comes from: the providers, or an identical request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..middleware.caching import sharing
 
 
 def opening(request: web.Request, chat: Chat, gateway: Gateway, route: Route) -> Opening:
-    """Raises BadRequest for a wish about sharing that there is not."""
-    plan = sharing(request, chat, route)
+    """Opens the answer. Raises BadRequest for an invalid header about sharing."""
+    plan = sharing(request, chat, route, gateway.config.cache)
     if plan is None:
         return gateway.open(chat, route)
     return request.app[ANSWERS].open(plan, chat, lambda chat: gateway.open(chat, route))
 
 
 def settle_late(request: web.Request, running: Running, opened: Opening) -> None:
-    """What a shared answer costs after the request that began it has left is still that request's."""
-    if isinstance(opened, Reading):
+    """Adds the later cost of a shared answer to the request that began it, which may have ended."""
+    if type(opened) is Reading:
         opened.after = partial(request.app[OBSERVER].amended, running, running.charge)

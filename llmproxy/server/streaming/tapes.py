@@ -1,4 +1,4 @@
-"""Where a request's numbered events are: in memory, or, for a thread's answer, in the database."""
+"""Finds the numbered events of a request: in memory or, for a thread's answer, in the database."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _DIGITS = 15
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """The events of one request. running: the request, where its events are in memory."""
+    """The events of one request. running: the request, if its events are in memory."""
 
     buffer: ReplayBuffer
     running: Running | None = None
 
 
 async def find(request: web.Request, id: str, after: int, *, orphaned: bool = False) -> Tape:
-    """The caller's tape of that id, for a reader that has the events up to `after`. orphaned: no other process has it.
+    """The caller's tape with that ID, for a reader that has the events up to `after`. orphaned: no other process has it.
 
-    Raises Gone where the ones after it are known to be no longer kept, and NotFound where nobody, or somebody else, has
-    asked under this id.
+    Raises Gone if the following events are known to be no longer stored, and NotFound if there is no request with this ID, or
+    it belongs to another owner.
     """
     whose, store = owner(request), request.app[STORE]
     running = request.app[REGISTRY].get(id, whose)
@@ -46,16 +46,16 @@ async def find(request: web.Request, id: str, after: int, *, orphaned: bool = Fa
     return Tape(await recalled(store(), whose, id, after, orphaned=orphaned))
 
 
-def number(said: str, param: str) -> int:
+def number(value: str, param: str) -> int:
     """The number of an event. Raises BadRequest."""
-    if not (said.isascii() and said.isdigit() and len(said) <= _DIGITS):
+    if not (value.isascii() and value.isdigit() and len(value) <= _DIGITS):
         raise BadRequest("An event's id is a whole number.", param=param)
-    return int(said)
+    return int(value)
 
 
 @contextmanager
 def reading(running: Running, buffer: ReplayBuffer) -> Iterator[None]:
-    """Counts a reader; the last one's leaving is what `running.leaving` says."""
+    """Counts a reader; when the last one leaves, `running.leaving` decides what happens."""
     running.readers += 1
     try:
         yield
@@ -69,6 +69,6 @@ def _left(running: Running, buffer: ReplayBuffer) -> None:
     policy = running.leaving
     if policy == "cancel":
         running.stop("client_disconnect")
-    elif policy == "drain":  # to its end, for what it costs; not to be continued
+    elif policy == "drain":  # it continues for its usage, and cannot be resumed
         running.buffer = None
         buffer.drop()

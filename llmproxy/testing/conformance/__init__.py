@@ -1,4 +1,4 @@
-"""Checks for any OpenAI-compatible gateway whose upstream we can be: `python -m llmproxy.testing.conformance URL`."""
+"""Conformance checks for any OpenAI-compatible gateway: `python -m llmproxy.testing.conformance URL`. command.py runs them."""
 
 from .command import CHECKS, Result, main, run, table
 

@@ -1,7 +1,8 @@
-"""Budget torture for any gateway: many clients at once who ask for far more than they get, some of whom leave or are cut off.
+"""Stress test of a budget for any gateway: many clients at once, with a far higher max_tokens than they use; some disconnect or
+are cut.
 
-The provider behind the gateway keeps its own bill. The gateway must have a key whose budget is `limit` dollars and the price
-of `rate` dollars a million tokens of output, 0 of input.
+The test provider counts what it serves. The gateway must have a key with a budget of `limit` dollars, and a price of `rate`
+dollars per million output tokens and 0 for input.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from ..samples import as_bytes, chunk, completion, sse
 
 CLIENTS = 200
 DECLARED = 32_000  # max_tokens
-SERVED = 300  # tokens of an answer, about
-LEAVE, CUT = 0.2, 0.05  # shares
-SLICE = 32  # tokens on their way when a stream is broken off, two frames: billed, and seen by nobody
-ENOUGH = 0.98  # of the limit must be spent before anybody is refused
-QUIET = 3  # rounds of refusals after which there is nothing more to spend
-_PIECE = 16  # tokens of one frame, four bytes each
-_MOST = 20_000  # requests in all
+SERVED = 300  # tokens of an answer, on average
+LEAVE, CUT = 0.2, 0.05  # share of requests whose client disconnects, and whose provider breaks off
+SLICE = 32  # tokens of two frames that are on the way when a stream breaks: billed, but not received
+ENOUGH = 0.98  # share of the limit that must be spent before the first refusal
+QUIET = 3  # rounds with refusals only, after which the budget counts as used up
+_PIECE = 16  # tokens of one frame, of four bytes each
+_MOST = 20_000  # maximum number of requests
 _PACE = 0.02  # seconds between two frames
 
 
 @dataclass(slots=True)
 class Bill:
-    """What the provider has really served, in tokens of output."""
+    """What the provider has served. served: output tokens. open: running streams."""
 
     served: int = 0
     open: int = 0
     most_open: int = 0
-    broken: int = 0  # streams that ended before their end, by whomever
+    broken: int = 0  # streams that did not reach their end, for any reason
 
 
 @dataclass(slots=True)
@@ -45,11 +46,11 @@ class Outcome:
     limit: float
     rate: float
     answered: int = 0
-    ended: int = 0  # streams that a used up budget ended
+    ended: int = 0  # streams ended by the gateway because the budget was used up
     refused: int = 0
     other: int = 0
-    first_refusal: float | None = None  # share of the limit that the provider had served by then
-    slack: int = 0  # tokens that it may be over
+    first_refusal: float | None = None  # share of the limit that was served at the first refusal
+    slack: int = 0  # tokens by which the limit may be exceeded
     bill: Bill = field(default_factory=Bill)
 
     @property
@@ -58,7 +59,7 @@ class Outcome:
 
     @property
     def checks(self) -> list[tuple[str, bool, str]]:
-        """(what must hold, whether it did, what was seen)."""
+        """The results: (requirement, passed, what was seen)."""
         over = self.spent - self.limit
         allowed = self.slack * self.rate / 1e6
         early = self.first_refusal
@@ -74,7 +75,7 @@ class Outcome:
 
 
 async def torture(url: str, port: int, model: str, key: str, limit: float, rate: float, seed: int = 1) -> Outcome:
-    """Rounds of 200 clients at once until nobody is answered any more."""
+    """Runs rounds of 200 clients at once until all are refused."""
     outcome = Outcome(limit, rate)
     dice = random.Random(seed)
     clients = aiohttp.TCPConnector(limit=0)
@@ -95,7 +96,7 @@ async def torture(url: str, port: int, model: str, key: str, limit: float, rate:
 
 
 class _Billed(Sequence[bytes]):
-    """Frames that are on the bill as they are written."""
+    """Frames that are counted when they are written."""
 
     def __init__(self, frames: list[bytes], bill: Bill, *, cut: bool = False) -> None:
         self._frames = frames
@@ -110,7 +111,7 @@ class _Billed(Sequence[bytes]):
         try:
             for frame in self._frames:
                 yield frame
-                bill.served += _PIECE  # it was written
+                bill.served += _PIECE  # after the frame was written
                 self.left -= 1
         finally:
             bill.open -= 1
@@ -124,7 +125,7 @@ class _Billed(Sequence[bytes]):
 
 
 def _served(asked: Exchange, bill: Bill, dice: random.Random) -> Behaviour:
-    """An answer of about 300 tokens; 5 % are cut off. The end costs nothing."""
+    """An answer of about 300 tokens; 5 % are cut off. The last event costs nothing."""
     count = max(1, int(dice.gauss(SERVED, SERVED / 5)) // _PIECE)
     usage = {"prompt_tokens": 10, "completion_tokens": count * _PIECE, "total_tokens": 10 + count * _PIECE}
     if not asked.json.get("stream"):
@@ -143,27 +144,27 @@ def _served(asked: Exchange, bill: Bill, dice: random.Random) -> Behaviour:
 async def _client(
     session: aiohttp.ClientSession, url: str, model: str, key: str, outcome: Outcome, fate: float
 ) -> None:
-    """One request; who leaves does so after a first block."""
+    """One request. fate: random number from 0 to 1; below LEAVE the client disconnects after the first block."""
     body = {
         "model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": DECLARED, "stream": True,
         "stream_options": {"include_usage": True},
     }  # fmt: skip
     headers = {"Authorization": f"Bearer {key}"}
     try:
-        async with session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as said:
-            if said.status != 200:
-                _count_refusal(outcome, said.status, await said.read())
+        async with session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response:
+            if response.status != 200:
+                _count_refusal(outcome, response.status, await response.read())
             elif fate < LEAVE:
-                await said.content.readany()
+                await response.content.readany()
                 outcome.answered += 1
             else:
-                _count_end(outcome, await said.read())
+                _count_end(outcome, await response.read())
     except aiohttp.ClientError:
-        outcome.answered += 1  # cut off, as its provider was
+        outcome.answered += 1  # the gateway passed on the cut
 
 
 def _count_refusal(outcome: Outcome, status: int, body: bytes) -> None:
-    """Gateways say it in many ways: LiteLLM with a 400 that names the budget."""
+    """Gateways refuse in different ways: LiteLLM with a 400 that mentions the budget."""
     if status in (402, 403, 429) or b"budget" in body.lower():
         outcome.refused += 1
         _note_refusal(outcome)

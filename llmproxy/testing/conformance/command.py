@@ -7,31 +7,33 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import aiohttp
 import orjson
 
 from ..provider import FakeProvider
-from . import both, breaks, budgets, cancels, failures, fields, gemini_only, messages_only, responses_only, streams
-from .faces import MESSAGES, RESPONSES
-from .gemini_face import GEMINI
-from .stage import Check, Failed, Stage
-from .voices import API_NAMES
+from . import breaks, budgets, cancels, failures, fields, gemini_only, messages_only, responses_only, shared, streams
+from .client_api_gemini import GEMINI
+from .client_apis import MESSAGES, RESPONSES
+from .harness import Check, Failed, Harness
+from .provider_apis import API_NAMES
 
 BY_API: Mapping[str, Sequence[Check]] = {
     "chat": (*streams.CHECKS, *fields.CHECKS, *failures.CHECKS, *breaks.CHECKS, *cancels.CHECKS),
-    "messages": (*both.checks(MESSAGES), *messages_only.CHECKS),
-    "responses": (*both.checks(RESPONSES), *responses_only.CHECKS),
-    "gemini": (*both.checks(GEMINI), *gemini_only.CHECKS),
+    "messages": (*shared.checks(MESSAGES), *messages_only.CHECKS),
+    "responses": (*shared.checks(RESPONSES), *responses_only.CHECKS),
+    "gemini": (*shared.checks(GEMINI), *gemini_only.CHECKS),
 }
 CHECKS: Sequence[Check] = [check for checks in BY_API.values() for check in checks]
-PATIENCE = 20.0  # seconds for one check
+CHECK_TIMEOUT = 20.0  # seconds
 
 EPILOG = """
-The gateway must have an OpenAI-compatible provider at http://127.0.0.1:PORT/v1, any key, that serves the model.
-Nothing else may ask that provider while the checks run, and no circuit breaker or cool-down may shut it off: most of the
-checks are failures. Exit code: 0 if all passed, 1 if one failed, 2 if none could run.
+Configure an OpenAI-compatible provider at http://127.0.0.1:PORT/v1 in the gateway, with any key, that has the model.
+Nothing else may call this port while the checks run. Switch off circuit breakers and cool-downs, because most checks
+make the provider fail. If the gateway does not call this port, the program stops at the first check.
+Exit code: 0 if all passed, 1 if one failed, 2 if none could run.
+example: llmproxy conformance http://127.0.0.1:8811 --api chat
 """
 
 
@@ -54,9 +56,10 @@ async def run(
     apis: Collection[str] = API_NAMES,
     provider_apis: Collection[str] = API_NAMES,
 ) -> list[Result]:
-    """Every check of these APIs, one after the other, with our provider listening on `port`.
+    """Runs every check of these APIs, one after the other. The test provider listens on `port`.
 
-    headers: go with every request. provider_apis: those that the provider has.
+    only: run checks whose name contains this. headers: sent with every request. provider_apis: the APIs of the provider.
+    Stops at the first check if the gateway does not call the provider. Raises OSError if the port is in use.
     """
     checks = [check for api in API_NAMES if api in apis for check in BY_API[api]]
     chosen = [check for check in checks if only in f"{check.group}: {check.name}"]
@@ -66,32 +69,45 @@ async def run(
         FakeProvider(port, models=[model.rpartition("/")[2]]) as provider,
         aiohttp.ClientSession(timeout=timeout, connector=connector, read_bufsize=2**22) as client,
     ):
-        stage = Stage(url, provider, client, model, key, headers or {}, provider_apis)
-        return [await _result(check, stage) for check in chosen]
+        harness = Harness(url, provider, client, model, key, headers or {}, provider_apis)
+        results: list[Result] = []
+        called = False
+        for check in chosen:
+            results.append(await _result(check, harness))
+            called = called or bool(harness.asked)
+            if check.asks and not called:
+                return [*results[:-1], replace(results[-1], seen=_unreached(port, results[-1].seen))]
+        return results
 
 
-async def _result(check: Check, stage: Stage) -> Result:
-    stage.clear()
+def _unreached(port: int, seen: str) -> str:
+    """Why no check can run, and what to do."""
+    setting = f"for llmproxy: OPENAI_BASE_URL=http://127.0.0.1:{port}/v1 OPENAI_API_KEY=any"
+    return f"{seen}. The other checks were not run: configure the test provider in the gateway ({setting}), and --model"
+
+
+async def _result(check: Check, harness: Harness) -> Result:
+    harness.clear()
     passed, seen = False, ""
     try:
-        async with asyncio.timeout(PATIENCE):
-            passed, seen = True, await check.run(stage)
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            passed, seen = True, await check.run(harness)
     except Failed as failed:
         passed, seen = False, str(failed)
     except TimeoutError:
-        passed, seen = False, f"nothing within {PATIENCE:g} s"
+        passed, seen = False, f"nothing within {CHECK_TIMEOUT:g} s"
     except Exception as error:  # noqa: BLE001  a check must not end the others
         where = traceback.extract_tb(error.__traceback__)[-1]
         passed, seen = False, f"{type(error).__name__}: {error} (at {where.name})"
-    if check.asks and not stage.asked:
+    if check.asks and not harness.asked:
         passed, seen = False, f"the provider was not asked; {seen}"
     if not passed:
-        await stage.provider.hang_up()
+        await harness.provider.hang_up()
     return Result(check.group, check.name, passed, seen)
 
 
 def table(results: Iterable[Result]) -> str:
-    """Markdown, readable as it is."""
+    """The results as a Markdown table with aligned columns."""
     rows = [("check", "", "seen"), ("---", "---", "---")]
     rows += [(f"{one.group}: {one.name}", "pass" if one.passed else "FAIL", one.seen) for one in results]
     cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
@@ -100,59 +116,61 @@ def table(results: Iterable[Result]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    said = options().parse_args(arguments)
+    given = options().parse_args(arguments)
     try:
-        if said.budgets:
-            return _tortured(said)
-        results = asyncio.run(_run(said))
+        if given.budgets:
+            return _check_budgets(given)
+        results = asyncio.run(_run(given))
     except OSError as error:
-        print(f"cannot listen on port {said.upstream_port}: {error}", file=sys.stderr)
+        print(f"cannot listen on port {given.upstream_port}: {error}", file=sys.stderr)
         return 2
-    if said.json:
-        print(orjson.dumps([asdict(one) for one in results], option=orjson.OPT_INDENT_2).decode())
-    else:
-        print(table(results))
-        print(f"\n{sum(one.passed for one in results)} of {len(results)} checks passed.")
-    return 0 if results and all(one.passed for one in results) else 1
+    return _printed(given, results, f"{sum(one.passed for one in results)} of {len(results)} checks passed.")
 
 
-async def _run(said: argparse.Namespace) -> list[Result]:
-    """The checks that were asked for."""
-    given = (said.url, said.upstream_port, said.model, said.key, said.only, dict(said.header))
-    return await run(*given, apis=said.api or API_NAMES, provider_apis=said.provider_api or API_NAMES)
+async def _run(given: argparse.Namespace) -> list[Result]:
+    chosen = (given.url, given.upstream_port, given.model, given.key, given.only, dict(given.header))
+    return await run(*chosen, apis=given.api or API_NAMES, provider_apis=given.provider_api or API_NAMES)
 
 
-def _tortured(said: argparse.Namespace) -> int:
-    url = said.url.rstrip("/").removesuffix("/v1")
-    outcome = asyncio.run(budgets.torture(url, said.upstream_port, said.model, said.key, said.limit, said.rate))
+def _check_budgets(given: argparse.Namespace) -> int:
+    url = given.url.rstrip("/").removesuffix("/v1")
+    outcome = asyncio.run(budgets.torture(url, given.upstream_port, given.model, given.key, given.limit, given.rate))
     results = [Result("budgets", name, passed, seen) for name, passed, seen in outcome.checks]
-    if said.json:
+    tokens = f"{outcome.answered} answers, {outcome.bill.served:,} tokens"
+    return _printed(given, results, f"{tokens}, {outcome.spent:.4f} $ by the provider's own count.")
+
+
+def _printed(given: argparse.Namespace, results: Sequence[Result], summary: str) -> int:
+    """Prints the results; returns the exit code."""
+    if given.json:
         print(orjson.dumps([asdict(one) for one in results], option=orjson.OPT_INDENT_2).decode())
     else:
-        print(table(results))
-        print(
-            f"\n{outcome.answered} answers, {outcome.bill.served:,} tokens, {outcome.spent:.4f} $ by the provider's own bill."
-        )
-    return int(not all(one.passed for one in results))
+        print(f"{table(results)}\n\n{summary}")
+    return 0 if results and all(one.passed for one in results) else 1
 
 
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("llmproxy conformance", description=__doc__, epilog=EPILOG)
     option = parser.add_argument
     option("url", help="the gateway, for example http://127.0.0.1:8811")
-    option("--upstream-port", type=int, default=9800, help="where the gateway expects its provider (default 9800)")
-    option("--model", default="openai/fake-model", help="the name that leads to it (default openai/fake-model)")
+    option(
+        "--upstream-port",
+        type=int,
+        default=9800,
+        help="port of the test provider, which the gateway must call (default 9800)",
+    )
+    option("--model", default="openai/fake-model", help="the gateway's name for its model (default openai/fake-model)")
     option("--key", default="", help="the gateway's key")
     option(
         "--header", type=_header, action="append", default=[], help="NAME:VALUE, sent with every request; repeatable"
     )
-    option("--only", default="", help="checks whose name contains this")
+    option("--only", default="", help="run only checks whose name contains this")
     option(
         "--api",
         choices=API_NAMES,
         action="append",
         default=[],
-        help="checks of this API only; repeatable (default all)",
+        help="run only checks of this API; repeatable (default all)",
     )
     option(
         "--provider-api",
@@ -161,13 +179,13 @@ def options() -> argparse.ArgumentParser:
         default=[],
         help="the provider has this API and no other; repeatable (default all)",
     )
-    option("--budgets", action="store_true", help="only this: spend a key's budget with 200 clients at once")
+    option("--budgets", action="store_true", help="test only budgets: spend a key's budget with 200 clients at once")
     option("--limit", type=float, default=5.0, help="the budget of that key, in dollars (default 5)")
     option(
         "--rate",
         type=float,
         default=10.0,
-        help="what a million tokens of output cost there (default 10); of input nothing",
+        help="price of a million output tokens in dollars (default 10); input is free",
     )
     option("--json", action="store_true", help="print the results as JSON")
     return parser

@@ -1,4 +1,4 @@
-"""What a client that reads server-sent events by the standard makes of a body, whoever framed it."""
+"""Parses server-sent events by the standard, whatever their framing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def events(body: bytes) -> Iterator[bytes]:
-    """The data of each event. An event without data, or that no blank line has ended, is none."""
+    """The data of each event. Events without data, or without a blank line at the end, are ignored."""
     return (data for _, data in named(body))
 
 
 def named(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The name and the data of each event.
+    """The name (empty if it has none) and the data of each event.
 
     Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
     """

@@ -1,4 +1,4 @@
-"""Checks of what comes out of a stream, whatever odd but complete stream the provider sends."""
+"""Checks that the client receives a complete stream, however unusual the provider's stream is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..answer import Answer
 from ..provider import cut_at
 from ..samples import chunk, sse
 from ..validate import check_framing, check_stream
-from .stage import Check, Failed, Run, Stage, clean, expect, in_order
+from .harness import Check, Failed, Harness, Run, clean, expect, in_order
 
 USAGE = {
     "prompt_tokens": 7,
@@ -33,7 +33,7 @@ ODD = "a\u2028b\u2029c\u0085d\x0be"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the provider sends and what a client must understand."""
+    """The bytes of the provider's stream, and what the client must receive."""
 
     group: str
     name: str
@@ -43,16 +43,14 @@ class Case:
     tools: Sequence[tuple[str, Any]] = ()
     reasoning: str = ""
     ask: dict[str, Any] = field(default_factory=dict)
-    cuts: bool = False  # send it in single bytes
-    framed: bool = (
-        False  # the client must get OpenAI's framing, because OpenAI's Python SDK stumbles over the provider's
-    )
+    cuts: bool = False  # sent in single bytes
+    framed: bool = False  # OpenAI's Python SDK cannot read the provider's framing, so the client must get OpenAI's
 
     def run(self) -> Run:
-        async def run(stage: Stage) -> str:
+        async def run(harness: Harness) -> str:
             pieces = cut_at(self.upstream, range(len(self.upstream))) if self.cuts else [self.upstream]
-            stage.streams(self.upstream, pieces=pieces)
-            seen = await stage.stream(**self.ask)
+            harness.streams(self.upstream, pieces=pieces)
+            seen = await harness.stream(**self.ask)
             expect(seen.status == 200, f"status {seen.status}: {seen.body[:100]!r}")
             expect(seen.is_stream, f"not streamed: {seen.content_type}")
             self._compare(seen.answer)
@@ -200,49 +198,49 @@ CASES = [
 ]
 
 
-async def two_choices(stage: Stage) -> str:
+async def two_choices(harness: Harness) -> str:
     ends = [chunk({}, finish="stop", index=i) for i in (0, 1)]
-    stage.streams(sse(*TWICE, chunk({"content": "zero"}), chunk({"content": "one"}, index=1), *ends))
-    seen = await stage.stream(n=2)
+    harness.streams(sse(*TWICE, chunk({"content": "zero"}), chunk({"content": "one"}, index=1), *ends))
+    seen = await harness.stream(n=2)
     texts = [seen.answer.choice(i).text for i in (0, 1)]
     expect(texts == ["zero", "one"], f"texts {texts}")
     in_order(check_stream(seen.events, choices=2))
     return "both, apart"
 
 
-async def content_type(stage: Stage) -> str:
-    stage.streams(PLAIN)
-    seen = await stage.stream()
+async def content_type(harness: Harness) -> str:
+    harness.streams(PLAIN)
+    seen = await harness.stream()
     expect(seen.content_type.startswith("text/event-stream"), seen.content_type)
     clean(check_framing(seen.body))
     return seen.content_type
 
 
-async def members(stage: Stage) -> str:
-    stage.streams(PLAIN)
-    clean(check_stream((await stage.stream()).events))
+async def members(harness: Harness) -> str:
+    harness.streams(PLAIN)
+    clean(check_stream((await harness.stream()).events))
     return "all there"
 
 
-async def not_held_back(stage: Stage) -> str:
-    """The provider says something and falls silent: the client must have it nevertheless."""
-    stage.streams(b"", pieces=[sse(ROLE, HELLO, done=False)], ending="hang")
-    await stage.hears(b"Hello, ")
+async def not_held_back(harness: Harness) -> str:
+    """The provider sends some text and then nothing: the client must receive that text at once."""
+    harness.streams(b"", pieces=[sse(ROLE, HELLO, done=False)], ending="hang")
+    await harness.reads_until(b"Hello, ")
     return "each event at once"
 
 
-async def usage_details(stage: Stage) -> str:
-    stage.streams(sse(ROLE, HELLO, WORLD, STOP, COUNT))
-    usage = (await stage.stream(**ASK_USAGE)).answer.usage or {}
+async def usage_details(harness: Harness) -> str:
+    harness.streams(sse(ROLE, HELLO, WORLD, STOP, COUNT))
+    usage = (await harness.stream(**ASK_USAGE)).answer.usage or {}
     wrong = {key: usage.get(key) for key, value in USAGE.items() if not _holds(usage.get(key), value)}
     expect(not wrong, f"usage differs: {wrong}")
     return "the provider's own numbers"
 
 
-def _holds(got: Any, said: Any) -> bool:
-    if isinstance(said, dict):
-        return isinstance(got, dict) and all(_holds(got.get(key), value) for key, value in said.items())
-    return bool(got == said)
+def _holds(got: Any, expected: Any) -> bool:
+    if isinstance(expected, dict):
+        return isinstance(got, dict) and all(_holds(got.get(key), value) for key, value in expected.items())
+    return bool(got == expected)
 
 
 CHECKS = [

@@ -1,4 +1,4 @@
-"""The place where a check plays: a gateway to ask, the provider behind it, and what was seen."""
+"""Test harness of a check: a client of the gateway, the test provider behind it, and what each of them saw."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ..event_order import Violation
 from ..provider import JSON_TYPE, SSE_TYPE, FakeProvider
 from ..samples import as_bytes, failure, sse
 from .events import reframed
-from .kept import Kept
-from .said import Said
-from .voices import API_NAMES, Voice, voice_of
+from .provider_apis import API_NAMES, ProviderApi, provider_api_of
+from .scripted_reply import ScriptedReply
+from .stored_response import StoredResponse
 
-Run = Callable[["Stage"], Awaitable[str]]
+Run = Callable[["Harness"], Awaitable[str]]
 CHAT = "/v1/chat/completions"
-CLOSES_WITHIN = 3.0  # seconds from a client's leaving to the upstream's socket being closed
+CLOSES_WITHIN = 3.0  # seconds between the client's disconnect and the closing of the upstream connection
 
 
 class Failed(Exception):
-    """What was seen instead."""
+    """A check failed; the message is what was seen instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`run` gives a few words on what was seen, and raises Failed if it was wrong.
+    """One check. run: returns a few words on what was seen, raises Failed if it was wrong.
 
-    asks: it is about what the provider does, so that it says nothing if the gateway did not ask the provider.
+    asks: the check needs a call of the provider, so it fails if the gateway makes none.
     """
 
     group: str
@@ -45,7 +45,7 @@ class Check:
 
 @dataclass(slots=True)
 class Seen:
-    """One answer as a client saw it. `broken`: the connection ended in the middle of the body."""
+    """One answer as a client saw it. broken: the connection ended within the body."""
 
     status: int
     headers: dict[str, str]
@@ -72,13 +72,13 @@ class Seen:
             raise Failed(f"unreadable: {self.body[:80]!r}") from error
 
     @property
-    def told(self) -> bool:
+    def shows_failure(self) -> bool:
         """Whether a client can know that the answer is not complete."""
         return self.status >= 400 or self.broken or self.answer.error is not None
 
 
-class Stage:
-    """Asks the gateway at `url` for `model`; `provider` is its upstream. `headers` go with every request."""
+class Harness:
+    """Calls the gateway at `url` with `model`; `provider` is its upstream. headers: sent with every request."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Stage:
         headers: Mapping[str, str],
         apis: Collection[str] = API_NAMES,
     ) -> None:
-        self.apis = apis  # that the provider has
+        self.apis = apis  # the APIs of the provider
         self.provider = provider
         self.model = model
         self._url = url.rstrip("/").removesuffix("/v1")
@@ -101,7 +101,7 @@ class Stage:
     # The provider's part
 
     def always(self, behaviour: Behaviour) -> None:
-        """Every POST is answered so, however often the gateway tries."""
+        """Every POST gets this answer, also each retry of the gateway."""
         self.provider.route = lambda exchange: behaviour if exchange.method == "POST" else None
 
     def streams(self, body: bytes, **how: Any) -> None:
@@ -112,51 +112,51 @@ class Stage:
         self.always(Behaviour([as_bytes(body)], status, {**JSON_TYPE, **named}, framing="length"))
 
     def completes(self, body: dict[str, Any]) -> None:
-        """A whole answer, or the same as a stream where the gateway asks for a stream although its client did not."""
+        """Answers with a chat completion; as a stream if the gateway asks for one although its client did not."""
         whole = Behaviour([as_bytes(body)], headers=JSON_TYPE, framing="length")
         streamed = Behaviour([as_stream(body)], headers=SSE_TYPE)
         self.provider.route = lambda asked: None if asked.method != "POST" else streamed if _streams(asked) else whole
 
-    def speaks(self, how: Callable[[Voice, bool], Behaviour]) -> None:
-        """The provider answers in the API in which it is asked, if it has it; `how` is told that and if as a stream."""
+    def answers_in_api(self, how: Callable[[ProviderApi, bool], Behaviour]) -> None:
+        """The provider answers in the API of the request; 404 if it does not have it. how: gets that API, and whether to stream."""
 
         def route(asked: Exchange) -> Behaviour | None:
             if asked.method != "POST":
                 return None
-            voice = voice_of(asked.path)
-            if voice is None or voice.name not in self.apis:
+            api = provider_api_of(asked.path)
+            if api is None or api.name not in self.apis:
                 return Behaviour([as_bytes(failure(404))], 404, JSON_TYPE, framing="length")
-            return how(voice, _streams(asked))
+            return how(api, _streams(asked))
 
         self.provider.route = route
 
-    def says(self, said: Said, **how: Any) -> None:
-        """Whole or streamed; a provider that has Responses also keeps it, and what it was asked, until it is deleted."""
+    def replies_with(self, reply: ScriptedReply, **how: Any) -> None:
+        """The provider sends this reply, streamed or not. With Responses it also stores it until it is deleted."""
 
-        def answer(voice: Voice, stream: bool) -> Behaviour:
+        def answer(api: ProviderApi, stream: bool) -> Behaviour:
             if stream:
-                return Behaviour([voice.stream(said)], headers=SSE_TYPE, **how)
-            return Behaviour([as_bytes(voice.answer(said))], headers=JSON_TYPE, framing="length")
+                return Behaviour([api.stream(reply)], headers=SSE_TYPE, **how)
+            return Behaviour([as_bytes(api.answer(reply))], headers=JSON_TYPE, framing="length")
 
-        self.speaks(answer)
-        asks, kept = self.provider.route, Kept(said)
+        self.answers_in_api(answer)
+        asks, kept = self.provider.route, StoredResponse(reply)
 
         def route(asked: Exchange) -> Behaviour | None:
             if asked.method == "POST" or "responses" not in self.apis:
                 return asks(asked) if asks else None
-            return kept.look_up(asked, self.heard)
+            return kept.look_up(asked, self.received)
 
         self.provider.route = route
 
     def refuses(self, status: int, message: str, code: str, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
 
-        def answer(voice: Voice, stream: bool) -> Behaviour:
+        def answer(api: ProviderApi, stream: bool) -> Behaviour:
             del stream
-            body = as_bytes(voice.error(status, message, code))
+            body = as_bytes(api.error(status, message, code))
             return Behaviour([body], status, {**JSON_TYPE, **named}, framing="length")
 
-        self.speaks(answer)
+        self.answers_in_api(answer)
 
     def clear(self) -> None:
         self.provider.route = None
@@ -167,10 +167,10 @@ class Stage:
         return self.provider.exchanges
 
     @property
-    def heard(self) -> list[Exchange]:
-        """What the provider was asked in an API that it has."""
-        voices = [(one, voice_of(one.path)) for one in self.asked]
-        return [one for one, voice in voices if voice is not None and voice.name in self.apis]
+    def received(self) -> list[Exchange]:
+        """The requests that the provider received in an API that it has."""
+        apis = [(one, provider_api_of(one.path)) for one in self.asked]
+        return [one for one, api in apis if api is not None and api.name in self.apis]
 
     # The client's part
 
@@ -186,7 +186,7 @@ class Stage:
         async with self.send("POST", self.address(path, **members), self.body(path, members)) as response:
             yield response
 
-    async def hears(self, text: bytes, *, path: str = CHAT, **members: Any) -> None:
+    async def reads_until(self, text: bytes, *, path: str = CHAT, **members: Any) -> None:
         """Asks for a stream and reads until `text` has come. Raises Failed if the stream ends before."""
         async with self.asking(path=path, stream=True, **members) as response:
             got = b""
@@ -196,7 +196,7 @@ class Stage:
                 got += piece
 
     def address(self, path: str, *, model: str = "", stream: bool = False, **_: Any) -> str:
-        """With the model and what is to be done, where an API has them in the address."""
+        """The path, with model and method if the API has them in the path."""
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
         return path.format(model=model or self.model, method=method)
 
@@ -214,8 +214,11 @@ class Stage:
         async with self._client.request(method, self._url + path, data=body, headers=headers) as response:
             yield response
 
-    async def leaves(self, *, after: int, path: str = CHAT, **members: Any) -> float:
-        """Asks, leaves once `after` bytes came (0: once the upstream was asked); milliseconds until its socket closed."""
+    async def disconnects(self, *, after: int, path: str = CHAT, **members: Any) -> float:
+        """Asks, and disconnects after this number of bytes (0: when the upstream was called).
+
+        Returns the milliseconds until the upstream connection was closed. Raises Failed if it stays open.
+        """
         asking = asyncio.ensure_future(self._read_some(after, path, members))
         try:
             exchange = await self.provider.received()
@@ -242,12 +245,12 @@ async def _hang_up(asking: asyncio.Future[aiohttp.ClientResponse]) -> None:
 
 
 async def _closed_after(exchange: Exchange, left: float) -> float:
-    expect(not exchange.closed.is_set(), "the upstream was closed before the client had left")
+    expect(not exchange.closed.is_set(), "the upstream was closed before the client disconnected")
     try:
         async with asyncio.timeout(CLOSES_WITHIN):
             await exchange.closed.wait()
     except TimeoutError:
-        raise Failed(f"the upstream was still open {CLOSES_WITHIN:g} s after the client had left") from None
+        raise Failed(f"the upstream was still open {CLOSES_WITHIN:g} s after the client disconnected") from None
     assert exchange.closed_at is not None
     return (exchange.closed_at - left) * 1000
 
@@ -257,17 +260,17 @@ def _streams(exchange: Exchange) -> bool:
 
 
 def as_stream(body: dict[str, Any]) -> bytes:
-    """What a provider that is asked for a stream and its usage sends in place of this chat.completion."""
+    """The stream, with usage, for a chat.completion object."""
     head = {**body, "object": "chat.completion.chunk", "usage": None}
-    said = [{**choice, "delta": choice["message"], "finish_reason": None} for choice in body["choices"]]
+    reply = [{**choice, "delta": choice["message"], "finish_reason": None} for choice in body["choices"]]
     ends = [{"index": one["index"], "delta": {}, "finish_reason": one["finish_reason"]} for one in body["choices"]]
-    for choice in said:
+    for choice in reply:
         del choice["message"]
-    return sse({**head, "choices": said}, {**head, "choices": ends}, {**head, "choices": [], "usage": body["usage"]})
+    return sse({**head, "choices": reply}, {**head, "choices": ends}, {**head, "choices": [], "usage": body["usage"]})
 
 
 async def taken(response: aiohttp.ClientResponse) -> Seen:
-    """The whole answer, or as much of it as came."""
+    """Reads the answer to its end, or until the connection breaks."""
     pieces: list[bytes] = []
     broken = False
     try:
@@ -289,5 +292,5 @@ def clean(violations: list[Violation]) -> None:
 
 
 def in_order(violations: list[Violation]) -> None:
-    """As `clean`, but forgives members that are not there: the checks of the group `shape` count them, once."""
+    """As `clean`, but accepts missing members: the checks of the group `shape` report them once."""
     clean([one for one in violations if one.what != "missing"])

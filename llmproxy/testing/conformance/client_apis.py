@@ -1,4 +1,4 @@
-"""The APIs in which a client asks, each with how it says the things that both have."""
+"""The APIs that a client may use: how each builds requests, and reads and validates replies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..check_messages import check_message, check_message_error, check_message_s
 from ..check_responses import check_response, check_response_stream
 from ..event_order import Violation
 from ..validate import check_error
+from .client_view import ClientView, view_of_messages, view_of_responses
 from .events import renamed
-from .heard import Heard, heard_messages, heard_responses
-from .said import Json
-from .stage import Failed, Seen, Stage, expect
+from .harness import Failed, Harness, Seen, expect
+from .scripted_reply import Json
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA: Json = {
@@ -28,64 +28,64 @@ SCHEMA: Json = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, as it came and as a client understands it."""
+    """An answer: its bytes, and how a client understands them."""
 
-    face: Face
+    api: ClientApi
     seen: Seen
 
     @property
-    def heard(self) -> Heard:
+    def view(self) -> ClientView:
         try:
-            return self.face.hear(self.seen.body, stream=self.seen.is_stream)
+            return self.api.read(self.seen.body, stream=self.seen.is_stream)
         except (ValueError, AttributeError, TypeError, KeyError, IndexError) as error:
             raise Failed(f"unreadable ({type(error).__name__}): {self.seen.body[:80]!r}") from error
 
     @property
-    def told(self) -> bool:
+    def shows_failure(self) -> bool:
         """Whether a client can know that the answer is not complete."""
-        return self.seen.status >= 400 or self.seen.broken or self.heard.error is not None
+        return self.seen.status >= 400 or self.seen.broken or self.view.error is not None
 
     def violations(self) -> list[Violation]:
         if self.seen.is_stream:
-            return self.face.check_stream(renamed(self.seen.body))
-        return self.face.check_answer(self.seen.body)
+            return self.api.check_stream(renamed(self.seen.body))
+        return self.api.check_answer(self.seen.body)
 
 
-class Hear(Protocol):
-    def __call__(self, body: bytes, *, stream: bool) -> Heard: ...
+class ReadReply(Protocol):
+    def __call__(self, body: bytes, *, stream: bool) -> ClientView: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
-    """`says` gives the members of a request for what a check wants to say; `hello` is the least that there must be."""
+class ClientApi:
+    """One API. hello: the members that a minimal request has. build: makes further members."""
 
     name: str
     path: str
     hello: Mapping[str, Any]
-    says: Says
-    hear: Hear
+    build: RequestBuilder
+    read: ReadReply
     check_stream: Callable[[bytes], list[Violation]]
     check_answer: Callable[[bytes], list[Violation]]
     check_error: Callable[[bytes, int], list[Violation]]
-    names_optional: bool  # clients read the events without their names
+    names_optional: bool  # clients do not need event names
     usage_optional: bool = False
 
-    async def ask(self, stage: Stage, *, stream: bool = True, **members: Any) -> Reply:
-        """Asks, and looks that what came is an answer at all."""
-        reply = await self.try_to_ask(stage, stream=stream, **members)
+    async def ask(self, harness: Harness, *, stream: bool = True, **members: Any) -> Reply:
+        """Sends a request. Raises Failed if the reply is not an answer."""
+        reply = await self.try_to_ask(harness, stream=stream, **members)
         seen = reply.seen
         expect(seen.status == 200, f"status {seen.status}: {seen.body[:140]!r}")
         expect(seen.is_stream == stream, f"streamed is {seen.is_stream}: {seen.content_type}")
-        expect(reply.heard.error is None, f"an error: {reply.heard.error}")
+        expect(reply.view.error is None, f"an error: {reply.view.error}")
         return reply
 
-    async def try_to_ask(self, stage: Stage, *, stream: bool = True, **members: Any) -> Reply:
+    async def try_to_ask(self, harness: Harness, *, stream: bool = True, **members: Any) -> Reply:
         streamed = {"stream": True} if stream else {}
-        return Reply(self, await stage.ask(path=self.path, **{**self.hello, **members, **streamed}))
+        return Reply(self, await harness.ask(path=self.path, **{**self.hello, **members, **streamed}))
 
 
-class Says(Protocol):
-    """How a request says what both APIs can say."""
+class RequestBuilder(Protocol):
+    """Makes members of a request that every API has, in its own form."""
 
     def system(self, text: str) -> Json: ...
     def limits(self, tokens: int, top_p: float) -> Json: ...
@@ -127,7 +127,7 @@ class _InMessages:
         return {"tool_choice": {"type": "tool", "name": name} if name else {"type": "any"}}
 
     def turn(self, content: Sequence[Json], results: Mapping[str, Any]) -> Json:
-        given = [{"type": "tool_result", "tool_use_id": id, "content": said} for id, said in results.items()]
+        given = [{"type": "tool_result", "tool_use_id": id, "content": result} for id, result in results.items()]
         more = [{"type": "text", "text": "Go on."}]
         turns = [
             {"role": "user", "content": "Hello"},
@@ -180,7 +180,7 @@ class _InResponses:
         return {"tool_choice": {"type": "function", "name": name} if name else "required"}
 
     def turn(self, content: Sequence[Json], results: Mapping[str, Any]) -> Json:
-        given = [{"type": "function_call_output", "call_id": id, "output": said} for id, said in results.items()]
+        given = [{"type": "function_call_output", "call_id": id, "output": result} for id, result in results.items()]
         more = {"role": "user", "content": "Go on."}
         return {"input": [{"role": "user", "content": "Hello"}, *content, *given, more], "store": False}
 
@@ -203,23 +203,23 @@ def _openai_error(body: bytes, status: int) -> list[Violation]:
     return check_error(body)
 
 
-MESSAGES = Face(
+MESSAGES = ClientApi(
     "messages",
     "/v1/messages",
     {"max_tokens": 1000, "messages": [{"role": "user", "content": "Hello"}]},
     _InMessages(),
-    heard_messages,
+    view_of_messages,
     check_message_stream,
     check_message,
     check_message_error,
     names_optional=False,
 )
-RESPONSES = Face(
+RESPONSES = ClientApi(
     "responses",
     "/v1/responses",
     {"input": "Hello"},
     _InResponses(),
-    heard_responses,
+    view_of_responses,
     check_response_stream,
     check_response,
     _openai_error,

@@ -1,4 +1,4 @@
-"""Gemini's own API, as a client asks in it."""
+"""Gemini's API for clients of the checks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..check_gemini import check_gemini, check_gemini_error, check_gemini_stream
-from .faces import PICTURE, SCHEMA, Face
-from .heard_gemini import heard_gemini
-from .said import Json
+from .client_apis import PICTURE, SCHEMA, ClientApi
+from .client_view_gemini import view_of_gemini
+from .scripted_reply import Json
 
 _THOUGHTS = {"thinkingConfig": {"includeThoughts": True}}
 
@@ -43,7 +43,7 @@ class _InGemini:
     def turn(self, content: Sequence[Json], results: Mapping[str, Any]) -> Json:
         calls = [one["functionCall"] for one in content if "functionCall" in one]
         known = {call.get("id") or call["name"]: call for call in calls}
-        given = [{"functionResponse": {**_named(known[id]), **_told(said)}} for id, said in results.items()]
+        given = [{"functionResponse": {**_named(known[id]), **_response(result)}} for id, result in results.items()]
         return {
             "contents": [
                 {"role": "user", "parts": [{"text": "Hello"}]},
@@ -69,16 +69,16 @@ def _named(call: Json) -> Json:
     return {name: call[name] for name in ("id", "name") if name in call}
 
 
-def _told(said: Any) -> Json:
-    return said if isinstance(said, dict) else {"response": {"output": said}}
+def _response(result: Any) -> Json:
+    return result if isinstance(result, dict) else {"response": {"output": result}}
 
 
-GEMINI = Face(
+GEMINI = ClientApi(
     "gemini",
     "/v1beta/models/{model}:{method}",
     {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}], "generationConfig": _THOUGHTS},
     _InGemini(),
-    heard_gemini,
+    view_of_gemini,
     check_gemini_stream,
     check_gemini,
     check_gemini_error,

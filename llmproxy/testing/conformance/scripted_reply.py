@@ -1,4 +1,4 @@
-"""What a provider says, apart from the API in which it says it; and the same in OpenAI's chat form."""
+"""A reply of the test provider, independent of the API; and its encoding as a chat completion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """Reasoning; `state` is what only the provider can read, and wants back."""
+    """Reasoning. state: opaque data that the provider expects back."""
 
     text: str
     state: str = ""
@@ -22,7 +22,7 @@ class Thought:
 @dataclass(frozen=True, slots=True)
 class Text:
     text: str
-    sources: Sequence[tuple[str, str]] = ()  # (title, address)
+    sources: Sequence[tuple[str, str]] = ()  # (title, URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,23 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Count:
     prompt: int = 20
-    cached: int = 8  # of the prompt
+    cached: int = 8  # part of `prompt`
     completion: int = 9
-    reasoning: int = 4  # of the completion
+    reasoning: int = 4  # part of `completion`
 
 
 Part = Thought | Text | Call
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ScriptedReply:
     parts: Sequence[Part]
     finish: str = "stop"
     count: Count | None = field(default_factory=Count)
 
     @property
     def reason(self) -> str:
-        """OpenAI's finish_reason."""
+        """The finish_reason of OpenAI's chat completions."""
         called = any(isinstance(part, Call) for part in self.parts)
         return "tool_calls" if called and self.finish == "stop" else self.finish
 
@@ -61,19 +61,19 @@ class Said:
 
 
 def halves(text: str) -> Iterator[str]:
-    """Two pieces, or one of what is too short for two."""
+    """Two pieces; one if the text has one character."""
     middle = len(text) // 2
     yield from (piece for piece in (text[:middle], text[middle:]) if piece)
 
 
-def chat_stream(said: Said) -> bytes:
+def chat_stream(reply: ScriptedReply) -> bytes:
     deltas = [{"role": "assistant", "content": ""}]
     index = 0
-    for part in said.parts:
+    for part in reply.parts:
         deltas += _deltas(part, index)
         index += isinstance(part, Call)
-    counted = [] if said.count is None else [chunk(usage=chat_usage(said.count))]
-    return sse(*map(chunk, deltas), chunk({}, finish=said.reason), *counted)
+    counted = [] if reply.count is None else [chunk(usage=chat_usage(reply.count))]
+    return sse(*map(chunk, deltas), chunk({}, finish=reply.reason), *counted)
 
 
 def _deltas(part: Part, index: int) -> list[Any]:
@@ -88,9 +88,9 @@ def _deltas(part: Part, index: int) -> list[Any]:
     return [{"tool_calls": [one]} for one in (begins, *pieces)]
 
 
-def chat_answer(said: Said) -> Json:
+def chat_answer(reply: ScriptedReply) -> Json:
     message: Json = {"role": "assistant", "content": None, "refusal": None}
-    for part in said.parts:
+    for part in reply.parts:
         if isinstance(part, Text):
             message["content"] = (message["content"] or "") + part.text
             if part.sources:
@@ -102,10 +102,10 @@ def chat_answer(said: Said) -> Json:
         else:
             function = {"name": part.name, "arguments": part.arguments}
             message.setdefault("tool_calls", []).append({"id": part.id, "type": "function", "function": function})
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.reason}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.reason}
     whole = completion(choices=[choice])
     del whole["usage"]
-    return whole if said.count is None else {**whole, "usage": chat_usage(said.count)}
+    return whole if reply.count is None else {**whole, "usage": chat_usage(reply.count)}
 
 
 def _details(part: Thought) -> list[Json]:

@@ -1,4 +1,4 @@
-"""What a client understands of an answer, in one form for every API: read plainly, without repair."""
+"""Reads an answer as a client does, without repair, into one form for every API."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
 @dataclass(slots=True)
-class Heard:
-    """parts: ("thinking" | "text" | "refusal", text) and ("call", name, arguments), in their order."""
+class ClientView:
+    """parts: ("thinking" | "text" | "refusal", text) and ("call", name, arguments), in order."""
 
     parts: list[tuple[Any, ...]] = field(default_factory=list)
-    content: list[Json] = field(default_factory=list)  # as a client sends it back
-    stop: str | None = None  # as chat's finish_reason
+    content: list[Json] = field(default_factory=list)  # the answer as a client sends it back in the next request
+    stop: str | None = None  # as a finish_reason of chat completions
     usage: Json = field(default_factory=dict)  # prompt, cached, completion
     error: Json | None = None
     sources: list[str] = field(default_factory=list)
-    first: Json = field(default_factory=dict)  # the message or response as it began
+    first: Json = field(default_factory=dict)  # the message or response of the first event
 
     @property
     def ids(self) -> list[str]:
-        """Of the calls, as results name them: Gemini's may have a name only."""
+        """IDs of the calls, as results refer to them; the name if there is no ID (Gemini)."""
         named = [one.get("functionCall", one) for one in self.content]
         return [str(one.get("call_id") or one.get("id") or one["name"]) for one in named if "name" in one]
 
@@ -38,34 +38,34 @@ class Heard:
         return "".join(part[1] for part in self.parts if part[0] == "text")
 
 
-def heard_messages(body: bytes, *, stream: bool) -> Heard:
-    heard = Heard()
-    message = _joined(heard, _objects(body)) if stream else orjson.loads(body)
+def view_of_messages(body: bytes, *, stream: bool) -> ClientView:
+    view = ClientView()
+    message = _joined(view, _objects(body)) if stream else orjson.loads(body)
     if message.get("type") == "error":
-        heard.error = message.get("error") or {}
-        return heard
-    heard.content = message.get("content") or []
-    for block in heard.content:
+        view.error = message.get("error") or {}
+        return view
+    view.content = message.get("content") or []
+    for block in view.content:
         kind = block.get("type")
         if kind in ("text", "thinking"):
-            heard.parts.append((kind, block[kind]))
+            view.parts.append((kind, block[kind]))
         elif kind == "tool_use":
-            heard.parts.append(("call", block["name"], block["input"]))
-        heard.sources += [one.get("url", "") for one in block.get("citations") or ()]
+            view.parts.append(("call", block["name"], block["input"]))
+        view.sources += [one.get("url", "") for one in block.get("citations") or ()]
     reason = message.get("stop_reason")
-    heard.stop = _STOPS.get(str(reason), reason)
-    heard.usage = _counted(message.get("usage") or {})
-    return heard
+    view.stop = _STOPS.get(str(reason), reason)
+    view.usage = _counted(message.get("usage") or {})
+    return view
 
 
-def _joined(heard: Heard, said: Iterable[Json]) -> Json:
-    """The message that a stream comes to."""
+def _joined(view: ClientView, events: Iterable[Json]) -> Json:
+    """The message that a stream adds up to."""
     message: Json = {}
-    for event in said:
+    for event in events:
         kind = event.get("type")
         if kind == "message_start":
             message = {**event["message"], "content": []}
-            heard.first = event["message"]
+            view.first = event["message"]
         elif kind == "content_block_start":
             message["content"].append({**event["content_block"], "json": ""})
         elif kind == "content_block_delta":
@@ -76,7 +76,7 @@ def _joined(heard: Heard, said: Iterable[Json]) -> Json:
             message |= event["delta"]
             message["usage"] = {**message["usage"], **(event.get("usage") or {})}
         elif kind == "error":
-            heard.error = event.get("error") or {}
+            view.error = event.get("error") or {}
     for block in message.get("content") or ():
         block.pop("json")
     return message
@@ -95,7 +95,7 @@ def _grow(block: Json, delta: Json) -> None:
 
 
 def _close(block: Json) -> None:
-    """Only a call that has ended is one."""
+    """Parses the arguments of a call that has ended."""
     if block["json"]:
         block["input"] = orjson.loads(block["json"])
 
@@ -106,31 +106,31 @@ def _counted(usage: Json) -> Json:
     return {"prompt": prompt, "cached": cached, "completion": usage.get("output_tokens")}
 
 
-def heard_responses(body: bytes, *, stream: bool) -> Heard:
-    heard = Heard()
-    response = _last(heard, _objects(body)) if stream else orjson.loads(body)
+def view_of_responses(body: bytes, *, stream: bool) -> ClientView:
+    view = ClientView()
+    response = _last(view, _objects(body)) if stream else orjson.loads(body)
     if response.get("error"):
-        heard.error = response["error"]
+        view.error = response["error"]
     for item in response.get("output") or ():
-        _hear(heard, item)
-    heard.content = response.get("output") or []
+        _add_item(view, item)
+    view.content = response.get("output") or []
     status = response.get("status")
     if status == "completed":
-        heard.stop = "tool_calls" if any(part[0] == "call" for part in heard.parts) else "stop"
+        view.stop = "tool_calls" if any(part[0] == "call" for part in view.parts) else "stop"
     elif status == "incomplete":
-        heard.stop = _REASONS.get((response.get("incomplete_details") or {}).get("reason", ""), "incomplete")
+        view.stop = _REASONS.get((response.get("incomplete_details") or {}).get("reason", ""), "incomplete")
     usage = response.get("usage") or {}
     cached = (usage.get("input_tokens_details") or {}).get("cached_tokens")
-    heard.usage = {"prompt": usage.get("input_tokens"), "cached": cached, "completion": usage.get("output_tokens")}
-    return heard
+    view.usage = {"prompt": usage.get("input_tokens"), "cached": cached, "completion": usage.get("output_tokens")}
+    return view
 
 
-def _last(heard: Heard, said: Iterable[Json]) -> Json:
-    """The response that a stream comes to: the items that were done, since some leave the last event's output empty."""
+def _last(view: ClientView, events: Iterable[Json]) -> Json:
+    """The response that a stream adds up to, from its finished items: the last event's output may be empty."""
     response: Json = {}
     done: list[Json] = []
     open: list[str] = []
-    for event in said:
+    for event in events:
         kind = event.get("type", "")
         if kind == "response.output_item.done":
             done.append(event["item"])
@@ -138,31 +138,31 @@ def _last(heard: Heard, said: Iterable[Json]) -> Json:
         elif kind == "response.output_text.delta":
             open.append(event["delta"])
         elif kind == "error":
-            heard.error = event.get("error") if isinstance(event.get("error"), dict) else event
+            view.error = event.get("error") if isinstance(event.get("error"), dict) else event
         elif "response" in event:
             response = event["response"]
-            heard.first = heard.first or response
+            view.first = view.first or response
     if open:
         done.append({"type": "message", "content": [{"type": "output_text", "text": "".join(open)}]})
     return {**response, "output": done}
 
 
-def _hear(heard: Heard, item: Json) -> None:
+def _add_item(view: ClientView, item: Json) -> None:
     kind = item.get("type")
     if kind == "message":
         for part in item["content"]:
             if part["type"] == "refusal":
-                heard.parts.append(("refusal", part["refusal"]))
+                view.parts.append(("refusal", part["refusal"]))
             else:
-                heard.parts.append(("text", part["text"]))
-            heard.sources += [one.get("url", "") for one in part.get("annotations") or ()]
+                view.parts.append(("text", part["text"]))
+            view.sources += [one.get("url", "") for one in part.get("annotations") or ()]
     elif kind == "reasoning":
         shown = [*(item.get("summary") or ()), *(item.get("content") or ())]
-        heard.parts.append(("thinking", "".join(part["text"] for part in shown)))
+        view.parts.append(("thinking", "".join(part["text"] for part in shown)))
     elif kind == "function_call":
-        heard.parts.append(("call", item["name"], orjson.loads(item["arguments"] or "{}")))
+        view.parts.append(("call", item["name"], orjson.loads(item["arguments"] or "{}")))
     elif kind == "custom_tool_call":
-        heard.parts.append(("call", item["name"], item["input"]))
+        view.parts.append(("call", item["name"], item["input"]))
 
 
 def _objects(body: bytes) -> Iterator[Json]:

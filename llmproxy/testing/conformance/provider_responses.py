@@ -1,4 +1,4 @@
-"""What a provider says, in OpenAI's Responses."""
+"""Encodes a scripted reply in OpenAI's Responses API."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import orjson
 
-from .said import Count, Json, Part, Said, Text, Thought, halves
+from .scripted_reply import Count, Json, Part, ScriptedReply, Text, Thought, halves
 
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 Event = tuple[str, Json]
 
 
-def responses_stream(said: Said) -> bytes:
-    return b"".join(frame(name, number, members) for number, (name, members) in enumerate(_events(said)))
+def responses_stream(reply: ScriptedReply) -> bytes:
+    return b"".join(frame(name, number, members) for number, (name, members) in enumerate(_events(reply)))
 
 
 def frame(name: str, number: int, members: Json) -> bytes:
@@ -22,15 +22,29 @@ def frame(name: str, number: int, members: Json) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 
-def responses_answer(said: Said) -> Json:
-    return _response(said, [_item(index, part) for index, part in enumerate(said.parts)], _status(said))
+def responses_answer(reply: ScriptedReply) -> Json:
+    return _response(reply, [_item(index, part) for index, part in enumerate(reply.parts)], _status(reply))
 
 
-def _status(said: Said) -> str:
-    return "incomplete" if said.finish in _REASONS else "completed"
+def _status(reply: ScriptedReply) -> str:
+    return "incomplete" if reply.finish in _REASONS else "completed"
 
 
-def _response(said: Said, output: list[Json], status: str) -> Json:
+# Members of a response that repeat the request's settings, with OpenAI's defaults.
+SETTINGS: Json = {
+    "error": None,
+    "incomplete_details": None,
+    "instructions": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "temperature": 1.0,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+}
+
+
+def _response(reply: ScriptedReply, output: list[Json], status: str) -> Json:
     ended = status != "in_progress"
     return {
         "id": "resp_fake",
@@ -39,17 +53,10 @@ def _response(said: Said, output: list[Json], status: str) -> Json:
         "status": status,
         "model": "fake-model",
         "output": output,
-        "error": None,
-        "incomplete_details": {"reason": _REASONS[said.finish]} if status == "incomplete" else None,
-        "instructions": None,
-        "metadata": {},
-        "parallel_tool_calls": True,
-        "temperature": 1.0,
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": 1.0,
+        **SETTINGS,
+        "incomplete_details": {"reason": _REASONS[reply.finish]} if status == "incomplete" else None,
         "store": False,
-        "usage": _usage(said.count or Count(0, 0, 0, 0)) if ended else None,
+        "usage": _usage(reply.count or Count(0, 0, 0, 0)) if ended else None,
     }
 
 
@@ -92,23 +99,23 @@ def _text(part: Text) -> Json:
     return {"type": "output_text", "text": part.text, "annotations": cited, "logprobs": []}
 
 
-def _events(said: Said) -> Iterator[Event]:
-    begun = _response(said, [], "in_progress")
+def _events(reply: ScriptedReply) -> Iterator[Event]:
+    begun = _response(reply, [], "in_progress")
     yield "response.created", {"response": begun}
     yield "response.in_progress", {"response": begun}
-    for index, part in enumerate(said.parts):
+    for index, part in enumerate(reply.parts):
         whole = _item(index, part)
         yield "response.output_item.added", {"output_index": index, "item": _blank(whole)}
         yield from _inside(part, {"item_id": whole["id"], "output_index": index}, whole)
         yield "response.output_item.done", {"output_index": index, "item": whole}
-    done = responses_answer(said)
+    done = responses_answer(reply)
     yield f"response.{done['status']}", {"response": done}
 
 
 def _blank(item: Json) -> Json:
     empty: dict[str, Any] = {"summary": [], "content": [], "arguments": ""}
-    said = {name: empty.get(name, value) for name, value in item.items() if name != "encrypted_content"}
-    return {**said, "status": "in_progress"} if "status" in said else said
+    reply = {name: empty.get(name, value) for name, value in item.items() if name != "encrypted_content"}
+    return {**reply, "status": "in_progress"} if "status" in reply else reply
 
 
 def _inside(part: Part, at: Json, whole: Json) -> Iterator[Event]:

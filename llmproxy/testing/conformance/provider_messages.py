@@ -1,4 +1,4 @@
-"""What a provider says, in Anthropic's Messages."""
+"""Encodes a scripted reply in Anthropic's Messages API."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator
 
 import orjson
 
-from .said import Call, Count, Json, Part, Said, Text, Thought, halves
+from .scripted_reply import Call, Count, Json, Part, ScriptedReply, Text, Thought, halves
 
 _STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
 
 
-def messages_stream(said: Said) -> bytes:
-    return b"".join(named(event) for event in _events(said))
+def messages_stream(reply: ScriptedReply) -> bytes:
+    return b"".join(named(event) for event in _events(reply))
 
 
 def named(event: Json) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
 
 
-def messages_answer(said: Said) -> Json:
-    content = [_whole(part) for part in said.parts]
-    return {**_message(said), "content": content, "stop_reason": _STOPS[said.reason], "usage": _usage(said.count)}
+def messages_answer(reply: ScriptedReply) -> Json:
+    content = [_whole(part) for part in reply.parts]
+    return {**_message(reply), "content": content, "stop_reason": _STOPS[reply.reason], "usage": _usage(reply.count)}
 
 
-def _message(said: Said) -> Json:
+def _message(reply: ScriptedReply) -> Json:
     return {
         "id": "msg_fake",
         "type": "message",
@@ -33,12 +33,12 @@ def _message(said: Said) -> Json:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {**_usage(said.count), "output_tokens": 1},
+        "usage": {**_usage(reply.count), "output_tokens": 1},
     }
 
 
 def _usage(count: Count | None) -> Json:
-    """Messages has no answer without it; what was read from a cache is not part of `input_tokens`."""
+    """Messages always has usage; tokens read from the cache are not part of `input_tokens`."""
     count = count or Count(0, 0, 0, 0)
     return {
         "input_tokens": count.prompt - count.cached,
@@ -87,13 +87,13 @@ def _citation(title: str, url: str) -> Json:
     }
 
 
-def _events(said: Said) -> Iterator[Json]:
-    yield {"type": "message_start", "message": _message(said)}
-    for index, part in enumerate(said.parts):
+def _events(reply: ScriptedReply) -> Iterator[Json]:
+    yield {"type": "message_start", "message": _message(reply)}
+    for index, part in enumerate(reply.parts):
         yield {"type": "content_block_start", "index": index, "content_block": _blank(part)}
         for delta in _deltas(part):
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
-    stopped = {"stop_reason": _STOPS[said.reason], "stop_sequence": None}
-    yield {"type": "message_delta", "delta": stopped, "usage": _usage(said.count)}
+    stopped = {"stop_reason": _STOPS[reply.reason], "stop_sequence": None}
+    yield {"type": "message_delta", "delta": stopped, "usage": _usage(reply.count)}
     yield {"type": "message_stop"}

@@ -1,4 +1,4 @@
-"""What a provider says, in Gemini's own API."""
+"""Encodes a scripted reply in Gemini's API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from .said import Call, Count, Json, Part, Said, Text, halves
+from .scripted_reply import Call, Count, Json, Part, ScriptedReply, Text, halves
 
 _ENDS = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 _WORDS = {
@@ -20,14 +20,14 @@ _WORDS = {
 _HEAD = {"modelVersion": "fake-model", "responseId": "fake"}
 
 
-def gemini_stream(said: Said) -> bytes:
-    """One part an event, CRLF, no [DONE]."""
-    return b"".join(b"data: %b\r\n\r\n" % orjson.dumps(event) for event in _events(said))
+def gemini_stream(reply: ScriptedReply) -> bytes:
+    """One part per event, lines end with CRLF, no [DONE]."""
+    return b"".join(b"data: %b\r\n\r\n" % orjson.dumps(event) for event in _events(reply))
 
 
-def gemini_answer(said: Said) -> Json:
-    parts = [piece for part in said.parts for piece in _parts(part, [getattr(part, "text", "")])]
-    return _event(parts, said, last=True)
+def gemini_answer(reply: ScriptedReply) -> Json:
+    parts = [piece for part in reply.parts for piece in _parts(part, [getattr(part, "text", "")])]
+    return _event(parts, reply, last=True)
 
 
 def gemini_error(status: int, message: str, code: str) -> Json:
@@ -40,18 +40,18 @@ def gemini_breaks(number: int) -> bytes:
     return b"data: %b\r\n\r\n" % orjson.dumps(gemini_error(500, "it broke", ""))
 
 
-def _events(said: Said) -> Iterator[Json]:
-    for part in said.parts:
+def _events(reply: ScriptedReply) -> Iterator[Json]:
+    for part in reply.parts:
         for piece in _parts(part, list(halves(getattr(part, "text", "")))):
-            yield _event([piece], said)
-    yield _event([{"text": ""}], said, last=True)
+            yield _event([piece], reply)
+    yield _event([{"text": ""}], reply, last=True)
 
 
-def _event(parts: list[Json], said: Said, *, last: bool = False) -> Json:
+def _event(parts: list[Json], reply: ScriptedReply, *, last: bool = False) -> Json:
     candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if last:
-        candidate |= {"finishReason": _ENDS[said.reason], **_grounded(said)}
-    counted = {"usageMetadata": _usage(said.count)} if said.count is not None else {}
+        candidate |= {"finishReason": _ENDS[reply.reason], **_grounded(reply)}
+    counted = {"usageMetadata": _usage(reply.count)} if reply.count is not None else {}
     return {"candidates": [candidate], **counted, **_HEAD}
 
 
@@ -65,8 +65,8 @@ def _parts(part: Part, pieces: list[str]) -> list[Json]:
     return [*made, {"text": "", "thoughtSignature": part.state}] if part.state else made
 
 
-def _grounded(said: Said) -> Json:
-    sources = [one for part in said.parts if isinstance(part, Text) for one in part.sources]
+def _grounded(reply: ScriptedReply) -> Json:
+    sources = [one for part in reply.parts if isinstance(part, Text) for one in part.sources]
     if not sources:
         return {}
     chunks: list[Any] = [{"web": {"uri": url, "title": title}} for title, url in sources]

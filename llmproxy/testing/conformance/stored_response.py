@@ -1,4 +1,4 @@
-"""The memory of a provider that has Responses: one answer, looked up and deleted by its id."""
+"""The store of a test provider with the Responses API: one response, read and deleted by its ID."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from ..connection import Behaviour, Exchange
 from ..provider import JSON_TYPE
 from ..samples import as_bytes, failure
-from .said import Said
-from .said_in_responses import responses_answer
+from .provider_responses import responses_answer
+from .scripted_reply import ScriptedReply
 
 
-class Kept:
-    def __init__(self, said: Said) -> None:
-        self._answer = responses_answer(said)
+class StoredResponse:
+    def __init__(self, reply: ScriptedReply) -> None:
+        self._answer = responses_answer(reply)
         self._deleted = False
 
     def look_up(self, asked: Exchange, before: Sequence[Exchange]) -> Behaviour | None:
-        """What is there; None for another address. `before`: what the provider was asked."""
+        """The answer to a GET or DELETE; None for another path. before: earlier requests of the gateway."""
         path, _, rest = asked.path.partition("?")[0].partition(f"/responses/{self._answer['id']}")
         if "/responses/" not in asked.path:
             return None
@@ -26,10 +26,10 @@ class Kept:
         if rest not in ("", "/input_items") or path == asked.path or self._deleted or last.get("store") is False:
             return Behaviour([as_bytes(failure(404))], 404, JSON_TYPE, framing="length")
         return Behaviour(
-            [as_bytes(self._said(asked.method, rest, last.get("input")))], headers=JSON_TYPE, framing="length"
+            [as_bytes(self._body(asked.method, rest, last.get("input")))], headers=JSON_TYPE, framing="length"
         )
 
-    def _said(self, method: str, rest: str, input: Any) -> Any:
+    def _body(self, method: str, rest: str, input: Any) -> Any:
         if method == "DELETE":
             self._deleted = True
             return {"id": self._answer["id"], "object": "response.deleted", "deleted": True}
