@@ -1,6 +1,6 @@
 /** How the page is built: hashed files into the gateway's static folder, nothing inline, so that a strict CSP holds. */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -27,14 +27,35 @@ function packed(folder: string): Plugin {
   };
 }
 
-/** Vite lists the licenses of the page's libraries, but not of what only its workers use. */
+/** What draws diagrams is one large file, kept packed only: the browser unpacks it (src/markdown/diagram.ts), and neither wheel nor gateway holds it twice. */
+function packedMermaid(): void {
+  mkdirSync('node_modules/.mermaid', { recursive: true });
+  writeFileSync('node_modules/.mermaid/mermaid.bin', gzipSync(readFileSync('node_modules/mermaid/dist/mermaid.min.js'), { level: 9 }));
+}
+
+/** A library and those that it is bundled with. */
+function family(name: string, found = new Set<string>()): Set<string> {
+  const about = `node_modules/${name}/package.json`;
+  if (found.has(name) || !existsSync(about)) return found;
+  found.add(name);
+  for (const other of Object.keys((JSON.parse(readFileSync(about, 'utf8')) as { dependencies?: object }).dependencies ?? {})) if (!other.startsWith('@types/')) family(other, found);
+  return found;
+}
+
+function licenseOf(name: string): string {
+  const { license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')) as { license?: string };
+  const file = readdirSync(`node_modules/${name}`).find((one) => /^licen[cs]e/i.test(one));
+  return `\n## ${name} (${license ?? 'see below'})\n\n${file ? readFileSync(`node_modules/${name}/${file}`, 'utf8') : ''}`;
+}
+
+/** Vite lists the licenses of the page's libraries, but not of what only its workers and frames use. */
 function workerLicenses(folder: string): Plugin {
-  const libraries = { 'highlight.js': 'BSD-3-Clause', katex: 'MIT', 'pdfjs-dist': 'Apache-2.0' };
-  const text = ([name, license]: [string, string]): string => `\n## ${name} (${license})\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}`;
-  const append = (): void => appendFileSync(join(folder, 'licenses.md'), Object.entries(libraries).map(text).join(''));
+  const libraries = ['highlight.js', 'katex', 'pdfjs-dist', ...family('mermaid')];
+  const append = (): void => appendFileSync(join(folder, 'licenses.md'), libraries.map(licenseOf).join(''));
   return { name: 'worker-licenses', apply: 'build', closeBundle: append };
 }
 
+packedMermaid();
 const folder = '../llmproxy/static';
 
 export default defineConfig({

@@ -4,7 +4,7 @@ const ROOT = new URL('./', self.location.href).pathname; // the page may stand u
 const ALWAYS = ['', 'theme.js', 'icon.svg', 'manifest.webmanifest'].map((name) => ROOT + name);
 
 /** Too large to be fetched by everybody: kept when it was wanted. */
-const LATER = /\/pdf[.-]/;
+const LATER = /\/(pdf|mermaid)[.-]/;
 
 async function built() {
   const entries = Object.values(await (await fetch(`${ROOT}files.json`)).json());

@@ -17,3 +17,7 @@ it('knows nothing before the first answer, and nothing of one that grows', () =>
   expect(meter([answer({ state: 'streaming', usage: null })])).toEqual({ used: null, cost: 0, unpriced: 0, turns: [] });
 });
 it('has the cached share of each turn', () => expect(meter([answer({ usage: usage(40, 1, 30) })]).turns[0]?.cached).toBe(30));
+it('leaves out a question that never reached the gateway', () => {
+  expect(meter([answer({ usage: usage(1, 1), cost: 0.5 }), answer({ state: 'failed', request_id: null, cost: null })])).toMatchObject({ cost: 0.5, unpriced: 0 });
+  expect(meter([answer({ state: 'failed', request_id: 'r', cost: null })]).unpriced).toBe(1);
+});

@@ -43,6 +43,6 @@ export const api = {
     json<{ status: string }>(`/threads/cancel/${encodeURIComponent(request)}`, { method: 'POST' }),
   exported: async (path: string) => (await ask(path)).blob(),
   whole: (id: string) => json<{ messages: Message[] }>(`${at(id)}/messages`),
-  imported: async (text: string) => (await json<{ threads: string[] }>('/threads/import', { method: 'POST', body: text })).threads,
+  imported: (file: Blob) => json<{ threads: string[]; left_out: Record<string, number> }>('/threads/import', { method: 'POST', body: file }),
   trash: () => json<{ threads: Thread[]; next: string | null }>('/threads?deleted=1&limit=200'),
 };

@@ -33,29 +33,38 @@ async function refusal(response: Response): Promise<Refused> {
   return new Refused(response.status, body?.error ?? fallback);
 }
 
-function headersFor(init: RequestInit): Headers {
+function headersFor(init: RequestInit, secret: string | null): Headers {
   const headers = new Headers(init.headers);
-  const secret = key();
   if (secret) headers.set('X-Api-Key', secret); // Authorization may be a proxy's in front, with its own password
   if (typeof init.body === 'string') headers.set('Content-Type', 'application/json');
   return headers;
 }
 
+/** What was asked with a key that has been forgotten since is nobody's to see. */
+function checkKey(secret: string | null): void {
+  if (secret && secret !== key()) throw new Unreachable('The key was forgotten.');
+}
+
 /** `path` begins with a slash, and is looked for beside the page. */
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(root + path, { ...init, headers: headersFor(init) }).catch((error: unknown) => {
+  const secret = key();
+  const response = await fetch(root + path, { ...init, headers: headersFor(init, secret) }).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
     onReach(false);
     throw new Unreachable(String(error));
   });
   onReach(true);
+  checkKey(secret);
   if (response.status === 401) onLocked();
   if (!response.ok) throw await refusal(response);
   return response;
 }
 
 export async function json<T>(path: string, init: RequestInit = {}): Promise<T> {
-  return (await (await ask(path, init)).json()) as T;
+  const secret = key();
+  const value = (await (await ask(path, init)).json()) as T;
+  checkKey(secret);
+  return value;
 }
 
 /** A larger body is refused where a request is to outlive its page. */

@@ -20,9 +20,12 @@ export interface Meter {
   turns: Turn[];
 }
 
+/** The question never reached the gateway, which has spent nothing. */
+const unasked = ({ state, request_id }: Message): boolean => state === 'failed' && request_id === null;
+
 /** Of a branch, from its beginning. */
 export function meter(branch: Message[]): Meter {
-  const answers = branch.filter(({ role, state }) => role === 'assistant' && state !== 'streaming');
+  const answers = branch.filter((one) => one.role === 'assistant' && one.state !== 'streaming' && !unasked(one));
   const turns = answers.map((one): Turn => ({
     id: one.id,
     model: modelOf(one),

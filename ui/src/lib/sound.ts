@@ -32,10 +32,22 @@ function head(size: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(view.buffer);
 }
 
-export function playable(data: string | string[]): Blob {
+function file(data: string | string[]): { type: string; pieces: Uint8Array<ArrayBuffer>[] } {
   const all = bytes(data);
   const beginning = String.fromCharCode(...all.subarray(0, 4));
   const isMp3 = all[0] === 0xff && ((all[1] ?? 0) & 0xe0) === 0xe0 && ((all[1] ?? 0) & 0x06) !== 0;
   const known = KINDS.find(([begins]) => beginning.startsWith(begins))?.[1] ?? (isMp3 ? 'audio/mpeg' : null);
-  return known ? new Blob([all], { type: known }) : new Blob([head(all.length), all], { type: 'audio/wav' });
+  return known ? { type: known, pieces: [all] } : { type: 'audio/wav', pieces: [head(all.length), all] };
+}
+
+export function playable(data: string | string[]): Blob {
+  const { type, pieces } = file(data);
+  return new Blob(pieces, { type });
+}
+
+/** The same as an address that holds it. */
+export function soundUrl(data: string | string[]): string {
+  const { type, pieces } = file(data);
+  const letters = pieces.flatMap((piece) => Array.from(piece, (byte) => String.fromCharCode(byte)));
+  return `data:${type};base64,${btoa(letters.join(''))}`;
 }

@@ -17,7 +17,7 @@ function endOf(view: DataView): number {
   return -1;
 }
 
-function entries(bytes: Uint8Array): Entry[] {
+function directory(bytes: Uint8Array): Entry[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = endOf(view);
   if (end < 0) return [];
@@ -46,12 +46,21 @@ async function inflated(packed: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await new Blob(pieces as BlobPart[]).arrayBuffer());
 }
 
+function read(bytes: Uint8Array, { at, method, packed: size }: Entry): Promise<Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = at + 30 + view.getUint16(at + 26, true) + view.getUint16(at + 28, true);
+  const packed = bytes.subarray(start, start + size);
+  return method === 0 ? Promise.resolve(packed) : inflated(packed);
+}
+
+/** The files whose names are wanted, by name. */
+export async function entries(bytes: Uint8Array, wanted: (name: string) => boolean): Promise<Uint8Array[]> {
+  const found = directory(bytes).filter(({ name }) => wanted(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return Promise.all(found.map((one) => read(bytes, one)));
+}
+
 /** The first file whose name is wanted; null where there is none. */
 export async function entry(bytes: Uint8Array, wanted: (name: string) => boolean): Promise<Uint8Array | null> {
-  const found = entries(bytes).find(({ name }) => wanted(name));
-  if (!found) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const start = found.at + 30 + view.getUint16(found.at + 26, true) + view.getUint16(found.at + 28, true);
-  const packed = bytes.subarray(start, start + found.packed);
-  return found.method === 0 ? packed : inflated(packed);
+  const found = directory(bytes).find(({ name }) => wanted(name));
+  return found ? read(bytes, found) : null;
 }

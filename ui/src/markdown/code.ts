@@ -34,6 +34,7 @@ export class CodeView {
   readonly #caption = element('span', 'language');
   #language = '';
   #preview: HTMLElement | null = null;
+  #diagram = false;
   #source = '';
   #lastLine = 0;
   #final = false;
@@ -61,6 +62,7 @@ export class CodeView {
       this.#preview = this.#previewButton();
       this.#caption.after(this.#preview);
     }
+    if (final && this.coloured && this.#language === 'mermaid' && !this.#diagram) this.#draw();
     if (this.coloured && this.#language && !this.#busy && this.#stale) void this.#colour();
   }
 
@@ -108,8 +110,15 @@ export class CodeView {
   #toggle(name: 'wrap' | 'fold', label: string): HTMLElement {
     const button = tool(label);
     button.setAttribute('aria-pressed', 'false');
+    button.classList.add('toggle');
     button.addEventListener('click', () => button.setAttribute('aria-pressed', String(this.element.classList.toggle(name))));
     return button;
+  }
+
+  /** While it streams, its source is shown. */
+  #draw(): void {
+    this.#diagram = true;
+    void import('./diagram-view.ts').then(({ DiagramView }) => new DiagramView(this.element, this.#source), () => undefined);
   }
 
   /** Only of what can be shown, and only when it is whole. */

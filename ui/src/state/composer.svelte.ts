@@ -6,6 +6,7 @@ import type { Input } from '../lib/types.ts';
 import { strings } from '../strings.ts';
 import { hub } from './hub.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
+import { problemOf } from './live.ts';
 import { notices } from './notices.svelte.ts';
 import { queue } from './queue.svelte.ts';
 import { place } from './route.svelte.ts';
@@ -27,6 +28,8 @@ export const MOST_OTHERS = 3;
 class Composer {
   text = $state('');
   #draft = draftName(place.thread);
+  /** The thread that the shown new chat has become. */
+  #begun: string | null = null;
   attachments = $state.raw<Attachment[]>([]);
   /** The models that answer beside the chosen one. */
   others = $state.raw<string[]>([]);
@@ -43,8 +46,27 @@ class Composer {
   readonly empty = $derived(this.text.trim() === '' && this.attachments.length === 0);
   readonly ready = $derived(!this.empty && !this.unfit);
 
+  constructor() {
+    hub.whenBegun((thread) => this.#carry(thread));
+  }
+
+  /** What has been written since the first question goes along into the thread that it began. */
+  #carry(thread: string): void {
+    const old = this.#draft;
+    this.#draft = draftName(thread);
+    this.#begun = thread;
+    if (this.text) sessionStorage.removeItem(old);
+    if (this.text) this.write(this.text);
+    if (this.attachments.length === 0) return;
+    void keep(shelfName(old), []).catch(() => undefined);
+    this.#keep();
+  }
+
   /** Shows what was being written in a chat. */
   async restore(thread: string | null): Promise<void> {
+    const begun = thread !== null && thread === this.#begun;
+    this.#begun = null;
+    if (begun) return;
     const draft = draftName(thread);
     this.#draft = draft;
     this.attachments = [];
@@ -119,11 +141,18 @@ class Composer {
     };
     try {
       await hub.shown.ask(content, { others, taken });
-    } catch {
-      this.write(text);
-      this.attachments = attachments;
-      this.#keep();
+    } catch (error) {
+      this.#giveBack({ draft, text, attachments }, error);
     }
+  }
+
+  /** What could not be asked comes back into its field. It has been kept for whoever is elsewhere by now, who is told. */
+  #giveBack({ draft, text, attachments }: { draft: string; text: string; attachments: Attachment[] }, error: unknown): void {
+    if (this.#draft !== draft) return notices.say(problemOf(error).message);
+    if (this.text === text) return;
+    this.write([text, this.text].filter((one) => one.trim()).join('\n\n'));
+    this.attachments = [...attachments, ...this.attachments];
+    this.#keep();
   }
 }
 

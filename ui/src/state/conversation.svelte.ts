@@ -8,7 +8,6 @@ import { Answers, type Owner } from './answers.svelte.ts';
 import { gateway } from './gateway.svelte.ts';
 import { problemOf } from './live.ts';
 import { painting } from './painter.svelte.ts';
-import { place } from './route.svelte.ts';
 import { parametersOf, sent, settings, type Parameters } from './settings.svelte.ts';
 import { tellTabs } from './tabs.ts';
 import { ThreadState } from './thread.svelte.ts';
@@ -21,7 +20,12 @@ let locals = 0;
 const localId = (): string => `local-${++locals}`;
 const isLocal = (id: string | null): boolean => id?.startsWith('local-') ?? false;
 
+/** The reader has stopped a question before it was asked. */
+class Withdrawn extends Error {}
+
 export interface Around {
+  /** A new chat has become a thread. */
+  begun(thread: Thread, from: Conversation): void;
   /** What an answer says by now. */
   spoke(answer: Message, from: Conversation): void;
   /** No answer is being written any more. */
@@ -49,6 +53,8 @@ export class Conversation implements Owner {
   readonly more = $derived((this.messages.tree.get(this.path[0] ?? null)?.parent_id ?? null) !== null);
   readonly model = $derived(this.chosen ?? this.#threadsModel ?? gateway.preferred);
   #loading: Promise<void> | null = null;
+  #creating: Promise<Thread> | null = null;
+  #withdraw: () => void = () => undefined;
   #filling = false;
 
   constructor(id: string | null, readonly around: Around) {
@@ -65,6 +71,7 @@ export class Conversation implements Owner {
   }
 
   stop(): void {
+    this.#withdraw();
     this.answers.stop();
   }
 
@@ -111,7 +118,8 @@ export class Conversation implements Owner {
   }
 
   #take({ thread, messages, head }: Page, at: string | null = null): void {
-    const switched = thread.head !== this.thread?.head && !this.answers.busy;
+    // What the gateway does not have is not left for what it has: a question that could not be sent stays in sight.
+    const switched = thread.head !== this.thread?.head && !this.answers.busy && !isLocal(this.head);
     this.own.put(thread);
     this.answers.take(messages);
     if (at !== null) this.head = head;
@@ -144,9 +152,9 @@ export class Conversation implements Owner {
   }
 
   async ask(content: Content, options: { parent?: string | null; others?: string[]; taken?: () => void } = {}): Promise<void> {
-    const thread = await this.#ensured();
+    if (this.id !== null && !this.thread) await this.load();
     const parent = options.parent === undefined ? this.head : options.parent;
-    const question: Message = { ...blank(localId(), thread.id, parent), role: 'user', content, state: 'complete', phase: null };
+    const question: Message = { ...blank(localId(), this.id ?? '', parent), role: 'user', content, state: 'complete', phase: null };
     const others = options.others ?? [];
     const taken = (id: string): void => {
       options.taken?.();
@@ -161,11 +169,20 @@ export class Conversation implements Owner {
   }
 
   async #ask(body: Ask, question: Message | null, parent: string | null, taken: (id: string) => void = () => undefined): Promise<void> {
-    if (!this.thread) return;
-    const answer = blank(localId(), this.thread.id, parent);
+    const before = this.head;
+    const answer = blank(localId(), this.id ?? '', parent);
+    const shown = question ? [question, answer] : [answer];
+    this.messages.setAll(shown);
     this.head = answer.id;
     this.asked += 1;
-    await this.answers.ask({ body, question, answer, taken });
+    try {
+      const { id } = await this.#ensured();
+      await this.answers.ask({ body, question: question && { ...question, thread_id: id }, answer: { ...answer, thread_id: id }, taken });
+    } catch (error) {
+      this.head = before;
+      for (const one of shown) this.messages.delete(one.id);
+      throw error;
+    }
   }
 
   /** Another answer to a question that is there: regenerate, retry, or a second opinion. */
@@ -243,19 +260,40 @@ export class Conversation implements Owner {
   /** The thread to ask in; a new chat becomes a thread with its first question. */
   async #ensured(): Promise<Thread> {
     if (this.thread) return this.thread;
+    if (this.id !== null && this.problem?.code !== 'not_found') throw new Error(this.problem?.message); // it could not be opened
+    this.#creating ??= this.#create().finally(() => (this.#creating = null));
+    return this.#creating;
+  }
+
+  async #create(): Promise<Thread> {
+    const mode = gateway.mode(this.model);
+    const own = { ...sent(this.parameters), ...(mode ? { mode } : {}), ...(this.temporary ? { temporary: true } : {}) };
     try {
-      const mode = gateway.mode(this.model);
-      const own = { ...sent(this.parameters), ...(mode ? { mode } : {}), ...(this.temporary ? { temporary: true } : {}) };
-      const thread = await api.create(mode ? null : this.model, own);
+      const thread = await this.#unlessWithdrawn(api.create(mode ? null : this.model, own));
       this.own.put(thread);
       this.id = thread.id;
       this.problem = null;
       threads.put(thread);
-      place.toThread(thread.id);
+      this.around.begun(thread, this);
       return thread;
     } catch (error) {
-      this.problem = problemOf(error);
+      if (!(error instanceof Withdrawn)) this.problem = problemOf(error);
       throw error;
+    }
+  }
+
+  /** A thread that comes after its question was withdrawn is nobody's. */
+  async #unlessWithdrawn(made: Promise<Thread>): Promise<Thread> {
+    const withdrawn = new Promise<never>((_, reject) => {
+      this.#withdraw = () => {
+        void made.then(({ id }) => api.purge(id)).catch(() => undefined);
+        reject(new Withdrawn());
+      };
+    });
+    try {
+      return await Promise.race([made, withdrawn]);
+    } finally {
+      this.#withdraw = () => undefined;
     }
   }
 

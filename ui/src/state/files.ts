@@ -30,14 +30,25 @@ export function exportHtml(thread: Thread): Promise<void> {
   }));
 }
 
-/** Takes in an export of this gateway, or of one of the programs that lib/imports.ts knows. */
+/** Takes in an export of this gateway, or of another program that it knows, and says what was left out of it. */
 export function importThreads(file: Blob): Promise<void> {
-  return spoken(import('../lib/imports.ts').then(async ({ converted, Unknown }) => {
-    const own = await converted(file).catch((error: unknown) => {
-      throw error instanceof Unknown ? new Error(strings.settings.unknownExport) : error;
-    });
-    const ids = await api.imported(own);
+  return spoken(import('../lib/imports.ts').then(async ({ chatFiles, summed }) => {
+    const words = strings.settings;
+    const files = await chatFiles(file);
+    if (files.length === 0) throw new Error(words.unknownExport);
+    const done: Awaited<ReturnType<typeof api.imported>>[] = [];
+    for (const one of files) done.push(await api.imported(one).catch((error: unknown) => { throw known(error); }));
     await threads.load();
-    notices.say(strings.settings.imported(ids.length));
+    const left = Object.entries(summed(done.map((one) => one.left_out)));
+    notices.say(words.imported(done.flatMap((one) => one.threads).length) + (left.length ? ` ${words.leftOut(left.map(counted).join(', '))}` : ''));
   }));
+}
+
+function counted([kind, count]: [string, number]): string {
+  const named: Record<string, string> = strings.settings.kinds;
+  return `${named[kind] ?? kind} (${count})`;
+}
+
+function known(error: unknown): unknown {
+  return ['unknown_export', 'invalid_json'].includes(problemOf(error).code ?? '') ? new Error(strings.settings.unknownExport) : error;
 }

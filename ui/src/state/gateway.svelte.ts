@@ -16,6 +16,8 @@ class Gateway {
   locked = $state(false);
   /** Whether it answered when it was asked last. What the browser thinks of the network says nothing: the gateway may run on this machine. */
   online = $state(true);
+  /** How often a key was forgotten or changed: what was loaded with the one before is not shown any more. */
+  visit = $state(0);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #back: () => void = () => undefined;
 
@@ -51,6 +53,7 @@ class Gateway {
   /** Forgets what was only for whoever has the key. */
   close(): void {
     this.info = this.models = null;
+    this.visit += 1;
   }
 
   async load(): Promise<void> {

@@ -1,9 +1,10 @@
 /** All conversations of this page: the one that is shown, and those whose answers go on while another is. */
 import { forget, isTemporary } from '../lib/temporary.ts';
-import type { Message } from '../lib/types.ts';
+import type { Message, Thread } from '../lib/types.ts';
 import { Conversation, type Around } from './conversation.svelte.ts';
 import { notifyDone } from './notify.ts';
 import { narrator } from './narrator.svelte.ts';
+import { place } from './route.svelte.ts';
 import { whenTabsTell } from './tabs.ts';
 import { threads } from './threads.svelte.ts';
 
@@ -13,6 +14,7 @@ class Hub implements Around {
   readonly #busy = new Map<string, Conversation>();
 
   #whenIdle: (conversation: Conversation) => void = () => undefined;
+  #whenBegun: (thread: string) => void = () => undefined;
 
   constructor() {
     whenTabsTell((id) => {
@@ -62,6 +64,20 @@ class Hub implements Around {
   /** Stops what is being written in a thread, as far as this page knows of it. */
   stop(thread: string): void {
     (thread === this.shown.id ? this.shown : this.#busy.get(thread))?.stop();
+  }
+
+  /** What to do when the shown chat has become a thread. */
+  whenBegun(action: (thread: string) => void): void {
+    this.#whenBegun = action;
+  }
+
+  /** A reader who has left meanwhile stays where they are. */
+  begun(thread: Thread, from: Conversation): void {
+    if (from === this.shown) {
+      this.#whenBegun(thread.id);
+      place.toThread(thread.id);
+    } else if (isTemporary(thread)) forget(thread);
+    else this.#busy.set(thread.id, from);
   }
 
   spoke(answer: Message, from: Conversation): void {

@@ -4,7 +4,8 @@
 const NEAR_PX = 48;
 
 export interface Follow {
-  readonly atEnd: boolean;
+  /** Its reader has left the end, and there is more below. */
+  readonly away: boolean;
   attach: (scroller: HTMLElement) => () => void;
   toEnd: () => void;
   release: () => void;
@@ -14,6 +15,7 @@ export interface Follow {
 
 function follow(): Follow {
   let atEnd = $state(true);
+  let below = $state(0);
   let scroller: HTMLElement | undefined;
   let last = { top: 0, height: 0 };
 
@@ -23,6 +25,15 @@ function follow(): Follow {
     last = { top: scroller.scrollTop, height: scroller.scrollHeight };
   };
 
+  const measure = (): void => {
+    if (scroller) below = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+  };
+
+  function resized(): void {
+    pin();
+    measure();
+  }
+
   /** Moving up lets go, by however little; growing text moves the end away by itself, and shrinking text moves everything up. */
   function scrolled(): void {
     if (!scroller) return;
@@ -30,6 +41,7 @@ function follow(): Follow {
     if (top < last.top && height >= last.height) atEnd = false;
     else if (top > last.top && height - top - clientHeight < NEAR_PX) atEnd = true;
     last = { top, height };
+    below = height - top - clientHeight;
   }
 
   /** A wheel is heard before anything has moved, so that no growth gets in between. */
@@ -40,7 +52,7 @@ function follow(): Follow {
   function attach(element: HTMLElement): () => void {
     scroller = element;
     last = { top: 0, height: 0 };
-    const sizes = new ResizeObserver(pin);
+    const sizes = new ResizeObserver(resized);
     sizes.observe(element);
     for (const child of element.children) sizes.observe(child);
     element.addEventListener('scroll', scrolled, { passive: true });
@@ -49,8 +61,8 @@ function follow(): Follow {
   }
 
   return {
-    get atEnd() {
-      return atEnd;
+    get away() {
+      return !atEnd && below > 1;
     },
     attach,
     toEnd: () => {

@@ -1,13 +1,11 @@
 /** One thread as the gateway keeps it, with the settings that were changed here and are not told yet. */
 import { api, type Change } from '../lib/api.ts';
 import type { Thread, ThreadSettings } from '../lib/types.ts';
+import { keepUntold, untold } from '../lib/untold.ts';
 import { threads } from './threads.svelte.ts';
 
 /** How long to wait for the next letter of a setting. */
 const TYPING_MS = 300;
-
-/** What is not told yet outlives the page: a browser need not send what is asked of it while it lets go of one. */
-const untoldName = (thread: string): string => `llmproxy.untold.${thread}`;
 
 export class ThreadState {
   #told = $state.raw<Thread | null>(null);
@@ -20,8 +18,8 @@ export class ThreadState {
   put(thread: Thread): void {
     const first = this.#told === null;
     this.#told = thread;
-    const left = first ? sessionStorage.getItem(untoldName(thread.id)) : null;
-    if (left) this.set(JSON.parse(left) as ThreadSettings);
+    const left = first ? untold(thread.id) : {};
+    if (Object.keys(left).length) this.set(left);
   }
 
   titled(title: string): void {
@@ -37,9 +35,7 @@ export class ThreadState {
 
   #owe(settings: ThreadSettings): void {
     this.#untold = settings;
-    if (!this.#told) return;
-    if (this.untold) sessionStorage.setItem(untoldName(this.#told.id), JSON.stringify(settings));
-    else sessionStorage.removeItem(untoldName(this.#told.id));
+    if (this.#told) keepUntold(this.#told.id, settings);
   }
 
   get untold(): boolean {

@@ -1,8 +1,9 @@
 /** The list of threads as the server keeps it: loading, changing, deleting with a way back, searching. */
 import { api } from '../lib/api.ts';
-import { Refused } from '../lib/http.ts';
+import { Refused, Unreachable } from '../lib/http.ts';
 import { isTemporary, lasting } from '../lib/temporary.ts';
 import type { Hit, Thread, ThreadSettings } from '../lib/types.ts';
+import { keepUntold, untold, untoldThreads, without } from '../lib/untold.ts';
 import { strings } from '../strings.ts';
 import { notices } from './notices.svelte.ts';
 import { place } from './route.svelte.ts';
@@ -25,13 +26,20 @@ class Threads {
 
   /** Looks at the newest page; what was shown before it stays, as far as it is not among those that have come up. */
   async load(): Promise<void> {
+    const first = this.all === null;
     const { threads: found, next } = await api.threads();
-    const threads = lasting(found);
+    const threads = lasting(found).map((thread) => ({ ...thread, settings: { ...thread.settings, ...untold(thread.id) } }));
     const known = new Set(threads.map(({ id }) => id));
     const last = threads.at(-1);
     const older = next && last ? (this.all ?? []).filter((one) => !known.has(one.id) && isAfter(one, last)) : [];
     this.all = [...threads, ...older];
     if (older.length === 0) this.next = next;
+    if (first) this.tell();
+  }
+
+  /** Tells the gateway the settings that it did not take when they were made; the open thread tells its own. */
+  tell(): void {
+    for (const id of untoldThreads()) if (id !== place.thread) void this.set(id, untold(id)).catch(() => undefined);
   }
 
   /** A refusal leaves nothing to be shown; a gateway that is away is waited for. */
@@ -73,17 +81,45 @@ class Threads {
   }
 
   async change(id: string, change: Partial<Pick<Thread, 'title' | 'pinned'>> & { settings?: ThreadSettings }): Promise<void> {
+    const before = this.find(id);
     this.patch(id, change);
-    this.patch(id, await api.change(id, change));
+    try {
+      this.patch(id, await api.change(id, change));
+    } catch (error) {
+      if (before) this.patch(id, Object.fromEntries(Object.keys(change).map((name) => [name, before[name as keyof Thread]])));
+      throw error;
+    }
     tellTabs(id);
   }
 
+  /** Changes settings of a chat that is not open. They are kept until the gateway has taken or refused them. */
+  async set(id: string, change: ThreadSettings): Promise<void> {
+    keepUntold(id, { ...untold(id), ...change });
+    try {
+      const thread = this.find(id) ?? (await api.messages(id, { tail: 1 })).thread;
+      await this.change(id, { settings: { ...thread.settings, ...change } });
+    } catch (error) {
+      if (error instanceof Unreachable) throw error;
+      keepUntold(id, without(untold(id), change));
+      throw error;
+    }
+    keepUntold(id, without(untold(id), change));
+  }
+
   async remove(thread: Thread): Promise<void> {
-    this.all = (this.all ?? []).filter(({ id }) => id !== thread.id);
-    if (place.thread === thread.id) place.go('#/');
-    // Nobody will read what is being written there; Undo brings back what there was of it.
-    await Promise.all(thread.running.map((request) => api.cancel(request).catch(() => undefined)));
-    await api.remove(thread.id);
+    const before = this.all;
+    const open = place.thread === thread.id;
+    this.all = (before ?? []).filter(({ id }) => id !== thread.id);
+    if (open) place.go('#/');
+    try {
+      // Nobody will read what is being written there; Undo brings back what there was of it.
+      await Promise.all(thread.running.map((request) => api.cancel(request).catch(() => undefined)));
+      await api.remove(thread.id);
+    } catch (error) {
+      this.all = before;
+      if (open && place.route.page === 'chat' && place.thread === null) place.toThread(thread.id);
+      throw error;
+    }
     tellTabs(thread.id);
     const run = (): void => void this.restore(thread);
     notices.say(strings.threads.deleted(thread.title || strings.threads.untitled), { label: strings.threads.undo, run });
