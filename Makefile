@@ -6,6 +6,12 @@ BIN    := $(VENV)/bin
 PAGE   := llmproxy/static/index.html
 CACHE  := .cache
 
+# Test processes side by side: twice the cores of the smallest machine, since most tests wait for another process.
+WORKERS ?= 4
+
+# Modules are compiled once, not by each of the processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The stamps hold the time at which a step was last done; a second run does it again only if its inputs are newer.
 RUNS   := $(VENV)/.runs
 TESTS  := $(VENV)/.tests
@@ -13,7 +19,7 @@ MODULES := ui/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak clean page requirements system
+.PHONY: help run test check style ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak stop-latency clean page requirements system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -22,18 +28,20 @@ run: $(RUNS) page ## install, build the page, serve on 127.0.0.1:8811 (ARGS="--p
 	@exec $(BIN)/llmproxy serve $(ARGS)
 
 test: $(TESTS) system page ## install what the tests need, check, and test (ARGS="-k routing"); with CI=true, other people's clients too
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory style
 	$(if $(CI),$(BIN)/python -m tests.clients.environments)
 	$(if $(CI),$(BIN)/python -m pip install --quiet --disable-pip-version-check --group deploy)
 	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-check: $(TESTS) ## formatting, lint, types, the direction of imports, and whether docs and code say the same
+check: style ## formatting, lint, types, the direction of imports, and whether docs and code say the same
+	$(BIN)/python -m pytest -q -n 0 tests/docs -k 'not test_blocks and not test_adapter_package'
+
+style: $(TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -n 0 tests/docs -k 'not test_blocks and not test_adapter_package'
 
 ui: $(MODULES) ## the page with hot reload, against the gateway at 127.0.0.1:8811
 	cd ui && npm run dev
@@ -47,8 +55,13 @@ bench: $(TESTS) ## measure the gateway beside a bare aiohttp server (ARGS="S1 --
 	$(BIN)/python -m tests.bench run $(ARGS)
 
 bench-peers: $(TESTS) ## install other gateways beside it and measure them too
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v nginx && command -v caddy; } >/dev/null; then \
+		echo "Installing nginx and caddy to compare with"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light caddy) >/dev/null 2>&1 \
+			|| echo "They could not be installed: they are left out."; fi
 	$(BIN)/python -m tests.bench peers
 	$(BIN)/python -m tests.bench run --peers $(ARGS)
+	$(BIN)/python -m tests.bench table
 
 bench-compare: $(TESTS) ## the last two measurements, as ratios
 	$(BIN)/python -m tests.bench compare $(ARGS)
@@ -77,12 +90,18 @@ requirements: ## pin what the image installs, by version and hash
 		--output-file deploy/requirements.txt pyproject.toml
 	sed -i '1i # What the image installs, with the hashes of all files of these versions. Made by `make requirements`.' deploy/requirements.txt
 
+soak: export LLMPROXY_SOAK = 1
 soak: $(TESTS) ## ten minutes of everything at once, then processes that are killed while others use their database (ARGS="-k rolling")
 	LLMPROXY_SOAK_SECONDS=600 $(BIN)/python -m pytest -s tests/accounts/test_soak.py $(ARGS)
 	LLMPROXY_KILLS=300 LLMPROXY_SERVER_KILLS=60 LLMPROXY_OUTSIDERS=20 LLMPROXY_SERVER_OUTSIDERS=20 \
 		$(BIN)/python -m pytest tests/store/test_kill.py tests/store/test_outsiders.py \
 		tests/threads/test_process.py tests/threads/test_outsiders.py $(ARGS)
 	LLMPROXY_STOPS=1250 LLMPROXY_CUTS=1000 $(BIN)/python -m pytest --timeout 3600 tests/cluster/test_processes.py $(ARGS)
+	LLMPROXY_PARTITIONS=2 $(BIN)/python -m pytest -s tests/cluster/test_partitions.py $(ARGS)
+	LLMPROXY_BILLED_TOGETHER=50000 $(BIN)/python -m pytest -s tests/cluster/test_bill_together.py $(ARGS)
+	$(BIN)/python -m tests.cluster.measure 1000
+
+stop-latency: $(TESTS) ## percentiles of a stop through a replica that does not own the stream, to be run on an idle machine
 	$(BIN)/python -m tests.cluster.measure 1000
 
 clean: ## remove everything that was made here
@@ -123,12 +142,13 @@ $(PAGE): $(PAGE_SOURCES) | $(MODULES)
 
 # The page's tests drive a browser; without one they are skipped, and say so.
 system:
-	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
+	@if command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing chromium for the page's tests"; \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
+		echo "Installing chromium-headless-shell for the page's tests"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell) >/dev/null 2>&1 \
+			|| (apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
 			|| echo "chromium could not be installed: the tests of the page in a browser are skipped."; \
-	else echo "Not installed: chromium. The tests of the page in a browser are skipped; on Debian: apt-get install chromium"; fi
+	else echo "Not installed: chromium. The tests of the page in a browser are skipped; on Debian: apt-get install chromium-headless-shell"; fi
 	@if [ -n "$(CI)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v nginx && command -v caddy && command -v haproxy; } >/dev/null; then \
 		echo "Installing nginx, caddy and haproxy for the tests behind them"; \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light caddy haproxy) >/dev/null 2>&1 \

@@ -8,11 +8,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgres
+from tests.thorough import THOROUGH, examples
 
-# No example has a deadline: a busy machine is slow, and nothing is wrong with what it runs.
-settings.register_profile("llmproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("llmproxy", examples(100, suppress_health_check=[HealthCheck.too_slow]))
 settings.load_profile("llmproxy")
 pytest.register_assert_rewrite("llmproxy.testing.contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not THOROUGH:
+        left_out = pytest.mark.skip(reason="thorough: runs with CI=true")
+        for item in items:
+            if item.get_closest_marker("thorough") is not None:
+                item.add_marker(left_out)
 
 
 @pytest.fixture(scope="session")

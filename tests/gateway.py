@@ -6,10 +6,9 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,11 @@ from typing import Any
 
 import orjson
 
-START_SECONDS = 20.0
-_ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
+from tests import forks
+from tests.forks import Fork
+
+START_SECONDS = 120.0  # on a machine that is busy with other things; one that ends instead is seen at once
+_ADDRESS = re.compile(r"http://(\d+\.\d+\.\d+\.\d+):(\d+)")
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Gateway:
 
     url: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
 
     @property
     def base_url(self) -> str:
@@ -55,26 +57,33 @@ class Gateway:
 
 @contextmanager
 def running_gateway(
-    config: str = "", environment: Mapping[str, str] | None = None, *, port: int = 0
+    config: str = "",
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    within: Sequence[str] = (),
 ) -> Iterator[Gateway]:
-    """`python -m llmproxy serve`, ready to answer, stopped when the block ends. `config` is an llmproxy.toml's text."""
+    """`python -m llmproxy serve`, ready to answer, stopped when the block ends. `config` is an llmproxy.toml's text.
+
+    within: a command that runs it somewhere else, as `ip netns exec NAME`.
+    """
     with tempfile.TemporaryDirectory(prefix="llmproxy-test-") as name:
         folder = Path(name)
         (folder / "llmproxy.toml").write_text(config)
-        gateway = _started(folder, port, environment or {})
+        gateway = _started(folder, host, port, environment or {}, within)
         try:
             yield gateway
         finally:
             gateway.stop()
 
 
-def _started(folder: Path, port: int, environment: Mapping[str, str]) -> Gateway:
-    options = ["--port", str(port), "--config", str(folder / "llmproxy.toml")]
-    command = [sys.executable, "-m", "llmproxy", "serve", *options]
+def _started(folder: Path, host: str, port: int, environment: Mapping[str, str], within: Sequence[str]) -> Gateway:
+    where = [] if host == "127.0.0.1" else ["--host", host]
+    options = [*where, "--port", str(port), "--config", str(folder / "llmproxy.toml")]
+    environ = _environment(folder, environment)
     with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder, environment), stdout=output, stderr=subprocess.STDOUT
-        )
+        process = forks.start(["serve", *options], cwd=folder, env=environ, stdout=output, stderr=output, within=within)
     gateway = Gateway("", folder, process)
     gateway.url = _address(gateway)
     return gateway
@@ -97,16 +106,16 @@ def _address(gateway: Gateway) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and gateway.process.poll() is None:
         announced = _ADDRESS.search(gateway.output)
-        if announced and _accepts(int(announced[1])):
+        if announced and _accepts(announced[1], int(announced[2])):
             return announced[0]
         time.sleep(0.02)
     gateway.process.kill()
     raise RuntimeError(f"the gateway did not start:\n{gateway.output}")
 
 
-def _accepts(port: int) -> bool:
+def _accepts(host: str, port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def free_port() -> int:

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from aiohttp import ClientSession, web
 
+from llmproxy.accounts.accounts import Accounts
 from llmproxy.config import Config
 from llmproxy.requests.registry import RequestRegistry
+from llmproxy.requests.shared_answers import SharedAnswers
 from llmproxy.routing.gateway import Gateway
 from llmproxy.server.app import build
-from llmproxy.server.context import REGISTRY
+from llmproxy.server.context import ACCOUNTS, ANSWERS, REGISTRY
 from llmproxy.store import Store
 
 
@@ -25,6 +27,8 @@ class Served(NamedTuple):
     client: ClientSession
     registry: RequestRegistry
     store: Store
+    accounts: Accounts
+    answers: SharedAnswers
 
 
 @asynccontextmanager
@@ -39,7 +43,14 @@ async def served(config: Config, where: Path | str | None = None) -> AsyncIterat
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
             async with ClientSession() as client:
-                yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", client, app[REGISTRY], store)
+                yield Served(
+                    f"http://127.0.0.1:{runner.addresses[0][1]}",
+                    client,
+                    app[REGISTRY],
+                    store,
+                    app[ACCOUNTS],
+                    app[ANSWERS],
+                )
         finally:
             app[REGISTRY].stop_all("drain")
             await app[REGISTRY].idle()

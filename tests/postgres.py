@@ -21,7 +21,7 @@ import pytest
 HERE = "postgresql://postgres@127.0.0.1:5432/postgres"
 _EMPTY = """
 DELETE FROM threads; DELETE FROM ledger; DELETE FROM attempts; DELETE FROM adoptions; DELETE FROM accounts;
-DELETE FROM rollups; DELETE FROM progress;
+DELETE FROM rollups; DELETE FROM progress; DELETE FROM token_ratios;
 UPDATE account_changes SET number = 0; DELETE FROM spend; DELETE FROM leases; DELETE FROM replicas;
 """
 
@@ -61,6 +61,21 @@ def execute(url: str, *statements: str) -> list[Any]:
         for statement in statements:
             cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Any]:
+    """Somebody else, whose transaction begins with the first statement."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        yield connection
+
+
+async def waits(url: str) -> bool:
+    """Whether somebody waits for a lock in this database."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(execute(url, query))
 
 
 def emptied(url: str) -> str:

@@ -29,6 +29,7 @@ from llmproxy.config import Config, Provider, Server, load, reach
 from llmproxy.core import adapter_registry
 from llmproxy.routing.gateway import Gateway as Assembled
 from llmproxy.store.sqlite.database import connect
+from tests import forks
 from tests.gateway import Gateway, free_port, running_gateway
 
 WINDOW = 20  # seconds that a command may take at most
@@ -42,12 +43,16 @@ def gateway() -> Iterator[Gateway]:
         yield one
 
 
-def started(*arguments: str, folder: pathlib.Path, **environ: str) -> subprocess.Popen[str]:
+def environment(folder: pathlib.Path, environ: dict[str, str]) -> dict[str, str]:
     inherited = {"PATH": os.environ["PATH"], "HOME": str(folder), "LLMPROXY_DISCOVER": "0", "PYTHONUNBUFFERED": "1"}
+    return {**inherited, **environ}
+
+
+def started(*arguments: str, folder: pathlib.Path, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "llmproxy", *arguments],
         cwd=folder,
-        env={**inherited, **environ},
+        env=environment(folder, environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,9 +62,8 @@ def started(*arguments: str, folder: pathlib.Path, **environ: str) -> subprocess
 
 def ran(*arguments: str, folder: pathlib.Path, say: str = "", **environ: str) -> tuple[int, str, str]:
     """Exit code, stdout, stderr."""
-    process = started(*arguments, folder=folder, **environ)
-    out, err = process.communicate(say, timeout=WINDOW)
-    return process.returncode, out, err
+    done = forks.run(*arguments, cwd=folder, env=environment(folder, environ), timeout=WINDOW, say=say)
+    return done.returncode, done.stdout, done.stderr
 
 
 # serve
@@ -109,7 +113,14 @@ async def test_the_line_to_paste_works(gateway: Gateway) -> None:
 async def test_the_banner_says_what_was_found_and_why() -> None:
     assembled = Assembled.build(load(environ={"OPENAI_API_KEY": "hush"}))
     text = "\n".join(banner.full("http://127.0.0.1:8811", assembled))
-    for said in ("openai", "OPENAI_API_KEY", "demo", "http://127.0.0.1:8811/v1", "none: open to this machine", "curl"):
+    for said in (
+        "openai",
+        "OPENAI_API_KEY",
+        "demo",
+        "http://127.0.0.1:8811/v1",
+        "none: only this machine can connect",
+        "curl",
+    ):
         assert said in text
     assert max(map(len, text.splitlines())) <= 80
     assert "hush" not in text
@@ -119,12 +130,9 @@ async def test_the_banner_says_what_was_found_and_why() -> None:
 # Proxies
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1"])
-def test_commands_reach_this_machine_without_a_proxy(
-    gateway: Gateway, tmp_path: pathlib.Path, variable: str, proxy: str
-) -> None:
-    environ = {variable: proxy}
+def test_commands_reach_this_machine_without_a_proxy(gateway: Gateway, tmp_path: pathlib.Path, proxy: str) -> None:
+    environ = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), proxy)
     code, out, err = ran("models", "--base-url", gateway.url, folder=tmp_path, **environ)
     assert (code, err) == (0, "")
     assert "demo/hello" in out
@@ -245,12 +253,17 @@ def test_without_a_gateway_the_commands_say_where_they_looked_and_what_to_do(
     assert "Traceback" not in err
 
 
+@pytest.fixture(scope="module")
+def locked() -> Iterator[Gateway]:
+    with running_gateway('[server]\nkeys = ["sesame-sesame-sesame"]\n[providers.demo]\n') as gateway:
+        yield gateway
+
+
 @pytest.mark.parametrize("command", [("models",), ("trace", "some-id"), ("chat", "demo/hello", "--once", "hi")])
 def test_without_a_key_where_one_is_needed_they_name_the_variable(
-    tmp_path: pathlib.Path, command: tuple[str, ...]
+    locked: Gateway, tmp_path: pathlib.Path, command: tuple[str, ...]
 ) -> None:
-    with running_gateway('[server]\nkeys = ["sesame-sesame-sesame"]\n[providers.demo]\n') as locked:
-        code, _, err = ran(*command, folder=tmp_path, LLMPROXY_URL=locked.url)
+    code, _, err = ran(*command, folder=tmp_path, LLMPROXY_URL=locked.url)
     assert code == 1
     assert "LLMPROXY_KEY" in err
 

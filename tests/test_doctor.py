@@ -64,7 +64,7 @@ def provider(url: str) -> None:
 def test_where_all_is_well_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with service() as port:
         provider(f"http://127.0.0.1:{port}/v1")
-        assert doctor(capsys) == (0, "All is well: port, data folder, clock and providers.\n")
+        assert doctor(capsys) == (0, "No problem found: port, data folder, clock and providers are ok.\n")
 
 
 def test_a_wrong_file_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_what_a_stop_saved_is_a_bound_or_said_to_be_unknown() -> None:
     assert "closed 1.2 ms later" in text
     assert "up to 900 tokens not written, 0.001800 dollars" in text
     unknown = {**stop, "tokens_not_written_at_most": None, "cost_not_spent_at_most": None}
-    assert "not known" in waterfall(told(attempt(), stop=unknown))
+    assert "unknown" in waterfall(told(attempt(), stop=unknown))
 
 
 def test_long_and_hostile_names_stay_in_their_column() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.accounts import house
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.thorough)])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's gateways keep everything in a file, and then once more on a server."""
     if request.param == "postgres":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import aiohttp
 
 from llmproxy.testing import FakeProvider
 from llmproxy.testing.provider import Route
+from tests import forks
 from tests.gateway import Gateway, running_gateway
 
 Json = dict[str, Any]
@@ -66,11 +66,9 @@ class House:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`llmproxy ...` beside the running gateway, with its config and its data."""
         folder = self.gateway.folder
-        return subprocess.run(
-            [sys.executable, "-m", "llmproxy", *arguments, "--config", str(folder / "llmproxy.toml")],
-            cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LLMPROXY_DATA_DIR": str(folder / "data"), **STORE},
-            capture_output=True, text=True, check=False, timeout=30,
-        )  # fmt: skip
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "LLMPROXY_DATA_DIR": str(folder / "data"), **STORE}
+        config = str(folder / "llmproxy.toml")
+        return forks.run(*arguments, "--config", config, cwd=folder, env=env, timeout=30)
 
 
 @asynccontextmanager

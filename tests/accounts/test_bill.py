@@ -20,8 +20,8 @@ from llmproxy.testing.samples import as_bytes, failure
 from tests.accounts.house import KEYS, ROOT, House, answer, house, usage
 from tests.accounts.test_budgets import EVE, SSE, budgeted, settled, spent, sum_of_rows
 
-COUNT = int(os.environ.get("LLMPROXY_BILLED", "400"))
-KILLS = int(os.environ.get("LLMPROXY_BUDGET_KILLS", "4"))
+COUNT = int(os.environ.get("LLMPROXY_BILLED", "400" if os.environ.get("CI") else "100"))
+KILLS = int(os.environ.get("LLMPROXY_BUDGET_KILLS", "4" if os.environ.get("CI") else "2"))
 JSON = {"content-type": "application/json"}
 CHAIN = '[aliases]\nchain = ["near/m", "plain/m"]\n[limits]\nhedge = 0.05\nretry_budget = 10\n'
 

@@ -103,7 +103,7 @@ def priced(row: Any) -> int:
 
 
 @pytest.mark.timeout(120 + COUNT / 5)
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.thorough), 2])
 async def test_every_line_of_every_bill_has_its_row_to_the_token(workers: int) -> None:
     provider, dice, told = Ledger(random.Random(workers)), random.Random(7 + workers), Counter[int]()
     config = f"[server]\nworkers = {workers}\n" + budgeted("100/total", CONFIG)

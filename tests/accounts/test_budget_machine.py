@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,6 +21,7 @@ from llmproxy.store import spend
 from llmproxy.store.connection import Connection
 from llmproxy.store.spend import PotKey, Spent
 from llmproxy.store.sqlite.database import connect
+from tests.thorough import examples
 
 KEY = PotKey("key:ann", "total", 0.0)
 MONEY = st.integers(0, 300)
@@ -176,9 +177,7 @@ class Budgets(RuleBasedStateMachine):
 
 
 BudgetsHold = Budgets.TestCase
-BudgetsHold.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+BudgetsHold.settings = examples(150, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_a_slice_is_a_fair_part_and_never_too_small_or_too_large() -> None:

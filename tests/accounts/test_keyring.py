@@ -10,7 +10,7 @@ import pytest
 
 from llmproxy.accounts.keys import Fresh, Keyring, checked, created, digest, key_of
 from llmproxy.config import Budget, Key
-from llmproxy.core.errors import BadRequest
+from llmproxy.core.errors import BadRequest, GatewayError
 from llmproxy.store.accounts import Account, Known, Secret
 
 NOW = 1_800_000_000.0
@@ -89,8 +89,6 @@ def test_ten_thousand_keys_are_found_as_fast_as_one() -> None:
     [
         ({"name": ""}, "name"),
         ({"name": "a b"}, "name"),
-        ({"name": "environment"}, "name"),
-        ({"name": "ci"}, "name"),
         ({"rpm": 0}, "rpm"),
         ({"rpm": "many"}, "rpm"),
         ({"tpm": 1.5}, "tpm"),
@@ -108,6 +106,13 @@ def test_what_cannot_be_meant_is_refused_with_its_member(body: dict[str, Any], p
     with pytest.raises(BadRequest) as caught:
         created({"name": "ann", **body}, NOW, ("ci",), ("team",))
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("name", ["environment", "ci"])
+def test_a_name_of_the_configuration_is_taken(name: str) -> None:
+    with pytest.raises(GatewayError) as caught:
+        created({"name": name}, NOW, ("ci",), ("team",))
+    assert (caught.value.status, caught.value.code, caught.value.param) == (409, "key_exists", "name")
 
 
 def test_a_limit_that_is_null_is_taken_away() -> None:

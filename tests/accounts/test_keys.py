@@ -105,6 +105,8 @@ async def test_only_an_administrator_makes_keys_and_everybody_sees_their_own() -
         )
         status, told, _ = await there.call("DELETE", "/api/keys/bob", ROOT)
         assert (status, told["error"]["code"]) == (409, "key_in_config")
+        status, told, _ = await there.call("POST", "/api/keys", ROOT, {"name": "bob"})
+        assert (status, told["error"]["code"]) == (409, "key_exists")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ async def test_a_mistake_on_the_command_line_is_a_sentence() -> None:
     async with house() as there:
         for arguments, word in (
             (("create", "ann"), "config"),
-            (("create", "eve", "--budget", "20/year"), "20/year"),
+            (("create", "eve", "--budget", "20/year"), "windows are day, week, month, total"),
             (("show", "nobody"), "nobody"),
             (("revoke",), "NAME"),
         ):

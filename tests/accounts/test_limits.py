@@ -39,6 +39,12 @@ def test_what_is_larger_than_the_bucket_goes_when_it_is_full() -> None:
     assert rate.wait(later, 100.0, 10, 50) == 300
 
 
+def test_a_large_limit_is_shown_as_a_whole_number() -> None:
+    headers = shown([Live(Key("large", "", rpm=2_000_000, tpm=10**9), "key")], 0.0)
+    assert headers["x-ratelimit-limit-requests"] == "2000000"
+    assert headers["x-ratelimit-limit-tokens"] == "1000000000"
+
+
 @given(
     per_minute=st.integers(1, 1000),
     steps=st.lists(st.tuples(st.floats(0, 30), st.integers(1, 5)), max_size=60),
@@ -89,7 +95,7 @@ def test_workers_divide_the_limits_among_them() -> None:
         live.take(0.0, 0)
     with pytest.raises(GatewayError):
         live.check(0.0, 0)
-    assert [(unit, limit) for unit, limit, _ in live.buckets()] == [("requests", 5)]
+    assert shown([live], 0.0)["x-ratelimit-limit-requests"] == "5"
 
 
 # Over HTTP

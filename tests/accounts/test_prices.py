@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from llmproxy.accounts import prices
 from llmproxy.accounts.prices import Price, Prices
 from llmproxy.commands.check import old_prices
 from llmproxy.core.usage import Tokens, in_e12
+from tests import forks
 
 OPENAI, ANTHROPIC = "https://api.openai.com/v1", "https://api.anthropic.com/v1"
 GEMINI = "https://generativelanguage.googleapis.com/v1beta"
@@ -114,8 +114,7 @@ def test_check_warns_of_a_table_that_is_too_old() -> None:
 def shown(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     config = folder / "llmproxy.toml"
     config.write_text('[prices]\n"local/*" = { input = 0, output = 0.5 }\n')
-    command = [sys.executable, "-m", "llmproxy", "prices", *more, "--config", str(config)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return forks.run("prices", *more, "--config", str(config), cwd=folder, env={"HOME": str(folder)}, timeout=30)
 
 
 def test_the_command_shows_prices_of_table_and_config(tmp_path: Path) -> None:

@@ -86,8 +86,9 @@ async def load(there: Replicas, clients: int) -> AsyncIterator[None]:
 class Watch:
     """Looks at what is spent and leased every 10 ms, beside the gateways."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, query: str) -> None:
         self.looks, self.most = 0, 0
+        self._query = query
         self._url = url
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -97,7 +98,7 @@ class Watch:
 
         with psycopg.connect(self._url, autocommit=True) as connection:
             while not self._over.wait(0.01):
-                row = connection.execute("SELECT spent_e12 + leased_e12 FROM spend").fetchone()
+                row = connection.execute(self._query).fetchone()
                 self.looks, self.most = self.looks + 1, max(self.most, row[0] if row else 0)
 
     def start(self) -> None:
@@ -109,8 +110,8 @@ class Watch:
 
 
 @contextmanager
-def watched(url: str) -> Iterator[Watch]:
-    watch = Watch(url)
+def watched(url: str, query: str = "SELECT spent_e12 + leased_e12 FROM spend") -> Iterator[Watch]:
+    watch = Watch(url, query)
     watch.start()
     try:
         yield watch

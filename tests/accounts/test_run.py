@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from llmproxy.testing import FakeProvider
+from tests import forks
 from tests.accounts.house import answer, usage
 from tests.accounts.test_budgets import TOKEN, dollars, streamed
 
@@ -36,15 +37,8 @@ Run = Callable[..., Any]
 
 @asynccontextmanager
 async def running(folder: Path, provider: FakeProvider, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    config = folder / "llmproxy.toml"
-    config.write_text('[prices]\n"openai/*" = { input = 1, output = 2 }\n')
-    environ = {
-        "PATH": os.environ["PATH"], "HOME": str(folder), "LLMPROXY_DATA_DIR": str(folder / "data"),
-        "OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": f"{provider.url}/v1", "MY_COPY": f"x{CANARY}y",
-        "ANTHROPIC_API_KEY": CANARY, "GEMINI_API_KEY": CANARY, "LLMPROXY_KEYS": "some-client-key",
-    }  # fmt: skip
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "llmproxy", "run", "--config", str(config), *arguments, env=environ,
+        sys.executable, "-m", "llmproxy", *words(folder, arguments), env=environment(folder, provider),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -55,12 +49,25 @@ async def running(folder: Path, provider: FakeProvider, *arguments: str) -> Asyn
             await process.wait()
 
 
+def words(folder: Path, arguments: Sequence[str]) -> list[str]:
+    config = folder / "llmproxy.toml"
+    config.write_text('[prices]\n"openai/*" = { input = 1, output = 2 }\n')
+    return ["run", "--config", str(config), *arguments]
+
+
+def environment(folder: Path, provider: FakeProvider) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "LLMPROXY_DATA_DIR": str(folder / "data"),
+        "OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": f"{provider.url}/v1", "MY_COPY": f"x{CANARY}y",
+        "ANTHROPIC_API_KEY": CANARY, "GEMINI_API_KEY": CANARY, "LLMPROXY_KEYS": "some-client-key",
+    }  # fmt: skip
+
+
 async def ran(folder: Path, provider: FakeProvider, *arguments: str) -> tuple[int, str, str]:
     """(exit code, standard output, standard error)."""
-    async with running(folder, provider, *arguments) as process, asyncio.timeout(30):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    given, environ = words(folder, arguments), environment(folder, provider)
+    done = await asyncio.to_thread(forks.run, *given, cwd=folder, env=environ, timeout=30)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_a_command_is_answered_and_gets_a_receipt(tmp_path: Path) -> None:

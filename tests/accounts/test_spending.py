@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from llmproxy.accounts.bank import Bank
+from llmproxy.accounts.meter import LONGEST_ANSWER, AttemptMeter
 from llmproxy.accounts.pot import Pot
 from llmproxy.accounts.prices import Prices
 from llmproxy.accounts.pricing import Place, Pricing
-from llmproxy.accounts.ratios import Ratios
-from llmproxy.accounts.spending import Bank, Wallet
+from llmproxy.accounts.wallet import Wallet
 from llmproxy.config import Budget, Budgets
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
-from llmproxy.core.metering import Meter
 from llmproxy.core.trace import Attempt, Trace
 from llmproxy.core.usage import Tokens, Usage
 from llmproxy.store import Store, spend
@@ -55,12 +55,13 @@ class House:
         self.bank = Bank(lambda: self.store, self.settings, self.shares, clock=lambda: self.now)
 
     def wallet(self) -> Wallet:
-        return Wallet(self.bank, PRICING, lambda: list(self.budgets), Trace(), self.warned.append)
+        return Wallet(self.bank, lambda: list(self.budgets), Trace(), self.warned.append, pricing=PRICING)
 
-    async def begin(self, wallet: Wallet | None = None, **asked: Any) -> tuple[Meter, Attempt, Wallet]:
+    async def begin(self, wallet: Wallet | None = None, **asked: Any) -> tuple[AttemptMeter, Attempt, Wallet]:
         wallet = wallet or self.wallet()
         attempt = Attempt(1, "p", "m", time.monotonic(), sent=True)
         meter, _ = await wallet.begin(Chat({"messages": [], **asked}, "m"), "p", attempt, streams=True)
+        assert isinstance(meter, AttemptMeter)
         return meter, attempt, wallet
 
     async def told(self, wallet: Wallet) -> None:
@@ -114,7 +115,7 @@ async def test_what_was_never_sent_costs_nothing(store: Store) -> None:
     there = House(store, [of(1000)])
     meter, attempt, wallet = await there.begin()
     meter.settle(attempt)
-    assert (there.pot.granted, there.pot.held, wallet.spent) == (1000 * RATE, 0, [])
+    assert (there.pot.granted, there.pot.held, sum(one.cost_e12 for one in wallet.spent)) == (1000 * RATE, 0, 0)
 
 
 async def test_holds_grow_slice_by_slice_until_the_money_is_gone(store: Store) -> None:
@@ -122,7 +123,7 @@ async def test_holds_grow_slice_by_slice_until_the_money_is_gone(store: Store) -
     meter, attempt, _ = await there.begin()
     growing, ended = Growing(), None
     while ended is None:
-        growing.produced = meter.ceiling + 1
+        growing.produced = meter.reach + 1
         try:
             await meter.grow(growing)  # type: ignore[arg-type]
         except Cancelled as error:
@@ -130,7 +131,7 @@ async def test_holds_grow_slice_by_slice_until_the_money_is_gone(store: Store) -
     assert (ended.status, ended.code, ended.type, ended.extra["by"]) == (
         429, "insufficient_quota", "insufficient_quota", "budget",
     )  # fmt: skip
-    assert growing.produced // 2 == 1000
+    assert growing.produced // 4 == 1000
     assert there.pot.held <= 1000 * RATE
     meter.settle(counted(attempt, 980))
     assert there.pot.held == 0
@@ -140,7 +141,7 @@ async def test_a_block_that_leaves_no_room_for_a_whole_slice_is_paid_from_what_t
     there = House(store, [of(620)])
     meter, attempt, _ = await there.begin()
     await meter.grow(Growing(produced=2 * 600))  # type: ignore[arg-type]
-    assert (there.pot.held, meter.ceiling) == (620 * RATE, 2 * 620)
+    assert (there.pot.held, meter.reach) == (620 * RATE, 2 * 620)
     meter.settle(counted(attempt, 300))
     assert there.pot.free == 320 * RATE
 
@@ -177,20 +178,10 @@ async def test_who_leaves_while_a_lease_is_bought_takes_no_money_along(store: St
     assert (there.pot.free, there.pot.held) == (1000 * RATE, 0)
 
 
-async def test_the_first_answers_of_a_model_make_its_estimate_less_cautious_one_by_one() -> None:
-    ratios, found = Ratios(), []
-    for _ in range(6):
-        found.append(ratios.bytes_per_token("out", "m"))
-        ratios.learn("out", "m", 4000, 1000)
-    assert found == pytest.approx([2.0, 2.4, 2.8, 3.2, 3.6, 4.0])
-    ratios.learn("out", "m", 1200, 1000)
-    assert ratios.bytes_per_token("out", "m") == pytest.approx(1.2)  # the dearest of few counts as it is
-
-
 async def test_the_providers_running_count_wins_where_it_is_larger(store: Store) -> None:
     there = House(store, [of(10_000)])
     meter, _, _ = await there.begin()
-    await meter.grow(Growing(meter.ceiling + 1, Usage(completion=4000)))  # type: ignore[arg-type]
+    await meter.grow(Growing(meter.reach + 1, Usage(completion=4000)))  # type: ignore[arg-type]
     assert there.pot.held >= 4000 * RATE
 
 
@@ -206,7 +197,7 @@ async def test_who_only_waits_for_others_holds_gets_them_when_they_are_let_go(st
     first.settle(attempt)
     second.settle(other)
     meter, _, _ = await waiting
-    assert meter.ceiling > 0
+    assert meter.reach > 0
     assert growing.produced
 
 
@@ -263,7 +254,7 @@ async def test_a_raised_limit_is_there_at_once(store: Store) -> None:
     await there.told(wallet)
     there.budgets = [of(200)]
     there.now += 1
-    assert (await there.begin())[0].ceiling > 0
+    assert (await there.begin())[0].reach > 0
 
 
 async def test_two_processes_never_lease_more_than_there_is(store: Store) -> None:
@@ -333,3 +324,13 @@ async def test_what_cannot_be_watched_is_clamped_in_its_own_dialect(
     assert there.pot.held == 1000 * RATE
     meter.settle(attempt)
     assert there.pot.held == 0
+
+
+async def test_a_client_without_a_limit_gets_none_while_there_is_money_for_the_longest_answer(store: Store) -> None:
+    """A provider refuses a limit above what its model can write."""
+    there, attempt = House(store, [of(10**9)]), Attempt(1, "p", "m", time.monotonic())
+    wallet = there.wallet()
+    meter, asked = await wallet.begin(Chat({"input": "x"}, "m", "responses"), "p", attempt, streams=False)
+    assert (asked.body, wallet.trace.headers) == ({"input": "x"}, {})
+    assert there.pot.held == LONGEST_ANSWER * RATE
+    meter.settle(attempt)

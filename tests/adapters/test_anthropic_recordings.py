@@ -24,12 +24,14 @@ from llmproxy.core.errors import GatewayError, UpstreamError
 from llmproxy.dialects import find
 from llmproxy.testing import check_chat, check_error, check_stream
 from llmproxy.testing.answer import Answer, payloads, read
+from tests.thorough import THOROUGH, each
 
 BESIDE = Path(__file__).parents[2] / ".." / "shared" / "recordings"
 FOLDER = Path(os.environ.get("LLMPROXY_RECORDINGS") or BESIDE)
 FILES = sorted(path for path in FOLDER.glob("anthropic/*.json") if path.name != "INDEX.json")
 FINISHES = {"end_turn": "stop", "tool_use": "tool_calls", "max_tokens": "length", "stop_sequence": "stop"}
-SIZES: tuple[int | str, ...] = (1, 2, 3, 5, 7, 11, 64, 333, 1021, 4096, "random")
+ALL_SIZES: tuple[int | str, ...] = (1, 2, 3, 5, 7, 11, 64, 333, 1021, 4096, "random")
+SIZES = ALL_SIZES if THOROUGH else (1, 3, 7, "random")
 MODEL = "claude-opus-4-8"
 
 if not FILES:
@@ -129,7 +131,7 @@ def of(message: Json, kind: str) -> list[Json]:
     return [block for block in message["content"] if block["type"] == kind]
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_the_answer_says_what_the_provider_said(name: str) -> None:
     body = RECORDED[name]["body"]
     said = plainly(body)
@@ -144,7 +146,7 @@ def test_the_answer_says_what_the_provider_said(name: str) -> None:
         assert {one["url_citation"]["url"] for one in choice.annotations} >= {one["url"] for one in cited}
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_what_is_cited_stands_where_the_citation_says(name: str) -> None:
     body = RECORDED[name]["body"]
     choice = answered(body, stream=True).first
@@ -154,7 +156,7 @@ def test_what_is_cited_stands_where_the_citation_says(name: str) -> None:
         assert choice.text[place["start_index"] : place["end_index"]] in cited
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_usage_is_openai_s_with_the_cache_inside(name: str) -> None:
     body = RECORDED[name]["body"]
     counted = plainly(body)["usage"]
@@ -167,7 +169,7 @@ def test_usage_is_openai_s_with_the_cache_inside(name: str) -> None:
         assert usage["prompt_tokens_details"] == {"cached_tokens": read_there, "cache_write_tokens": written}
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_the_answer_is_shaped_as_openai_shapes_it(name: str) -> None:
     body = RECORDED[name]["body"]
     assert check_stream(translated(body, stream=True), include_usage=True, usage=True) == []
@@ -177,7 +179,7 @@ def test_the_answer_is_shaped_as_openai_shapes_it(name: str) -> None:
     assert b"_llmproxy" not in out + translated(body, stream=True)
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_openai_s_own_accumulator_has_the_same_answer(name: str) -> None:
     body = RECORDED[name]["body"]
     message = accumulated(body)
@@ -200,7 +202,7 @@ def accumulated(body: bytes) -> Json:
     return message
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_a_client_that_gives_the_answer_back_gives_back_the_very_blocks(name: str) -> None:
     body = RECORDED[name]["body"]
     said = [comparable(block) for block in plainly(body)["content"] if block.get("text", "x").strip()]
@@ -221,7 +223,7 @@ def comparable(block: Json) -> Json:
     return {name: value for name, value in block.items() if value not in (None, []) and empty.get(name) != value}
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@each("name", STREAMS)
 def test_the_answer_is_the_same_however_its_bytes_are_cut(name: str) -> None:
     body = RECORDED[name]["body"]
     for stream in (True, False):
@@ -230,7 +232,7 @@ def test_the_answer_is_the_same_however_its_bytes_are_cut(name: str) -> None:
             assert translated(body, size, stream=stream) == once, size
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_an_answer_that_is_cut_is_an_error(name: str) -> None:
     body = RECORDED[name]["body"].rstrip()
     ends = [at for at in range(len(body)) if body.startswith(b"\n\n", at)] if RECORDED[name]["stream"] else []
@@ -241,7 +243,7 @@ def test_an_answer_that_is_cut_is_an_error(name: str) -> None:
                 translated(body[:at], stream=stream)
 
 
-@pytest.mark.parametrize("name", named("messages", failed=True))
+@each("name", named("messages", failed=True))
 def test_an_error_keeps_its_status_type_and_words(name: str) -> None:
     response = RECORDED[name]["response"]
     said = orjson.loads(RECORDED[name]["body"])["error"]
@@ -250,7 +252,7 @@ def test_an_error_keeps_its_status_type_and_words(name: str) -> None:
     assert check_error(error.as_bytes()) == []
 
 
-@pytest.mark.parametrize("name", named("models"))
+@each("name", named("models"))
 def test_models_are_listed_with_their_names(name: str) -> None:
     said = orjson.loads(RECORDED[name]["body"])
     models, page = adapter().models(RECORDED[name]["body"])
@@ -259,7 +261,7 @@ def test_models_are_listed_with_their_names(name: str) -> None:
     assert all(one.created > 1_600_000_000 for one in models)
 
 
-@pytest.mark.parametrize("name", named("count_tokens"))
+@each("name", named("count_tokens"))
 def test_a_count_of_tokens_is_read(name: str) -> None:
     body = RECORDED[name]["body"]
     assert adapter().counted(body) == orjson.loads(body)["input_tokens"]
@@ -292,7 +294,7 @@ def spoken(body: Json) -> list[tuple[str, Json]]:
     return said
 
 
-@pytest.mark.parametrize("name", [name for name in ANSWERS if matched(RECORDED[name]["request"]["body"])])
+@each("name", [name for name in ANSWERS if matched(RECORDED[name]["request"]["body"])])
 def test_the_blocks_of_a_question_come_through_the_middle_and_back(name: str) -> None:
     asked = RECORDED[name]["request"]["body"]
     chat = Chat(asked, asked["model"], "messages", orjson.dumps(asked), dialect=find("messages"))

@@ -16,7 +16,8 @@ from llmproxy.core.errors import UpstreamError
 from llmproxy.core.trace import Trace
 from llmproxy.dialects import find
 from llmproxy.testing.answer import Answer, read_stream
-from llmproxy.wire.blocks import BlockEvent, Blocks, Closed, Finished, Opened
+from llmproxy.wire.block_events import Begun, BlockEvent, Closed, Finished, Opened
+from llmproxy.wire.blocks import Blocks
 from tests.adapters.test_anthropic_contract import (
     MODEL,
     PING,
@@ -52,6 +53,14 @@ def blocks_of(*said: Json) -> Iterator[BlockEvent]:
         for chunk in step.feed(event):
             yield from blocks.feed(chunk)
     yield from blocks.finish()
+
+
+@pytest.mark.parametrize("odd", [["m"], 5, {}, None])
+def test_a_name_or_id_that_is_no_text_is_left_out(odd: Any) -> None:
+    message = {**started()["message"], "model": odd, "id": odd}
+    begun = next(iter(blocks_of({"type": "message_start", "message": message}, *text(0, "So."), *ended())))
+    assert isinstance(begun, Begun)
+    assert (begun.model, begun.id) == ("", "")
 
 
 def test_blocks_keep_their_order_and_their_signatures() -> None:

@@ -133,6 +133,8 @@ def test_a_result_may_hold_images_and_be_an_error() -> None:
     asked = sent([*HELLO, called("a"), result("a", [{"type": "text", "text": "x"}, image], is_error=True)])
     block = asked["messages"][2]["content"][0]
     assert block["is_error"] is True
+    asked = sent([*HELLO, called("a"), result("a", "Error: no wind")])  # as other dialects' failures arrive here
+    assert asked["messages"][2]["content"][0]["is_error"] is True
     assert block["content"][1]["source"] == {"type": "base64", "media_type": "image/png", "data": PNG}
 
 
@@ -411,3 +413,11 @@ def test_a_count_of_tokens_asks_for_the_same_question() -> None:
     assert asked.url.endswith("/v1/messages/count_tokens")
     assert set(orjson.loads(whole(asked.body))) == {"model", "messages", "system", "tools"}
     assert adapter().counted(b'{"input_tokens": 7}') == 7
+
+
+def test_images_of_the_assistant_are_left_out_and_told() -> None:
+    """Messages takes images from users only."""
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    talk: list[Json] = [*HELLO, {"role": "assistant", "content": "Here", "images": [image]}, *HELLO]
+    assert PNG not in str(sent(talk))
+    assert dropped(talk) == ["messages.images"]

@@ -10,6 +10,8 @@ from llmproxy.core import adapter_registry
 from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import ModelNotFound
+from llmproxy.core.trace import Trace
+from llmproxy.dialects.responses.compact import parse_compact
 from llmproxy.testing.contract import asks
 
 ROOT = "https://x.openai.azure.com"
@@ -50,6 +52,19 @@ def test_chats_and_models_have_paths_of_their_own(base_url: str, chat: str, mode
 
 def test_the_address_of_one_deployment_offers_it() -> None:
     assert [one.id for one in azure(f"{ROOT}/openai/deployments/it").known_models] == ["it"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        (ROOT, f"/openai/responses/compact?{VERSION}"),
+        (f"{ROOT}/openai/v1", "/openai/v1/responses/compact"),
+        (f"{ROOT}/openai/deployments/it", f"/openai/responses/compact?{VERSION}"),
+    ],
+)
+def test_conversations_are_compacted_beside_the_deployments(base_url: str, path: str) -> None:
+    """QuantumNous/new-api#4149: below a deployment Azure answers 404."""
+    assert azure(base_url).request(parse_compact(b'{"model":"mine","input":"Hi"}', Trace())).url == ROOT + path
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ async def test_429_refuses_every_try_and_says_when_to_come_again() -> None:
     async with gateway(retries=0) as here:
         status, headers, _ = await asked(here, "demo/429")
         assert (status, headers["Retry-After"]) == (429, "1")
+        [attempt] = (await trace(here, headers))["attempts"]
+        assert (attempt["usage_source"], attempt["tokens"]) == ("none", None), "a refusal is not billed"
 
 
 async def test_flaky_answers_the_second_try_after_the_wait_it_asked_for() -> None:

@@ -19,6 +19,7 @@ from llmproxy.adapters.gemini import Gemini
 from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import GatewayError
+from tests.thorough import each
 
 BESIDE = Path(__file__).parents[2] / ".." / "shared" / "recordings"
 FOLDER = Path(os.environ.get("LLMPROXY_RECORDINGS") or BESIDE)
@@ -114,7 +115,7 @@ class Plain:
         )
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_however_it_is_cut_it_says_the_same(name: str) -> None:
     body = RECORDED[name]["body"]
     sizes = SIZES if len(body) < 60_000 else SIZES[2:]
@@ -126,7 +127,7 @@ def test_however_it_is_cut_it_says_the_same(name: str) -> None:
             assert repr(its_error) == repr(error)
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_nothing_is_lost_and_nothing_invented(name: str) -> None:
     plain = Plain(RECORDED[name]["body"])
     body, error = translated(RECORDED[name]["body"], 10**9, stream=False)
@@ -184,7 +185,7 @@ def assert_same_usage(usage: Json | None, said: Json | None) -> None:
         assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"]
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each("name", ANSWERS)
 def test_the_stream_is_shaped_as_openai_shapes_it(name: str) -> None:
     body, error = translated(RECORDED[name]["body"], 10**9, stream=True)
     if error is not None:
@@ -203,7 +204,7 @@ def test_the_stream_is_shaped_as_openai_shapes_it(name: str) -> None:
     assert sum("usage" in chunk for chunk in chunks) <= 1
 
 
-@pytest.mark.parametrize("name", [name for name in ANSWERS if b"groundingSupports" in RECORDED[name]["body"]])
+@each("name", [name for name in ANSWERS if b"groundingSupports" in RECORDED[name]["body"]])
 def test_what_gemini_quotes_stands_where_the_annotation_points(name: str) -> None:
     events = plainly(RECORDED[name]["body"])
     supports = [
@@ -217,7 +218,7 @@ def test_what_gemini_quotes_stands_where_the_annotation_points(name: str) -> Non
     assert {message["content"][start:end] for start, end in places} == {one["segment"]["text"] for one in supports}
 
 
-@pytest.mark.parametrize("name", named("", failed=True))
+@each("name", named("", failed=True))
 def test_a_recorded_failure_keeps_its_status_and_message(name: str) -> None:
     recorded = RECORDED[name]
     said = orjson.loads(recorded["body"])["error"]
@@ -235,7 +236,7 @@ def test_the_recorded_limit_says_how_long_to_wait() -> None:
     assert (error.wait, error.headers) == (48.0, {"Retry-After": "48"})
 
 
-@pytest.mark.parametrize("name", named("batchEmbedContents"))
+@each("name", named("batchEmbedContents"))
 def test_recorded_vectors(name: str) -> None:
     recorded = RECORDED[name]
     chat = Chat({"input": "x"}, "gemini-embedding-001", face="embeddings")

@@ -185,6 +185,12 @@ def test_tool_calls_have_dense_indexes_ids_and_the_right_finish() -> None:
     assert got[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_a_call_of_a_custom_tool_is_a_custom_call() -> None:
+    tools = [{"type": "custom", "custom": {"name": "run"}}]
+    got = message(event(call("run", {"input": "raw"})), event(finish=STOP), tools=tools)
+    assert [(one["type"], one["custom"]) for one in got["tool_calls"]] == [("custom", {"name": "run", "input": "raw"})]
+
+
 def test_arguments_that_come_in_pieces_are_put_together() -> None:
     def piece(path: str, goes_on: bool = True, **value: Any) -> Json:
         return event(

@@ -151,16 +151,35 @@ def test_a_model_name_cannot_add_a_query() -> None:
 # Messages
 
 
-def test_system_and_developer_messages_become_the_system_instruction_in_order() -> None:
-    body = rendered(
-        asking(
-            {"role": "system", "content": "one"},
-            user("hi"),
-            {"role": "developer", "content": [{"type": "text", "text": "two"}]},
-        )
-    )
+def test_the_first_system_messages_are_the_instruction_and_later_ones_are_said_by_the_user_in_their_place() -> None:
+    first: list[Json] = [
+        {"role": "system", "content": "one"},
+        {"role": "developer", "content": [{"type": "text", "text": "two"}]},
+    ]
+    later: Json = {"role": "developer", "content": "three"}
+    body = rendered(asking(*first, user("hi"), calling(("a", "time", "{}")), later, result("a", "noon"), user("so?")))
     assert body["systemInstruction"] == {"parts": [{"text": "one"}, {"text": "two"}]}
-    assert body["contents"] == [{"role": "user", "parts": [{"text": "hi"}]}]
+    assert parts(body, 2) == [{"functionResponse": {"id": "a", "name": "time", "response": {"output": "noon"}}}]
+    assert parts(body, 3) == [{"text": "<system-reminder>\nthree\n</system-reminder>"}, {"text": "so?"}]
+
+
+def test_a_result_that_begins_with_error_is_a_failure() -> None:
+    body = rendered(asking(user("hi"), calling(("a", "time", "{}")), result("a", "Error: no clock")))
+    assert parts(body, 2)[0]["functionResponse"]["response"] == {"error": "no clock"}
+
+
+def test_a_custom_tool_is_a_function_with_one_text() -> None:
+    grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: X"}}
+    custom = {"type": "custom", "custom": {"name": "run", "description": "Runs.", "format": grammar}}
+    call = {"id": "a", "type": "custom", "custom": {"name": "run", "input": "raw"}}
+    chat = asking(user("hi"), {"role": "assistant", "tool_calls": [call]}, result("a", "ok"), tools=[custom])
+    chosen = chat.with_fields(tool_choice={"type": "custom", "custom": {"name": "run"}})
+    body = rendered(chosen)
+    assert parts(body, 1)[0]["functionCall"] == {"id": "a", "name": "run", "args": {"input": "raw"}}
+    assert body["toolConfig"]["functionCallingConfig"] == {"mode": "ANY", "allowedFunctionNames": ["run"]}
+    [declared] = body["tools"][0]["functionDeclarations"]
+    assert declared["description"] == "Runs.\n\nPut the raw text into `input`.\n\nIt must follow this lark:\nstart: X"
+    assert declared["parametersJsonSchema"]["required"] == ["input"]
 
 
 def test_gemma_has_no_system_instruction_so_it_opens_the_first_question() -> None:
@@ -422,7 +441,7 @@ def test_tools_that_google_runs_may_stand_beside_functions_on_gemini_3() -> None
 def test_before_gemini_3_functions_win_over_tools_that_google_runs() -> None:
     chat = asking(tools=[WEATHER, {"type": "web_search"}], model="gemini-2.5-flash")
     assert [list(tool) for tool in rendered(chat)["tools"]] == [["functionDeclarations"]]
-    assert chat.trace.dropped == ["tools.googleSearch"]
+    assert chat.trace.dropped == ["tools.strict", "tools.googleSearch"]
 
 
 def test_web_search_options_switch_search_on() -> None:
@@ -440,7 +459,7 @@ def test_parts_of_googles_own_tools_come_back_as_they_were() -> None:
 @pytest.mark.parametrize(
     "members",
     [
-        {"tools": [{"type": "custom", "custom": {"name": "x"}}]},
+        {"tools": [{"type": "custom", "custom": {}}]},
         {"tools": "none"},
         {"tools": [{"type": "function"}]},
         {"tools": [{"warpDrive": {}}]},
@@ -585,7 +604,7 @@ def test_a_schema_goes_with_its_references_written_out() -> None:
 def test_before_gemini_3_json_mode_gives_way_to_functions() -> None:
     chat = asking(response_format={"type": "json_object"}, tools=[WEATHER], model="gemini-2.5-pro")
     assert "responseMimeType" not in config(chat)
-    assert chat.trace.dropped == ["response_format"]
+    assert sorted(chat.trace.dropped) == ["response_format", "tools.strict"]
 
 
 def test_a_voice() -> None:

@@ -73,7 +73,7 @@ def shape(body: Json) -> str:
         ([user(), calls("a", "b"), result("a"), user()], "u cc rr u", ["messages"]),
         ([user(), calls("a"), user()], "u c r u", ["messages"]),
         ([user(), calls("a")], "u c r", ["messages"]),
-        ([user(), calls("a", "b"), result("a"), {"role": "system", "content": "s"}, result("b")], "u cc rr", []),
+        ([user(), calls("a", "b"), result("a"), {"role": "system", "content": "s"}, result("b")], "u cc rr u", []),
         ([user(), calls("a"), result("a"), calls("b"), result("b")], "u c r c r", []),
     ],
 )

@@ -1,4 +1,4 @@
-"""python -m tests.bench run | peers | compare | report | plot | growth"""
+"""python -m tests.bench run | peers | compare | report | table | plot | growth"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import compare, machine, peers, plot, report
+from . import compare, machine, peers, plot, report, table
 from .loop import run as run_loop
 from .results import Results, commit, kept, load
 from .running import mock
@@ -29,7 +29,7 @@ def _arguments() -> argparse.Namespace:
     )
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="measure, print the tables, keep the numbers")
-    run.add_argument("scenarios", nargs="*", metavar="S1..S7,T", help="only these; all by default")
+    run.add_argument("scenarios", nargs="*", metavar="S1..S10,T", help="only these; all by default")
     run.add_argument("--targets", default="", help=f"comma-separated, of: {', '.join(TARGETS)}")
     run.add_argument("--peers", action="store_true", help="also the peers that are installed")
     run.add_argument("--quick", action="store_true", help="a third of the time, one repetition")
@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     compared = commands.add_parser("compare", help="two runs by their ratios; the last two by default")
     compared.add_argument("files", nargs="*", type=Path)
     compared.set_defaults(command=_compare)
-    for name, command in (("report", _report), ("plot", _plot)):
+    for name, command in (("report", _report), ("table", _table), ("plot", _plot)):
         of_file = commands.add_parser(name, help=f"the {name} of a run that was kept; the last by default")
         of_file.add_argument("file", nargs="?", type=Path)
         of_file.set_defaults(command=command)
@@ -99,6 +99,10 @@ def _compare(given: argparse.Namespace) -> None:
 
 def _report(given: argparse.Namespace) -> None:
     print(report.markdown(load(given.file or kept()[-1])))
+
+
+def _table(given: argparse.Namespace) -> None:
+    print("\n".join(table.table(load(given.file or kept()[-1]))))
 
 
 def _plot(given: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from itertools import groupby
 from .goals import judged
 from .results import Results, Row
 
-BESIDE = ("nginx", "lean relay", "aiohttp relay")  # what CPU is given as ratios of
+BESIDE = ("nginx", "lean relay", "aiohttp relay", "SQLite")  # what CPU is given as ratios of
 TITLES = {
     "S1": "S1: small JSON",
     "S2": "S2: large bodies",
@@ -17,6 +17,9 @@ TITLES = {
     "S5": "S5: clients that leave",
     "S6": "S6: start and installation",
     "S7": "S7: readers that do not read",
+    "S8": "S8: requests at random moments",
+    "S9": "S9: stores and replicas",
+    "S10": "S10: thousands of streams",
     "T": "Translators alone",
 }
 

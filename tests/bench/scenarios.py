@@ -1,4 +1,4 @@
-"""The scenarios S1 to S7 and the translators' own cost: what each asks of every target, and what it measures."""
+"""The scenarios S1 to S10 and the translators' own cost: what each asks of every target, and what it measures."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from . import aborts, installed, machine, readers, translate
 from .call import Asked, Tally, closed_loop
 from .frames import Order
+from .open_loop import Load
 from .results import Metrics, Results
 from .running import PATIENCE, Launched, NotStarted, Running, answers, launched, started
-from .targets import TARGETS, Kind, Target
+from .targets import SHARED, TARGETS, Kind, Target, wide
 
 BODY_MB = 4
 
@@ -132,17 +133,18 @@ async def _peak(running: Running) -> Metrics:
 
 
 async def paced_streams(bench: Bench) -> None:
-    """S3: 100 streams of 50 events a second, and 1,000 of 5."""
+    """S3: 100 streams of 50 events a second, and 1,000 of 5 (100 of one, where that is too much)."""
     async with bench.all_up() as up:
         for _ in range(bench.repeats):
             for running in up:
                 bench.record("S3", "100 x 50/s", running.target, await _paced(running, 100, 50, bench.seconds(1.8)))
     for target in bench.targets:
-        if target.slow:
-            continue  # a thousand of its streams would take minutes to begin
+        # A thousand streams of a slow one would take minutes to begin.
+        count, rate = (100, 1) if target.slow else (1000, 5)
         async with bench.fresh(target) as one:
             if one is not None:
-                bench.record("S3", "1,000 x 5/s", target, await _paced(one, 1000, 5, bench.seconds(3.0), fresh=True))
+                metrics = await _paced(one, count, rate, bench.seconds(3.0), fresh=True)
+                bench.record("S3", f"{count:,} x {rate}/s", target, metrics)
 
 
 async def _paced(running: Running, count: int, rate: int, seconds: float, *, fresh: bool = False) -> Metrics:
@@ -160,6 +162,18 @@ async def _paced(running: Running, count: int, rate: int, seconds: float, *, fre
     memory = {"kb_per_stream": (resident - idle) * 1024 / count} if pids and fresh else {}
     cost = _per(running, cpu1 - cpu0, events1 - events0)
     return {**cost, "errors": float(heard.broken), **memory, **_percentiles(heard.delays)}
+
+
+async def many_streams(bench: Bench) -> None:
+    """S10: 3,000 and 5,000 streams of 2 events a second, each in a fresh process."""
+    for target in bench.targets:
+        if target.slow:
+            continue
+        for count in (3000, 5000):
+            async with bench.fresh(wide(target)) as one:
+                if one is not None:
+                    metrics = await _paced(one, count, 2, bench.seconds(6.0), fresh=True)
+                    bench.record("S10", f"{count:,} x 2/s", target, metrics)
 
 
 async def burst_streams(bench: Bench) -> None:
@@ -289,6 +303,78 @@ async def _stall(running: Running, count: int, seconds: float) -> float:
     return highest
 
 
+LOADS = (0.5, 0.8, 1.0, 1.5)  # times what it can answer
+
+
+async def open_loop(bench: Bench) -> None:
+    """S8: requests that arrive at random moments, up to more than can be answered; and how soon it is as before."""
+    for target in bench.targets:
+        async with bench.fresh(target) as running:
+            if running is not None and running.pid is not None and not target.slow:
+                for _ in range(bench.repeats):
+                    await _rising(bench, running)
+        if target.other_key:
+            async with bench.fresh(target) as running:
+                if running is not None:
+                    await _flooded(bench, running)
+
+
+async def _rising(bench: Bench, running: Running) -> None:
+    request, seconds = running.asked.request(Order("json")), bench.seconds(6.0)
+    capacity = await _capacity(running, request)
+    load = Load(running.asked, request)
+    try:
+        for times in LOADS:
+            found = await load.run(capacity * times, seconds)
+            shares = {"goodput": found.answers / seconds / capacity, "refused": found.refused / max(1, found.asked)}
+            waits = {**_percentiles(found.latencies), "longest_s": max(found.latencies, default=0.0)}
+            metrics = {"asked_per_s": capacity * times, **shares, **waits, "errors": float(found.errors)}
+            bench.record("S8", f"{times} x capacity", running.target, metrics)
+        after = await load.run(capacity * LOADS[0], 1.0)
+        bench.record("S8", "the second after", running.target, _percentiles(after.latencies))
+    finally:
+        load.close()
+
+
+async def _capacity(running: Running, request: bytes) -> float:
+    """Answers a second, with enough connections that it always has something to do."""
+    await closed_loop(running.asked, request, 64, 0.5)
+    begun = time.perf_counter()
+    tally = await closed_loop(running.asked, request, 64, 2.0)
+    return tally.answers / (time.perf_counter() - begun)
+
+
+async def _flooded(bench: Bench, running: Running) -> None:
+    """A key that asks now and then: alone, and while another one asks for more than can be answered."""
+    request, seconds = running.asked.request(Order("json")), bench.seconds(6.0)
+    capacity = await _capacity(running, request)
+    second = dataclasses.replace(running.asked, headers=running.asked.headers.replace(*running.target.other_key))
+    quiet, flood = Load(second, second.request(Order("json")), seed=2), Load(running.asked, request)
+    try:
+        alone = await quiet.run(20, seconds)
+        bench.record("S8", "another key alone", running.target, _percentiles(alone.latencies))
+        beside, _ = await asyncio.gather(quiet.run(20, seconds), flood.run(capacity * LOADS[-1], seconds))
+        metrics = {**_percentiles(beside.latencies), "refused": beside.refused / beside.asked}
+        bench.record("S8", "while a key floods", running.target, metrics)
+    finally:
+        quiet.close()
+        flood.close()
+
+
+async def shared_stores(bench: Bench) -> None:
+    """S9: what a request with a limit and a budget, and an event of its answer, cost with each store, and with replicas.
+
+    Rounds are short and many, so that all see the same of a machine that does other things too.
+    """
+    async with dataclasses.replace(bench, targets=SHARED).all_up() as up:
+        for _ in range(3 * bench.repeats):
+            for running in up:
+                request = running.asked.request(Order("json"))
+                bench.record("S9", "JSON, c=8", running.target, await _load(running, request, 8, bench.seconds(1.2)))
+            for running in up:
+                bench.record("S9", "20 x 50/s", running.target, await _paced(running, 20, 50, bench.seconds(1.5)))
+
+
 async def translating(bench: Bench) -> None:
     """T: what a translator costs for an event, within this process."""
     for _ in range(bench.repeats):
@@ -304,5 +390,8 @@ SCENARIOS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "S5": leaving_clients,
     "S6": starting,
     "S7": stalled_readers,
+    "S8": open_loop,
+    "S9": shared_stores,
+    "S10": many_streams,
     "T": translating,
 }

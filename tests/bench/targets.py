@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "bench"
 PEERS = CACHE / "peers"
+SHARED_SECRET = "a-secret-of-the-benchmark"
 Kind = Literal["reference", "ours", "peer"]
 
 NGINX = """\
@@ -57,6 +58,26 @@ model_name = "mock"
 api_base = "http://127.0.0.1:{mock}/v1"
 api_key_location = "none"
 """
+WIDE = """\
+[server]
+max_in_flight = 20000
+max_connections = 20000
+max_lag = 0
+"""  # by default a worker answers 1,000 requests at once, and refuses further ones when its loop is late
+FIRST_KEY, SECOND_KEY = "first-key-of-the-benchmark", "second-key-of-the-benchmark"
+KEYS = f"""\
+[[server.keys]]
+name = "first"
+secret = "{FIRST_KEY}"
+rpm = 100000000
+tpm = 100000000000
+budget = "1000000/total"
+[[server.keys]]
+name = "second"
+secret = "{SECOND_KEY}"
+[prices]
+"openai/*" = {{{{ input = 1, output = 2 }}}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,9 @@ class Target:
     path: str = "/v1"
     kind: Kind = "reference"
     slow: bool = False
+    other_key: (
+        tuple[bytes, bytes] | tuple[()]
+    ) = ()  # in the headers: what to replace, and by what, to ask as another key
     gemini: str | None = None  # the model that makes it talk to the mock in Gemini's dialect
 
 
@@ -123,6 +147,15 @@ def _llmproxy_environment(at: Place) -> dict[str, str]:
     upstream = f"http://127.0.0.1:{at.mock}"
     openai = {"OPENAI_BASE_URL": f"{upstream}/v1", "OPENAI_API_KEY": "x"}
     return {**openai, "GEMINI_BASE_URL": f"{upstream}/v1beta", "GEMINI_API_KEY": "x", "XDG_DATA_HOME": str(at.home)}
+
+
+def _shared(*more: str) -> Callable[[Place], list[str]]:
+    return lambda at: _python("tests.bench.shared", str(at.port), f"http://127.0.0.1:{at.mock}", str(at.home), *more)
+
+
+def _shared_target(name: str, *more: str) -> Target:
+    headers = {"Authorization": f"Bearer {SHARED_SECRET}"}
+    return Target(name, _shared(*more), model="openai/mock", headers=lambda at: headers, kind="ours")
 
 
 def _tensorzero(at: Place) -> list[str]:
@@ -159,6 +192,15 @@ TARGETS = {
             model="openai/mock",
             kind="ours",
             gemini="gemini/mock",
+        ),
+        Target(
+            "llmproxy keys",
+            lambda at: [*_llmproxy()(at), "--config", at.file("llmproxy.toml", KEYS)],
+            environment=_llmproxy_environment,
+            model="openai/mock",
+            headers=lambda at: {"Authorization": f"Bearer {FIRST_KEY}"},
+            kind="ours",
+            other_key=(FIRST_KEY.encode(), SECOND_KEY.encode()),
         ),
         Target("llmproxy x2", _llmproxy(2), environment=_llmproxy_environment, model="openai/mock", kind="ours"),
         Target(
@@ -203,6 +245,22 @@ TARGETS = {
         ),
     )
 }
+# Not among those that are chosen by name: S9 measures them beside each other.
+SHARED = (
+    _shared_target("SQLite"),
+    _shared_target("PostgreSQL", "--postgres"),
+    _shared_target("PostgreSQL, Redis", "--postgres", "--redis"),
+    _shared_target("3 replicas", "--postgres", "--redis", "--replicas", "3"),
+)
+
+
+def wide(target: Target) -> Target:
+    """The target with room for thousands of streams."""
+    if target.name != "llmproxy":
+        return target
+    return replace(target, command=lambda at: [*_llmproxy()(at), "--config", at.file("llmproxy.toml", WIDE)])
+
+
 DEFAULT = ("direct", "nginx", "caddy", "aiohttp relay", "lean relay", "llmproxy")
 
 

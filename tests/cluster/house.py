@@ -21,7 +21,7 @@ from llmproxy.config import Cluster, Config, Key, Provider, Server, Storage
 from llmproxy.requests.registry import RequestRegistry
 from llmproxy.routing.gateway import Gateway
 from llmproxy.server.app import build
-from llmproxy.server.context import PEERS, REGISTRY
+from llmproxy.server.context import OBSERVER, PEERS, REGISTRY
 from llmproxy.server.process.cluster import joined
 from llmproxy.store import Store
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
@@ -72,6 +72,7 @@ class Replica:
 
     async def kill(self) -> None:
         """Ends at once, as far as anybody outside sees: nobody listens, every connection is cut, nothing is told."""
+        self.app[OBSERVER].store = None  # no record of what it ran is written any more
         for site in list(self.runner.sites):
             await site.stop()
         assert self.runner.server is not None

@@ -18,6 +18,7 @@ from aiohttp import ClientError, ClientSession, TCPConnector
 from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, sse
 from tests.cluster.ports import free_port
 from tests.gateway import Gateway, running_gateway
+from tests.waiting import soon
 
 SECRET = "a secret that only the replicas know"
 CONFIG = """
@@ -55,17 +56,22 @@ def answer(exchange: Exchange) -> Behaviour | None:
 
 @dataclass
 class Proxy:
-    """Between two replicas: passes everything on until it is cut, and then nothing; `cut` ends what is open, too."""
+    """Passes everything on until it is cut, and then nothing; `reset` ends what is open, too.
+
+    port, host: where it listens. to, at: where that leads.
+    """
 
     port: int
     to: int
+    host: str = "127.0.0.1"
+    at: str = "127.0.0.1"
     whole: bool = True
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _held: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Proxy]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        server = await asyncio.start_server(self._accept, self.host, self.port)
         try:
             yield self
         finally:
@@ -86,7 +92,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            further, onward = await asyncio.open_connection("127.0.0.1", self.to)
+            further, onward = await asyncio.open_connection(self.at, self.to)
         except OSError:
             writer.close()
             return
@@ -207,7 +213,7 @@ async def replicas(
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         client = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0), headers=headers))
         made = Cluster(gateways, provider, client, proxies)
-        await known(made)
+        await known_by(gateways)
         yield made
         for number in range(count):
             with suppress(ProcessLookupError):
@@ -217,15 +223,13 @@ async def replicas(
                 task.cancel()
 
 
-async def known(made: Cluster) -> None:
+async def known_by(gateways: Sequence[Gateway]) -> None:
     """Returns when each replica has an answer from every other."""
-    async with asyncio.timeout(60):
-        for number in range(len(made.gateways)):
-            while True:
-                up = [one for one in made.gateways[number].events("peer_up") if one]
-                if len({one["name"] for one in up}) == len(made.gateways) - 1:
-                    break
-                await asyncio.sleep(0.05)
+
+    async def all_know() -> bool:
+        return all(len({one["name"] for one in each.events("peer_up")}) >= len(gateways) - 1 for each in gateways)
+
+    await soon(all_know, 60, every=0.05)
 
 
 def events(stream: bytes) -> list[bytes]:

@@ -36,7 +36,7 @@ class Names:
 async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     made = Names()
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", made.getaddrinfo, raising=False)
-    monkeypatch.setattr("llmproxy.cluster.discovery._LOOK_UP", 0.0)
+    monkeypatch.setattr("llmproxy.cluster.names.DnsNames.every", 0.0)
 
     async def greet(self: Any, seconds: float) -> Identity:
         there = made.there.get(self.link.url)

@@ -114,7 +114,15 @@ async def with_trouble(trouble: str) -> AsyncIterator[Cluster]:
         yield cluster
 
 
-@pytest.mark.parametrize("trouble", ["none", "Redis stopped", "Redis killed", "the database gone"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "none",
+        "the database gone",
+        pytest.param("Redis stopped", marks=pytest.mark.thorough),
+        pytest.param("Redis killed", marks=pytest.mark.thorough),
+    ],
+)
 async def test_a_stop_through_a_replica_that_does_not_own_it_always_arrives(trouble: str) -> None:
     async with with_trouble(trouble) as cluster:
         took = await stopped(cluster, STOPS)

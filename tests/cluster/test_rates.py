@@ -9,21 +9,22 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from llmproxy.accounts.accounts import Accounts, Charge
+from llmproxy.accounts.bank import Bank
 from llmproxy.accounts.keys import Keyring
 from llmproxy.accounts.limits import Live
 from llmproxy.accounts.prices import Prices
 from llmproxy.accounts.pricing import Pricing
-from llmproxy.accounts.spending import Bank
 from llmproxy.accounts.together import Step, Taken, ending, learn, taking
 from llmproxy.cluster.rates import LEASE, Rates
 from llmproxy.config import Config, Group, Key
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import GatewayError
 from tests.cluster.redis_server import RedisServer, any_redis, own_redis
+from tests.thorough import examples
 from tests.waiting import soon
 
 PATIENT = 20.0  # seconds for an answer where a test is not about that
@@ -72,7 +73,7 @@ async def forget(url: str, rates: Rates) -> None:
 
 
 KEY, GROUP = Key("k", "", rpm=7, tpm=900), Group("g", rpm=11, tpm=1300)
-SLOWLY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SLOWLY = examples(40, suppress_health_check=list(HealthCheck))
 MOVES = st.lists(
     st.tuples(
         st.floats(0, 40, allow_nan=False),
@@ -107,6 +108,7 @@ def play(url: str) -> Iterator[Callable[[Callable[[Rates], Coroutine[Any, Any, N
 
         def played(script: Callable[[Rates], Coroutine[Any, Any, None]]) -> None:
             rates._prefix = f"{prefix}{secrets.token_hex(4)}:"
+            rates._open.clear()  # the leases of an earlier script must not be renewed under these names
             runner.run(script(rates))
             runner.run(rates.take([Step("rate", "last", 1, 1)]))  # all before it has been counted
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientResponse
 
 from llmproxy.server.routes import API
-from tests.cluster.house import CLIENT, OPERATOR, OTHER, House, Replica, asked
+from llmproxy.store import Store
+from llmproxy.store.ledger import Entry
+from tests.cluster.house import CLIENT, OPERATOR, OTHER, House, Replica, asked, running
 from tests.waiting import soon
 
 
@@ -78,10 +83,10 @@ BEGIN: dict[str, Callable[[House], Awaitable[Begun]]] = {
     "key": key,
 }
 CASES = {
-    "look": Case("GET", "/v1/requests/{id}", 200, 404),
-    "flight record": Case("GET", "/v1/requests/{id}/trace", 200, 404),
-    "stop": Case("POST", "/v1/requests/{id}/cancel", 200, 404, stops=True),
-    "stop as an administrator": Case("POST", "/v1/requests/{id}/cancel", 200, 404, stops=True, admin=True),
+    "look": Case("GET", "/v1/requests/{id}", 200, 200),
+    "flight record": Case("GET", "/v1/requests/{id}/trace", 200, 410),
+    "stop": Case("POST", "/v1/requests/{id}/cancel", 200, 200, stops=True),
+    "stop as an administrator": Case("POST", "/v1/requests/{id}/cancel", 200, 200, stops=True, admin=True),
     "stop on the page": Case("POST", "/chat/cancel", 200, 200, {"request_id": "{id}"}, stops=True),
     "stop in a thread": Case("POST", "/threads/cancel/{id}", 200, 200, stops=True),
     "stop of all": Case("POST", "/v1/requests/cancel", 200, 200, {"model": "m"}, stops=True, admin=True),
@@ -135,15 +140,93 @@ async def test_whoever_is_asked_answers_as_the_owner_does(house: House, name: st
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_what_a_dead_replica_knew_is_told_as_what_nobody_knows(house: House, name: str) -> None:
+async def test_what_a_dead_replica_knew_is_lost_or_as_what_nobody_knows(house: House, name: str) -> None:
     case = CASES[name]
     begun = await BEGIN[case.begin](house)
+    if case.begin == "stream":
+        await noted(house.replicas[0])
     await house.replicas[0].kill()
     for id in begun.ids.values():
         status, told = await ask(house.replicas[1], case, id)
         assert status == case.dead, told
         if case.dead == 404:
-            assert told["error"]["code"] in ("request_not_found", "response_not_found")
+            assert told["error"]["code"] == "response_not_found"
+        elif case.dead == 410:
+            assert told["error"]["code"] == "answer_lost"
+        elif case.begin == "stream" and not case.path.endswith("/requests/cancel"):
+            assert told.get("state", told.get("status")) == "lost"
+
+
+async def noted(replica: Replica) -> None:
+    """The ledger has its request as open."""
+    (running,) = replica.registry
+    await soon(lambda: replica.store.remembered(running.owner, running.id))
+
+
+async def test_a_lost_request_is_shown_as_one_that_is_known(house: House) -> None:
+    first, second, _ = house.replicas
+    begun = await stream(house)
+    _, known = await first.call("GET", "/v1/requests/of-the-client")
+    await noted(first)
+    await first.kill()
+    status, told = await second.call("GET", "/v1/requests/of-the-client")
+    assert status == 200
+    assert (told["state"], told["code"], told["status"]) == ("lost", "answer_lost", None)
+    assert told.keys() == known.keys()
+    same = ("id", "uid", "model", "provider", "owner", "started_at")
+    assert {name: told[name] for name in same} == {name: known[name] for name in same}
+    assert told["uid"] == begun.ids["uid"]
+
+
+@pytest.mark.parametrize("by", ["alias", "uid"])
+async def test_what_had_ended_before_its_replica_died_is_told_as_the_store_knows_it(house: House, by: str) -> None:
+    first, second, _ = house.replicas
+    begun = await stream(house)
+    await first.call("POST", "/v1/requests/of-the-client/cancel")
+    _, known = await first.call("GET", "/v1/requests/of-the-client")
+    first.store.ledger.flush()
+    await first.store.write(lambda db: None)
+    await first.kill()
+    id = begun.ids[by]
+    for method, path in (("GET", f"/v1/requests/{id}"), ("POST", f"/v1/requests/{id}/cancel")):
+        status, told = await second.call(method, path)
+        same = ("id", "uid", "state", "by", "status", "code", "model", "provider", "owner", "started_at")
+        assert (status, {name: told[name] for name in same}) == (200, {name: known[name] for name in same})
+    assert (await second.call("POST", "/chat/cancel", {"request_id": id}))[1]["status"] == "cancelled"
+    assert (await second.call("GET", f"/v1/requests/{id}/stream"))[1]["error"]["code"] == "request_not_found"
+    assert (await second.call("GET", f"/v1/requests/{id}", key=OTHER))[0] == 404
+
+
+async def test_many_streams_on_one_connection_say_which_of_them_is_lost(house: House) -> None:
+    await stream(house)
+    await noted(house.replicas[0])
+    await house.replicas[0].kill()
+    status, told = await house.replicas[1].call("GET", "/v1/requests/events?follow=of-the-client,of-nobody")
+    assert status == 200
+    events = [json.loads(line[6:]) for line in told.splitlines() if line.startswith(b"data: ")]
+    gone = {one["request_id"]: (one["status"], one["error"]["code"]) for one in events if "request_id" in one}
+    assert gone == {"of-the-client": (410, "answer_lost"), "of-nobody": (404, "request_not_found")}
+
+
+async def test_one_whose_process_lives_is_not_called_lost(house: House) -> None:
+    first, second, _ = house.replicas
+    id = f"{first.registry.tag}-is-not-remembered"
+    first.store.ledger.put(Entry(time.time(), id, first.store.process, "client"))
+    await soon(lambda: second.store.remembered("client", id))
+    status, told = await second.call("GET", f"/v1/requests/{id}")
+    assert (status, told["error"]["code"]) == (503, "peer_unreachable")
+
+
+async def test_a_request_that_died_with_an_earlier_process_is_lost(tmp_path: Path) -> None:
+    async with Store(tmp_path) as store:
+        store.ledger.put(Entry(time.time() - 9, "of-before", "dead", "client", model="m"))
+    async with running("machines", tmp_path, 1) as house:
+        (alone,) = house.replicas
+        status, told = await alone.call("GET", "/v1/requests/of-before")
+        assert (status, told["state"]) == (200, "lost")
+        assert (await alone.call("POST", "/chat/cancel", {"request_id": "of-before"}))[1]["status"] == "lost"
+        assert (await alone.call("GET", "/v1/requests/of-before", key=OTHER))[0] == 404
+        assert (await alone.call("GET", "/v1/requests/of-nobody"))[0] == 404
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.admin and case.begin == "stream"])
@@ -153,8 +236,10 @@ async def test_somebody_elses_is_not_there_wherever_it_is(house: House, name: st
     for replica in house.replicas[:2]:
         for id in begun.ids.values():
             body = filled(case.body, id) if case.body is not None else None
-            status, _ = await replica.call(case.method, filled(case.path, id), body, key=OTHER)
-            assert status == case.dead
+            status, told = await replica.call(case.method, filled(case.path, id), body, key=OTHER)
+            assert (status, told.get("status")) == (
+                (200, "not_found") if case.body or "threads" in case.path else (404, None)
+            )
     assert len(house.replicas[0].registry) == 1
 
 
@@ -195,10 +280,13 @@ async def test_the_end_of_a_dead_replicas_stream_is_told_in_the_dialect_of_its_c
     assert b'"type":"error"' in last
 
 
-async def test_a_stream_of_a_dead_replica_is_not_found(house: House) -> None:
-    await stream(house)
+@pytest.mark.parametrize("by", ["alias", "uid"])
+async def test_a_stream_of_a_dead_replica_is_lost(house: House, by: str) -> None:
+    begun = await stream(house)
+    await noted(house.replicas[0])
     await house.replicas[0].kill()
-    assert (await house.replicas[1].call("GET", RESUME.format(id="of-the-client")))[0] == 404
+    status, told = await house.replicas[1].call("GET", RESUME.format(id=begun.ids[by]))
+    assert (status, told["error"]["code"]) == (410, "answer_lost")
 
 
 async def test_a_threads_answer_of_a_dead_replica_comes_from_the_store_and_says_that_it_is_lost(house: House) -> None:
@@ -257,7 +345,7 @@ async def test_an_id_of_our_own_is_asked_of_its_replica_alone(house: House) -> N
     id = response.headers["X-Request-ID"]
     assert id.startswith(first.registry.tag)
     await third.kill()
-    for peer in (one for one in second.peers.asked("client") if not _leads_to(one, first)):
+    for peer in (one for one in second.peers.targets("client") if not _leads_to(one, first)):
         peer.state = "silent"
     assert (await second.call("GET", f"/v1/requests/{id}"))[1]["id"] == id
 

@@ -7,6 +7,7 @@ import dataclasses
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from aiohttp import web
 from llmproxy.cluster.identity import Identity
 from llmproxy.cluster.peer import HELLO, PROOF, Link, Peer, Question, Unreachable
 from llmproxy.cluster.signature import PROTOCOL, proof, read
-from tests.cluster.house import OPERATOR, SECRET, House, asked, replica, running
+from tests.cluster.house import OPERATOR, SECRET, House, Replica, asked, replica, running
 from tests.cluster.ports import free_port
 from tests.waiting import soon
 
@@ -144,7 +145,7 @@ async def test_a_reader_of_a_replica_that_hangs_in_mid_stream_is_told(
     await asked(owner, id="with-the-hanging")
     response = await one.open("GET", "/v1/requests/with-the-hanging/stream")
     assert await response.content.readline()
-    (peer,) = [each for each in one.peers.asked("client") if each.name == "replica-0"]
+    (peer,) = [each for each in one.peers.targets("client") if each.name == "replica-0"]
 
     async def silent(seconds: float) -> Identity:
         raise Unreachable("silent", "did not answer in time")
@@ -158,6 +159,11 @@ async def test_a_reader_of_a_replica_that_hangs_in_mid_stream_is_told(
 # One that is replaced, and one that leaves
 
 
+async def is_unknown(one: Replica, id: str) -> bool:
+    status, _ = await one.call("GET", f"/v1/requests/{id}")
+    return bool(status == 404)
+
+
 async def test_one_in_the_place_of_another_is_known_by_its_own_name(machines: House, tmp_path: Path) -> None:
     old, one, _ = machines.replicas
     await asked(old, id="with-the-old")
@@ -167,14 +173,14 @@ async def test_one_in_the_place_of_another_is_known_by_its_own_name(machines: Ho
     async with replica("machines", tmp_path, 0, ports, machines.provider, {}) as fresh:
         assert fresh.registry.tag != old.registry.tag
         for id in ("with-the-old", was.uid):
-            assert (await one.call("GET", f"/v1/requests/{id}"))[0] == 404
+            await soon(partial(is_unknown, one, id))  # 503 while the other one has not greeted it yet
         await asked(fresh, id="with-the-new")
         assert (await one.call("POST", "/v1/requests/with-the-new/cancel"))[1]["state"] == "cancelled"
         assert (await fresh.call("POST", "/v1/requests/nobodys-id/cancel"))[0] == 404
 
 
 def peer_named(house: House, at: int, name: str) -> Peer:
-    return next(each for each in house.replicas[at].peers.asked("client") if each.name == name)
+    return next(each for each in house.replicas[at].peers.targets("client") if each.name == name)
 
 
 async def test_one_that_was_replaced_since_it_was_greeted_is_greeted_anew(machines: House) -> None:
@@ -245,9 +251,9 @@ async def test_no_question_comes_back(house: House) -> None:
 
 async def test_who_was_asked_asks_no_machine(machines: House) -> None:
     peers = machines.replicas[0].peers
-    assert len(peers.asked("client")) == 2
-    assert peers.asked("machine") == []
-    assert peers.asked("worker") == []
+    assert len(peers.targets("client")) == 2
+    assert peers.targets("machine") == []
+    assert peers.targets("worker") == []
 
 
 # Versions

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.cluster.peer import HEADER, HELLO, PROOF, STALE, Link, Peer, Question, Unreachable
-from llmproxy.cluster.signature import WINDOW, Claims, Fresh, digest, read, signed
+from llmproxy.cluster.signature import WINDOW, Claims, ReplayGuard, digest, read, signed
 from tests.cluster.house import OPERATOR, SECRET, House, Replica, asked
 
 KEY = SECRET.encode()
@@ -63,7 +63,7 @@ def test_it_holds_for_one_method_target_and_secret(secret: bytes, method: str, t
 
 
 def test_it_counts_once_and_for_half_a_minute() -> None:
-    fresh = Fresh()
+    fresh = ReplayGuard()
     assert fresh.take(NOW, 1000.0)
     assert not fresh.take(NOW, 1001.0)
     assert not fresh.take(replace(NOW, nonce="old"), 1000.0 + WINDOW + 1)
@@ -71,14 +71,14 @@ def test_it_counts_once_and_for_half_a_minute() -> None:
 
 
 def test_a_used_one_is_known_for_as_long_as_it_could_count() -> None:
-    fresh = Fresh()
+    fresh = ReplayGuard()
     early = replace(NOW, at=1000.0 + WINDOW)
     assert fresh.take(early, 1000.0)
     assert not fresh.take(early, 1000.0 + 2 * WINDOW)
 
 
 def test_what_is_remembered_of_used_ones_does_not_grow() -> None:
-    fresh = Fresh()
+    fresh = ReplayGuard()
     for second in range(10_000):
         assert fresh.take(replace(NOW, at=float(second), nonce=str(second)), float(second))
     assert len(fresh._seen) == len(fresh._until) <= 2 * WINDOW + 2

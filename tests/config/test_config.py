@@ -296,10 +296,14 @@ def test_a_variable_may_hold_a_number(read: Reader) -> None:
 WRONG: list[tuple[str, int, str]] = [
     ("[server]\nprot = 1", 2, 'server.prot: there is no such setting (did you mean "port"?)'),
     ("[sevrer]\nport = 1", 1, 'did you mean "server"?'),
-    ('[server]\nport = "many"', 2, "server.port: expected `int`, got `str`"),
+    ('[server]\nport = "many"', 2, "server.port: must be a whole number, not text"),
     ("[server]\nport = 99999", 2, "must be from 0 to 65535"),
     ("[limits]\n\ndeadline = -1", 3, "limits.deadline: -1 is out of range"),
-    ('[limits]\non_disconnect = "cancle"', 2, '"cancle" is not one of cancel, drain, detach (did you mean "cancel"?)'),
+    (
+        '[limits]\non_disconnect = "cancle"',
+        2,
+        'this value is not one of cancel, drain, detach (did you mean "cancel"?)',
+    ),
     ('[logs]\nlevel = "loud"', 2, "is not one of debug, info, warning, error"),
     ("server = 3", 1, "server: expected a table, got a number"),
     ("[server]\nport = 1\nport = 2", 3, "is not valid TOML"),
@@ -319,16 +323,16 @@ WRONG: list[tuple[str, int, str]] = [
     ("[providers.ollama]\nbase_url = 'http://0xA9FEA9FE/'", 2, "cloud metadata address"),
     ("[providers.compatible]", 1, "needs `base_url`"),
     ("[providers.ollama.timeouts]\nconect = 1", 2, "providers.ollama.timeouts.conect"),
-    ("[providers.ollama]\nmodels = ['a', 3]", 2, "providers.ollama.models[1]: expected `str`"),
+    ("[providers.ollama]\nmodels = ['a', 3]", 2, "providers.ollama.models[1]: must be text, not a whole number"),
     ("[providers.ollama]\nenabled = 'no'", 2, "is either true or false"),
-    ("[providers.openai]\napi_key_file = 'nope'", 2, "cannot read nope: No such file"),
+    ("[providers.openai]\napi_key_file = 'nope'", 2, "cannot read the file that is named here: No such file"),
     ("[providers.ollama]\nproxy = 'ftp://u:pw@x:1'", 2, "must be an HTTP proxy"),
     ("[providers.ollama]\nproxy = 'http://x:99999'", 2, "must be an HTTP proxy"),
-    ("[providers.ollama]\nca_file = 'nope'", 2, "cannot read nope: No such file"),
+    ("[providers.ollama]\nca_file = 'nope'", 2, "cannot read the file that is named here: No such file"),
     ("[providers.'a/b']\nadapter = 'demo'", 1, "has no slash"),
     ("[aliases]\na = 'b'\nb = ['x/y', 'a']", 2, "stands for itself (a -> b -> a)"),
     ("[aliases]\na = 'a'", 2, "stands for itself (a -> a)"),
-    ("[aliases]\na = 3", 2, "aliases.a: expected"),
+    ("[aliases]\na = 3", 2, "aliases.a: must be"),
     ("[aliases]\na = []", 2, "names no model"),
     ("[aliases]\n'demo/x' = 'demo/y'\n[providers.demo]", 2, "would never be used"),
     ("[aliases.a]\nweights = { x = 1,  y = 0 }", 2, "a weight is a number above zero"),
@@ -355,7 +359,7 @@ def test_a_missing_file_is_told() -> None:
 
 
 def test_a_wrong_variable_is_told_by_its_name() -> None:
-    with pytest.raises(ConfigError, match="environment variable LLMPROXY_PORT: expected `int`"):
+    with pytest.raises(ConfigError, match="environment variable LLMPROXY_PORT: must be a whole number"):
         load(environ={"LLMPROXY_PORT": "http"})
     with pytest.raises(ConfigError, match="environment variable OPENAI_BASE_URL: must begin with http"):
         load(environ={"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "ftp://x"})
@@ -491,7 +495,6 @@ def test_the_reference_names_every_setting_and_every_variable() -> None:
     assert (settings | variables) - named == set()
 
 
-def test_the_example_in_the_repository_is_valid() -> None:
+def test_the_example_in_the_repository_is_valid_without_any_key() -> None:
     example = pathlib.Path(__file__).parents[2] / "llmproxy.example.toml"
-    config = load(example, dict.fromkeys(("OPENAI_API_KEY", "OPENROUTER_API_KEY", "PERPLEXITY_API_KEY"), "k"))
-    assert "auto" in config.aliases
+    assert "auto" in load(example, {}).aliases

@@ -104,7 +104,7 @@ def test_yes_is_yes_in_any_word(word: str) -> None:
 
 
 def test_another_word_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(ConfigError, match="LLMPROXY_DISCOVER: expected `bool`: one of true, false, yes, no"):
+    with pytest.raises(ConfigError, match="LLMPROXY_DISCOVER: must be one of true, false, yes, no"):
         load(environ={"LLMPROXY_DISCOVER": "maybe"})
 
 

@@ -91,24 +91,24 @@ def literal(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("table", "text"), list(places()), ids=lambda one: one.partition(" =")[0])
-@pytest.mark.parametrize("secret", [HUSH, f"ftp://me:{HUSH}@x", f"{HUSH}\u2013x", f"https://x/?key={HUSH}"])
 async def test_a_secret_in_the_wrong_place_of_the_file_is_not_said(
-    tmp_path: pathlib.Path, table: str, text: str, secret: str
+    tmp_path: pathlib.Path, table: str, text: str
 ) -> None:
     file = tmp_path / "llmproxy.toml"
     more = "" if "adapter" in text or table != "[providers.p]" else '\nadapter = "compatible"'
     more += '\nbase_url = "http://gpu/v1"' if table == "[providers.p]" and "base_url" not in text else ""
     file.write_text(f"{table}\n{text}{more}\n", encoding="utf-8")
-    await said_without(file, {"S": secret})
+    for secret in (HUSH, f"ftp://me:{HUSH}@x", f"{HUSH}\u2013x", f"https://x/?key={HUSH}"):
+        await said_without(file, {"S": secret})
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-@pytest.mark.parametrize("secret", [HUSH, f"ftp://me:{HUSH}@x", f"{HUSH}\nx", f"http://me:{HUSH}@x"])
 async def test_nor_is_one_in_the_wrong_variable(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, secret: str
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    await said_without(None, {name: secret})
+    for secret in (HUSH, f"ftp://me:{HUSH}@x", f"{HUSH}\nx", f"http://me:{HUSH}@x"):
+        await said_without(None, {name: secret})
 
 
 async def said_without(file: pathlib.Path | None, environ: dict[str, str]) -> None:

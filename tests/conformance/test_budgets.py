@@ -49,14 +49,14 @@ async def test_a_gateway_that_charges_afterwards_is_found_out() -> None:
         if sums[0] * 10 / 1e6 > 0.05:
             return web.json_response({"error": {"message": "Budget has been exceeded"}}, status=400)
         body = await request.read()
-        async with ClientSession() as session, session.post(f"http://127.0.0.1:{port}/v1/x", data=body) as said:
-            response = web.StreamResponse()
-            await response.prepare(request)
+        async with ClientSession() as session, session.post(f"http://127.0.0.1:{port}/v1/x", data=body) as response:
+            reply = web.StreamResponse()
+            await reply.prepare(request)
             with suppress(ClientError):
-                async for piece in said.content.iter_any():
-                    await response.write(piece)
+                async for piece in response.content.iter_any():
+                    await reply.write(piece)
             sums[0] += 300
-        return response
+        return reply
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", ask)

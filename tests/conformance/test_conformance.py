@@ -11,6 +11,7 @@ from llmproxy.cli import main
 from llmproxy.testing.conformance import CHECKS, Result, run, table
 from llmproxy.testing.conformance.events import reframed
 from tests.gateway import free_port, running_gateway
+from tests.thorough import each
 
 CONFIG = """
 [providers.openai]
@@ -33,9 +34,16 @@ def results() -> dict[str, Result]:
     return {f"{one.group}: {one.name}": one for one in found}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each("name", NAMES)
 def test_the_gateway_conforms(results: dict[str, Result], name: str) -> None:
     assert results[name].passed, results[name].seen
+
+
+async def test_the_checks_stop_where_the_gateway_does_not_call_the_provider() -> None:
+    port = free_port()
+    (only,) = await run(f"http://127.0.0.1:{free_port()}", port, "openai/fake-model")
+    assert not only.passed
+    assert f"OPENAI_BASE_URL=http://127.0.0.1:{port}/v1" in only.seen
 
 
 CLAUDE = """

@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
+from llmproxy.core.adapter import Translator
 from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import UpstreamError
 from llmproxy.core.trace import Trace
 from llmproxy.testing import cut_at
-from llmproxy.wire.relay import Relay
+from tests.thorough import examples
 
-lean = settings(deadline=None, max_examples=30)  # a slow machine is no failure
-thorough = settings(deadline=None, max_examples=100)
+lean = examples(50)
+thorough = examples(100)
 
 CUTS = st.lists(st.integers(0, 1 << 30), max_size=12)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -35,7 +35,7 @@ def chat(*, stream: bool = True, face: Any = "chat", **members: Any) -> Chat:
     return Chat(body, "asked-model", face, trace=Trace("req", 1700000000))
 
 
-def run(relay: Relay, parts: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
+def run(relay: Translator, parts: Iterable[bytes]) -> tuple[bytes, UpstreamError | None]:
     """Everything that the relay gives, and the failure that it ended with."""
     out: list[bytes] = []
     try:

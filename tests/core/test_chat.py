@@ -130,7 +130,7 @@ def test_splicing_says_what_writing_anew_would(raw: bytes, added: Json, model: s
 
 
 def test_a_changed_question_is_written_anew_without_what_was_removed() -> None:
-    chat = said(b'{"model":"fast","n":2,"x":1}').saying(n=None, stream=True)
+    chat = said(b'{"model":"fast","n":2,"x":1}').with_fields(n=None, stream=True)
     assert orjson.loads(whole(chat.render())) == {"model": MODEL, "x": 1, "stream": True}
 
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from llmproxy.conversations.native_answer import Begun, NativeAnswer, Tell
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Cancelled, LifecycleError, StoreError, UpstreamError
-from llmproxy.core.lifecycle import COMPLETED, LOST, PROGRESS, RANK, STOPPED, Event, Outcome, Phase, after, failed
+from llmproxy.core.lifecycle import COMPLETED, LOST, PROGRESS, RANK, STOPPED, Event, Outcome, Phase, failed
 from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.requests.registry import RequestRegistry, ended
@@ -46,7 +46,7 @@ def test_every_phase_has_its_row_and_its_rank() -> None:
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_trace_follows_the_table_and_refuses_what_is_not_in_it(phase: Phase, event: Event) -> None:
     trace = Trace(phase=phase)
-    to = after(phase, event)
+    to = PROGRESS[phase].get(event)
     if to is None:
         with pytest.raises(LifecycleError) as error:
             trace.step(event)
@@ -60,7 +60,7 @@ def test_a_trace_follows_the_table_and_refuses_what_is_not_in_it(phase: Phase, e
 def test_nothing_leads_back_from_the_end_and_no_phase_before_streaming_from_it(events: list[Event]) -> None:
     phase: Phase = "received"
     for event in events:
-        to = after(phase, event)
+        to = PROGRESS[phase].get(event)
         if to is None:
             continue
         if RANK[phase] >= RANK["streaming"]:
@@ -144,7 +144,7 @@ class Kept:
     fails: bool
     slow: int
     ends: list[Ended] = field(default_factory=list)
-    shelf: None = None
+    stored: None = None
 
     async def begin(self, tell: Tell) -> Begun:
         return Begun(self.chat, {"thread_id": "t", "question_id": "q", "message_id": "m"})
@@ -285,7 +285,7 @@ class Life(RuleBasedStateMachine):
 
     def _met(self, event: Event) -> None:
         """Each event that the request meets is the table's step from where it was."""
-        assert after(self.phase, event) == self.running.trace.phase
+        assert PROGRESS[self.phase].get(event) == self.running.trace.phase
         self.phase = self.running.trace.phase
 
     def _step(self) -> None:

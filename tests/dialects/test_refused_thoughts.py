@@ -64,6 +64,16 @@ CHAT: Json = {
         {"role": "user", "content": "Go on."},
     ]
 }
+GOOGLES = {"extra_content": {"google": {"thought_signature": "QUJD"}}}
+TOOL_CALL = {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+SIGNED_CHAT: Json = {
+    "messages": [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hm", **GOOGLES, "tool_calls": [{**TOOL_CALL, **GOOGLES}]},
+        {"role": "tool", "tool_call_id": "a", "content": "sky"},
+    ]
+}
+CORRUPTED = "Corrupted thought signature."  # google-gemini/gemini-cli#13467
 SIGNATURE = "messages.1.content.0: Invalid `signature` in `thinking` block"
 BOUND = f"{SIGNATURE}. The block is bound to a different conversation. Remove the block."
 CHANGED = (
@@ -115,6 +125,13 @@ CASES = {
         MESSAGE,
         "messages.reasoning_details",
     ),
+    "a chat to Gemini": Case(
+        "/v1/chat/completions",
+        {**SIGNED_CHAT, "model": "gemini/gemini-3-pro"},
+        googles(CORRUPTED),
+        CANDIDATE,
+        "messages.extra_content",
+    ),
     "a chat to OpenRouter": Case(
         "/v1/chat/completions",
         {**CHAT, "model": "openrouter/m"},
@@ -135,7 +152,9 @@ async def provider() -> AsyncIterator[FakeProvider]:
 @pytest.fixture
 async def gateway(provider: FakeProvider) -> AsyncIterator[Served]:
     def one(name: str) -> Provider:
-        return Provider(name, name, provider.url + "/v1", "k", models=("m",), list_models=False, retries=0)
+        return Provider(
+            name, name, provider.url + "/v1", "k", models=("m", "gemini-3-pro"), list_models=False, retries=0
+        )
 
     async with served(Config(providers=tuple(map(one, ("openai", "anthropic", "gemini", "openrouter"))))) as made:
         yield made
@@ -175,6 +194,33 @@ async def test_any_other_refusal_is_the_clients_at_once(gateway: Served, provide
     provider.fails(400, openais("max_tokens is too large"))
     status, _, _ = await ask(gateway, CASES[name])
     assert (status, len(provider.exchanges)) == (400, 1)
+
+
+async def test_a_call_whose_signature_was_refused_says_that_it_has_none(
+    gateway: Served, provider: FakeProvider
+) -> None:
+    provider.fails(400, googles(CORRUPTED))
+    provider.answers(CANDIDATE)
+    await ask(gateway, CASES["a chat to Gemini"])
+    signatures = [part.get("thoughtSignature") for part in provider.last.json["contents"][1]["parts"]]
+    assert signatures == [None, "skip_thought_signature_validator"]
+
+
+async def test_a_signature_that_the_gateway_remembered_is_forgotten_too(
+    gateway: Served, provider: FakeProvider
+) -> None:
+    """Most clients of chat completions give none back."""
+    call = {"functionCall": {"id": "a", "name": "look", "args": {}}, "thoughtSignature": "QUJD"}
+    provider.answers({"candidates": [{"content": {"parts": [call], "role": "model"}, "finishReason": "STOP"}]})
+    await ask(gateway, CASES["a chat to Gemini"])
+    unsigned = [{**one, "tool_calls": [TOOL_CALL]} if "tool_calls" in one else one for one in SIGNED_CHAT["messages"]]
+    del unsigned[1]["extra_content"]
+    provider.fails(400, googles(CORRUPTED))
+    provider.answers(CANDIDATE)
+    case = CASES["a chat to Gemini"]
+    status, headers, _ = await ask(gateway, case._replace(body={**case.body, "messages": unsigned}))
+    assert (status, "x-llmproxy-dropped-params" in headers) == (200, False)
+    assert ["QUJD" in str(one.body) for one in provider.exchanges[1:]] == [True, False]
 
 
 async def test_without_its_thoughts_a_turn_that_goes_on_has_no_budget_for_new_ones(

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.core.errors import BadRequest
 from llmproxy.wire.shapes import dotted, indexed
 from tests.dialects.recorded import requests_of
 from tests.dialects.requests import READ, Json, Path, at, changed, places
+from tests.thorough import each, examples
 
 OPAQUE = (
     "parameters",
@@ -56,7 +57,7 @@ def test_what_is_right_is_taken(name: str) -> None:
     read(body)
 
 
-@pytest.mark.parametrize(("name", "path", "where"), cases())
+@each("name, path, where", cases())
 def test_the_place_of_a_wrong_type_is_named(name: str, path: Path, where: str) -> None:
     body, read = READ[name]
     with pytest.raises(BadRequest) as caught:
@@ -65,7 +66,7 @@ def test_the_place_of_a_wrong_type_is_named(name: str, path: Path, where: str) -
     assert where in caught.value.message
 
 
-@settings(deadline=None, max_examples=600)
+@examples(600)
 @given(st.sampled_from(sorted(READ)), st.data())
 def test_nothing_odd_is_more_than_a_bad_request(name: str, data: st.DataObject) -> None:
     body, read = READ[name]
@@ -86,12 +87,10 @@ def test_a_number_for_the_contents_is_no_list_of_numbers() -> None:
 def test_gemini_takes_numbers_as_text_as_google_does() -> None:
     body, read = READ["gemini"]
     made: Any = read({**body, "generationConfig": {"maxOutputTokens": "100", "temperature": "0.5"}})
-    assert (made.body["max_tokens"], made.body["temperature"]) == (100, 0.5)
+    assert (made.body["max_completion_tokens"], made.body["temperature"]) == (100, 0.5)
 
 
-@pytest.mark.parametrize(
-    ("dialect", "body"), requests_of("anthropic", "openai-responses", "gemini", "openai", "openrouter", "llamacpp")
-)
+@each("dialect, body", requests_of("anthropic", "openai-responses", "gemini", "openai", "openrouter", "llamacpp"))
 def test_no_type_that_a_recorded_client_sent_is_refused(dialect: str, body: Json) -> None:
     """What a translation cannot carry may be refused; what is of a type that the provider took may not."""
     refused = refusal(READ[dialect][1], body)

@@ -41,7 +41,7 @@ def test_what_is_marked_runs_and_shows_what_it_says(block: Block, gateway: Gatew
         env={"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -27,6 +27,7 @@ TABLES = {
     "[responses]": values.Responses,
     "[cache]": values.Cache,
     "[routing]": values.Routing,
+    "[degraded]": values.Degraded,
     "[storage]": values.Storage,
     "[cluster]": values.Cluster,
     "[telemetry]": values.Telemetry,

@@ -9,13 +9,14 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from llmproxy.testing import check_error
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, LAST, House, streaming, whole
 from tests.faults.wire import Seen, Wire, get, post
+from tests.thorough import examples
 
 CHAT = "/v1/chat/completions"
 ASK = b'{"model":"p/any","messages":[{"role":"user","content":"?"}]'
@@ -82,7 +83,7 @@ async def test_f24_other_endpoints_refuse_it_too(house: House, path: str, body: 
     await refused(house, post(path, body), 400)
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b'"x"'], ids=str)
+@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b'"x"', b'{"owner":["ann"]}', b'{"model":5}'], ids=str)
 async def test_f24_the_administrators_stop_refuses_it_too(house: House, body: bytes) -> None:
     await refused(house, post("/v1/requests/cancel", body), 400)
 
@@ -350,7 +351,7 @@ async def test_f48_any_json_at_all_is_answered_and_never_by_a_500(house: House) 
     case = house.case("p", whole({"error": {"message": "no"}}, 400))
     bodies: list[Any] = []
 
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @examples(150, database=None, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=5) | JSON)
     def collect(body: Any) -> None:
         bodies.append(body)
@@ -367,7 +368,7 @@ async def test_f48_any_json_at_all_is_answered_and_never_by_a_500(house: House) 
 async def test_f48_any_bytes_at_all_leave_the_process_alive(house: House) -> None:
     requests: list[bytes] = []
 
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @examples(150, database=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda noise: raw(P, H) + noise) | _mutated())
     def collect(data: bytes) -> None:
         requests.append(data)

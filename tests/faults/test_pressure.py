@@ -33,6 +33,7 @@ async def metric(house: House, name: str) -> float:
 
 async def test_f91_an_event_loop_that_stood_still_is_measured_and_said(started: Started) -> None:
     async with started() as house:
+        await soon(lambda: _measured(house))
         house.gateway.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(1.2)  # the fault itself
         house.gateway.process.send_signal(signal.SIGCONT)
@@ -118,6 +119,11 @@ async def test_f94_a_clock_that_jumps_ends_nothing_and_keeps_nothing_waiting(
         window = await house.call(get("/api/metrics/performance?window=hour"))
         assert window.status == 200
         assert (await house.call(post("/threads", {"title": "now"}))).status in (200, 201)
+
+
+async def _measured(house: House) -> bool:
+    """Whether it has looked at its event loop and its memory once: it announces its address before."""
+    return await metric(house, "llmproxy_memory_bytes") > 0
 
 
 async def _blocked(house: House) -> bool:

@@ -22,8 +22,9 @@ from llmproxy.testing import FakeProvider
 from tests.faults.conftest import Started
 from tests.faults.house import FIRST, LAST, MORE, House, config, soon, streaming
 from tests.faults.phases import PHASES, asked, full_socket
-from tests.faults.wire import HOST, Wire, get
+from tests.faults.wire import HOST, Wire, get, post
 from tests.gateway import Gateway, running_gateway
+from tests.waiting import until
 
 SHORT = streaming(FIRST, *[MORE] * 30, LAST, every=0.02)
 BRIEF = streaming(FIRST, LAST)
@@ -62,6 +63,89 @@ async def test_f81_while_draining_it_is_not_ready_and_lets_no_connection_linger(
         assert (await house.case("p", BRIEF).answer()).status == 200, "it still accepts, for a while"
         house.gateway.process.terminate()
         assert await ended(house.gateway) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/chat/completions", 503),
+        ("/v1/messages", 529),
+        ("/v1/responses", 503),
+        ("/v1beta/models/p:generateContent", 503),
+    ],
+)
+async def test_f82_a_body_that_does_not_arrive_in_time_is_refused_in_its_dialect(
+    started: Started, path: str, status: int
+) -> None:
+    async with started(drain_timeout=0.5, body_timeout=30) as house, await Wire.open(house.port) as wire:
+        await wire.send(half_of_a_body(path))
+        assert (await house.call(get("/livez"))).status == 200  # what was sent before has been read
+        house.gateway.process.terminate()
+        seen = await wire.answer()
+        assert (seen.status, seen.headers["connection"], seen.headers["retry-after"]) == (status, "close", "1")
+        assert seen.whole
+        assert "shutting down" in seen.error["message"]
+        assert await ended(house.gateway) == 0
+
+
+async def test_f82_the_answers_to_refused_bodies_arrive_though_the_clients_send_on(started: Started) -> None:
+    async with started(drain_timeout=0.5, body_timeout=30) as house:
+        wires = [await Wire.open(house.port) for _ in range(20)]
+        for wire in wires:
+            await wire.send(half_of_a_body("/v1/chat/completions"))
+        assert (await house.call(get("/livez"))).status == 200  # what was sent before has been read
+        house.gateway.process.terminate()
+        for wire in wires:
+            await wire.until(b" 503 ")
+            with suppress(ConnectionError):
+                await wire.send(b" " * 100)
+            assert (await wire.answer()).error["code"] == "server_shutting_down"
+            wire.fin()
+        assert await ended(house.gateway) == 0
+
+
+async def test_f81_a_body_that_arrives_during_the_drain_is_answered(started: Started) -> None:
+    async with started(drain_timeout=30) as house:
+        case = house.case("p", SHORT)
+        request = case.ask()
+        async with await Wire.open(house.port) as wire:
+            await wire.send(request[:-10])
+            assert (await house.call(get("/livez"))).status == 200  # what was sent before has been read
+            house.gateway.process.terminate()
+            await soon(lambda: _says_draining(house))
+            await wire.send(request[-10:])
+            assert (await wire.answer()).events[-1] == "[DONE]"
+        assert await ended(house.gateway) == 0
+
+
+def half_of_a_body(path: str) -> bytes:
+    return post(path, {"model": "p/m", "messages": [], "input": "x" * 200})[:-100]
+
+
+@pytest.mark.parametrize("loop", ["auto", "asyncio"])
+async def test_f81_further_signals_after_the_last_work_do_not_change_the_exit_code(tmp_path: Path, loop: str) -> None:
+    for _ in range(4):
+        process = serve(tmp_path, f'[server]\nloop = "{loop}"\n')
+        await soon(lambda: _listens(tmp_path))
+        process.terminate()
+        await asyncio.to_thread(until, lambda: b'"stopped"' in said_in(tmp_path))
+        assert await asyncio.to_thread(signalled_until_ended, process) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_f83_a_stream_of_signals_is_an_end_at_once_and_nothing_else(tmp_path: Path, number: int) -> None:
+    for _ in range(4):
+        process = serve(tmp_path, "")
+        await soon(lambda: _listens(tmp_path))
+        assert await asyncio.to_thread(signalled_until_ended, process, number) in (0, 1)
+        assert b"Traceback" not in said_in(tmp_path)
+
+
+def signalled_until_ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    while process.poll() is None:
+        process.send_signal(number)
+        time.sleep(0.0005)  # a stream of signals, which leaves the process some time
+    return process.returncode
 
 
 async def test_f83_what_was_cut_short_is_in_the_ledger(started: Started) -> None:
@@ -174,13 +258,13 @@ WRONG = {
     ),
     "no file of certificates": (
         '[providers.p]\nadapter = "compatible"\nbase_url = "https://a"\nca_file = "b.pem"\n',
-        "b.pem",
+        "No such file",
     ),
     "a file of something else": (
         '[providers.p]\nadapter = "compatible"\nbase_url = "https://a"\nca_file = "llmproxy.toml"\n',
         "PEM",
     ),
-    "unknown adapter": ('[providers.p]\nadapter = "compatibel"\n', "compatibel"),
+    "unknown adapter": ('[providers.p]\nadapter = "compatibel"\n', 'did you mean "compatible"?'),
     "F104 open to the world without a key": ('[server]\nhost = "0.0.0.0"\n', "key"),
     "F104 open to the world without a key, IPv6": ('[server]\nhost = "::"\n', "key"),
 }
@@ -359,6 +443,10 @@ async def _logged(house: House, event: str, more_than: int = 0) -> bool:
 
 async def _draining(house: House) -> bool:
     return (await house.call(get("/readyz"))).status == 503
+
+
+async def _says_draining(house: House) -> bool:
+    return bool(house.gateway.events("draining"))
 
 
 async def _listens(folder: Path) -> bool:

@@ -86,6 +86,7 @@ def share_of_warm(conversations: Sequence[Conversation]) -> float:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.thorough
 async def test_turns_meet_the_warm_server_and_a_killed_one_moves_only_its_own_conversations(
     models: Path, tmp_path: Path
 ) -> None:

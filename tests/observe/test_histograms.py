@@ -88,7 +88,7 @@ def test_the_dashboard_is_the_one_that_the_tool_makes() -> None:
 def test_models_that_clients_make_up_do_not_become_series_without_bound() -> None:
     all_of_them = Distributions()
     for number in range(2000):
-        all_of_them.observe("gen_ai_server_time_to_first_token_seconds", ("near", f"made-up-{number}"), 0.1)
+        all_of_them.observe([("gen_ai_server_time_to_first_token_seconds", ("near", f"made-up-{number}"), 0.1)])
     known = all_of_them.histograms["gen_ai_server_time_to_first_token_seconds"]
     assert len(known) == 501
     assert sum(known["near", "other"].counts) == 1500

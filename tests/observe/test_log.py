@@ -67,3 +67,20 @@ def test_on_a_terminal_a_request_is_that_line_and_no_pairs() -> None:
     log.send()
     [line] = taken.getvalue().decode().splitlines()
     assert line[9:] == short(LINE)
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])
+def test_no_colour_is_used_where_no_color_is_set(
+    monkeypatch: pytest.MonkeyPatch, variable: str, coloured: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", variable)
+    taken = io.BytesIO()
+    log = Log()
+    log.configure(Logs(format="text"), Terminal(taken, write_through=True))
+    log.warning("example", model="fast")
+    assert (b"\x1b[" in taken.getvalue()) is coloured

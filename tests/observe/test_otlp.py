@@ -54,7 +54,7 @@ def attempt(number: int, **more: Any) -> AttemptRecord:
 def request(*tries: AttemptRecord, **more: Any) -> RequestRecord:
     one = RequestRecord(
         AT, "request-1", "ann", "messages", "completed", None, AT + 0.5, "fast", "near", "m", len(tries), 200, None, 100, 50, 7, 60,
-        "provider", 123 * 10**6, 20.0, 500.0, None, 12.0, "team", True, tries=tries,
+        "provider", 123 * 10**6, 20.0, 500.0, None, 12.0, "team", stream=True, tries=tries,
     )  # fmt: skip
     return one._replace(**more)
 

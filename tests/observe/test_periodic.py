@@ -200,7 +200,7 @@ async def test_the_store_is_tidied_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
         job = FailsOnce(result=set())
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         monkeypatch.setattr("llmproxy.store.sqlite.processes.living", job)
-        monkeypatch.setattr("llmproxy.store.TIDY_SECONDS", 0.0)
+        monkeypatch.setattr("llmproxy.store.store.TIDY_SECONDS", 0.0)
         monkeypatch.setattr(job, "again", SimpleNamespace(set=lambda: loop.call_soon_threadsafe(done.set)))
         store._tidy_at = 0.0
         async with asyncio.timeout(5):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from llmproxy.accounts.accounts import Accounts
+from llmproxy.accounts.bank import Bank
 from llmproxy.accounts.keys import Keyring
 from llmproxy.accounts.prices import Prices
 from llmproxy.accounts.pricing import Pricing
-from llmproxy.accounts.spending import Bank
 from llmproxy.config import Alias, Budget, Config, Key, Provider, Rule, Server, When, load
 from llmproxy.config.aliases import parse_aliases
 from llmproxy.core.chat import Chat

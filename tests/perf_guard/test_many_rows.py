@@ -11,12 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from llmproxy.store import CROWDED_SECONDS, Store, ledger, messages, performance, replay, rollups, search, threads
+from llmproxy.store import Store, ledger, messages, performance, replay, rollups, search, threads
 from llmproxy.store.messages import Part
 from llmproxy.store.sqlite import database, soundness
 from llmproxy.store.sqlite.connection import SqliteConnection
 from llmproxy.store.sqlite.database import connect
 from llmproxy.store.sqlite.engine import SQLite
+from llmproxy.store.upkeep import CROWDED_SECONDS
 
 NOW = time.time()
 _EACH = 100  # steps between two counts

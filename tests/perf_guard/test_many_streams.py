@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,14 +15,19 @@ import pytest
 
 from llmproxy.accounts.keys import Keyring
 from llmproxy.config import Key
+from llmproxy.core.chat import Chat
+from llmproxy.core.flight import Gaps
 from llmproxy.server import account_watch
 from llmproxy.server.context import ACCOUNTS, REGISTRY
 from llmproxy.server.process import disconnect_watchdog, load_monitor
 from llmproxy.server.process.load_monitor import GivingBack
+from llmproxy.testing import chunk, sse
+from llmproxy.wire.relay import Relay
 
-from .counting import calls
+from .counting import calls, kept
 
 MB = 1024 * 1024
+ROOT = Path(__file__).parents[2]
 
 
 class Transport:
@@ -93,3 +102,38 @@ def test_the_look_for_revoked_keys_asks_once_for_each_key_and_not_for_each_strea
     streams = [SimpleNamespace(owner=owner) for owner in ("alice", "bob", "") for _ in range(1_000)]
     app: Any = {ACCOUNTS: SimpleNamespace(keys=ring), REGISTRY: streams}
     assert calls(lambda: account_watch.stop_gone(app)).total() < 50
+
+
+def test_a_silence_that_is_not_among_the_longest_changes_only_the_totals() -> None:
+    gaps = Gaps()
+    for seconds in (9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0):
+        gaps.add(seconds)
+    kept_before = gaps.longest
+    gaps.add(1.0)
+    assert gaps.longest is kept_before
+    assert (gaps.count, gaps.seconds) == (9, 45.0)
+    gaps.add(2.5)
+    assert [seconds for seconds, _ in gaps.longest] == [9.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 2.5]
+
+
+def test_the_translator_of_an_open_stream_keeps_little() -> None:
+    asked = Chat({"model": "m", "messages": [], "stream": True}, "m")
+    piece = sse(chunk({"content": "Hello"}), done=False)
+    streams: list[Relay] = []
+
+    def begin() -> None:
+        for _ in range(100):
+            relay = Relay(asked)
+            assert b"".join(relay.feed(piece))
+            streams.append(relay)
+
+    begin()
+    assert kept(begin) / 100 < 2_500  # 2_215 measured; 3_063 before
+
+
+def test_an_open_stream_holds_little() -> None:
+    """Of Python's own memory, from the client's socket to the provider's; the test's two sockets are in it."""
+    environment = {**os.environ, "LLMPROXY_DISCOVER": "0", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.perf_guard.open_streams"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert float(ended.stdout.splitlines()[-1]) < 27_000  # 24_200 to 24_900 measured; 29_900 before

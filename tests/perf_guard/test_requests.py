@@ -48,6 +48,13 @@ def test_a_large_body_is_copied_at_most_once_for_another_model_name() -> None:
     assert peak(lambda: OPENAI.request(chat)) < len(raw) + MB
 
 
+def test_a_large_body_that_is_asked_as_a_stream_for_its_meter_is_copied_at_most_once() -> None:
+    raw = with_image(4 * MB).replace(b',"stream":true', b"")
+    chat = parse_chat(raw, Trace(purse=object())).asking("gpt")  # type: ignore[arg-type]
+    assert orjson.loads(b"".join(OPENAI.request(chat).body))["stream"] is True
+    assert peak(lambda: OPENAI.request(chat)) < len(raw) + MB
+
+
 def test_a_large_body_that_needs_nothing_goes_out_as_the_clients_own_bytes() -> None:
     raw = with_image(4 * MB)
     assert Chat(orjson.loads(raw), "openai/gpt", raw=raw).render() is raw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from llmproxy.testing import (
     check_models,
     check_stream,
 )
+from tests import thorough
 from tests.recordings.differences import differences
 from tests.recordings.expected import expected
 from tests.recordings.recording import FOLDER, Recording, recordings
@@ -32,8 +34,8 @@ VECTORS = [one for one in ASKED if one.status == 200 and one.face == "embeddings
 pytestmark = pytest.mark.skipif(not ALL, reason=f"no recordings at {FOLDER}")
 
 
-def each(cases: list[Recording]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("recording", cases, ids=[one.name for one in cases])
+def each(cases: list[Recording]) -> Callable[[Any], Any]:
+    return thorough.each("recording", cases, ids=lambda one: str(one.name))
 
 
 def violations(recording: Recording, outcome: Outcome) -> list[Violation]:

@@ -6,12 +6,13 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from llmproxy.core.replay import Gone
 from llmproxy.requests.replay_buffer import ReplayBuffer
+from tests.thorough import examples
 
 EVENTS = [b"event %d\n\n" % n for n in range(1, 41)]
 
@@ -183,4 +184,4 @@ class Resuming(RuleBasedStateMachine):
 
 
 TestResuming = Resuming.TestCase
-TestResuming.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestResuming.settings = examples(60, stateful_step_count=40)

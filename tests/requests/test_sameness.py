@@ -9,10 +9,10 @@ import pytest
 from llmproxy.core.chat import Chat, Face, Json
 from llmproxy.dialects import find
 from llmproxy.dialects.gemini.dialect import AS_LIST
-from llmproxy.requests.sameness import Plan, is_deterministic, plan, wish
+from llmproxy.requests.sameness import Plan, cache_options, is_deterministic, plan
 
 ASK: Json = {"model": "fast", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0}
-ON = wish("on", "")
+ON = cache_options("on", "")
 
 
 def chat(body: Json = ASK, model: str = "fast", face: Face = "chat", **more: Any) -> Chat:
@@ -108,11 +108,11 @@ def test_a_request_is_deterministic_at_temperature_0(face: Face, body: Json, exp
 )
 def test_who_takes_part(header: str | None, control: str, model: str, temperature: int, takes_part: bool) -> None:
     asked = chat({**ASK, "temperature": temperature}, model)
-    assert (plan(asked, wish(header, control), ("fa*",), "me", ()) is not None) is takes_part
+    assert (plan(asked, cache_options(header, control), ("fa*",), "me", ()) is not None) is takes_part
 
 
 def test_who_wants_a_fresh_answer_does_not_look_for_one() -> None:
-    fresh = plan(chat(), wish("on", "no-cache"), (), "me", ())
+    fresh = plan(chat(), cache_options("on", "no-cache"), (), "me", ())
     assert fresh == Plan(key(chat(), targets=()), look=False)
 
 

@@ -1,4 +1,4 @@
-"""Several choices from a provider that gives one: numbered, in order, their usage summed, all or none of them."""
+"""`n > 1` with a provider that returns one choice: numbered, in order, their usage summed, all or none of them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Lists:
     asked: list[str] = field(default_factory=list)
 
     @asynccontextmanager
-    async def send(self, outgoing: Outgoing, *, connect: float) -> AsyncIterator[Incoming]:
+    async def send(self, outgoing: Outgoing, *, connect: float, more: object = None) -> AsyncIterator[Incoming]:
         now = self.said[min(len(self.asked), len(self.said) - 1)]
         self.asked.append(outgoing.url)
         if isinstance(now, Exception):

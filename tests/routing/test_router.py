@@ -18,7 +18,6 @@ from llmproxy.dialects.messages.dialect import DIALECT as MESSAGES
 from llmproxy.routing.offer import Offer
 from llmproxy.routing.permits import permits
 from llmproxy.routing.router import Load, Route, Router, Target, allowed, unloaded
-from llmproxy.routing.rules import Question
 
 OFFERED = [
     ("openai", "gpt-mini"),
@@ -196,9 +195,8 @@ def test_turns_stay_together_as_it_is_configured_or_as_the_client_wishes(affinit
 def test_a_provider_is_told_of_conversations_only_where_somebody_wants_it(
     routing: Routing, wish: bool | None, told: bool
 ) -> None:
-    question = Question(Chat({"messages": [{"role": "user", "content": "Hi"}]}, "m", trace=Trace(affinity=wish)), "")
     ways = Router(Config(routing=routing), Offered())
-    assert ways.tells_together(question) is told
+    assert ways.sends_hint(wish) is told
 
 
 def test_an_agents_conversation_stays_with_the_account_that_it_is_bound_to_even_without_affinity() -> None:

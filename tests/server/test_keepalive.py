@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.server.streaming.keepalive import KeepAlive
+from llmproxy.server.streaming.keepalive import Calls, KeepAlive
 from llmproxy.testing.jumping_clock import run
 
 SILENT, STUCK = 15.0, 30.0
@@ -33,7 +33,8 @@ async def watched(seconds: float, *, silent: float = SILENT, stuck: float = STUC
             looks += 1
             super()._look()
 
-    with Counted(silent=silent, ping=ping, stuck=stuck, hang_up=lambda: hung.append(loop.time() - begun)) as keepalive:
+    client = Calls(ping, lambda: hung.append(loop.time() - begun), lambda: 0)
+    with Counted(client, silent=silent, stuck=stuck) as keepalive:
         if hangs:
             writing = asyncio.ensure_future(keepalive.write(asyncio.Event().wait()))  # type: ignore[arg-type]
             await asyncio.sleep(seconds)

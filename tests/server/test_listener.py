@@ -14,7 +14,7 @@ from aiohttp import web
 
 from llmproxy.config import Server
 from llmproxy.server.process import listener as module
-from llmproxy.server.process.listener import Listener
+from llmproxy.server.process.listener import Connection, Listener
 from tests.observe.test_periodic import LOOPS
 
 
@@ -31,7 +31,7 @@ async def handler(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(text="ok")
 
 
-def listening(**limits: Any) -> tuple[Listener, socket.socket]:
+def listening(handler: Any = handler, **limits: Any) -> tuple[Listener, socket.socket]:
     sock = socket.create_server(("127.0.0.1", 0))
     sock.setblocking(False)
     made = Listener(web.Server(handler), Server(**limits), 30.0)
@@ -112,3 +112,41 @@ async def test_where_file_descriptors_run_out_it_goes_on_after_a_pause(monkeypat
         assert b"ok" in await asked(*stream)
     one.close()
     stream[1].close()
+
+
+def test_one_look_at_all_connections_closes_those_without_a_request_and_no_busy_one(
+    run: Callable[[Coroutine[Any, Any, None]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_EVERY", 0.01)
+    monkeypatch.setattr(module, "_IDLE", 0.0)
+
+    async def main() -> None:
+        looked, looks = asyncio.Event(), 0
+
+        def is_late(self: Connection, *since: float) -> bool:
+            nonlocal looks
+            late = was_late(self, *since)
+            if self.busy:
+                looks += 1
+                assert not late
+                if looks == 3:
+                    looked.set()
+            return late
+
+        async def slow(request: web.BaseRequest) -> web.StreamResponse:
+            await looked.wait()
+            return web.Response(text="ok")
+
+        was_late = Connection.is_late
+        monkeypatch.setattr(Connection, "is_late", is_late)
+        made, sock = listening(slow, header_timeout=60.0)
+        with made.watched():
+            reader, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: there\r\n\r\n")
+            async with asyncio.timeout(20):
+                heard = await reader.read()  # to its end: the gateway closed it
+            assert heard.startswith(b"HTTP/1.1 200")
+            writer.close()
+        made.close()
+
+    run(main())

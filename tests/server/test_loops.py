@@ -116,7 +116,7 @@ def test_a_circle_by_way_of_another_address_is_told_after_one_round(stream: bool
         said = ask(gateway.url, "/v1/chat/completions", method="POST", body=question)
         assert (said.status, said.code) == (508, "loop_detected")
         assert said.headers["x-should-retry"] == "false"
-        assert "in a circle" in said.json["error"]["message"]
+        assert "Request loop" in said.json["error"]["message"]
         assert said.headers["X-LLMProxy-Attempts"] == "1"
         recent = ask(gateway.url, "/v1/requests").json["recent"]
         paths = [one.get("refused", {}).get("path") for one in recent]

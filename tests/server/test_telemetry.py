@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from llmproxy.core.trace_context import parse
 from tests.accounts.house import ANN, ASK, KEYS, ROOT, House, answer, house
@@ -104,6 +106,35 @@ async def test_nothing_that_was_said_and_no_key_is_sent() -> None:
         text = json.dumps(collector.posts)
         for secret in ("question's", "answer's", ANN, "sk-canary"):
             assert secret not in text
+
+
+async def test_messages_are_sent_if_the_operator_wants_them() -> None:
+    async with collecting(content=1000) as (there, collector):
+        await asked(there)
+        server, call = await spans(collector, 2)
+        found = attributes(server)
+        assert json.loads(found["gen_ai.input.messages"]) == [
+            {"role": "user", "parts": [{"type": "text", "content": "the question's words"}]}
+        ]
+        [message] = json.loads(found["gen_ai.output.messages"])
+        assert message["parts"] == [{"type": "text", "content": "the answer's words"}]
+        assert not [name for name in attributes(call) if name.endswith("messages")]
+        assert ANN not in json.dumps(collector.posts)
+        ExportTraceServiceRequest.FromString(
+            ParseDict(collector.posts[0][1], ExportTraceServiceRequest()).SerializeToString()
+        )
+        _, told, _ = await there.call("GET", "/v1/requests?all=1", ROOT)
+        assert "question's" not in json.dumps(told)
+
+
+async def test_no_more_of_a_message_is_sent_than_the_operator_wants() -> None:
+    async with collecting(content=40) as (there, collector):
+        await asked(there)
+        server, _ = await spans(collector, 2)
+        found = attributes(server)
+        for name in ("gen_ai.input.messages", "gen_ai.output.messages"):
+            [message] = json.loads(found[name])
+            assert len(message["parts"][0]["content"]) == 40
 
 
 async def test_a_linked_request_begins_a_trace_of_its_own() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 
 from llmproxy.config import Config, Key, Provider, Server
 from llmproxy.core.errors import GatewayError
-from llmproxy.server.middleware.turns import AT_ONCE, Turns, Waiting
+from llmproxy.server.middleware.turns import AT_ONCE, FEW, Turns, Waiting
 from llmproxy.testing import chunk, sse
 from tests.accounts.house import ANN, ASK, BOB, KEYS, ROOT, House, house
-from tests.in_loop import served
+from tests.in_loop import Served, served
 from tests.waiting import soon
 
 FIRST = sse(chunk({"role": "assistant", "content": "one "}), done=False)
@@ -72,8 +74,8 @@ class Flood:
         self.begun: list[str] = []
 
     async def ask(self, owner: str) -> None:
-        if not self.turns.begins():
-            await self.turns.wait(owner, self.patience)
+        if not self.turns.begins(FEW):
+            await self.turns.wait(owner, self.patience, asyncio.get_running_loop().create_future())
         self.begun.append(owner)
 
 
@@ -90,8 +92,8 @@ async def test_another_keys_request_begins_in_the_next_turn_of_the_loop() -> Non
 async def test_what_fits_into_one_turn_waits_for_nothing() -> None:
     turns = Turns()
     for _ in range(3):
-        assert all(turns.begins() for _ in range(AT_ONCE))
-        assert not turns.begins()
+        assert all(turns.begins(FEW) for _ in range(AT_ONCE))
+        assert not turns.begins(FEW)
         await asyncio.sleep(0)
 
 
@@ -130,18 +132,24 @@ async def test_what_waits_too_long_is_refused_by_its_age() -> None:
     assert len(refused) >= 100 - 2 * AT_ONCE
 
 
-@pytest.mark.parametrize("several", [True, False])
-async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key_where_there_are_several(
-    monkeypatch: pytest.MonkeyPatch, several: bool
-) -> None:
+async def test_few_requests_wait_for_nothing_unless_others_do() -> None:
+    turns = Turns()
+    assert all(turns.begins(FEW - 1) for _ in range(10 * AT_ONCE))
+    asking = asyncio.ensure_future(turns.wait("a", 0.0, asyncio.get_running_loop().create_future()))
+    await asyncio.sleep(0)
+    assert not turns.begins(FEW - 1)
+    await asking
+
+
+async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[tuple[str, float]] = []
 
-    async def wait(_: Turns, owner: str, patience: float) -> None:
+    async def wait(_: Turns, owner: str, patience: float, turn: asyncio.Future[None]) -> None:
         waited.append((owner, patience))
 
-    monkeypatch.setattr(Turns, "begins", lambda _: False)
+    monkeypatch.setattr(Turns, "begins", lambda _, inside: False)
     monkeypatch.setattr(Turns, "wait", wait)
-    keys = (Key("ann", ANN, admin=True), Key("bob", BOB))[: 1 + several]
+    keys = (Key("ann", ANN, admin=True), Key("bob", BOB))
     demo = Provider("demo", "demo", "", "")
     async with served(Config(server=Server(keys=keys, max_lag=3.0), providers=(demo,))) as there:
         bearer = {"Authorization": f"Bearer {ANN}"}
@@ -151,7 +159,79 @@ async def test_what_counts_as_a_request_waits_for_the_turn_of_its_key_where_ther
         body = {**ASK, "model": "demo/hello"}
         async with there.client.post(f"{there.url}/v1/chat/completions", json=body, headers=bearer) as said:
             assert said.status == 200
-    assert waited == ([("ann", 3.0)] if several else [])
+    assert waited == [("ann", 3.0)]
+
+
+async def test_a_client_that_leaves_while_it_waits_leaves_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with waiting_request(monkeypatch) as (there, asking):
+        asking.cancel()
+
+        async def told() -> bool:
+            bearer = {"Authorization": f"Bearer {ROOT}"}
+            async with there.client.get(f"{there.url}/v1/requests", headers=bearer) as said:
+                recent = (await said.json())["recent"]
+            return [(one["id"], one["status"], one["code"]) for one in recent] == [
+                ("waits-1234", 499, "request_cancelled")
+            ]
+
+        await soon(told)
+
+
+@pytest.mark.parametrize("asked_by", [ANN, ROOT], ids=["its key", "an administrator"])
+async def test_a_cancel_by_id_ends_what_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch, asked_by: str) -> None:
+    async with waiting_request(monkeypatch) as (there, asking):
+        cancel = f"{there.url}/v1/requests/waits-1234/cancel"
+        async with there.client.post(cancel, headers={"Authorization": f"Bearer {asked_by}"}) as said:
+            told = await said.json()
+        assert (said.status, told["state"], told["attempts"]) == (200, "cancelled", 0)
+        assert await asking == (499, "request_cancelled")
+        async with there.client.post(cancel, headers={"Authorization": f"Bearer {asked_by}"}) as again:
+            assert await again.json() == told
+
+
+async def test_another_keys_cancel_finds_nothing_and_the_request_waits_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with waiting_request(monkeypatch) as (there, asking):
+        cancel = f"{there.url}/v1/requests/waits-1234/cancel"
+        async with there.client.post(cancel, headers={"Authorization": f"Bearer {BOB}"}) as said:
+            assert said.status == 404
+        assert not asking.done()
+
+
+async def test_a_request_whose_key_is_revoked_while_it_waits_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with waiting_request(monkeypatch) as (there, asking):
+        there.accounts.keys.configure([Key("bob", BOB), Key("root", ROOT)])
+        there.registry._arriving[("ann", "waits-1234")].begin()
+        assert await asking == (401, "invalid_api_key")
+
+
+@asynccontextmanager
+async def waiting_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[Served, asyncio.Task[tuple[int, str]]]]:
+    """Ann's request `waits-1234`, whose turn does not come."""
+    keys = (Key("ann", ANN), Key("bob", BOB), Key("root", ROOT, admin=True))
+    config = Config(server=Server(keys=keys), providers=(Provider("demo", "demo", "", ""),))
+    monkeypatch.setattr(Turns, "begins", lambda _, inside: False)
+    monkeypatch.setattr(Turns, "_arm", lambda _: None)
+    async with served(config) as there:
+
+        async def ask() -> tuple[int, str]:
+            headers = {"Authorization": f"Bearer {ANN}", "X-Request-ID": "waits-1234"}
+            url = f"{there.url}/v1/chat/completions"
+            async with there.client.post(url, json={**ASK, "model": "demo/hello"}, headers=headers) as said:
+                return said.status, (await said.json())["error"]["code"]
+
+        asking = asyncio.ensure_future(ask())
+
+        async def arrived() -> bool:
+            return bool(there.registry._arriving)
+
+        await soon(arrived)
+        yield there, asking
+        asking.cancel()
+        await asyncio.wait([asking])
 
 
 async def held(there: House, key: str) -> tuple[int, ClientSession]:

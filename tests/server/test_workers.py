@@ -295,7 +295,8 @@ def _knows(office: Office, worker: int, id: str) -> bool:
         return False  # it is only just starting
 
 
-def test_told_to_stop_they_finish_what_they_began(tmp_path: Path) -> None:
+def test_told_to_stop_they_finish_what_they_began_whoever_else_was_told(tmp_path: Path) -> None:
+    """A terminal and systemd signal the workers as well as their supervisor, who tells them again."""
     with running(tmp_path, pace=60) as office:
         workers = office.workers
         one, other = sorted(workers)
@@ -303,12 +304,30 @@ def test_told_to_stop_they_finish_what_they_began(tmp_path: Path) -> None:
             office.stream(one, CHAT, chat("demo/hello"), "drains-one") as response,
             office.stream(other, CHAT, chat("demo/hello"), "drains-two") as second,
         ):
+            os.kill(one, signal.SIGTERM)
+            until(lambda: office.gateway.events("draining"), "the one worker drains")
             office.gateway.process.terminate()
+            until(lambda: len(office.gateway.events("draining")) >= 2, "the other one drains")
             assert response.read().endswith(b"data: [DONE]\n\n")
             assert second.read().endswith(b"data: [DONE]\n\n")
         assert office.gateway.process.wait(PATIENCE) == 0
         assert not any(map(_lives, workers))
         assert list(tmp_path.glob("llmproxy-*")) == []
+
+
+def test_told_to_stop_twice_they_end_at_once(tmp_path: Path) -> None:
+    with running(tmp_path) as office:
+        one, other = sorted(office.workers)
+        with (
+            office.stream(one, CHAT, chat("demo/long"), "cut-one") as response,
+            office.stream(other, CHAT, chat("demo/long"), "cut-two") as second,
+        ):
+            office.gateway.process.terminate()
+            until(lambda: len(office.gateway.events("draining")) == 2, "both drain")
+            office.gateway.process.terminate()
+            assert b"server_shutting_down" in response.read()
+            assert b"server_shutting_down" in second.read()
+        assert office.gateway.process.wait(PATIENCE) == 1
 
 
 STARTING = """
@@ -332,6 +351,23 @@ def test_told_to_stop_while_they_start_none_is_forgotten() -> None:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+ENDING = """
+import os, signal
+from llmproxy.server.process.workers import Supervisor
+
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)  # Python has just removed its signal handlers
+
+last = Last()
+raise SystemExit(Supervisor(1, lambda place: os.kill(os.getppid(), signal.SIGTERM) or signal.pause()).run())
+"""
+
+
+def test_a_further_signal_while_the_supervisor_ends_does_not_replace_its_exit_code() -> None:
+    assert subprocess.run([sys.executable, "-c", ENDING], timeout=60, check=False).returncode == 0
 
 
 def test_when_the_supervisor_is_killed_no_worker_stays(tmp_path: Path) -> None:

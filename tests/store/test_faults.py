@@ -21,7 +21,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         info=lambda event, **_: events.append(event),
         warning=lambda event, **_: events.append(event),
     )
-    monkeypatch.setattr("llmproxy.store.log", log)
+    monkeypatch.setattr("llmproxy.store.store.log", log)
     return events
 
 

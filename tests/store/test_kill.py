@@ -14,7 +14,7 @@ import pytest
 from llmproxy.store import Store
 from llmproxy.store.sqlite.database import connect
 
-KILLS = int(os.environ.get("LLMPROXY_KILLS", "60"))
+KILLS = int(os.environ.get("LLMPROXY_KILLS", "60" if os.environ.get("CI") else "12"))
 VICTIM = Path(__file__).with_name("victim.py")
 
 
@@ -43,7 +43,7 @@ def sound(folder: Path) -> None:
     connection.close()
 
 
-@pytest.mark.timeout(60 + 2 * KILLS)
+@pytest.mark.timeout(60 + 10 * KILLS)
 async def test_no_acknowledged_answer_is_lost_or_broken(folder: Path) -> None:
     chance = random.Random(4)
     promised: dict[str, int] = {}

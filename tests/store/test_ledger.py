@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmproxy.store import Entry, Store, StoreError, ledger
+from llmproxy.store import Entry, Store, StoreError, ledger, spend
 from llmproxy.store.performance import NOTHING, performance
+from llmproxy.store.spend import PotKey, Spent
+from tests.waiting import soon
 
 NOW = 1_700_000_000.0
+POT = PotKey("key:ann", "total", 0.0)
 
 
 def entry(id: str = "r1", opened_at: float = NOW, **members: Any) -> Entry:
@@ -70,6 +74,72 @@ async def test_entries_wait_while_the_disk_takes_none(store: Store) -> None:
     full = False
     book.flush()
     assert [row["id"] for row in await rows(store)] == ["a", "b"]
+
+
+async def test_entries_are_collected_while_others_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "LINGER", 0.0)
+    submitted: list[tuple[set[str], asyncio.Future[None]]] = []
+
+    def slow(job: Any, entries: list[ledger.Put]) -> Any:
+        submitted.append(({one.id for one, _, _ in entries}, asyncio.get_running_loop().create_future()))
+        return submitted[-1][1]
+
+    book = ledger.Ledger(slow)
+    for id in "abc":
+        book.put(entry(id))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert [ids for ids, _ in submitted] == [{"a"}]
+    submitted[0][1].set_result(None)
+    await soon(lambda: more_than_one(submitted))
+    assert submitted[1][0] == {"b", "c"}
+
+
+async def more_than_one(submitted: list[Any]) -> bool:
+    return len(submitted) > 1
+
+
+@pytest.mark.parametrize("failing", ["both", "the first"])
+async def test_an_entry_that_could_not_be_written_never_replaces_a_newer_one(store: Store, failing: str) -> None:
+    submitted: list[tuple[Any, list[ledger.Put], asyncio.Future[None]]] = []
+
+    def slow(job: Any, entries: list[ledger.Put]) -> Any:
+        submitted.append((job, entries, asyncio.get_running_loop().create_future()))
+        return submitted[-1][2]
+
+    book = ledger.Ledger(slow)
+    book.put(entry())
+    book.flush()
+    book.put(entry(state="completed"), (), [Spent(POT, "", 7)])
+    book.flush()
+    for number, (job, entries, done) in enumerate(submitted[:2]):
+        if number and failing == "the first":
+            await store.write(job, entries)
+            done.set_result(None)
+        else:
+            done.set_exception(StoreError("away"))
+    await asyncio.sleep(0)
+    book.flush()
+    for job, entries, _ in submitted[2:]:
+        await store.write(job, entries)
+    assert [row["state"] for row in await rows(store)] == ["completed"]
+    assert (await store.write(spend.spent, [POT]))[POT] == (7, 0)
+
+
+async def test_what_may_have_been_written_as_open_is_not_opened_again(store: Store) -> None:
+    """As when nobody heard of its commit, and its process was considered dead meanwhile."""
+    await store.write(ledger.write, [(entry(), (), ())])
+    await store.write(ledger.lose, "p1", NOW)
+    await store.write(ledger.write, [(entry(), (), ())], {(NOW, "r1")})
+    assert [row["state"] for row in await rows(store)] == ["lost"]
+
+
+async def test_what_a_request_cost_twice_in_one_moment_is_settled_twice(store: Store) -> None:
+    """As where another request has continued its answer."""
+    for cost in (3, 4):
+        store.ledger.put(entry(state="cancelled"), (), [Spent(POT, "", cost)])
+    store.ledger.flush()
+    assert (await store.write(spend.spent, [POT]))[POT] == (7, 0)
 
 
 async def test_entries_are_given_up_beyond_a_bound_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 
 from llmproxy.core.replay import Piece
-from llmproxy.store import Entry, Store, StoreError, accounts, ledger, messages, migration, replay, spend, threads
+from llmproxy.store import (
+    Entry,
+    Store,
+    StoreError,
+    accounts,
+    ledger,
+    messages,
+    migration,
+    replay,
+    spend,
+    threads,
+    token_ratios,
+)
 from llmproxy.store.accounts import Account, Secret
 from llmproxy.store.engine import engine_of
 from llmproxy.store.ledger import AttemptRow
@@ -43,6 +55,7 @@ async def filled(where: Path | str) -> str:
         account = Account("id1", "bob", "", True, ("m*",), {"rpm": 3}, 1.0, secrets=(Secret(b"\0\xff", None),))
         await store.write(accounts.create, account)
         await store.write(spend.buy, KEY, store.process, 1000, 5000)
+        await store.write(token_ratios.add, {("out", "near/m", 70): 3}, time.time())
         for number in range(30):
             entry = Entry(time.time(), f"r{number}", store.process, "ann", state="completed", cost_e12=10, tokens_in=3)
             tokens = (3, None, None, None, 5, *(None,) * 6)
@@ -116,7 +129,7 @@ async def test_it_is_used_as_before(way: tuple[Path | str, Path | str]) -> None:
         assert (await store.read(replay.take, answer, 0, 10_000))[0] == 3
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 async def test_a_database_of_an_earlier_version_can_be_copied(version: int, folder: Path, postgres_url: str) -> None:
     folder.mkdir()
     shutil.copy(FIXTURES / f"schema-{version}.db", folder / "llmproxy.db")

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from llmproxy.store import Entry, Store, StoreError, messages, replay, spend, threads
+from llmproxy.store import Entry, Store, StoreError, ledger, messages, replay, spend, threads
+from llmproxy.store.ledger import AttemptRow
 from llmproxy.store.messages import Ask, Ended
 from llmproxy.store.spend import PotKey, Spent
+from tests import postgres
 from tests.cutting import Wire, wire
 from tests.waiting import soon
 
@@ -57,12 +59,18 @@ async def failed(store: Store) -> None:
     assert (error.value.status, error.value.code) == (503, "storage_unavailable")
 
 
+async def turn(store: Store) -> None:
+    """What a replica does once a second."""
+    await store.beat()
+    await store.sweep()
+
+
 async def back(store: Store) -> None:
     """Until it works again, which it finds out by itself."""
 
     async def look() -> bool:
         try:
-            await store.beat()
+            await turn(store)
         except StoreError:
             return False
         return not store.fault
@@ -77,6 +85,20 @@ async def row(store: Store, query: str, *values: Any) -> Any:
 def finished(store: Store, id: str, cost: int) -> None:
     entry = Entry(time.time(), id, store.process, "ann", state="completed", cost_e12=cost)
     store.ledger.put(entry, (), [Spent(KEY, store.process, cost)])
+
+
+def attempt(opened: float, state: str, cost: int) -> AttemptRow:
+    blank: dict[str, Any] = dict.fromkeys(AttemptRow._fields)
+    told: dict[str, Any] = {
+        "opened_at": opened,
+        "id": "r1",
+        "number": 0,
+        "owner": "ann",
+        "group": "",
+        "provider": "p",
+        "model": "m",
+    }
+    return AttemptRow(**{**blank, **told, "state": state, "sent": True, "usage_source": "none", "cost_e12": cost})
 
 
 async def asked(store: Store) -> str:
@@ -180,18 +202,49 @@ async def test_what_the_database_refuses_for_its_own_sake_is_given_up(store: Sto
     assert (store.unwritten, store.backlog.dropped) == (0, 1)
 
 
+async def test_a_replica_that_waits_for_a_lock_shows_life(store: Store, witness: Store, postgres_url: str) -> None:
+    """As in a write to the ledger, which holds a lock on the process's own row meanwhile."""
+    await store.beat()
+    await store.write(spend.buy, KEY, store.process, LIMIT, LIMIT)
+    with postgres.connected(postgres_url) as other:
+        other.execute("SELECT * FROM spend FOR UPDATE")
+        finished(store, "r1", 10)
+        store.ledger.flush()
+        await soon(lambda: postgres.waits(postgres_url))
+        assert await store.beat()
+        assert (await witness.read(spend.spent, [KEY]))[KEY] == (0, LIMIT)  # it still waits
+        other.rollback()
+    assert (await row(store, "SELECT cost_e12 FROM ledger"))[0] == 10
+
+
+async def test_a_heartbeat_that_is_just_being_written_counts(store: Store, witness: Store, postgres_url: str) -> None:
+    await store.write(spend.buy, KEY, store.process, LIMIT, LIMIT)
+    expire = "UPDATE replicas SET expires_at = clock_timestamp() WHERE process = %s"
+    beat = "UPDATE replicas SET expires_at = clock_timestamp() + interval '1 minute' WHERE process = %s"
+    with postgres.connected(postgres_url) as other:
+        other.execute(expire, (store.process,))
+        other.commit()
+        other.execute(beat, (store.process,))
+        sweeping = asyncio.ensure_future(witness.sweep())
+        await soon(lambda: postgres.waits(postgres_url))
+        other.commit()
+        await sweeping
+    assert (await witness.read(spend.spent, [KEY]))[KEY] == (0, LIMIT)
+    assert await store.beat()
+
+
 class TestAway:
     """A replica that was silent for longer than it counts as alive."""
 
     @pytest.fixture(autouse=True)
     def short(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engine.Postgres, "alive_seconds", 0.5)
+        monkeypatch.setattr(engine.Postgres, "alive_seconds", 2.0)
 
     async def gone(self, store: Store, witness: Store) -> None:
         """Until others have buried it."""
 
         async def look() -> bool:
-            await witness.beat()
+            await turn(witness)
             found = await witness.write(
                 lambda db: db.execute("SELECT 1 FROM replicas WHERE process = ?", (store.process,)).fetchone()
             )
@@ -202,12 +255,12 @@ class TestAway:
     async def test_its_requests_and_answers_are_lost_and_its_leases_return(
         self, store: Store, cable: Wire, witness: Store
     ) -> None:
-        await store.beat()
+        await turn(store)
         answer = await asked(store)
         await store.write(spend.buy, KEY, store.process, 1000, LIMIT)
         store.ledger.put(Entry(time.time(), "r1", store.process, "ann"))
         store.ledger.flush()
-        await store.beat()
+        await turn(store)
         async with cut_off(cable):
             await self.gone(store, witness)
             assert store.lives_until < time.monotonic()  # it knew before the others did
@@ -215,7 +268,7 @@ class TestAway:
         assert (await row(witness, "SELECT state FROM ledger"))[0] == "lost"
         assert (await witness.read(spend.spent, [KEY]))[KEY] == (0, 0)
 
-    async def test_it_begins_anew_and_settles_nothing_of_before(
+    async def test_it_begins_anew_and_what_it_spent_before_counts_without_its_lease(
         self, store: Store, cable: Wire, witness: Store
     ) -> None:
         before = store.process
@@ -227,11 +280,47 @@ class TestAway:
             taken = (await witness.write(spend.buy, KEY, witness.process, LIMIT, LIMIT)).granted
             assert taken == LIMIT
         await soon(lambda: _reborn(store, before))
-        await store.write(spend.settle, [Spent(KEY, before, 1)])
         with pytest.raises(StoreError, match="away from the database"):
             await store.write(spend.buy, KEY, before, 1, 2 * LIMIT)
-        assert (await witness.read(spend.spent, [KEY]))[KEY] == (0, LIMIT)
-        assert tuple(await row(store, "SELECT state, cost_e12 FROM ledger")) == ("completed", 700)  # which did happen
+        assert tuple(await row(store, "SELECT state, cost_e12 FROM ledger")) == ("completed", 700)
+        assert (await witness.read(spend.spent, [KEY]))[KEY][0] == 700  # beside what others have leased again
+
+    async def test_what_counted_when_it_was_taken_for_dead_does_not_count_again(
+        self, store: Store, cable: Wire, witness: Store
+    ) -> None:
+        before, opened = store.process, time.time()
+        await store.write(spend.buy, KEY, before, 1000, LIMIT)
+        open_attempt = attempt(opened, "open", 300)
+        store.ledger.put(Entry(opened, "r1", before, "ann"), (open_attempt,))
+        store.ledger.flush()
+        await turn(store)
+        async with cut_off(cable):
+            await self.gone(store, witness)
+            assert (await witness.read(spend.spent, [KEY]))[KEY] == (300, 0)
+            entry = Entry(opened, "r1", before, "ann", state="completed", cost_e12=450)
+            store.ledger.put(entry, (attempt(opened, "answered", 450),), [Spent(KEY, before, 450)])
+            store.ledger.flush()
+        await soon(lambda: _reborn(store, before))
+        assert (await witness.read(spend.spent, [KEY]))[KEY] == (450, 0)
+
+    async def test_what_it_left_open_counts_though_it_was_written_after_its_lease_had_ended(
+        self, store: Store, cable: Wire, witness: Store
+    ) -> None:
+        """As the rows of requests that a replica began while it was cut off, and ended for nothing later."""
+        before, opened = store.process, time.time()
+        await store.write(spend.buy, KEY, before, 1000, LIMIT)
+        async with cut_off(cable):
+            await self.gone(store, witness)
+            assert (await witness.read(spend.spent, [KEY]))[KEY] == (0, 0)
+        await witness.write(ledger.write, [(Entry(opened, "r1", before, "ann"), (attempt(opened, "open", 300),), ())])
+        await turn(witness)
+        assert tuple(await row(witness, "SELECT state FROM ledger")) == ("lost",)
+        assert (await witness.read(spend.spent, [KEY]))[KEY][0] == 300
+        final = (Entry(opened, "r1", before, "ann", state="failed"), (attempt(opened, "failed", 0),))
+        await witness.write(
+            ledger.write, [(*final, [Spent(KEY, before, 0), Spent(KEY, "later", 0)])]
+        )  # of two attempts
+        assert (await witness.read(spend.spent, [KEY]))[KEY][0] == 0
 
     async def test_its_answer_is_kept_though_others_took_it_for_lost(
         self, store: Store, cable: Wire, witness: Store
@@ -257,7 +346,7 @@ class TestAway:
 
 async def _reborn(store: Store, before: str) -> bool:
     try:
-        await store.beat()
+        await turn(store)
     except StoreError:
         return False
     return store.process != before

@@ -107,6 +107,6 @@ async def test_it_is_told(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def warning(event: str, **facts: Any) -> None:
         told.append((event, facts["owner"], facts["threads"]))
 
-    monkeypatch.setattr("llmproxy.store.log", SimpleNamespace(warning=warning))
+    monkeypatch.setattr("llmproxy.store.upkeep.log", SimpleNamespace(warning=warning))
     await titles(old, ADMIN.name, ALICE, BOB, ADMIN)
     assert told == [("owner_adopted", "key-1", 1), ("owner_adopted", "key-2", 1), ("owner_adopted", "", 1)]

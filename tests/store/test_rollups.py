@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from llmproxy.core.chat import Json
 from llmproxy.store import Entry, Store, ledger, performance, rollups
 from llmproxy.store.performance import WINDOWS, Window
+from tests import postgres
+from tests.waiting import soon
 
 NOW = time.time()
 DAYS = 86_400.0
@@ -118,6 +122,37 @@ async def test_a_request_that_ends_after_its_row_was_passed_is_added_once(
     await written(store, late[:50])
     await written(store, late[25:])  # some are written again
     assert_told_the_same(*await both(store, "week", monkeypatch))
+
+
+async def test_a_request_that_ends_while_another_replica_moves_the_mark_past_it_is_added_once(
+    postgres_url: str,
+) -> None:
+    """The mark is moved while the request's end is written, and not on disk yet."""
+    engine = pytest.importorskip("llmproxy.store.postgres.engine").Postgres(postgres_url)
+    row = ended(1, random.Random(1), time.time() - rollups.BEHIND - 100)
+    with closing(engine.connect()) as one, closing(engine.connect()) as other:
+        rollups.advance(one, row.opened_at)
+        ledger.write(one, [(row._replace(state="open"), (), ())])
+
+        def moved() -> None:
+            other.execute("BEGIN")
+            while rollups.advance(other, time.time()):
+                pass
+            other.execute("COMMIT")
+
+        one.execute("BEGIN")
+        ledger.write(one, [(row, (), ())])
+        moving = asyncio.ensure_future(asyncio.to_thread(moved))
+
+        async def moved_or_waits() -> bool:
+            return moving.done() or await postgres.waits(postgres_url)
+
+        await soon(moved_or_waits)
+        one.execute("COMMIT")
+        await moving
+        start = row.opened_at // 900 * 900
+        assert rollups.mark(one)[0] > row.opened_at
+        assert rollups.number(one, 900, start, start + 900) == 1
 
 
 async def test_what_a_dead_process_left_open_is_added_as_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from llmproxy.store import Store, messages, replay, threads
 from llmproxy.store.sqlite.database import FILE, MIGRATIONS, connect
 
 FIXTURES = Path(__file__).with_name("fixtures")
-VERSIONS = (1, 2, 3, 4)
+VERSIONS = (1, 2, 3, 4, 5, 6)
 FOR_EVER = 1_000_000  # the fixtures grow old
 
 
@@ -124,3 +124,14 @@ async def test_what_was_asked_long_ago_is_in_the_sums_and_titles_are_found(old: 
         await store.write(lambda db: None)
     assert [one["title"] for one in found] == ["Alice's"]
     assert rows(folder, "SELECT place > 0 FROM progress WHERE id = 'rollups'") == [(1,)]
+
+
+@pytest.mark.parametrize("version", [5, 6])
+async def test_a_lease_of_a_process_that_died_is_ended(version: int, folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    shutil.copy(FIXTURES / f"schema-{version}.db", folder / FILE)
+    assert rows(folder, "SELECT spent_e12, leased_e12 FROM spend") == [(0, 7000)]
+    async with Store(folder) as store:
+        await store.write(lambda db: None)
+    assert rows(folder, "SELECT spent_e12, leased_e12 FROM spend") == [(0, 0)]
+    assert rows(folder, "SELECT id FROM leases") == []

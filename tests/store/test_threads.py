@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from llmproxy.core.errors import BadRequest
-from llmproxy.store import NotFound, Store, export, messages, search, threads
+from llmproxy.store import NotFound, Store, export, messages, restore, search, threads
 from llmproxy.store.messages import Ask, Asked, Content, Ended
 
 ME = "me"
@@ -256,7 +257,7 @@ async def test_an_export_taken_in_again_is_the_same_tree(store: Store) -> None:
     await answered(store, first, "first")
     await answered(store, await ask(store, id, None, answer_to=first.question_id), "second", "stopped")
     file = await store.read(export.as_json, ME, id, NOW)
-    [copy] = await store.write(export.take, "other", file, NOW)
+    [copy] = await store.import_threads("other", file)
     assert copy != id
 
     def shape(exported: dict[str, Any]) -> list[Any]:
@@ -284,8 +285,65 @@ async def test_an_export_taken_in_again_is_the_same_tree(store: Store) -> None:
 )
 async def test_what_is_no_export_is_refused_whole(store: Store, file: Any) -> None:
     with pytest.raises(BadRequest):
-        await store.write(export.take, ME, file, NOW)
+        await store.import_threads(ME, file)
     assert (await store.read(threads.listed, ME, 9, None))["threads"] == []
+
+
+def exported(threads: int, messages: int) -> dict[str, Any]:
+    given = [
+        {
+            "id": f"m{at}",
+            "parent_id": f"m{at - 1}" if at else None,
+            "content": "Hi",
+            "role": "user",
+            "state": "complete",
+        }
+        for at in range(messages)
+    ]
+    one = {
+        "title": "T",
+        "settings": {},
+        "created_at": 1.0,
+        "updated_at": 2.0,
+        "pinned": True,
+        "head": f"m{messages - 1}",
+    }
+    return {"format": export.FORMAT, "version": export.VERSION, "threads": [{**one, "messages": given}] * threads}
+
+
+async def test_an_import_is_shown_when_it_is_complete(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "SLICE_SECONDS", 0)
+    given, progress, slices = restore.checked(exported(2, 3)), restore.Progress(), 0
+    while not progress.shown:
+        assert (await store.read(threads.listed, ME, 9, None))["threads"] == []
+        progress = await store.write(restore.some, ME, given, progress, NOW)
+        slices += 1
+    assert slices == 2 * 3 + 1
+    shown = (await store.read(threads.listed, ME, 9, None))["threads"]
+    assert [(one["messages"], one["pinned"], one["updated_at"], one["deleted"]) for one in shown] == [
+        (3, True, 2.0, False)
+    ] * 2
+    assert [len(await store.read(messages.path, one["id"], one["head"])) for one in shown] == [3, 3]
+
+
+async def test_while_one_owner_imports_others_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "SLICE_SECONDS", 0)
+    importing = asyncio.create_task(store.import_threads(ME, exported(1, 50)))
+    while not (await store.read(threads.trash, ME, 9))["threads"]:
+        await store.write_for("other", threads.create, "other", NOW)
+    await store.write_for("other", threads.create, "other", NOW)
+    assert not importing.done()
+    assert len(await importing) == 1
+
+
+@pytest.mark.parametrize("over", [0, 1])
+async def test_settings_have_a_limit(over: int) -> None:
+    settings = {"system": "x" * (threads.MAX_SETTINGS - len('{"system": ""}') + over)}
+    if not over:
+        threads.check_settings(settings, "settings")
+        return
+    with pytest.raises(BadRequest):
+        threads.check_settings(settings, "settings")
 
 
 async def test_markdown_shows_the_branch_at_the_head(store: Store) -> None:
@@ -293,6 +351,20 @@ async def test_markdown_shows_the_branch_at_the_head(store: Store) -> None:
     await answered(store, await ask(store, id, "old"), "gone")
     await answered(store, await ask(store, id, "new", follows_head=False), "shown", "stopped")
     assert await store.read(export.as_markdown, ME, id) == "# T\n\n## You\n\nnew\n\n## m1\n\nshown\n\n*(stopped)*\n"
+
+
+async def test_markdown_has_what_is_attached(store: Store) -> None:
+    id = (await thread(store, title="T"))["id"]
+    parts: list[dict[str, Any]] = [
+        {"type": "text", "text": "Look"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+        {"type": "input_audio", "input_audio": {"data": "BB", "format": "mp3"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,CC"}},
+    ]
+    await answered(store, await ask(store, id, parts), "seen")
+    shown = "Look\n\n![image](data:image/png;base64,AA)\n\n[audio](data:audio/mp3;base64,BB)"
+    shown += "\n\n[a.pdf](data:application/pdf;base64,CC)\n\n## m1"
+    assert shown in await store.read(export.as_markdown, ME, id)
 
 
 @pytest.mark.parametrize(("title", "name"), [("A b/c", "a-b-c.md"), ("../..", "thread.md"), ("", "thread.md")])
@@ -323,6 +395,6 @@ async def test_an_odd_import_is_refused_with_the_place_and_nothing_is_kept(store
     inner[path[-1]] = value
     file = {"format": export.FORMAT, "version": export.VERSION, "threads": [thread]}
     with pytest.raises(BadRequest) as error:
-        await store.write(export.take, ME, file, NOW)
+        await store.import_threads(ME, file)
     assert (error.value.param or "").startswith("threads[0]")
     assert (await store.read(threads.listed, ME, 5, None))["threads"] == []

@@ -22,7 +22,7 @@ EVER = Span(0, math.inf)
 def attempt(number: int = 1, **members: Any) -> AttemptRecord:
     plain: dict[str, Any] = {
         "number": number, "provider": "near", "model": "m", "state": "answered", "code": None, "sent": True,
-        "tokens": Tokens(input=10, cache_read=5, output=7), "usage_source": "provider", "said_cost": None, "ttft_ms": 1.0,
+        "tokens": Tokens(input=10, cache_read=5, output=7), "usage_source": "provider", "reported_cost": None, "ttft_ms": 1.0,
         "duration_ms": 2.0, "provider_id": None, "cost_e12": 1000, "price_id": "p",
     }  # fmt: skip
     return AttemptRecord(**{**plain, **members})

@@ -19,6 +19,7 @@ from llmproxy.testing import (
     check_gemini_tokens,
 )
 from tests.recordings.recording import FOLDER
+from tests.thorough import each
 
 # Recorded, and yet not as the API is documented.
 ODD = {
@@ -38,7 +39,7 @@ def recorded() -> list[Any]:
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the recordings are not beside this folder")
-@pytest.mark.parametrize("case", recorded() or [None])
+@each("case", recorded() or [None])
 def test_what_google_has_sent_is_right(case: Any) -> None:
     body = base64.b64decode(case["response"]["body_b64"])
     if case["response"]["status"] != 200:

@@ -16,6 +16,7 @@ from llmproxy.testing import (
     check_message_tokens,
 )
 from tests.testing.recorded import recorded
+from tests.thorough import each
 
 Json = dict[str, Any]
 MESSAGE: Json = {
@@ -164,7 +165,7 @@ def test_models_and_counts() -> None:
     assert said(check_message_tokens(b"{}")) == "input_tokens: missing"
 
 
-@pytest.mark.parametrize("case", recorded("anthropic", "messages"))
+@each("case", recorded("anthropic", "messages"))
 def test_real_traffic_has_no_violations(case: Any) -> None:
     if case.status >= 400:
         assert said(check_message_error(case.body, case.status)) == ""

@@ -10,6 +10,7 @@ import pytest
 
 from llmproxy.testing import check_response, check_response_stream, check_response_tokens
 from tests.testing.recorded import recorded
+from tests.thorough import each
 
 Json = dict[str, Any]
 Event = tuple[str, Json]
@@ -186,7 +187,7 @@ def test_a_response_is_judged_whole() -> None:
     assert said(check_response_tokens(b'{"object": "response.input_tokens"}')) == "input_tokens: missing"
 
 
-@pytest.mark.parametrize("case", recorded("openai-responses", "responses"))
+@each("case", recorded("openai-responses", "responses"))
 def test_real_traffic_has_no_violations(case: Any) -> None:
     if case.status < 400:
         assert said((check_response_stream if case.stream else check_response)(case.body)) == ""

@@ -69,7 +69,7 @@ def test_a_server_and_our_own_client_share_the_clock() -> None:
         runner = await serving()
         loop, client = asyncio.get_running_loop(), Client()
         before = loop.time()
-        async with client.send(Outgoing("http://127.0.0.1:80/", b"{}"), connect=1, sent=lambda: None) as answer:
+        async with client.send(Outgoing("http://127.0.0.1:80/", b"{}"), connect=1, sent=lambda _: None) as answer:
             pieces = [piece async for piece in answer]
         lasted = loop.time() - before
         await client.close()
@@ -84,7 +84,7 @@ def test_a_server_and_our_own_client_share_the_clock() -> None:
 def test_where_nobody_listens_the_connection_is_refused() -> None:
     async def story() -> None:
         client = Client()
-        async with client.send(Outgoing("http://127.0.0.1:81/", b"{}"), connect=1, sent=lambda: None):
+        async with client.send(Outgoing("http://127.0.0.1:81/", b"{}"), connect=1, sent=lambda _: None):
             pass
 
     with pytest.raises(Unreachable):

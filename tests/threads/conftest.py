@@ -34,7 +34,7 @@ def opened(request: pytest.FixtureRequest, provider: FakeProvider, tmp_path: Pat
     @asynccontextmanager
     async def opening(setting: Setting | None = None) -> AsyncIterator[House]:
         setting = setting or Setting()
-        fake = Provider("fake", "compatible", provider.url + "/v1", models=("m",), list_models=False, retries=0)
+        fake = Provider("fake", setting.adapter, provider.url + "/v1", models=("m",), list_models=False, retries=0)
         config = Config(
             server=Server(keys=setting.keys),
             limits=setting.limits,
@@ -48,6 +48,8 @@ def opened(request: pytest.FixtureRequest, provider: FakeProvider, tmp_path: Pat
             client,
             registry,
             store,
+            _,
+            _,
         ):
             yield House(url, client, registry, store)
 

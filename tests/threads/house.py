@@ -123,6 +123,7 @@ class Setting:
     modes: dict[str, Mode] = field(default_factory=dict)
     default_model: str = ""
     on_disk: bool = True
+    adapter: str = "compatible"
 
 
 Open = Callable[..., AbstractAsyncContextManager[House]]

@@ -9,7 +9,7 @@ from llmproxy.requests.replay_buffer import ReplayBuffer
 from llmproxy.testing.jumping_clock import jumping
 
 
-class Shelf:
+class StoredEvents:
     async def take(self, after: int, size: int) -> tuple[int, bytes]:
         return after, b""
 
@@ -18,7 +18,7 @@ class Growing:
     """A replay buffer that grows by events of ten bytes, and a disk that is as slow as the test wants it."""
 
     def __init__(self, max_bytes: int = 1000) -> None:
-        self.buffer = ReplayBuffer(max_bytes, shelf=Shelf())
+        self.buffer = ReplayBuffer(max_bytes, stored=StoredEvents())
         self.checkpoints = Checkpoints(self.buffer, self._keep)
         self.kept: list[tuple[int, int]] = []
         self.writing: list[asyncio.Future[None]] = []
@@ -85,9 +85,9 @@ async def test_the_end_gives_what_was_not_handed_over_and_then_there_is_no_more(
 
 
 @jumping
-async def test_without_a_shelf_there_are_no_events_to_keep() -> None:
+async def test_without_storage_there_are_no_events_to_keep() -> None:
     growing = Growing(max_bytes=1000)
-    growing.buffer.shelf = None
+    growing.buffer.stored = None
     growing.grow(3)
     await asyncio.sleep(2 * CHECKPOINT)
     assert (growing.kept, len(growing.writing), growing.checkpoints.end()) == ([], 1, ())

@@ -212,12 +212,13 @@ async def test_a_silent_connection_is_kept_alive(opened: Open, provider: FakePro
 
 
 async def test_a_reader_that_does_not_read_is_cut_and_holds_nothing(opened: Open, provider: FakeProvider) -> None:
-    provider.streams(*said(*["x" * 60_000] * 400))
+    provider.streams(*said(*["x" * 60_000] * 400), every=0.001)
     async with opened(Setting(limits=Limits(slow_reader=0.2))) as house:
         id = (await asked(house))["request_id"]
         running = house.registry.get(id)
         assert running is not None
         async with raw(house, f"/v1/requests/events?follow={id}") as reader:
+            await soon(lambda: _is(running.readers == 1))
             await asyncio.wait({running.task})  # the provider was not held up
             assert running.state == "completed"
             await soon(lambda: _is(running.readers == 0))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests import waiting
 from tests.gateway import Gateway, free_port, running_gateway
 
 CONFIG = """
@@ -108,16 +110,22 @@ def test_a_second_process_over_the_same_data_leaves_a_growing_answer_alone() -> 
             assert answer(other, thread)["state"] == "streaming"
 
 
-@pytest.mark.timeout(60 + 2 * KILLS)
+@pytest.mark.timeout(60 + 10 * KILLS)
 def test_no_answer_that_was_told_is_missing_however_often_the_gateway_is_killed() -> None:
     chance = random.Random(7)
     told: dict[str, tuple[str, str]] = {}  # message: its thread, its text
     with TemporaryDirectory(prefix="llmproxy-test-") as data:
-        for _ in range(KILLS):
+        moments: list[Callable[[], object]] = [
+            *(partial(time.sleep, chance.uniform(0.05, 0.4)) for _ in range(KILLS)),
+            lambda: waiting.until(lambda: told, "a whole answer"),  # however slow the machine is
+        ]
+        for moment in moments:
             with running_gateway(FAST, {"LLMPROXY_DATA_DIR": data}) as gateway, ThreadPoolExecutor(4) as clients:
                 asking = [clients.submit(ask_until_gone, gateway, told) for _ in range(4)]
-                time.sleep(chance.uniform(0.05, 0.4))
-                gateway.process.kill()
+                try:
+                    moment()
+                finally:  # only then do the clients end
+                    gateway.process.kill()
             for client in asking:
                 client.result()
         with running_gateway(FAST, {"LLMPROXY_DATA_DIR": data}) as gateway:

@@ -331,12 +331,37 @@ async def test_generated_images_and_sound_are_kept_with_the_answer(house: House,
     exported = (await house.call("GET", f"/threads/{thread}/export?format=json"))[1]
     ids = (await house.call("POST", "/threads/import", exported))[1]["threads"]
     assert (await house.messages(ids[0]))[-1]["parts"] == answer["parts"]
+    markdown = (await house.call("GET", f"/threads/{thread}/export?format=markdown"))[1].decode()
+    heard = f"[audio](data:audio/wav;base64,{sound['data']})"
+    assert f"A dot:\n\n![image]({pixel})\n\n{heard}\n\nHere it is." in markdown
+
+
+@pytest.mark.parametrize(("adapter", "takes"), [("openrouter", True), ("compatible", False)])
+async def test_generated_images_go_back_to_providers_that_take_them(
+    opened: Open, provider: FakeProvider, adapter: str, takes: bool
+) -> None:
+    pixel: dict[str, Any] = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    signed = {**pixel, "extra_content": {"google": {"thought_signature": "c2ln"}}}
+    async with opened(Setting(adapter=adapter)) as house:
+        provider.streams(sse(chunk({"content": "A dot:", "images": [signed]}), chunk({}, finish="stop")))
+        provider.streams(*said("Redder."))
+        thread = await house.thread()
+        events = await house.ask(thread)
+        await house.ask(thread, "Redder")
+        back = provider.last.json["messages"][1]
+        assert back == {"role": "assistant", "content": "A dot:", **({"images": [signed]} if takes else {})}
+        assert named(events, "image") == [{"url": pixel["image_url"]["url"]}]
 
 
 async def test_the_words_of_a_spoken_answer_are_told_to_the_model(house: House, provider: FakeProvider) -> None:
-    provider.streams(sse(chunk({"audio": {"data": "UklGRg==", "transcript": "Good day."}}), chunk({}, finish="stop")))
+    provider.streams(
+        sse(
+            chunk({"content": "Listen:", "audio": {"data": "UklGRg==", "transcript": "Good day."}}),
+            chunk({}, finish="stop"),
+        )
+    )
     provider.streams(*said("x"))
     thread = await house.thread()
     await house.ask(thread)
     await house.ask(thread, "And?")
-    assert {"role": "assistant", "content": "Good day."} in provider.last.json["messages"]
+    assert {"role": "assistant", "content": "Listen:\n\nGood day."} in provider.last.json["messages"]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import asyncio
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.gateway import Gateway, running_gateway
+from tests.ui.browser import CHROMIUM, PATIENCE, launched, visitor
 
 STATIC = Path(__file__).parents[2] / "llmproxy" / "static"
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
 
 CONFIG = """
 default_model = "quick/hello"
@@ -31,6 +31,13 @@ adapter = "compatible"
 base_url = "{parrot}/v1"
 api_key = "unused"
 models = ["parrot"]
+list_models = false
+
+[providers.endless]
+adapter = "compatible"
+base_url = "{parrot}/v1"
+api_key = "unused"
+models = ["endless"]
 list_models = false
 
 [providers.painter]
@@ -57,7 +64,7 @@ def _missing() -> str:
     if find_spec("playwright") is None:
         return "the page is not tested: playwright is not installed (pip install playwright)"
     if not CHROMIUM:
-        return "the page is not tested: there is no chromium (apt-get install chromium)"
+        return "the page is not tested: there is no chromium (apt-get install chromium-headless-shell)"
     if not (STATIC / "index.html").exists():
         return "the page is not tested: it is not built (npm ci && npm run build in ui/)"
     return ""
@@ -79,11 +86,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=MISSING))
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """A server elsewhere, and what it was asked for."""
+    asked: list[str] = []
+
+    class Evil(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Evil) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
 if not MISSING:
     from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
     from tests.ui.parrot import Parrot, serving
-    from tests.ui.site import PATIENCE, Site
+    from tests.ui.site import Site
 
     expect.set_options(timeout=PATIENCE)
 
@@ -92,26 +119,38 @@ if not MISSING:
         with serving(Parrot) as address, running_gateway(CONFIG.format(parrot=address)) as running:
             yield running
 
-    # For a module, not the session: Playwright's loop must be gone before tests that bring their own.
-    @pytest.fixture(scope="module")
-    def browser() -> Iterator[Browser]:
+    @pytest.fixture(scope="session")
+    def started_browser() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+        """One for all files of a worker, and Playwright's loop, which counts as running only while a file uses it."""
         with sync_playwright() as playwright:
-            launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            yield launched
-            launched.close()
+            browser, loop = launched(playwright), asyncio.get_running_loop()
+            asyncio._set_running_loop(None)
+            yield browser, loop
+            asyncio._set_running_loop(loop)
+            browser.close()
+
+    @pytest.fixture(scope="module")
+    def browser(started_browser: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Browser]:
+        """Other files may bring their own loops, so between files Playwright's is set aside: Python allows one in a thread."""
+        browser, loop = started_browser
+        asyncio._set_running_loop(loop)
+        yield browser
+        asyncio._set_running_loop(None)
 
     @pytest.fixture
     def context(browser: Browser) -> Iterator[BrowserContext]:
-        made = browser.new_context(
-            viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
-        )
-        made.set_default_timeout(PATIENCE)
-        yield made
-        made.close()
+        with visitor(browser, permissions=["clipboard-read", "clipboard-write"]) as made:
+            yield made
 
     @pytest.fixture
     def page(context: BrowserContext) -> Page:
         return context.new_page()
+
+    @pytest.fixture
+    def returning(browser: Browser) -> Iterator[Page]:
+        """A page of one who comes back: the worker that keeps the page for times without a network may run."""
+        with visitor(browser, service_workers="allow") as made:
+            yield made.new_page()
 
     @pytest.fixture
     def site(page: Page, gateway: Gateway) -> Iterator[Site]:

@@ -5,19 +5,19 @@ A provider streams at an exact pace through a real gateway into the built page i
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import re
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.gateway import running_gateway
-from tests.ui.conftest import CHROMIUM
+from tests.ui.browser import launched, visitor
 from tests.ui.parrot import Server, chunk, serving
 from tests.ui.site import Site
 
@@ -47,12 +47,14 @@ requestAnimationFrame(function frame(now) {
 });
 """
 # Playwright's own waiting would look through the whole page several times a second, 100 ms each time.
+# The element may be another one as soon as the gateway has given the question its ID.
 ANSWERED = """
 () => new Promise((answered) => {
-    const answer = [...document.querySelectorAll('.answer')].at(-1);
-    const look = () => answer.ariaBusy === 'false' && answered();
-    new MutationObserver(look).observe(answer, { attributes: true });
-    look();
+    const timer = setInterval(() => {
+        if ([...document.querySelectorAll('.answer')].at(-1).ariaBusy !== 'false') return;
+        clearInterval(timer);
+        answered();
+    }, 100);
 })
 """
 MIXED = """\
@@ -95,7 +97,7 @@ def _tokens(text: str, most: int) -> list[str]:
     return list(itertools.islice(re.findall(r"\s*\w{1,6}|\s*[^\w\s]|\s+", text), most))
 
 
-def _mixed() -> str:
+def mixed() -> str:
     return "".join(MIXED.format(n=n) for n in range(400))
 
 
@@ -119,13 +121,14 @@ def _paragraph() -> str:
     )
 
 
-IDLE = "nothing at all: the machine's own share"
-IDLE_MS = 10_000
+IDLE = "no answer: the load of the machine itself"
+# A trace of a minute is too large for the browser to hand out: only the end is traced, where the answer is longest.
+TRACE_MS = 10_000
 
 CASES = [
     Case(IDLE, "", 0, 0),
-    Case("mixed Markdown", _mixed(), 20_000, 200),
-    Case("mixed Markdown, processor 4 times slower", _mixed(), 5_000, 200, 4),
+    Case("mixed Markdown", mixed(), 20_000, 200),
+    Case("mixed Markdown, CPU 4 times slower", mixed(), 5_000, 200, 4),
     Case("one paragraph", _paragraph(), 10_000, 400),
     Case("one table", _table(), 10_000, 400),
     Case("one list", _list(), 10_000, 400),
@@ -147,15 +150,17 @@ class Paced(Server):
 
 @dataclass(frozen=True)
 class Seen:
-    """All in milliseconds. `cpu` is what the page's main thread computed, task by task, without its waiting for a processor."""
+    """All in milliseconds. `cpu` is what the page's main thread computed in the last `traced` of them, task by task, without
+    its waiting for a processor."""
 
     frames: list[float]
     long: list[float]
     cpu: list[float]
+    traced: float
 
 
 def measured(browser: Browser, url: str, case: Case) -> Seen:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = visitor(browser).new_page()
     page.add_init_script(OBSERVE)
     site = Site(page, url)
     site.open()
@@ -164,16 +169,19 @@ def measured(browser: Browser, url: str, case: Case) -> Seen:
     if case.tokens:
         site.ask("Go")
         expect(site.answers.last.locator(".prose")).to_be_visible()
-    browser.start_tracing(page=page, categories=TRACED)
     page.evaluate("window.seen.long = []; window.seen.frames = []")
+    if case.tokens:
+        page.wait_for_timeout(max(0, 1000 * case.tokens / case.rate - TRACE_MS))
+    browser.start_tracing(page=page, categories=TRACED)
+    began = page.evaluate("performance.now()")
     if case.tokens:
         page.evaluate(ANSWERED)
     else:
-        page.wait_for_timeout(IDLE_MS)
-    seen = page.evaluate("window.seen")
+        page.wait_for_timeout(TRACE_MS)
+    seen = page.evaluate("({...window.seen, now: performance.now()})")
     cpu = main_thread(json.loads(browser.stop_tracing())["traceEvents"])
-    page.close()
-    return Seen(seen["frames"], seen["long"], cpu)
+    page.context.close()
+    return Seen(seen["frames"], seen["long"], cpu, seen["now"] - began)
 
 
 def main_thread(events: list[dict[str, Any]]) -> list[float]:
@@ -200,25 +208,34 @@ def row(case: Case, seen: Seen) -> str:
         f"{frames[int(len(frames) * 0.99)]:.0f} ms",
         f"{len(long)} ({max(long):.0f} ms)" if long else "none",
         f"{max(seen.cpu):.0f} ms",
-        f"{sum(seen.cpu) / total:.0%}",
+        f"{sum(seen.cpu) / seen.traced:.0%}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
 HEAD = """\
-| answer | tokens | frames/s | dropped | frame P99 | tasks over 50 ms (longest) | longest task, processor time | main thread busy |
+| answer | tokens | frames/s | dropped | frame P99 | tasks over 50 ms (longest) | longest task, CPU time | main thread busy |
 |---|---|--:|--:|--:|--:|--:|--:|"""
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.ui.measure")
+    parser.add_argument("case", nargs="?", choices=[case.name for case in CASES], help="one case by its whole name")
+    parser.add_argument("--rate", type=int, help="tokens a second, instead of the case's own")
+    return parser.parse_args()
+
+
 def main() -> None:
-    print(HEAD)
-    chosen = [case for case in CASES if not sys.argv[1:] or sys.argv[1] in case.name]
+    given = _arguments()
+    print(HEAD, flush=True)
+    chosen = [case for case in CASES if given.case in (None, case.name)]
+    chosen = [replace(case, rate=given.rate) if given.rate and case.tokens else case for case in chosen]
     with (
         serving(Paced) as address,
         running_gateway(CONFIG.format(address=address)) as gateway,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launched(playwright)
         for case in chosen:
             Paced.case = case
             print(row(case, measured(browser, gateway.url, case)), flush=True)

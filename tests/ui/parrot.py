@@ -73,6 +73,8 @@ class Parrot(Server):
         if asked["model"] == "painter":
             yield from self.painted()
             return
+        if asked["model"] == "endless":
+            yield from _on_and_on("on and on\n\n")
         text = _told(asked["messages"])
         beside: dict[str, Any] = SOURCES if asked["model"].startswith("sonar") else {}
         for start in range(0, len(text), PIECE):
@@ -92,9 +94,13 @@ class Endless(Server):
     """Speaks until it is stopped, so that no test depends on how long an answer takes."""
 
     def pieces(self, asked: dict[str, Any]) -> Iterator[bytes]:
-        while True:
-            yield chunk({"content": "on and "})
-            time.sleep(0.1)
+        yield from _on_and_on("on and ")
+
+
+def _on_and_on(words: str) -> Iterator[bytes]:
+    while True:
+        yield chunk({"content": words})
+        time.sleep(0.1)
 
 
 def _told(messages: list[dict[str, Any]]) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-PATIENCE = 30_000  # milliseconds until a test gives up on what should come at once; nothing is asserted about it
+from tests.ui.browser import BLOCKED, PATIENCE
+
 DONE = 90_000  # the same for an answer of the demo model
 LOOK = 50  # milliseconds between two looks at what has no event to wait for
+EXPECTED = ("Failed to load resource", BLOCKED)
 STARTED = 10  # characters after which an answer is in full flow
 
 
@@ -25,7 +27,7 @@ class Site:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+        if message.type in ("error", "warning") and not any(one in message.text for one in EXPECTED):
             self.complaints.append(message.text)
 
     def open(self) -> None:
@@ -83,13 +85,20 @@ class Site:
         expect(answer).to_have_attribute("aria-busy", "false", timeout=DONE)
         return answer
 
-    def until(self, holds: Callable[[], object]) -> None:
+    def until(self, holds: Callable[[], object], patience: int = PATIENCE) -> None:
         """Waits for what neither the page nor its policy lets one wait for in it."""
-        for _ in range(PATIENCE // LOOK):
+        for _ in range(patience // LOOK):
             if holds():
                 return
             self.page.wait_for_timeout(LOOK)
         raise AssertionError("what was waited for did not come")
+
+    def chat_menu(self, item: str) -> None:
+        """Chooses from the menu of the first chat in the list."""
+        entry = self.page.locator("nav li").first
+        entry.hover()
+        entry.get_by_role("button", name="Actions for this chat").click()
+        self.page.get_by_role("menuitem", name=item).click()
 
     def kept(self) -> dict[str, Any]:
         """The open thread as the gateway keeps it."""

@@ -48,6 +48,7 @@ def test_a_slash_writes_a_prompt_and_asks_for_its_blanks_by_keys_only(site: Site
     expect(site.composer).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_the_arrows_choose_among_prompts_and_escape_leaves_the_slash_a_slash(site: Site) -> None:
     with_prompts(site, {"name": "one", "text": "First"}, {"name": "two", "text": "Second"})
     site.composer.press_sequentially("/")
@@ -89,6 +90,7 @@ def test_favourites_and_the_models_chosen_last_come_first(site: Site) -> None:
     expect(site.page.get_by_role("group", name="Favourites")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_thousand_models_are_a_list_of_which_only_some_is_built(page: Page) -> None:
     names = ", ".join(f'"model-{number:04d}"' for number in range(1000))
     config = '[providers.many]\nadapter = "compatible"\nbase_url = "http://127.0.0.1:9/v1"\nlist_models = false\n'
@@ -106,6 +108,30 @@ def test_a_thousand_models_are_a_list_of_which_only_some_is_built(page: Page) ->
         expect(page.get_by_role("option")).to_have_count(1)
 
 
+def test_the_chosen_model_is_in_sight_when_the_list_is_opened(site: Site) -> None:
+    site.page.evaluate("localStorage.setItem('llmproxy.model', JSON.stringify('demo/slow-start'))")
+    site.page.reload()
+    expect(site.page.locator(".model-button").first).to_contain_text("slow-start")
+    site.page.locator(".model-button").first.click()
+    expect(site.page.locator(".row.active")).to_contain_text("slow-start")
+    expect(site.page.locator(".row.active")).to_be_in_viewport()
+
+
+def test_three_further_models_take_two_rows_on_a_phone(site: Site) -> None:
+    site.page.set_viewport_size({"width": 390, "height": 800})
+    site.button("Ask a second model too").click()
+    for _ in range(2):
+        site.button("One more model").click()
+    for at, model in enumerate(("sonar-reasoning-pro", "sonar-deep-research", "quick/slow-start")):
+        site.page.locator(".others .model-button").nth(at).click()
+        site.page.get_by_role("combobox", name="Search models").fill(model)
+        site.page.keyboard.press("Enter")
+        expect(site.page.locator(".others .model-button").nth(at)).to_contain_text(model)
+    tops = site.page.locator(".other").evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
+    assert len(set(tops)) == 2
+    assert site.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 # Tags
 
 
@@ -118,7 +144,8 @@ def test_chats_are_tagged_and_listed_by_a_tag(site: Site) -> None:
     item.get_by_role("button", name="Actions for this chat").click()
     site.page.get_by_role("menuitem", name="Tags").click()
     site.page.get_by_label("Tags, with commas between").fill("#office, urgent")
-    site.page.keyboard.press("Enter")
+    with site.page.expect_response(lambda one: one.request.method == "PATCH"):
+        site.page.keyboard.press("Enter")
     expect(site.page.locator("nav li").filter(has_text="About work").first).to_contain_text("office urgent")
     site.page.reload()
     filter = site.page.get_by_role("group", name="Show chats with a tag")
@@ -170,11 +197,8 @@ def test_an_answer_is_copied_as_markdown_and_with_its_form(site: Site) -> None:
 
 
 def menu(site: Site, item: str) -> Path:
-    entry = site.page.locator("nav li").first
-    entry.hover()
-    entry.get_by_role("button", name="Actions for this chat").click()
     with site.page.expect_download() as saved:
-        site.page.get_by_role("menuitem", name=item).click()
+        site.chat_menu(item)
     return Path(saved.value.path())
 
 
@@ -202,42 +226,40 @@ CLAUDE: list[dict[str, Any]] = [
         "created_at": "2025-01-02T03:04:05Z",
         "updated_at": "2025-01-02T03:05:00Z",
         "chat_messages": [
-            {"uuid": "a", "sender": "human", "text": "A question", "created_at": "2025-01-02T03:04:05Z"},
+            {"uuid": "a", "sender": "human", "text": "A question", "files": [{"file_name": "a.pdf"}]},
             {"uuid": "b", "sender": "assistant", "text": "An **answer**", "created_at": "2025-01-02T03:04:06Z"},
         ],
     }
 ]
 
 
-def zipped(name: str, body: bytes) -> bytes:
+def zipped(files: dict[str, bytes]) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("users.json", b"[]")
-        archive.writestr(name, body)
+        for name, body in files.items():
+            archive.writestr(name, body)
     return made.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["json", "zip"])
-def test_chats_of_another_program_come_in(site: Site, kind: str) -> None:
+def test_chats_of_another_program_come_in_and_what_does_not_is_said(site: Site) -> None:
     body = json.dumps(CLAUDE).encode()
-    file = (
-        FilePayload(name="conversations.json", mimeType="application/json", buffer=body)
-        if kind == "json"
-        else FilePayload(name="export.zip", mimeType="application/zip", buffer=zipped("conversations.json", body))
-    )
+    parts = {"conversations-000.json": body, "conversations-001.json": body.replace(b"elsewhere", b"there")}
+    as_json = FilePayload(name="conversations.json", mimeType="application/json", buffer=body)
+    as_zip = FilePayload(name="export.zip", mimeType="application/zip", buffer=zipped(parts))
+    unknown = FilePayload(name="x.json", mimeType="application/json", buffer=b'{"a": 1}')
     site.page.keyboard.press("Control+,")
-    site.page.locator("dialog input[type=file]").set_input_files([file])
-    expect(site.page.get_by_text("1 chat was imported.").first).to_be_visible()
+    for file, told in (
+        (as_json, "1 chat was imported. Not in the export, or without a place here: files (1)."),
+        (as_zip, "2 chats were imported. Not in the export, or without a place here: files (2)."),
+        (unknown, "This file is not a known export of chats."),
+    ):
+        site.page.locator("dialog input[type=file]").set_input_files([file])
+        expect(site.page.locator(".notices:popover-open")).to_contain_text(told)  # above the open dialog
     site.page.keyboard.press("Escape")
+    expect(site.page.locator("nav li a").filter(has_text="From there")).to_have_count(1)
     site.page.locator("nav li a").filter(has_text="From elsewhere").first.click()
     expect(site.answers.last).to_contain_text("An answer", timeout=DONE)
-
-
-def test_what_is_no_export_is_said(site: Site) -> None:
-    site.page.keyboard.press("Control+,")
-    file = FilePayload(name="x.json", mimeType="application/json", buffer=b'{"a": 1}')
-    site.page.locator("dialog input[type=file]").set_input_files([file])
-    expect(site.page.get_by_text("That file is no export of chats that is known here.").first).to_be_visible()
 
 
 # Trash
@@ -256,6 +278,7 @@ def test_a_deleted_chat_comes_back_from_the_trash_or_goes_for_good(page: Page) -
             item.get_by_role("button", name="Actions for this chat").click()
             page.get_by_role("menuitem", name="Delete").click()
             expect(item).to_have_count(0)
+            expect(page.get_by_text(f"“{title}” was deleted.")).to_be_visible()  # by the gateway too
         page.keyboard.press("Control+,")
         page.get_by_text("Deleted chats (2)").click()
         page.get_by_role("button", name="Bring back: Keep me").click()
@@ -265,6 +288,7 @@ def test_a_deleted_chat_comes_back_from_the_trash_or_goes_for_good(page: Page) -
         assert page.request.get(f"{gateway.url}/threads?deleted=1").json()["threads"] == []
 
 
+@pytest.mark.thorough
 def test_on_a_phone_an_answer_with_code_and_a_table_stays_within_the_window(site: Site, gateway: Gateway) -> None:
     site.page.set_viewport_size({"width": 390, "height": 800})
     told(site, "```python\nx = 1\n```\n\n" + TABLE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.gateway import Gateway
@@ -68,6 +69,7 @@ def test_a_stop_holds_what_waits_and_its_writer_decides(site: Site) -> None:
     expect(site.questions.last).to_contain_text("Third")
 
 
+@pytest.mark.thorough
 def test_what_waits_survives_a_reload(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("First")
@@ -133,6 +135,7 @@ def test_a_temporary_chat_is_not_listed_and_gone_when_it_is_left(site: Site) -> 
     assert listed(site) == before
 
 
+@pytest.mark.thorough
 def test_a_temporary_chat_does_not_survive_its_page(page: Page, gateway: Gateway) -> None:
     other = Site(page.context.new_page(), gateway.url)
     other.open()
@@ -143,6 +146,7 @@ def test_a_temporary_chat_does_not_survive_its_page(page: Page, gateway: Gateway
     until(lambda: page.request.get(f"{gateway.url}/threads/{id}").status == 404, "the end of the chat")
 
 
+@pytest.mark.thorough
 def test_on_a_phone_the_bar_and_the_composer_stay_within_the_window(site: Site) -> None:
     site.page.set_viewport_size({"width": 390, "height": 800})
     site.answered("Hello")

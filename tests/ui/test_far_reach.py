@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import threading
 import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
@@ -65,6 +62,7 @@ def test_the_palette_does_what_it_names_by_keys_only(site: Site) -> None:
     expect(site.page.locator(".model-button").first).to_contain_text("quick/reasoning")
 
 
+@pytest.mark.thorough
 def test_four_models_answer_side_by_side(site: Site) -> None:
     site.button("Ask a second model too").click()
     site.button("One more model").click()
@@ -109,6 +107,7 @@ def test_an_answer_in_the_background_is_told_by_its_chats_name_only(page: Page, 
     expect(site.questions.last).to_contain_text("Quiet question")
 
 
+@pytest.mark.thorough
 def test_an_answer_that_is_watched_is_not_told(page: Page, gateway: Gateway) -> None:
     page.add_init_script(
         """localStorage.setItem('llmproxy.notify', 'true'); window.told = [];
@@ -120,28 +119,10 @@ def test_an_answer_that_is_watched_is_not_told(page: Page, gateway: Gateway) -> 
     assert page.evaluate("told") == []
 
 
-@pytest.fixture
-def evil() -> Iterator[tuple[str, list[str]]]:
-    """A server elsewhere, and what it was asked for."""
-    asked: list[str] = []
-
-    class Evil(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Evil) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-
-
-def test_a_preview_runs_without_network_and_without_reach(site: Site, page: Page, evil: tuple[str, list[str]]) -> None:
-    url, asked = evil
+def test_a_preview_runs_without_network_and_without_reach(
+    site: Site, page: Page, elsewhere: tuple[str, list[str]]
+) -> None:
+    url, asked = elsewhere
     assert page.request.get(f"{url}/there").status == 204
     told(site, HTML.replace("EVIL", url))
     page.get_by_role("button", name="Preview", exact=True).last.click()
@@ -196,6 +177,7 @@ def test_a_pdf_travels_as_text_to_a_model_that_takes_no_files(site: Site) -> Non
     site.complaints.clear()  # pdf.js says that the file has no table of places
 
 
+@pytest.mark.thorough
 def test_a_pdf_without_words_is_said(site: Site) -> None:
     attach_pdf(site, pdf(""))
     site.button("Send it as text").click()
@@ -204,6 +186,7 @@ def test_a_pdf_without_words_is_said(site: Site) -> None:
     site.complaints.clear()
 
 
+@pytest.mark.thorough
 def test_on_a_phone_four_models_fit(site: Site) -> None:
     site.page.set_viewport_size({"width": 390, "height": 800})
     for _ in range(3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.site import DONE, Site
@@ -51,6 +52,7 @@ def test_a_request_is_copied_as_a_command_without_the_key(site: Site) -> None:
     assert "process.env.LLMPROXY_KEY" in site.page.evaluate("navigator.clipboard.readText()")
 
 
+@pytest.mark.thorough
 def test_any_request_in_activity_opens_by_keyboard(site: Site) -> None:
     site.answered("Hello")
     site.page.goto(f"{site.url}/#/activity")
@@ -62,6 +64,7 @@ def test_any_request_in_activity_opens_by_keyboard(site: Site) -> None:
     expect(site.page.locator(".flight")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_on_a_phone_nothing_is_wider_than_the_window(site: Site) -> None:
     site.page.set_viewport_size({"width": 390, "height": 800})
     site.choose("quick/flaky")

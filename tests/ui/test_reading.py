@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.gateway import Gateway
+from tests.ui.browser import visitor
 from tests.ui.cable import cable
 from tests.ui.site import LOOK, Site
 
@@ -29,7 +33,7 @@ def at_rest(page: Page) -> None:
 
 def long_answer(site: Site) -> None:
     """One that is still being written, and higher than the window."""
-    site.choose("demo/long")
+    site.choose("endless/endless")
     site.ask("Tell me")
     expect(site.page.locator(".scroller")).to_be_visible()
     site.until(lambda: site.page.evaluate(f"{ROOM} > 300"))
@@ -53,11 +57,7 @@ def compared(site: Site) -> Locator:
     return group
 
 
-@pytest.mark.parametrize("way", ["wheel", "bar", "keys"])
-def test_scrolling_up_holds_the_place_while_an_answer_grows(site: Site, way: str) -> None:
-    page = site.page
-    page.set_viewport_size({"width": 900, "height": 420})
-    long_answer(site)
+def scrolled_up(page: Page, way: str) -> None:
     if way == "wheel":
         page.mouse.move(600, 200)
         page.mouse.wheel(0, -40)
@@ -66,17 +66,27 @@ def test_scrolling_up_holds_the_place_while_an_answer_grows(site: Site, way: str
     else:
         page.locator(".scroller").click(position={"x": 5, "y": 100})
         page.keyboard.press("PageUp")
-    expect(site.button("Jump to the latest words")).to_be_visible()
-    at_rest(page)
-    held, room = page.evaluate(TOP), page.evaluate(ROOM)
-    site.until(lambda: page.evaluate(f"{ROOM} > {room} + 60"))
-    assert page.evaluate(TOP) == held
-    site.button("Jump to the latest words").click()
-    expect(site.button("Jump to the latest words")).to_have_count(0)
-    site.until(lambda: page.evaluate(f"{ROOM} - {TOP} < 2"))
+
+
+def test_scrolling_up_holds_the_place_while_an_answer_grows(site: Site) -> None:
+    page = site.page
+    page.set_viewport_size({"width": 900, "height": 420})
+    long_answer(site)
+    for way in ("wheel", "bar", "keys"):
+        scrolled_up(page, way)
+        expect(site.button("Jump to the latest words")).to_be_visible()
+        at_rest(page)
+        held, room = page.evaluate(TOP), page.evaluate(ROOM)
+        grown = f"{ROOM} > {room} + 60"
+        site.until(partial(page.evaluate, grown))
+        assert page.evaluate(TOP) == held, way
+        site.button("Jump to the latest words").click()
+        expect(site.button("Jump to the latest words")).to_have_count(0)
+        site.until(lambda: page.evaluate(f"{ROOM} - {TOP} < 2"))
     page.keyboard.press("Escape")
 
 
+@pytest.mark.thorough
 def test_a_selection_survives_in_a_growing_paragraph(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("Tell me")
@@ -93,6 +103,7 @@ def test_a_selection_survives_in_a_growing_paragraph(site: Site) -> None:
     site.page.keyboard.press("Escape")
 
 
+@pytest.mark.thorough
 def test_a_follow_up_to_compared_answers_is_asked_of_one_that_is_shown(site: Site) -> None:
     group = compared(site)
     site.button("Ask a second model too").click()
@@ -106,6 +117,7 @@ def test_a_follow_up_to_compared_answers_is_asked_of_one_that_is_shown(site: Sit
         site.page.reload()
 
 
+@pytest.mark.thorough
 def test_compared_answers_can_be_copied_and_asked_for_again(site: Site) -> None:
     group = compared(site)
     first = group.get_by_role("article").first
@@ -164,6 +176,7 @@ def test_every_citation_is_a_link_and_nothing_else_is(site: Site) -> None:
     expect(answer.locator(".prose a.cite")).to_have_text(["1", "2", "1", "2"])
 
 
+@pytest.mark.thorough
 def test_sources_that_the_text_names_itself_are_linked(site: Site) -> None:
     site.choose("parrot")
     answer = site.answered("say:Water boils [1].\n\n[1]: https://a.example/boiling")
@@ -195,8 +208,16 @@ def test_generated_images_and_sound_are_shown_in_their_place_and_kept(site: Site
     site.page.reload()
     drawn(site, site.answers.last)
     assert [part["type"] for part in site.stored()[-1]["parts"]] == ["text", "image", "text", "audio", "image"]
+    with site.page.expect_download() as saved:
+        site.chat_menu("Export as a web page")
+    bare = site.page.context.new_page()
+    bare.set_content(Path(saved.value.path()).read_text())
+    site.until(lambda: bare.locator("img").evaluate("image => image.naturalWidth"))
+    site.until(lambda: bare.locator("audio").evaluate("sound => Math.abs(sound.duration - 0.1) < 0.01"))
+    expect(bare.get_by_text("Nearly nothing.")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_hit_opens_its_thread_at_the_hit_while_another_is_open(site: Site) -> None:
     site.choose("parrot")
     site.answered("say:heliotrope\n\n" + "line\n\n" * 80)
@@ -234,17 +255,18 @@ def test_a_hit_is_shown_on_its_own_branch(site: Site) -> None:
     expect(site.answers).to_have_count(2)
 
 
-@pytest.mark.parametrize(
-    ("text", "word"), [("東京は日本の首都です。", "首都"), ("我们明天去图书馆。", "图书馆"), ("วันนี้อากาศดีมาก", "อากาศ")]
-)
-def test_words_are_found_inside_sentences_without_spaces(site: Site, text: str, word: str) -> None:
+@pytest.mark.thorough
+def test_words_are_found_inside_sentences_without_spaces(site: Site) -> None:
     site.choose("parrot/parrot")
-    site.answered(f"say:{text}")
-    site.page.keyboard.press("Control+k")
-    site.page.get_by_role("searchbox", name="Search chats").fill(word)
-    expect(site.page.locator("nav mark").first).to_contain_text(word)
+    for text, word in (("東京は日本の首都です。", "首都"), ("我们明天去图书馆。", "图书馆"), ("วันนี้อากาศดีมาก", "อากาศ")):
+        site.answered(f"say:{text}")
+        site.page.keyboard.press("Control+k")
+        site.page.get_by_role("searchbox", name="Search chats").fill(word)
+        expect(site.page.locator("nav mark").first).to_contain_text(word)
+        site.page.get_by_role("searchbox", name="Search chats").fill("")
 
 
+@pytest.mark.thorough
 def test_switching_a_branch_keeps_the_place(site: Site) -> None:
     site.choose("parrot")
     site.answered("say:" + "before\n\n" * 40)
@@ -261,6 +283,7 @@ def test_switching_a_branch_keeps_the_place(site: Site) -> None:
     assert abs(site.page.evaluate(top) - before) < 3
 
 
+@pytest.mark.thorough
 def test_the_list_of_chats_does_not_shrink_after_an_answer(site: Site) -> None:
     for number in range(60):
         site.page.request.post(f"{site.url}/threads", data={"title": f"Chat {number}"})
@@ -271,7 +294,8 @@ def test_the_list_of_chats_does_not_shrink_after_an_answer(site: Site) -> None:
     expect(site.chats).to_have_count(61)
 
 
-def test_the_list_of_chats_comes_when_the_gateway_is_back(page: Page, gateway: Gateway) -> None:
+def test_the_list_of_chats_comes_when_the_gateway_is_back(returning: Page, gateway: Gateway) -> None:
+    page = returning
     page.request.post(f"{gateway.url}/threads", data={"title": "Kept"})
     with cable(gateway.url) as (line, address):
         page.goto(address)
@@ -319,29 +343,24 @@ def test_forced_colours_show_stop(site: Site) -> None:
     site.page.keyboard.press("Escape")
 
 
-def test_a_thread_of_two_thousand_messages_opens_at_once_and_is_all_there(browser: Browser, gateway: Gateway) -> None:
-    page = browser.new_page()
+def imported(page: Page, url: str, turns: int) -> str:
+    """A thread of so many questions with their answers, as the gateway names it."""
     messages = []
-    for number in range(1000):
+    for number in range(turns):
         parent = f"a{number - 1}" if number else None
-        question = {
-            "id": f"q{number}",
-            "parent_id": parent,
-            "role": "user",
-            "content": f"question {number}",
-            "state": "complete",
-        }
-        answer = {
-            "id": f"a{number}",
-            "parent_id": f"q{number}",
-            "role": "assistant",
-            "content": f"**answer** {number}",
-            "state": "complete",
-        }
-        messages += [question, answer]
-    about = {"title": "Long", "settings": {}, "created_at": 1, "updated_at": 1, "pinned": False, "head": "a999"}
-    made = {"format": "llmproxy-threads", "version": 1, "threads": [{**about, "messages": messages}]}
-    thread = page.request.post(f"{gateway.url}/threads/import", data=made).json()["threads"][0]
+        question = {"id": f"q{number}", "parent_id": parent, "role": "user", "content": f"question {number}"}
+        answer = {"id": f"a{number}", "parent_id": f"q{number}", "role": "assistant", "content": f"**answer** {number}"}
+        messages += [{**one, "state": "complete"} for one in (question, answer)]
+    about = {"title": "Long", "settings": {}, "created_at": 1, "updated_at": 1, "pinned": False}
+    whole = {**about, "head": f"a{turns - 1}", "messages": messages}
+    made = {"format": "llmproxy-threads", "version": 1, "threads": [whole]}
+    return str(page.request.post(f"{url}/threads/import", data=made).json()["threads"][0])
+
+
+@pytest.mark.parametrize("turns", [100, pytest.param(1000, marks=pytest.mark.thorough)])
+def test_a_long_thread_opens_at_once_and_is_all_there(browser: Browser, gateway: Gateway, turns: int) -> None:
+    page = visitor(browser).new_page()
+    thread = imported(page, gateway.url, turns)
     page.goto(f"{gateway.url}/#/activity")
     expect(page.get_by_role("heading", name="Activity")).to_be_visible()
     fetched: list[str] = []
@@ -356,8 +375,46 @@ def test_a_thread_of_two_thousand_messages_opens_at_once_and_is_all_there(browse
         }""",
         thread,
     )
-    expect(page.get_by_text("answer 999")).to_be_visible()
+    expect(page.get_by_text(f"answer {turns - 1}")).to_be_visible()
     assert page.evaluate("window.built") == 30  # what fills a window is seen before the rest is built,
     assert fetched[0].endswith("?tail=60")  # or fetched
-    expect(page.locator("[data-message]")).to_have_count(2000)
-    page.close()
+    expect(page.locator("[data-message]")).to_have_count(2 * turns)
+    page.context.close()
+
+
+WATCHED = """[...document.querySelectorAll('.scroller *')]
+    .filter(one => getComputedStyle(one).contentVisibility === 'auto').length"""
+
+
+def test_the_browser_watches_few_elements_of_a_long_thread(site: Site) -> None:
+    """What may be left out of the layout is looked at in every frame, so it is a group of messages, not each."""
+    site.page.goto(f"{site.url}/#/t/{imported(site.page, site.url, 40)}")
+    expect(site.page.locator("[data-message]")).to_have_count(80)
+    assert 0 < site.page.evaluate(WATCHED) <= 80 / 8
+    site.page.emulate_media(media="print")
+    assert site.page.evaluate(WATCHED) == 0  # all of it is printed
+    site.page.emulate_media(media="screen")
+
+
+def test_messages_that_come_before_and_after_leave_the_shown_ones_as_they_are(site: Site) -> None:
+    site.page.goto(f"{site.url}/#/t/{imported(site.page, site.url, 50)}")
+    expect(site.page.get_by_text("answer 49")).to_be_visible()
+    mark = "document.querySelectorAll('[data-message]').forEach(one => (one.dataset.known = ''))"
+    site.page.evaluate(mark)
+    known = site.page.locator("[data-known]").count()
+    expect(site.page.locator("[data-message]")).to_have_count(100)
+    expect(site.page.locator("[data-known]")).to_have_count(known)
+    site.page.evaluate(mark)
+    site.answered("And now?")
+    expect(site.page.locator("[data-message]")).to_have_count(102)
+    expect(site.page.locator("[data-known]")).to_have_count(100)
+
+
+def test_nothing_jumps_to_the_end_of_a_thread_that_fits_in_the_window(site: Site) -> None:
+    site.choose("parrot/parrot")
+    site.answered("say:heliotrope")
+    site.page.keyboard.press("Control+k")
+    site.page.get_by_role("searchbox", name="Search chats").fill("heliotrope")
+    site.page.locator("nav mark").last.click()
+    expect(site.page.locator(".sought")).to_contain_text("heliotrope")
+    expect(site.button("Jump to the latest words")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.gateway import Gateway
@@ -30,6 +31,7 @@ def test_markdown_becomes_tables_code_and_math(site: Site) -> None:
     expect(answer.locator("ol > li > ul > li")).to_have_count(1)
 
 
+@pytest.mark.thorough
 def test_a_long_table_keeps_its_columns_and_is_a_table_for_every_reader(site: Site) -> None:
     site.choose("parrot")
     rows = "".join(f"| row {n} | {n * 7} |\n" for n in range(120))
@@ -42,6 +44,7 @@ def test_a_long_table_keeps_its_columns_and_is_a_table_for_every_reader(site: Si
     assert {"table", "row", "columnheader", "cell"} <= roles
 
 
+@pytest.mark.thorough
 def test_a_long_paragraph_is_one_paragraph(site: Site) -> None:
     site.choose("parrot")
     words = " ".join(f"word {n} of a **long** text" for n in range(200))
@@ -92,6 +95,7 @@ def test_stop_closes_the_request_and_keeps_what_came(site: Site) -> None:
     assert site.text().split()[0] == "Hello!"
 
 
+@pytest.mark.thorough
 def test_how_fast_a_stop_was_is_still_said_after_a_reload(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("Take your time")
@@ -102,6 +106,7 @@ def test_how_fast_a_stop_was_is_still_said_after_a_reload(site: Site) -> None:
     expect(site.answers.last).to_contain_text("The connection to the model was closed in")
 
 
+@pytest.mark.thorough
 def test_escape_stops_as_the_button_does(site: Site) -> None:
     site.choose("demo/slow")
     site.ask("Take your time")
@@ -135,6 +140,7 @@ def test_a_reload_in_mid_answer_loses_and_doubles_nothing(site: Site) -> None:
     assert site.stored()[-1]["state"] == "complete"
 
 
+@pytest.mark.thorough
 def test_two_tabs_show_the_same_answer(site: Site, context: BrowserContext) -> None:
     site.choose("demo/hello")
     site.ask("Tell both of us")
@@ -185,10 +191,29 @@ def test_a_gateway_that_cannot_be_reached_is_said_and_the_question_kept(page: Pa
         assert [one["content"] for one in site.stored() if one["role"] == "user"] == ["First", "Second"]
 
 
+def test_a_question_that_could_not_be_sent_stays_in_sight_when_the_gateway_is_back(
+    page: Page, gateway: Gateway
+) -> None:
+    with cable(gateway.url) as (line, address):
+        site = Site(page, address)
+        site.open()
+        page.route("**/threads/*/messages?*", lambda route: route.fulfill(status=503, body="{}"))
+        site.answered("First")  # and the page could not look at the thread afterwards
+        line.pull()
+        site.ask("Second")
+        expect(site.answers.last.get_by_role("alert")).to_contain_text("The gateway cannot be reached.")
+        page.unroute_all()
+        with page.expect_response(lambda response: "/messages?" in response.url and response.ok):
+            line.put_back()
+        expect(site.questions).to_have_count(2)
+        site.button("Retry").click()
+        expect(site.answers.last).to_contain_text("You said: “Second”.")
+
+
 def test_a_failed_answer_says_what_to_do_and_can_be_retried(site: Site) -> None:
     site.choose("quick/error")
     answer = site.answered("Please")
-    expect(answer.get_by_role("alert")).to_contain_text("The demo model fails when it is asked to.")
+    expect(answer.get_by_role("alert")).to_contain_text("The demo model fails on request.")
     expect(answer.get_by_role("alert")).to_contain_text("choose another model")
     site.choose("quick/hello")
     site.button("Retry").click()

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.gateway import Gateway, running_gateway
+from tests.ui.browser import visitor
 from tests.ui.parrot import Endless, serving
 from tests.ui.site import Site
 
@@ -36,14 +37,15 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-@pytest.fixture(params=["with locks", "without locks"])
+@pytest.fixture(params=["with locks", pytest.param("without locks", marks=pytest.mark.thorough)])
 def tabs(request: pytest.FixtureRequest, browser: Browser, gateway: Gateway) -> Iterator[list[Site]]:
-    with browser.new_context() as context:
+    with visitor(browser) as context:
         if request.param == "without locks":
             context.add_init_script(NO_LOCKS)
         yield [opened(context, gateway.url) for _ in range(TABS)]
 
 
+@pytest.mark.thorough
 def test_seven_tabs_stream_at_once_and_stop_gets_through(tabs: list[Site]) -> None:
     for number, site in enumerate(tabs):
         site.ask(f"Question {number}")
@@ -58,7 +60,7 @@ def test_seven_tabs_stream_at_once_and_stop_gets_through(tabs: list[Site]) -> No
 
 
 def test_when_the_tab_that_leads_is_closed_the_others_go_on(browser: Browser, gateway: Gateway) -> None:
-    with browser.new_context() as context:
+    with visitor(browser) as context:
         leader, other = opened(context, gateway.url), opened(context, gateway.url)
         for site in (leader, other):
             site.ask("Go on")
@@ -76,7 +78,7 @@ def test_tabs_with_different_keys_share_nothing(browser: Browser) -> None:
     keys = "".join(
         f'[[server.keys]]\nname = "{name}"\nsecret = "{name}-{name}-{name}-secret"\n' for name in ("one", "two")
     )
-    with running_gateway(keys) as locked, browser.new_context() as context:
+    with running_gateway(keys) as locked, visitor(browser) as context:
         sites = [Site(context.new_page(), locked.url) for _ in range(2)]
         for site, name in zip(sites, ("one", "two"), strict=True):
             site.page.goto(f"{locked.url}/")

@@ -83,6 +83,7 @@ def test_an_edited_question_is_a_branch_beside_the_first(site: Site) -> None:
     expect(site.answers.last).to_contain_text("You said: “One”.")
 
 
+@pytest.mark.thorough
 def test_a_question_after_a_switch_continues_the_branch_that_is_shown(site: Site) -> None:
     site.answered("Root")
     first = site.stored()[-1]["id"]
@@ -116,6 +117,7 @@ def test_two_models_answer_side_by_side_and_one_is_kept(site: Site) -> None:
     expect(site.answers.last).to_contain_text("What an answer may contain")
 
 
+@pytest.mark.thorough
 def test_the_model_can_be_changed_in_mid_thread(site: Site) -> None:
     site.answered("One")
     site.choose("quick/markdown")
@@ -127,6 +129,7 @@ def test_a_mode_of_the_config_can_be_chosen_as_a_model(site: Site) -> None:
     expect(site.answered("Draw").get_by_label("Facts about this answer")).to_contain_text("quick/markdown")
 
 
+@pytest.mark.thorough
 def test_an_alias_stands_on_top_and_says_what_it_stands_for(site: Site) -> None:
     site.page.keyboard.press("Alt+m")
     expect(site.page.get_by_role("option").filter(has_text="fast")).to_contain_text("stands for quick/hello")

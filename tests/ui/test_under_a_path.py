@@ -7,13 +7,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from tests.server.test_real_proxies import front
+from tests.ui.browser import visitor
 from tests.ui.site import Site
 
 QUICK = "[providers.demo]\noptions = { tokens_per_second = 400 }\n"
 
 
 def test_a_chat_under_a_path(browser: Browser, tmp_path: Path) -> None:
-    with front("nginx path", tmp_path, QUICK) as there, browser.new_context() as context:
+    with front("nginx path", tmp_path, QUICK) as there, visitor(browser) as context:
         page = context.new_page()
         missing: list[str] = []
         page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
@@ -31,7 +32,7 @@ def test_a_password_in_front_stands_beside_a_key_of_ours(browser: Browser, tmp_p
     config = f'[server]\nkeys = ["a-clients-key"]\n{QUICK}'
     with (
         front("nginx password", tmp_path, config) as there,
-        browser.new_context(http_credentials={"username": "me", "password": "pass"}) as context,
+        visitor(browser, http_credentials={"username": "me", "password": "pass"}) as context,
     ):
         site = Site(context.new_page(), there.url)
         site.page.goto(f"{there.url}/")

@@ -92,11 +92,10 @@ def foreign(site: Site) -> list[str]:
     return asked
 
 
+@pytest.mark.thorough
 def test_everything_in_the_corpus_is_inert(site: Site, foreign: list[str]) -> None:
     site.choose("parrot")
     for name, attack in CORPUS.items():
-        site.page.keyboard.press("Alt+n")
-        expect(site.answers).to_have_count(0)
         site.answered(f"say:Before.\n\n{attack}\n\nAfter.")
         assert site.page.evaluate(JUDGE) == INERT, name
     assert foreign == []

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.gateway import Gateway, running_gateway
+from tests.ui.browser import visitor
 from tests.ui.site import Site
 from tests.ui.test_page import DOT, pick
 
@@ -32,6 +33,7 @@ def test_one_writes_at_once(site: Site) -> None:
     expect(site.composer).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_enter_sends_in_a_narrow_window_too(site: Site) -> None:
     site.page.set_viewport_size({"width": 390, "height": 740})
     site.ask("Narrow")
@@ -39,7 +41,7 @@ def test_enter_sends_in_a_narrow_window_too(site: Site) -> None:
 
 
 def test_enter_makes_a_line_where_the_page_is_touched(browser: Browser, gateway: Gateway) -> None:
-    context = browser.new_context(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 740})
+    context = visitor(browser, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 740})
     site = Site(context.new_page(), gateway.url)
     site.open()
     site.composer.fill("one")
@@ -98,6 +100,7 @@ def test_two_tabs_keep_each_others_settings(site: Site, context: BrowserContext)
     )
 
 
+@pytest.mark.thorough
 def test_two_windows_that_ask_at_once_show_each_others_turns(site: Site, context: BrowserContext) -> None:
     site.answered("First")
     other = Site(context.new_page(), site.url)
@@ -123,10 +126,11 @@ def test_offline_is_what_the_gateway_says(page: Page, gateway: Gateway) -> None:
     expect(page.get_by_text("The gateway cannot be reached")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_the_key_dialog_returns_to_the_chat_that_was_asked_for_and_a_forgotten_key_closes_it(browser: Browser) -> None:
     config = '[[server.keys]]\nname = "me"\nsecret = "sesame-sesame-sesame"\n'
     with running_gateway(config) as locked:
-        page = browser.new_page(extra_http_headers={})
+        page = visitor(browser).new_page()
         headers = {"Authorization": "Bearer sesame-sesame-sesame"}
         made = page.request.post(f"{locked.url}/threads", data={"title": "Wanted"}, headers=headers).json()
         ask = f"{locked.url}/threads/{made['id']}/messages/stream"
@@ -140,7 +144,34 @@ def test_the_key_dialog_returns_to_the_chat_that_was_asked_for_and_a_forgotten_k
         expect(page.get_by_role("article", name="You")).to_have_count(0)
         expect(page.locator("nav li a")).to_have_count(0)
         expect(page.get_by_role("textbox", name="Key")).to_be_visible()
-        page.close()
+        page.context.close()
+
+
+def test_what_was_asked_with_a_key_that_is_forgotten_meanwhile_is_not_shown(browser: Browser) -> None:
+    config = '[[server.keys]]\nname = "me"\nsecret = "sesame-sesame-sesame"\n'
+    with running_gateway(config) as locked:
+        page = visitor(browser).new_page()
+        headers = {"Authorization": "Bearer sesame-sesame-sesame"}
+        page.request.post(f"{locked.url}/threads", data={"title": "Wanted"}, headers=headers)
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/threads?limit=50", hold)
+        page.goto(locked.url)
+        page.get_by_role("textbox", name="Key").fill("sesame-sesame-sesame")
+        with page.expect_request("**/threads?limit=50"):
+            page.get_by_role("button", name="Use this key").click()
+        page.keyboard.press("Control+,")
+        page.get_by_role("button", name="Forget the key").click()
+        expect(page.get_by_role("textbox", name="Key")).to_be_visible()
+        with page.expect_response(lambda response: "limit=50" in response.url and response.ok):
+            for route in held:
+                route.continue_()
+        page.get_by_role("textbox", name="Key").fill("no such key")  # the page has taken its turn since the answer
+        expect(page.locator("nav li a")).to_have_count(0)
+        page.context.close()
 
 
 def test_model_and_parameters_are_the_chats_own_and_survive_a_reload(site: Site) -> None:
@@ -247,6 +278,7 @@ def test_text_that_is_pasted_with_a_picture_is_kept(site: Site) -> None:
     assert site.page.evaluate("window.prevented") is False  # so the browser pastes the words
 
 
+@pytest.mark.thorough
 def test_files_can_be_dropped_anywhere_on_the_window(site: Site) -> None:
     dropped(site, "drop", "nav")
     expect(site.button("Remove dot.png")).to_be_visible()

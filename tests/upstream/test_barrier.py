@@ -14,7 +14,7 @@ from llmproxy.config import Timeouts
 from llmproxy.core.errors import GatewayError, Malformed, UpstreamError
 from llmproxy.core.trace import Trace
 from llmproxy.testing import check_chat, check_stream
-from llmproxy.upstream.exchange import Upstream
+from llmproxy.upstream.provider import Upstream
 from llmproxy.upstream.shown_headers import passed_on
 
 ODD: tuple[Any, ...] = (0, -1, 1.5, True, "x", "", None, [], {}, [1], [None], [[]], {"a": 1}, {"index": "x"})

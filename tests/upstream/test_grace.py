@@ -15,8 +15,8 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.errors import UpstreamError
 from llmproxy.testing import chunk, completion, sse
 from llmproxy.testing.samples import as_bytes
-from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
+from llmproxy.upstream.provider import Upstream
 
 HELLO = sse(chunk({"content": "Hello"}), done=False)
 STOP = sse(chunk({}, finish="stop"), done=False)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from llmproxy.testing.jumping_clock import run
 from llmproxy.upstream.idle_timer import IdleTimer
@@ -25,6 +26,15 @@ def test_without_progress_it_is_a_timeout_after_the_limit() -> None:
         return now() - begun
 
     assert run(play()) == pytest.approx(LIMIT)
+
+
+def test_a_limit_of_less_than_half_a_millisecond_is_kept_by_uvloop_too() -> None:
+    async def play() -> None:
+        with pytest.raises(TimeoutError), IdleTimer(0.0001):
+            await asyncio.sleep(20)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
 
 
 def test_progress_puts_it_off() -> None:

@@ -14,8 +14,8 @@ from llmproxy.core.chat import Chat
 from llmproxy.core.errors import UpstreamError
 from llmproxy.testing import Behaviour, FakeProvider, chunk, failure, sse
 from llmproxy.testing.samples import as_bytes
-from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
+from llmproxy.upstream.provider import Upstream
 
 STREAM = {"content-type": "text/event-stream"}
 ANSWER = Behaviour([sse(chunk({"content": "Hi"}), chunk({}, finish="stop"))], 200, STREAM)

@@ -17,8 +17,8 @@ from llmproxy.core.chat import Chat, Json
 from llmproxy.core.errors import TimedOut, UpstreamError
 from llmproxy.routing.gateway import Gateway
 from llmproxy.testing import FakeProvider, chunk, completion, sse
-from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
+from llmproxy.upstream.provider import Upstream
 from tests.core.openers import taken
 
 PING = b": ping\n\n"

@@ -12,8 +12,8 @@ from llmproxy.core.adapter import Account
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import Unreachable, UpstreamError
 from llmproxy.testing import Behaviour, FakeProvider, chunk, completion, sse
-from llmproxy.upstream.exchange import Upstream
 from llmproxy.upstream.http import Client
+from llmproxy.upstream.provider import Upstream
 from tests.core.openers import taken
 
 from llmproxy.adapters.compatible import Compatible  # isort: skip

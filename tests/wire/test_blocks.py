@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from llmproxy.core.errors import Malformed
 from llmproxy.core.marks import MARK, marked
-from llmproxy.wire.blocks import Begun, BlockEvent, Blocks, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.block_events import Begun, BlockEvent, Closed, Counted, Finished, Grew, Noted, Opened
+from llmproxy.wire.blocks import Blocks
 from llmproxy.wire.normalise.json_end import JsonEnd
 
 

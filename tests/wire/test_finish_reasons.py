@@ -57,6 +57,8 @@ def ended(finish: Any, form: str = "stream", **members: Any) -> tuple[Json | Non
         ("COMPLETE", "stop"),
         ("stop_sequence", "stop"),
         ("hit_the_output_token_ceiling", "length"),
+        ("too_long", "length"),
+        ("OutputTooLong", "length"),
         ("blocked_by_some_policy", "content_filter"),
         ("nobody_knows_it", "stop"),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.core.chat import Json
@@ -14,6 +14,7 @@ from llmproxy.core.errors import Truncated, UpstreamError
 from llmproxy.testing import Choice, Violation, check_stream, chunk, read_stream, sse
 from llmproxy.wire.relay import Relay
 from tests.core.kit import chat, chunks_in, run
+from tests.thorough import examples
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 STOP = chunk({}, finish="stop")
@@ -198,6 +199,18 @@ def test_one_id_one_created_one_model() -> None:
     out = chunks_in(streamed(HELLO, {**HELLO, **other}, {**STOP, **other}, chunk(usage=USAGE, **other)))
     heads = {(one["id"], one["created"], one["model"], one["object"]) for one in out}
     assert heads == {("chatcmpl-fake", 1700000000, "fake-model", "chat.completion.chunk")}
+
+
+@pytest.mark.parametrize("created", [1700000000.0, 1700000000.25])
+def test_a_time_is_a_whole_number_of_seconds(created: float) -> None:
+    times = [one["created"] for one in chunks_in(streamed({**HELLO, "created": created}, {**STOP, "created": created}))]
+    assert set(map(repr, times)) == {"1700000000"}
+
+
+@pytest.mark.parametrize("created", [1e20, -5, "1700000000", True, [], 0, None])
+def test_what_is_no_time_becomes_the_requests_own(created: Any) -> None:
+    times = [one["created"] for one in chunks_in(streamed({**HELLO, "created": created}, {**STOP, "created": created}))]
+    assert set(times) == {1700000000}
 
 
 def test_what_the_provider_leaves_out_is_said_by_the_gateway() -> None:
@@ -413,7 +426,7 @@ CHUNK = maybe(
 
 
 @given(st.lists(CHUNK, min_size=1, max_size=6), st.booleans())
-@settings(deadline=None, max_examples=150)
+@examples(150)
 def test_whatever_the_chunks_the_stream_is_openais_and_saying_it_again_changes_nothing(
     chunks: Sequence[Json], include_usage: bool
 ) -> None:
@@ -426,7 +439,7 @@ def test_whatever_the_chunks_the_stream_is_openais_and_saying_it_again_changes_n
 
 
 @given(st.lists(CHUNK, min_size=1, max_size=6))
-@settings(deadline=None, max_examples=150)
+@examples(150)
 def test_no_text_is_lost(chunks: Sequence[Json]) -> None:
     try:
         got = read_stream(streamed(*chunks))

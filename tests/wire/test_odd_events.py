@@ -180,3 +180,19 @@ def test_an_error_under_status_200_is_judged_by_what_it_says(
     assert (failure.status, failure.retry_here, failure.blames) == (status, again, blames)
     assert code is None or failure.code == code
     assert failure.message not in ("", "The provider's answer ended before it was complete.")
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_the_end_of_the_stream_is_waited_for_longer_where_each_choice_may_have_a_usage(several: bool) -> None:
+    relay = Relay(chat(n=2 if several else 1))
+    wanted = [0, 1] if several else [0]
+    events = [
+        {"id": "c", "choices": [{"index": index, "delta": {"content": "one "}, "finish_reason": None}]}
+        for index in wanted
+    ]
+    ends = [{"id": "c", "choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]} for index in wanted]
+    used = {"id": "c", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}}
+    for event in (*events, *ends, used):
+        list(relay.feed(b"data: " + orjson.dumps(event) + b"\n\n"))
+    assert relay.grace is not None
+    assert (relay.grace >= 1) is several

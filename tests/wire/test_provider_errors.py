@@ -1,4 +1,4 @@
-"""What a provider's error means: status, code, wait, and whether asking again helps, here or elsewhere."""
+"""Parsing of provider errors: status, code, wait, and whether a retry or another provider may help."""
 
 from __future__ import annotations
 

@@ -163,6 +163,12 @@ def test_several_calls_under_one_index_in_one_delta() -> None:
     assert [call[1:] for call in read([pieces])] == CALLS
 
 
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_a_call_that_was_cut_before_its_name_takes_no_index(finish: str) -> None:
+    pieces = [[{}, {"index": 0, "function": {"name": "f"}}], [{"index": 0, "function": {"arguments": '{"a"'}}]]
+    assert [(name, said) for _, name, said in read(pieces, finish)] == [("f", '{"a"')]
+
+
 def test_pieces_that_each_have_another_id_go_on_with_arguments_that_are_not_complete() -> None:
     cut = ['{"cmd":', '"ls', '"}']
     stream = [

@@ -29,7 +29,7 @@ async def house(provider: FakeProvider) -> AsyncIterator[House]:
             ("gemini", "gemini", "/v1beta"),
         )
     )
-    async with served(Config(providers=providers)) as (url, client, registry, _):
+    async with served(Config(providers=providers)) as (url, client, registry, *_):
         google = genai.Client(api_key="key", http_options={"base_url": url, "retry_options": {"attempts": 1}})
         yield House(url, client, google, registry)
         await google.aio.aclose()

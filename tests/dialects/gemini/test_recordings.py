@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -22,9 +22,10 @@ from llmproxy.wire.provider_errors import in_band
 from llmproxy.wire.sse import Events
 from tests.dialects.gemini.house import ASK, Json, events, parts
 from tests.recordings.recording import FOLDER
+from tests.thorough import THOROUGH, each
 
 FILES = sorted((FOLDER / "gemini").glob("*enerateContent-*.json")) + sorted((FOLDER / "gemini-vertex").glob("*.json"))
-SIZES = (1, 2, 3, 7, 64, 1000, 1 << 20)
+SIZES = (1, 2, 3, 7, 64, 1000, 1 << 20) if THOROUGH else (1, 3, 7, 1000)
 Case = tuple[str, bool, bytes]
 
 pytestmark = pytest.mark.skipif(not FILES, reason="there are no recordings here")
@@ -44,9 +45,9 @@ def cases() -> list[Case]:
     return found
 
 
-def named(*, stream: bool) -> pytest.MarkDecorator:
+def named(*, stream: bool) -> Callable[[Any], Any]:
     chosen = [one for one in cases() if one[1] == stream] if FILES else []
-    return pytest.mark.parametrize("case", chosen, ids=lambda case: str(case[0]))
+    return each("case", chosen, ids=lambda case: str(case[0]))
 
 
 def asking(*, stream: bool) -> Chat:
@@ -120,7 +121,7 @@ def test_a_stream_that_is_cut_before_its_finish_is_an_error(case: Case) -> None:
         assert isinstance(error, Truncated) or b'"error"' in body
 
 
-@pytest.mark.parametrize("case", cases() if FILES else [], ids=lambda case: str(case[0]))
+@each("case", cases() if FILES else [], ids=lambda case: str(case[0]))
 def test_by_way_of_a_chat_text_thoughts_calls_signatures_usage_and_finish_stay(case: Case) -> None:
     _, is_stream, body = case
     before = [orjson.loads(one.data) for one in Events().feed(body)] if is_stream else [orjson.loads(body)]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from google.genai import errors, types
 
-from llmproxy.testing import Exchange, FakeProvider, chunk, completion, sse
+from llmproxy.testing import Behaviour, Exchange, FakeProvider, chunk, completion, sse
 from tests.dialects.gemini.house import ASK, USAGE, House, call, events, parts, said
 
 PIXEL = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -83,9 +83,12 @@ async def test_settings_reach_the_provider_in_its_own_words(house: House, provid
     await house.google.aio.models.generate_content(model="chat/m", contents="Hi", config=config)
     asked = provider.last.json
     assert asked["messages"][0] == {"role": "system", "content": "Be brief."}
-    told = {name: asked[name] for name in ("temperature", "top_p", "max_tokens", "stop", "seed", "reasoning_effort")}
+    told = {
+        name: asked[name]
+        for name in ("temperature", "top_p", "max_completion_tokens", "stop", "seed", "reasoning_effort")
+    }
     assert told == {
-        "temperature": 0.5, "top_p": 0.9, "max_tokens": 100, "stop": ["END"], "seed": 7, "reasoning_effort": "low",
+        "temperature": 0.5, "top_p": 0.9, "max_completion_tokens": 100, "stop": ["END"], "seed": 7, "reasoning_effort": "low",
     }  # fmt: skip
     schema = asked["response_format"]["json_schema"]["schema"]
     assert schema == {"type": "object", "properties": {"city": {"type": ["string", "null"]}}}
@@ -146,6 +149,40 @@ async def test_calls_without_ids_are_matched_by_name_and_order(house: House, pro
     ids = [one["id"] for one in asked["tool_calls"]]
     assert len(set(ids)) == 3
     assert {one["tool_call_id"]: one["content"] for one in answers} == dict(zip(ids, ("1", "3", "2"), strict=True))
+
+
+async def test_a_result_that_failed_says_so_and_pictures_follow_all_results(
+    house: House, provider: FakeProvider
+) -> None:
+    provider.answers(completion())
+    calls: list[dict[str, Any]] = [{"functionCall": {"name": name, "args": {}}} for name in ("a", "b")]
+    picture = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0K"}}
+    results = [
+        {"functionResponse": {"name": "a", "response": {"output": "seen"}, "parts": [picture]}},
+        {"functionResponse": {"name": "b", "response": {"error": "too dark"}}},
+    ]
+    contents = [*ASK["contents"], {"role": "model", "parts": calls}, {"role": "user", "parts": results}]
+    await house.post("/v1beta/models/chat/m:generateContent", {"contents": contents})
+    first, second, last = provider.last.json["messages"][2:]
+    assert (first["content"], second["content"]) == ("seen\n\n[image below]", "Error: too dark")
+    assert (last["role"], last["content"][0]["type"]) == ("user", "image_url")
+
+
+async def test_a_function_name_that_chats_do_not_allow_is_another_one_and_comes_back(
+    house: House, provider: FakeProvider
+) -> None:
+    provider.route = lambda exchange: _calling(exchange.json["tools"][0]["function"]["name"])
+    config = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["a.b:c"]}}
+    body = {**ASK, "tools": [{"functionDeclarations": [{"name": "a.b:c"}]}], "toolConfig": config}
+    _, _, answer = await house.post("/v1beta/models/chat/m:generateContent", body)
+    assert orjson.loads(answer)["candidates"][0]["content"]["parts"][0]["functionCall"]["name"] == "a.b:c"
+    assert provider.last.json["tool_choice"]["function"]["name"] == "a_b_c"
+
+
+def _calling(name: str) -> Behaviour:
+    answer = completion("")
+    answer["choices"][0] |= {"message": call(0, "c", name, "{}"), "finish_reason": "tool_calls"}
+    return Behaviour([orjson.dumps(answer)], headers={"content-type": "application/json"}, framing="length")
 
 
 async def test_parallel_calls_of_a_stream_are_whole(house: House, provider: FakeProvider) -> None:

@@ -27,6 +27,7 @@ PROVIDERS = (
     "ollama",
     "azure",
 )
+AS_COMPATIBLE = ("openrouter", "vllm", "ollama", "azure")  # their wire is that of another one here
 TEXT = Story("Hello there, all of you.")
 ONE = Story("Let me see.", calls=(("look", {"at": "sky"}),))
 TWO = Story(calls=(("look", {"at": "sky"}), ("look", {"at": "sea"})))
@@ -51,7 +52,12 @@ async def url(provider: FakeProvider) -> AsyncIterator[str]:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 every = pytest.mark.parametrize(
-    ("dialect", "name"), [(dialect, name) for dialect in CLIENTS for name in PROVIDERS], ids=lambda one: one
+    ("dialect", "name"),
+    [
+        pytest.param(dialect, name, marks=[pytest.mark.thorough] if name in AS_COMPATIBLE else [])
+        for dialect in CLIENTS
+        for name in PROVIDERS
+    ],
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from llmproxy.dialects.messages.request import parse_messages
 from llmproxy.testing import FakeProvider
 from llmproxy.wire.foreign_reasoning import Packed, pack
 from tests.dialects.messages.house import House, checked, said
+from tests.dialects.streams import call
 
 CAPTURES = Path(__file__).parents[4] / "shared" / "captures"
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0K"}
@@ -69,13 +71,15 @@ def test_a_system_message_in_the_midst_is_a_reminder_of_the_users() -> None:
 def test_images_and_documents_are_parts() -> None:
     pdf = {"type": "document", "title": "a.pdf", "source": {**PNG, "media_type": "application/pdf"}}
     text = {"type": "document", "title": "Notes", "source": {"type": "text", "data": "Some text."}}
-    [made] = messages(user("See", IMAGE, pdf, text))
+    linked = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    [made] = messages(user("See", IMAGE, pdf, text, linked))
     file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,iVBORw0K"}
     assert made["content"] == [
         {"type": "text", "text": "See"},
         AS_URL,
         {"type": "file", "file": file},
         {"type": "text", "text": "Notes\n\nSome text."},
+        {"type": "file", "file": {"file_data": "https://example.com/a.pdf"}},
     ]
 
 
@@ -174,6 +178,26 @@ def test_thinking_is_an_effort(body: Json, effort: str | None) -> None:
     assert chat(**body).body.get("reasoning_effort") == effort
 
 
+async def test_a_name_that_chats_do_not_allow_is_another_one_and_comes_back(
+    house: House, provider: FakeProvider
+) -> None:
+    name = "mcp__a_server_with_a_long_name__" + "x" * 60
+    tools = [{"name": name, "input_schema": {"type": "object", "properties": {}}}]
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [used("a", name)]},
+        user(result("a", "x")),
+    ]
+    first = chat(messages=turns, tools=tools, tool_choice={"type": "tool", "name": name})
+    told = first.body["tools"][0]["function"]["name"]
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", told)
+    assert first.body["tool_choice"]["function"]["name"] == told
+    assert first.messages[1]["tool_calls"][0]["function"]["name"] == told
+    provider.streams(*said(call(0, "c", told, "{}"), finish="tool_calls"))
+    events = await house.events(messages=turns, tools=tools)
+    assert [one["content_block"]["name"] for one in events if one["type"] == "content_block_start"] == [name]
+
+
 def test_a_schema_is_a_response_format() -> None:
     format = {"type": "json_schema", "schema": {"type": "object"}}
     made = chat(output_config={"format": format}).body["response_format"]
@@ -184,8 +208,9 @@ def test_a_schema_is_a_response_format() -> None:
 
 
 def test_what_a_chat_has_no_place_for_is_named() -> None:
-    asked = chat(top_k=5, context_management={"edits": []}, metadata={"user_id": "x" * 100})
-    assert asked.trace.dropped == ["top_k", "context_management", "metadata.user_id"]
+    marked = [{"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]}]
+    asked = chat(messages=marked, context_management={"edits": []}, metadata={"user_id": "x" * 100})
+    assert asked.trace.dropped == ["context_management", "cache_control", "metadata.user_id"]
 
 
 @pytest.mark.parametrize("name", ["mcp_servers", "thread"])

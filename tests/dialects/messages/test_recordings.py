@@ -18,6 +18,7 @@ from llmproxy.wire.provider_errors import in_band
 from tests.dialects.messages.house import blocks
 from tests.dialects.recorded import SIZES, Recording, recordings
 from tests.dialects.streams import cut, parsed, run
+from tests.thorough import each
 
 STREAMED = recordings("anthropic", "messages", stream=True)
 WHOLE = recordings("anthropic", "messages", stream=False)
@@ -44,7 +45,7 @@ def through_the_middle(body: bytes, *, stream: bool) -> bytes:
     return b"".join([*translator.feed(body), *translator.finish()])
 
 
-@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
+@each("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
     wanted = one.body.replace(b"\r\n", b"\n").removesuffix(b"data: [DONE]\n\n")
     for size in SIZES:
@@ -57,7 +58,7 @@ def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
         assert watched.usage is not None
 
 
-@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
+@each("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
     events = [event + b"\n\n" for event in one.body.replace(b"\r\n", b"\n").split(b"\n\n") if event.strip()]
     last = next(number for number, event in enumerate(events) if b"message_delta" in event or b"message_stop" in event)
@@ -69,7 +70,7 @@ def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
         assert isinstance(error, UpstreamError)
 
 
-@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
+@each("one", WHOLE, ids=lambda one: one.name)
 def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
     watched = watching(stream=False)
     assert run(watched, cut(one.body, 100)) == (one.body, None)
@@ -78,7 +79,7 @@ def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
     assert isinstance(error, Truncated)
 
 
-@pytest.mark.parametrize("one", [one for one in STREAMED if one.named], ids=lambda one: one.name)
+@each("one", [one for one in STREAMED if one.named], ids=lambda one: one.name)
 def test_through_the_middle_a_stream_comes_to_the_same_blocks(one: Recording) -> None:
     before = parsed(one.body.replace(b"\r\n", b"\n"))
     after = parsed(through_the_middle(one.body, stream=True))
@@ -86,7 +87,7 @@ def test_through_the_middle_a_stream_comes_to_the_same_blocks(one: Recording) ->
     assert stop(after) == stop(before)
 
 
-@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
+@each("one", WHOLE, ids=lambda one: one.name)
 def test_through_the_middle_an_unstreamed_answer_has_the_same_blocks(one: Recording) -> None:
     before, after = json.loads(one.body), json.loads(through_the_middle(one.body, stream=False))
     assert [bare(block) for block in after["content"]] == [bare(block) for block in before["content"]]

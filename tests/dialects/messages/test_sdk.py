@@ -108,6 +108,20 @@ async def test_pages_of_the_models_list_meet(opened: Open) -> None:
         assert [model.id for model in before.data] == ["b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("POST", "/v1/messages/batches", 404, "not_found_error"),
+        ("GET", "/v1/messages", 405, "invalid_request_error"),
+    ],
+)
+async def test_a_wrong_path_or_method_is_told_in_anthropics_form(
+    house: House, method: str, path: str, status: int, kind: str
+) -> None:
+    told, answer = await house.call(method, path)
+    assert (told, answer["type"], answer["error"]["type"]) == (status, "error", kind)
+
+
 async def test_a_dialect_that_is_switched_off_is_not_there(opened: Open) -> None:
     async with opened(dialects=Dialects(messages=False)) as house:
         with pytest.raises(anthropic.NotFoundError):

@@ -28,7 +28,7 @@ def opened(provider: FakeProvider) -> Open:
     @asynccontextmanager
     async def opening(adapter: str = "compatible", **members: Any) -> AsyncIterator[House]:
         fake = Provider("fake", adapter, provider.url + "/v1", "sk-up", models=("m",), list_models=False, retries=0)
-        async with served(Config(**{"providers": (fake,), **members})) as (url, client, registry, _):
+        async with served(Config(**{"providers": (fake,), **members})) as (url, client, registry, *_):
             yield House(url, client, AsyncOpenAI(base_url=f"{url}/v1", api_key="key", max_retries=0), registry)
 
     return opening

@@ -44,6 +44,28 @@ def called(id: str, name: str = "look", arguments: str = "{}") -> Json:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+@pytest.mark.parametrize(
+    ("data", "members", "kind"),
+    [
+        ("iVBORw0KGgo=", {}, "png"),
+        ("/9j/4AAQ", {}, "jpeg"),
+        ("AAAA", {"output_format": "webp"}, "webp"),
+        ("AAAA", {}, "png"),
+    ],
+)
+def test_an_image_that_the_model_made_is_one_of_the_assistants(data: str, members: Json, kind: str) -> None:
+    made = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": data, **members}
+    image = {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}}
+    assert messages(user("Draw"), made, user("Redder"))[1] == {"role": "assistant", "content": None, "images": [image]}
+
+
+def test_an_image_that_is_only_named_is_no_turn() -> None:
+    said = messages(
+        user("Draw"), {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": None}
+    )
+    assert [one["role"] for one in said] == ["user"]
+
+
 # Messages
 
 
@@ -211,11 +233,12 @@ def test_tools_that_only_openai_runs_are_dropped_and_named() -> None:
         ("none", "none"),
         ({"type": "function", "name": "look"}, {"type": "function", "function": {"name": "look"}}),
         ({"type": "custom", "name": "look"}, {"type": "function", "function": {"name": "look"}}),
+        ({"type": "shell"}, {"type": "function", "function": {"name": "shell"}}),
         ({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "look"}]}, "required"),
     ],
 )
 def test_tool_choice(choice: Any, wanted: Any) -> None:
-    chat = asked(tools=[LOOK, {**LOOK, "name": "other"}], tool_choice=choice)
+    chat = asked(tools=[LOOK, {"type": "shell"}], tool_choice=choice)
     assert chat.body["tool_choice"] == wanted
     narrowed = isinstance(choice, dict) and choice["type"] == "allowed_tools"
     assert len(chat.body["tools"]) == (1 if narrowed else 2)
@@ -261,8 +284,17 @@ def test_the_last_configuration_counts() -> None:
 
 
 def test_what_has_no_place_in_a_chat_is_named() -> None:
-    chat = asked(prompt_cache_key="k", truncation="auto", text={"verbosity": "low"}, store=False, include=[])
-    assert chat.trace.dropped == ["prompt_cache_key", "truncation", "text.verbosity"]
+    told = {"role": "assistant", "phase": "commentary", "content": [{"type": "output_text", "text": "Well."}]}
+    items = [user("Hi"), {"type": "web_search_call", "id": "ws_1", "status": "completed"}, told, user("So?")]
+    chat = asked(items, prompt_cache_key="k", truncation="auto", text={"verbosity": "low"}, store=False, include=[])
+    named = ["prompt_cache_key", "truncation", "text.verbosity", "input.web_search_call", "phase"]
+    assert chat.trace.dropped == named
+    assert [one["content"] for one in chat.messages] == ["Hi", "Well.", "So?"]
+
+
+def test_messages_of_one_turn_are_paragraphs() -> None:
+    told = [{"role": "assistant", "content": [{"type": "output_text", "text": text}]} for text in ("One.", "Two.")]
+    assert messages(user("Hi"), *told, user("So?"))[1]["content"] == "One.\n\nTwo."
 
 
 # What is not offered
@@ -273,6 +305,8 @@ def test_what_has_no_place_in_a_chat_is_named() -> None:
     [
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"conversation": "conv_1"}, "conversation"),
+        ({"truncation": "sometimes"}, "truncation"),
+        ({"input": [{"type": "item_reference"}]}, "input[0].id"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"input": [{"type": "hologram"}]}, "input[0].type"),
         ({"input": [user("Hi"), {"type": "compaction", "encrypted_content": "gAAA"}]}, "input[1]"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.core.chat import Chat, Json
@@ -16,6 +16,7 @@ from llmproxy.dialects.responses.dialect import DIALECT
 from llmproxy.dialects.responses.pass_on import passed, suits
 from llmproxy.dialects.responses.request import parse_response
 from llmproxy.dialects.responses.turns import CALLS, OUTPUTS
+from tests.thorough import examples
 
 KINDS = [
     "message", "reasoning", "additional_tools", "configuration_update", "compaction", "item_reference", "web_search_call",
@@ -63,7 +64,7 @@ def asked(body: Json) -> Chat | None:
         return None
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(BODIES)
 def test_any_body_is_translated_or_refused(body: Json) -> None:
     if (chat := asked(body)) is None:
@@ -79,7 +80,7 @@ def test_any_body_is_translated_or_refused(body: Json) -> None:
     list(encoder.finish())
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(BODIES, st.booleans())
 def test_any_body_is_passed_on_or_is_not(body: Json, keeps: bool) -> None:
     if (chat := asked(body)) is None:

@@ -16,6 +16,7 @@ from llmproxy.wire.provider_errors import in_band
 from tests.dialects import streams
 from tests.dialects.recorded import SIZES, Recording, recordings
 from tests.dialects.streams import cut
+from tests.thorough import each
 
 STREAMED = recordings("openai-responses", "responses", stream=True)
 WHOLE = recordings("openai-responses", "responses", stream=False)
@@ -43,7 +44,7 @@ def as_clients_read(body: bytes) -> bytes:
     return text.removesuffix(b"data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
+@each("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
     wanted = as_clients_read(one.body)
     for size in SIZES:
@@ -57,7 +58,7 @@ def test_a_stream_passes_to_the_byte_however_it_is_cut(one: Recording) -> None:
         assert one.failed or (watched.done and watched.usage is not None)
 
 
-@pytest.mark.parametrize("one", STREAMED, ids=lambda one: one.name)
+@each("one", STREAMED, ids=lambda one: one.name)
 def test_a_stream_that_breaks_off_fails(one: Recording) -> None:
     events = as_clients_read(one.body).split(b"\n\n")[:-1]
     for number in range(0, len(events) - 1, max(1, len(events) // 40)):
@@ -77,7 +78,7 @@ def told_before(stream: bytes) -> bytes:
     return b"\n\n".join(one for one in events if not one.startswith(b":"))
 
 
-@pytest.mark.parametrize("one", WHOLE, ids=lambda one: one.name)
+@each("one", WHOLE, ids=lambda one: one.name)
 def test_an_unstreamed_answer_passes_to_the_byte(one: Recording) -> None:
     watched = watching(stream=False)
     out, error = run(watched, cut(one.body, 100))

@@ -107,6 +107,49 @@ async def test_another_keys_response_is_as_unknown_as_none(opened: Open, provide
         assert (await house.call("GET", f"/v1/responses/{first['id']}", **mine))[0] == 200
 
 
+# A response that is larger than the store
+
+SMALL = {"responses": Responses(bytes=6000)}
+
+
+async def test_a_response_that_is_too_large_says_that_it_is_not_stored(opened: Open, provider: FakeProvider) -> None:
+    async with opened(**SMALL) as house:
+        small = await ask(house, provider, "Hello")
+        large = await ask(house, provider, "x" * 9000)
+        assert (small["store"], large["store"]) == (True, False)
+        assert (await house.call("GET", f"/v1/responses/{large['id']}"))[0] == 404
+        assert (await house.call("GET", f"/v1/responses/{small['id']}"))[0] == 200  # it was not removed for nothing
+
+
+async def test_a_stream_says_at_its_end_that_it_is_not_stored(opened: Open, provider: FakeProvider) -> None:
+    async with opened(**SMALL) as house:
+        provider.streams(*said({"content": "x" * 9000}))
+        events = await house.events(input="Hi")
+        assert (events[0]["response"]["store"], last(events)["store"]) == (True, False)
+
+
+async def test_a_stream_whose_input_is_too_large_says_so_at_its_beginning(opened: Open, provider: FakeProvider) -> None:
+    async with opened(**SMALL) as house:
+        provider.streams(*said({"content": "Hello"}))
+        events = await house.events(input="x" * 9000)
+        assert events[0]["response"]["store"] is False
+
+
+async def test_one_in_the_background_that_is_too_large_fails(opened: Open, provider: FakeProvider) -> None:
+    async with opened(**SMALL) as house:
+        provider.answers(completion("x" * 9000))
+        made = await house.sdk.responses.create(model="m", input="Hi", background=True)
+        failed = await until(house, made.id, "failed")
+        assert "larger than the store" in failed.error.message
+
+
+async def test_an_input_in_the_background_that_is_too_large_is_refused(opened: Open) -> None:
+    async with opened(**SMALL) as house:
+        body = {"model": "m", "input": "x" * 9000, "background": True}
+        status, refused = await house.call("POST", "/v1/responses", body)
+        assert (status, refused["error"]["param"]) == (400, "background")
+
+
 # Asking about one
 
 
@@ -128,6 +171,8 @@ async def test_the_input_is_listed_by_pages(house: House, provider: FakeProvider
     assert len({item.id for item in listed}) == 3
     status, newest = await house.call("GET", f"/v1/responses/{second['id']}/input_items?limit=1")
     assert (status, newest["has_more"], newest["first_id"]) == (200, True, listed[-1].id)
+    status, refused = await house.call("GET", f"/v1/responses/{second['id']}/input_items?after=msg_of_another")
+    assert (status, refused["error"]["param"]) == (400, "after")
 
 
 async def test_tokens_of_an_input_are_estimated(house: House) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
+from llmproxy.dialects.responses.tools import ToolTable
 from llmproxy.testing import FakeProvider, completion
 from llmproxy.wire.foreign_reasoning import unpack
 from tests.dialects.responses.house import House, kinds, last, said
-from tests.dialects.streams import call
+from tests.dialects.streams import Json, call
 
 PATCH = {"type": "custom", "name": "apply_patch", "format": {"type": "text"}}
 FILES = {
@@ -23,7 +24,7 @@ FILES = {
 
 async def output(house: House, provider: FakeProvider, *deltas: Any, **members: Any) -> list[Any]:
     provider.streams(*said(*deltas, finish="tool_calls"))
-    return list(last(await house.events(input="Hi", **members))["output"])
+    return list(last(await house.events(**{"input": "Hi", **members}))["output"])
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,38 @@ async def test_a_custom_tool_in_a_namespace_has_both(house: House, provider: Fak
     assert (item["type"], item["namespace"], item["name"], item["input"]) == (
         "custom_tool_call", "files", "apply_patch", "x",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "member", "given"),
+    [
+        ("shell", '{"commands":["ls"]}', "action", {"commands": ["ls"]}),
+        ("local_shell", '{"command":["ls"]}', "action", {"type": "exec", "env": {}, "command": ["ls"]}),
+        ("apply_patch", '{"type":"delete_file","path":"a"}', "operation", {"type": "delete_file", "path": "a"}),
+    ],
+)
+async def test_openais_tools_that_the_client_runs_are_functions_and_their_calls_come_back_as_their_own(
+    house: House, provider: FakeProvider, kind: str, arguments: str, member: str, given: Json
+) -> None:
+    (item,) = await output(house, provider, call(0, "c1", kind, arguments), tools=[{"type": kind}])
+    assert (item["type"], item["call_id"], item[member]) == (f"{kind}_call", "c1", given)
+    assert provider.last.json["tools"][0]["function"]["name"] == kind
+    result = {"type": f"{kind}_call_output", "call_id": "c1", "output": "done"}
+    await output(house, provider, {"content": "ok"}, input=[{"role": "user", "content": "Hi"}, item, result])
+    _, called, answered = provider.last.json["messages"]
+    assert orjson.loads(called["tool_calls"][0]["function"]["arguments"]) == given
+    assert (answered["role"], answered["content"]) == ("tool", "done")
+
+
+async def test_a_patch_that_is_none_is_not_given_to_the_client_as_one(house: House, provider: FakeProvider) -> None:
+    said = call(0, "c1", "apply_patch", '{"type":"update_file","path":"a"}')
+    (item,) = await output(house, provider, said, tools=[{"type": "apply_patch"}])
+    assert (item["type"], item["name"]) == ("function_call", "apply_patch")
+
+
+def test_a_shell_in_openais_container_is_dropped() -> None:
+    table = ToolTable.of([{"type": "shell", "environment": {"type": "container_auto"}}])
+    assert (table.offered, table.dropped) == ([], ["shell"])
 
 
 async def test_an_unstreamed_answer_has_the_same_items(house: House, provider: FakeProvider) -> None:

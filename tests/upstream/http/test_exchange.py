@@ -316,7 +316,7 @@ async def test_the_sender_is_told_when_the_request_goes_out(serve: Serve, client
     told: list[str] = []
     told_before: list[list[str]] = []
     provider = await serve(talk)
-    async with client.send(ask(provider), connect=5, sent=lambda: told.append("sent")):
+    async with client.send(ask(provider), connect=5, sent=lambda _: told.append("sent")):
         pass
     assert told_before == [["sent"]]
 
@@ -325,7 +325,7 @@ async def test_the_sender_is_not_told_of_a_request_that_never_goes_out(client: C
     told: list[str] = []
     with pytest.raises(Unreachable):
         async with client.send(
-            Outgoing(f"http://127.0.0.1:{unused_tcp_port}/"), connect=5, sent=lambda: told.append("sent")
+            Outgoing(f"http://127.0.0.1:{unused_tcp_port}/"), connect=5, sent=lambda _: told.append("sent")
         ):
             pass
     assert told == []

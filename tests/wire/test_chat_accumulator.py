@@ -1,4 +1,4 @@
-"""A stream folded is the answer that the provider would have given as one JSON, and the other way round."""
+"""A stream accumulated is the answer that the provider would have given as one JSON, and the other way round."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from hypothesis import strategies as st
 from llmproxy.core.chat import Json
 from llmproxy.core.errors import Truncated, UpstreamError
 from llmproxy.testing import check_chat, chunk, completion, read_stream, sse
-from llmproxy.wire.chat_fold import Fold, unfold
+from llmproxy.wire.blocks import Blocks
+from llmproxy.wire.chat_accumulator import Accumulator, as_chunks
+from llmproxy.wire.provider_errors import in_band
 from llmproxy.wire.relay import Relay
+from llmproxy.wire.whole_answer import WholeAnswer
 from tests.core.kit import CUTS, TEXT, chat, chunks_in, lean, pieces, run
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
 
 
-def folded(chunks: Any) -> Json:
-    fold = Fold()
+def accumulated(chunks: Any) -> Json:
+    accumulator = Accumulator()
     for one in chunks:
-        fold.add(one)
-    return fold.result()
+        accumulator.add(one)
+    return accumulator.result()
 
 
 def maybe(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
@@ -118,16 +121,16 @@ COMPLETION = st.builds(
 @given(COMPLETION)
 @lean
 def test_an_answer_unfolded_and_folded_is_the_answer(whole: Json) -> None:
-    assert folded(unfold(whole)) == whole
+    assert accumulated(as_chunks(whole)) == whole
 
 
 @given(COMPLETION)
 @lean
 def test_neither_way_changes_what_it_was_given(whole: Json) -> None:
     before = copy.deepcopy(whole)
-    opened = list(unfold(whole))
+    opened = list(as_chunks(whole))
     kept = copy.deepcopy(opened)
-    folded(opened)
+    accumulated(opened)
     assert (whole, opened) == (before, kept)
 
 
@@ -179,12 +182,12 @@ def dripped(whole: Json, cuts: list[int]) -> Iterator[Json]:
 @given(COMPLETION, CUTS)
 @lean
 def test_an_answer_that_comes_in_pieces_is_the_same_answer(whole: Json, cuts: list[int]) -> None:
-    assert folded(dripped(whole, cuts)) == whole
+    assert accumulated(dripped(whole, cuts)) == whole
 
 
 def test_choices_that_come_interleaved_are_put_in_order() -> None:
     parts = [chunk({"content": "b"}, index=1), chunk({"content": "a"}), chunk({"content": "B"}, index=1)]
-    answer = folded(parts)
+    answer = accumulated(parts)
     assert [(one["index"], one["message"]["content"]) for one in answer["choices"]] == [(0, "a"), (1, "bB")]
 
 
@@ -197,7 +200,7 @@ def test_the_text_of_one_thought_grows_and_its_signature_comes_last() -> None:
         {"type": "reasoning.encrypted", "data": "aa", "index": 2},
         {"type": "reasoning.encrypted", "data": "bb", "index": 2},
     ]
-    message = folded(chunk({"reasoning_details": [one]}) for one in details)["choices"][0]["message"]
+    message = accumulated(chunk({"reasoning_details": [one]}) for one in details)["choices"][0]["message"]
     assert message["reasoning_details"] == [
         {"type": "reasoning.text", "text": "Let me see.", "index": 0, "signature": "c2ln"},
         *details[3:],
@@ -205,14 +208,15 @@ def test_the_text_of_one_thought_grows_and_its_signature_comes_last() -> None:
 
 
 def test_without_usage_there_is_none() -> None:
-    assert "usage" not in folded([chunk({"content": "a"}, finish="stop")])
+    assert "usage" not in accumulated([chunk({"content": "a"}, finish="stop")])
 
 
-# Through the Relay
+# Through the translators
 
 
 def whole_of(*parts: bytes, stream: bool = False) -> tuple[bytes, UpstreamError | None]:
-    return run(Relay(chat(stream=stream)), parts)
+    asked = chat(stream=stream)
+    return run(Relay(asked) if stream else WholeAnswer(asked, in_band), parts)
 
 
 @given(COMPLETION, CUTS)
@@ -302,3 +306,38 @@ def test_a_done_is_recognised_by_its_word(done: bytes) -> None:
     out, failure = whole_of(sse(chunk({"content": "a"}), done=False) + done, stream=True)
     assert failure is None
     assert len(chunks_in(out)) == 2
+
+
+class Counted(str):
+    """A text that counts the characters that are copied when something is joined to it, or it to something."""
+
+    copied = 0
+
+    def __add__(self, after: str) -> str:
+        Counted.copied += len(self)
+        return str.__add__(self, after)
+
+    def __radd__(self, before: str) -> str:
+        Counted.copied += len(before)
+        return str.__add__(before, self)
+
+
+PIECE = Counted("a word ")
+GROWING: dict[str, Json] = {
+    "content": {"content": PIECE},
+    "reasoning": {"reasoning_content": PIECE},
+    "details": {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": PIECE}]},
+    "arguments": {"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"arguments": PIECE}}]},
+    "transcript": {"audio": {"id": "a", "transcript": PIECE}},
+}
+
+
+@pytest.mark.parametrize("delta", GROWING.values(), ids=GROWING)
+def test_a_text_is_not_copied_with_each_of_its_pieces(delta: Json) -> None:
+    Counted.copied = 0
+    whole = accumulated(chunk(delta) for _ in range(300))
+    blocks = Blocks()
+    for _ in range(300):
+        list(blocks.feed(chunk({**delta, "reasoning_content": "x"})))
+    assert PIECE * 300 in orjson.dumps(whole).decode()
+    assert Counted.copied <= 300 * len(PIECE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmproxy.conversations.answer_shelf import AnswerShelf
+from llmproxy.conversations.database_answers import DatabaseAnswers
 from llmproxy.core.errors import StoreError
 from llmproxy.requests.answer_cache import Answer
 from llmproxy.store import Store
@@ -30,11 +30,11 @@ class Clock:
         return self.now
 
 
-def shelf(store: Store, clock: Clock | None = None, most: int = 10**6, seconds: float = 60) -> AnswerShelf:
-    return AnswerShelf(lambda: store, most=most, seconds=seconds, clock=clock or Clock())
+def answers_in(store: Store, clock: Clock | None = None, most: int = 10**6, seconds: float = 60) -> DatabaseAnswers:
+    return DatabaseAnswers(lambda: store, most=most, seconds=seconds, clock=clock or Clock())
 
 
-async def kept(store: Store, on: AnswerShelf, *keys: bytes, size: int = 0) -> None:
+async def kept(store: Store, on: DatabaseAnswers, *keys: bytes, size: int = 0) -> None:
     """Once they are on disk."""
     for key in keys:
         on.keep(key, ANSWER if not size else Answer((incompressible(size, key),), "x", None, None))
@@ -49,7 +49,7 @@ def incompressible(size: int, seed: bytes) -> bytes:
 
 async def test_what_is_kept_is_found_as_it_was_with_its_age(store: Store) -> None:
     clock = Clock()
-    on = shelf(store, clock)
+    on = answers_in(store, clock)
     assert await on.find(b"key") is None
     await kept(store, on, b"key")
     clock.now += 25
@@ -59,7 +59,7 @@ async def test_what_is_kept_is_found_as_it_was_with_its_age(store: Store) -> Non
 
 async def test_its_time_is_its_end(store: Store) -> None:
     clock = Clock()
-    on = shelf(store, clock)
+    on = answers_in(store, clock)
     await kept(store, on, b"key")
     clock.now += 60
     assert await on.find(b"key") is None
@@ -67,7 +67,7 @@ async def test_its_time_is_its_end(store: Store) -> None:
 
 async def test_a_newer_answer_takes_the_place_of_the_older_one(store: Store) -> None:
     clock = Clock()
-    on = shelf(store, clock)
+    on = answers_in(store, clock)
     await kept(store, on, b"key")
     clock.now += 50
     await kept(store, on, b"key")
@@ -79,13 +79,13 @@ async def test_a_newer_answer_takes_the_place_of_the_older_one(store: Store) -> 
 
 async def test_another_replica_finds_it(where: Path | str) -> None:
     async with Store(where) as one, Store(where) as other:
-        await kept(one, shelf(one), b"key")
-        assert await shelf(other).find(b"key") == (ANSWER, 0.0)
+        await kept(one, answers_in(one), b"key")
+        assert await answers_in(other).find(b"key") == (ANSWER, 0.0)
 
 
 async def test_all_together_are_no_larger_than_they_may_be_and_the_oldest_go_first(store: Store) -> None:
     clock = Clock()
-    on = shelf(store, clock, most=100_000)
+    on = answers_in(store, clock, most=100_000)
     keys = [bytes([number]) for number in range(60)]
     for key in keys:
         clock.now += 1
@@ -100,14 +100,14 @@ async def test_all_together_are_no_larger_than_they_may_be_and_the_oldest_go_fir
 
 
 async def test_one_that_is_larger_than_all_may_be_is_not_kept(store: Store) -> None:
-    on = shelf(store, most=1_000)
+    on = answers_in(store, most=1_000)
     await kept(store, on, b"key", size=2_000)
     assert await on.find(b"key") is None
 
 
 async def test_old_ones_are_removed_when_the_size_is_looked_at(store: Store) -> None:
     clock = Clock()
-    on = shelf(store, clock, most=20_000)
+    on = answers_in(store, clock, most=20_000)
     await kept(store, on, b"old")
     clock.now += 100
     await kept(store, on, b"new", size=3_000)
@@ -115,8 +115,8 @@ async def test_old_ones_are_removed_when_the_size_is_looked_at(store: Store) -> 
     assert found == [b"new".hex()]
 
 
-async def test_a_store_that_fails_is_a_shelf_without_the_answer(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    on = shelf(store)
+async def test_from_a_store_that_fails_no_answer_is_found(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    on = answers_in(store)
     await kept(store, on, b"key")
 
     async def fails(*_: object) -> None:
@@ -126,8 +126,8 @@ async def test_a_store_that_fails_is_a_shelf_without_the_answer(monkeypatch: pyt
     assert await on.find(b"key") is None
 
 
-async def test_a_store_that_hangs_is_a_shelf_without_the_answer(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    on = shelf(store)
+async def test_from_a_store_that_hangs_no_answer_is_found(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    on = answers_in(store)
     await kept(store, on, b"key")
 
     async def hangs(*_: object) -> None:
@@ -139,12 +139,12 @@ async def test_a_store_that_hangs_is_a_shelf_without_the_answer(monkeypatch: pyt
 
 async def test_replicas_that_begin_at_once_all_find_a_place_for_their_answers(where: Path | str) -> None:
     async with Store(where) as one, Store(where) as other:
-        shelves = [shelf(one), shelf(other)]
-        await asyncio.gather(*(on.find(b"key") for on in shelves))
-        for on, store in zip(shelves, (one, other), strict=True):
+        places = [answers_in(one), answers_in(other)]
+        await asyncio.gather(*(on.find(b"key") for on in places))
+        for on, store in zip(places, (one, other), strict=True):
             await kept(store, on, b"key")
 
         async def found() -> bool:
-            return all([await on.find(b"key") is not None for on in shelves])
+            return all([await on.find(b"key") is not None for on in places])
 
         await soon(found)
