@@ -1,6 +1,11 @@
 # The gateway with its page in a slim image: docker build -t llmproxy .
 
-FROM node:22-slim AS page
+# The base images by digest, as a tag may become another image at any time. For the newest of a tag:
+#   docker buildx imagetools inspect python:3.11-slim-trixie --format '{{.Manifest.Digest}}'
+ARG NODE_IMAGE=node:22-bookworm-slim@sha256:83f487e0a63425e5b4d146fb5e5be574bcbe1b7b843d3ebafdd95eaf7767a7e5
+ARG PYTHON_IMAGE=python:3.11-slim-trixie@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
+
+FROM ${NODE_IMAGE} AS page
 WORKDIR /src/ui
 COPY ui/package.json ui/package-lock.json ./
 RUN npm ci --no-audit --no-fund
@@ -8,7 +13,7 @@ COPY ui/ ./
 # Vite writes into ../llmproxy/static, as in a checkout.
 RUN npm run build
 
-FROM python:3.11-slim AS wheel
+FROM ${PYTHON_IMAGE} AS wheel
 WORKDIR /src
 # Versions and hashes are those of this file; nothing else is fetched.
 COPY deploy/requirements.txt ./
@@ -21,7 +26,7 @@ COPY --from=page /src/llmproxy/static/ llmproxy/static/
 RUN /opt/llmproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation '.[fast,postgres,redis]' \
  && /opt/llmproxy/bin/pip uninstall --yes --quiet setuptools pip
 
-FROM python:3.11-slim
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 65532 --user-group --no-create-home --shell /usr/sbin/nologin llmproxy \
  && install -d -o llmproxy -g llmproxy /data /config
 COPY --from=wheel /opt/llmproxy /opt/llmproxy
