@@ -9,6 +9,10 @@ CACHE  := .cache
 # Test processes side by side: twice the cores of the smallest machine, since most tests wait for another process.
 WORKERS ?= 4
 
+# In CI, what failed is tried once more, alone: some tests with browsers and many processes need more of a machine than it has. Both results are shown.
+AGAIN = { [ $$? = 1 ] && echo "Tests failed. Each of them is tried once more, alone:" \
+	&& $(BIN)/python -m pytest -n 0 -rA --last-failed --last-failed-no-failures none; }
+
 # Modules are compiled once, not by each of the processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -32,7 +36,7 @@ test: $(TESTS) system page ## install what the tests need, check, and test (ARGS
 	$(if $(CI),$(BIN)/python -m tests.clients.environments)
 	$(if $(CI),$(BIN)/python -m pip install --quiet --disable-pip-version-check --group deploy)
 	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) $(if $(CI),|| $(AGAIN))
 
 check: style ## formatting, lint, types, the direction of imports, and whether docs and code say the same
 	$(BIN)/python -m pytest -q -n 0 tests/docs -k 'not test_blocks and not test_adapter_package'
