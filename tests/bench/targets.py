@@ -13,6 +13,7 @@ from typing import Literal
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "bench"
 PEERS = CACHE / "peers"
+BEFORE = Path(os.environ.get("LLMPROXY_BENCH_BEFORE", ""))  # the command of another commit's environment
 SHARED_SECRET = "a-secret-of-the-benchmark"
 Kind = Literal["reference", "ours", "peer"]
 
@@ -201,6 +202,14 @@ TARGETS = {
             headers=lambda at: {"Authorization": f"Bearer {FIRST_KEY}"},
             kind="ours",
             other_key=(FIRST_KEY.encode(), SECOND_KEY.encode()),
+        ),
+        Target(
+            "llmproxy before",
+            lambda at: [str(BEFORE), "serve", "--port", str(at.port)],
+            BEFORE.is_file,
+            environment=_llmproxy_environment,
+            model="openai/mock",
+            kind="ours",
         ),
         Target("llmproxy x2", _llmproxy(2), environment=_llmproxy_environment, model="openai/mock", kind="ours"),
         Target(
