@@ -207,7 +207,7 @@ class Accounts:
         def asked() -> list[tuple[str, Budget]]:
             return self.budgets(self.keys.named(key.name) or key)
 
-        return Wallet(self.bank, asked, chat.trace, self.warned, pricing=self.pricing)
+        return Wallet(self.bank, asked, chat.trace.headers, chat.trace.deadline, self.warned, pricing=self.pricing)
 
     def budgets(self, key: Key) -> list[tuple[str, Budget]]:
         """(account, budget) of the key and of its group."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from llmproxy.config import Budget
 from llmproxy.core.clock import loop_time
 from llmproxy.core.errors import GatewayError
-from llmproxy.core.trace import Trace
 from llmproxy.core.usage import DOLLAR
 from llmproxy.store.spend import Spent
 
@@ -27,13 +26,17 @@ Asked = Callable[[], Iterable[tuple[str, Budget]]]  # (account, budget), as conf
 class Holder:
     """The holds of one request. Money is in 1e-12 dollars.
 
+    headers: of its answer. deadline: in the loop's time. It does not know the request's trace, which knows it: a cycle would
+    be left to the garbage collector, of every request.
+
     spent: what its attempts have cost its budgets. warned: called with a budget that is used up. unleased: it holds money that
     no lease covers, because the database was away; its cost is then taken out of no lease.
     """
 
     bank: Bank
     asked: Asked
-    trace: Trace
+    headers: dict[str, str]
+    deadline: float | None
     warned: Callable[[Pot], None] = lambda pot: None
     spent: list[Spent] = field(default_factory=list)
     unleased: bool = False
@@ -115,13 +118,13 @@ class Holder:
         return amount
 
     def _over(self, pot: Pot) -> None:
-        self.trace.headers["X-LLMProxy-Budget"] = f"used up: {pot.limit / DOLLAR:g}/{pot.key.window}"
+        self.headers["X-LLMProxy-Budget"] = f"used up: {pot.limit / DOLLAR:g}/{pot.key.window}"
         if self.bank.warn(pot):
             self.warned(pot)
 
     async def _paused(self) -> bool:
         """Waits a moment for a higher limit or a new window. False: the request's deadline is over."""
-        deadline = self.trace.deadline
+        deadline = self.deadline
         if deadline is not None and loop_time() >= deadline:
             return False
         await asyncio.sleep(PAUSE_LOOK)

@@ -103,7 +103,7 @@ class AttemptMeter:
     def _limited(self, chat: Chat, names: tuple[str, ...], most: int) -> Chat:
         settings = answer_settings(chat)
         name = next((one for one in names if settings.get(one) is not None), names[-1])
-        self._holder.trace.headers["X-LLMProxy-Clamped"] = f"{name}={most}"
+        self._holder.headers["X-LLMProxy-Clamped"] = f"{name}={most}"
         if chat.face == "gemini":
             return chat.with_fields(generationConfig={**settings, name: most})
         return chat.with_fields(**{name: most})

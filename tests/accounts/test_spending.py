@@ -21,7 +21,7 @@ from llmproxy.accounts.wallet import Wallet
 from llmproxy.config import Budget, Budgets
 from llmproxy.core.chat import Chat
 from llmproxy.core.errors import BadRequest, Cancelled, GatewayError
-from llmproxy.core.trace import Attempt, Trace
+from llmproxy.core.trace import Attempt
 from llmproxy.core.usage import Tokens, Usage
 from llmproxy.store import Store, spend
 from llmproxy.store.spend import PotKey, Spent
@@ -55,7 +55,7 @@ class House:
         self.bank = Bank(lambda: self.store, self.settings, self.shares, clock=lambda: self.now)
 
     def wallet(self) -> Wallet:
-        return Wallet(self.bank, lambda: list(self.budgets), Trace(), self.warned.append, pricing=PRICING)
+        return Wallet(self.bank, lambda: list(self.budgets), {}, None, self.warned.append, pricing=PRICING)
 
     async def begin(self, wallet: Wallet | None = None, **asked: Any) -> tuple[AttemptMeter, Attempt, Wallet]:
         wallet = wallet or self.wallet()
@@ -320,7 +320,7 @@ async def test_what_cannot_be_watched_is_clamped_in_its_own_dialect(
     wallet = there.wallet()
     meter, asked = await wallet.begin(Chat(body, "m", face), "p", attempt, streams=False)
     assert {name: asked.body[name] for name in clamped} == clamped
-    assert wallet.trace.headers["X-LLMProxy-Clamped"].endswith("=1000")
+    assert wallet.headers["X-LLMProxy-Clamped"].endswith("=1000")
     assert there.pot.held == 1000 * RATE
     meter.settle(attempt)
     assert there.pot.held == 0
@@ -331,6 +331,6 @@ async def test_a_client_without_a_limit_gets_none_while_there_is_money_for_the_l
     there, attempt = House(store, [of(10**9)]), Attempt(1, "p", "m", time.monotonic())
     wallet = there.wallet()
     meter, asked = await wallet.begin(Chat({"input": "x"}, "m", "responses"), "p", attempt, streams=False)
-    assert (asked.body, wallet.trace.headers) == ({"input": "x"}, {})
+    assert (asked.body, wallet.headers) == ({"input": "x"}, {})
     assert there.pot.held == LONGEST_ANSWER * RATE
     meter.settle(attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 
 from llmproxy.accounts.accounts import Accounts
@@ -65,6 +66,22 @@ def test_the_numbers_of_a_request_take_a_bounded_number_of_calls() -> None:
     metrics, pricing, one = Metrics(), Pricing(PRICES, {"p": Place("http://p")}), finished()
     metrics.add(record(one, pricing))
     assert calls(lambda: metrics.add(record(one, pricing))).total() <= 50  # 4x measured
+
+
+async def test_a_request_with_a_budget_leaves_nothing_to_the_garbage_collector() -> None:
+    async with Store(None) as store:
+        made, chats = accounts(store), [question() for _ in range(10)]
+        for chat in chats:
+            charge = made.admit(BUDGETED, chat)
+            assert charge is not None
+            chat.trace.purse = charge.wallet
+        gc.collect()
+        gc.disable()
+        try:
+            del chats, chat, charge
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
 
 
 async def test_two_budgets_take_a_bounded_number_of_calls() -> None:
