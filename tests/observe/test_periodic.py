@@ -17,7 +17,7 @@ from llmproxy.core.trace import Trace
 from llmproxy.observe import periodic
 from llmproxy.requests import registry
 from llmproxy.routing.model_catalog import ModelCatalog, Source
-from llmproxy.server.context import CURRENT, LOAD_SHEDDING, REGISTRY
+from llmproxy.server.context import CURRENT, LOAD_SHEDDING, REGISTRY, TURNS
 from llmproxy.server.middleware import load_shedding
 from llmproxy.server.process import disconnect_watchdog, listener, load_monitor, reload
 from llmproxy.server.streaming import client_socket
@@ -113,7 +113,7 @@ class Every:
     def load_monitor(patch: pytest.MonkeyPatch, job: FailsOnce) -> AbstractContextManager[None]:
         patch.setattr(load_monitor, "_EVERY", 0.001)
         current = SimpleNamespace(config=SimpleNamespace(server=Server()))
-        app: Any = {LOAD_SHEDDING: load_shedding.LoadShedding(), CURRENT: current, REGISTRY: ()}
+        app: Any = {LOAD_SHEDDING: load_shedding.LoadShedding(), CURRENT: current, REGISTRY: (), TURNS: ()}
         patch.setattr(load_monitor, "_resident", job)
         return load_monitor.watching(app)
 

@@ -102,7 +102,7 @@ async def test_a_loop_that_has_nothing_to_begin_is_left_alone() -> None:
     await flood.ask("a")
     for _ in range(3):
         await asyncio.sleep(0)
-    assert not flood.turns._armed
+    assert not flood.turns.busy
 
 
 async def test_who_leaves_while_waiting_takes_no_turn() -> None:

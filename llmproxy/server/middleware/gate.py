@@ -85,12 +85,15 @@ class Gate:
         route, shared = intake.route, self._shared
         ring = shared.accounts.keys
         running = len(shared.registry) if route.counts else 0
-        inside = running + len(self._turns)
+        verdict = self._turns.verdicts.pop(request.protocol, None) if self._turns.verdicts else None
+        inside = running if verdict else running + len(self._turns)
         shortages = refuse_overload(request, route, self._shedding, inside, shared.current, ring)
         intake.key = admit(request, route, ring, config)
+        if isinstance(verdict, GatewayError):
+            raise verdict
         if shortages:
             self._fair_share.refuse_heavy(intake.key.name, shortages, inside)
-        return route.counts and not self._turns.begins(running)
+        return route.counts and not verdict and not self._turns.begins(running)
 
 
 def middleware(app: web.Application) -> Middleware:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from aiohttp import web
 
 from llmproxy.core.clock import loop_time
+from llmproxy.core.errors import GatewayError
 
 from ..context import ACCOUNTS, CURRENT, INTAKE, REGISTRY, TURNS
 from .auth import admit
@@ -19,7 +20,16 @@ from .routes import Handler
 
 FEW = 16  # running requests up to which every request begins at once
 AT_ONCE = 2  # requests that begin in one iteration; each takes about half a millisecond to read, route and send
+REFUSED = 4  # requests that are refused in one iteration because they waited too long, and a fiftieth of all such
 T = TypeVar("T")
+
+
+class Turn(Protocol):
+    """A request that waits: a future of its handler, or one that is not read yet (see unread.py)."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: None, /) -> None: ...
+    def set_exception(self, exception: GatewayError, /) -> None: ...
 
 
 class Waiting(Generic[T]):
@@ -111,12 +121,16 @@ class Turns:
 
     def __init__(self) -> None:
         self._left = AT_ONCE
-        self._waiting: Waiting[asyncio.Future[None]] = Waiting()
+        self._waiting: Waiting[Turn] = Waiting()
+        self._late: deque[Turn] = deque()  # to be refused
         self._patience = 0.0
-        self._armed = False
+        self.verdicts: dict[
+            object, GatewayError | Literal[True]
+        ] = {}  # by connection: its request begins, or is refused
+        self.busy = False  # whether requests wait, or began in this iteration or the last one
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._late)
 
     def counts(self) -> dict[str, int]:
         """How many requests of each key wait."""
@@ -132,7 +146,8 @@ class Turns:
 
     def refuse_all(self) -> None:
         """Refuses all waiting requests, because the process ends."""
-        for turn in self._waiting.since_before(float("inf")):
+        late, self._late = self._late, deque()
+        for turn in (*late, *self._waiting.since_before(float("inf"))):
             if not turn.done():
                 turn.set_exception(shutting_down())
 
@@ -157,23 +172,39 @@ class Turns:
             self._waiting.remove(owner, turn)
             raise
 
+    def hold(self, owner: str, turn: Turn, patience: float, most: int) -> None:
+        """Adds a request that is not read yet. If more than `most` wait, the newest of the key with most of them is refused."""
+        self._patience = patience
+        self._waiting.add(owner, turn, loop_time())
+        if len(self._waiting) > most and (newest := self._waiting.remove_newest_of_longest(0)) is not None:
+            self._late.append(newest)
+        self._arm()
+
+    def leave(self, owner: str, turn: Turn) -> None:
+        """The client of a request that is not read yet has disconnected."""
+        self._waiting.remove(owner, turn)
+
     def _arm(self) -> None:
-        if not self._armed:
-            self._armed = True
+        if not self.busy:
+            self.busy = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._armed = False
+        self.busy = False
         began_last, self._left = self._left < AT_ONCE, AT_ONCE
         while self._left and (turn := self._waiting.next()) is not None:
             if not turn.done():
                 turn.set_result(None)
                 self._left -= 1
-        if (
-            self._patience > 0
-        ):  # only now: where each iteration takes longer than that, some requests must begin nevertheless
-            for late in self._waiting.since_before(loop_time() - self._patience):
-                if not late.done():
-                    late.set_exception(overloaded(WAITED))
-        if self._waiting or began_last or self._left < AT_ONCE:
+        if self._patience > 0:  # only now: where an iteration takes longer than that, some must begin nevertheless
+            self._late.extend(self._waiting.since_before(loop_time() - self._patience))
+        self._refuse_late()
+        if self._waiting or self._late or began_last or self._left < AT_ONCE:
             self._arm()
+
+    def _refuse_late(self) -> None:
+        left = REFUSED + len(self._late) // 50
+        while self._late and left:
+            if not (turn := self._late.popleft()).done():
+                turn.set_exception(overloaded(WAITED))
+                left -= 1

@@ -21,6 +21,7 @@ from llmproxy.observe.periodic import attempt, every
 from llmproxy.observe.refusals import Refusal, Refusals
 
 from ..middleware.headers import NAME
+from ..middleware.unread import Held, Unread
 from .socket_options import VANISHED, affordable_connections
 
 _STANDING = 64  # connections above the limit that still get an answer, mostly an error; further ones are closed at once
@@ -53,7 +54,7 @@ _NO_TIMER = _NoTimer()
 class Connection(web.RequestHandler):
     """A client's connection. `surplus`: above the limit, or after the shutdown began; its request gets an error."""
 
-    __slots__ = ("_listener", "_owed_since", "_wire", "busy", "idle_since", "surplus")
+    __slots__ = ("_held", "_listener", "_owed_since", "_unread", "_wire", "busy", "idle_since", "surplus")
 
     _wire: asyncio.Transport  # aiohttp releases its own reference before everything is sent
 
@@ -62,6 +63,8 @@ class Connection(web.RequestHandler):
         self._keepalive_handle = cast("Any", _NO_TIMER)
         self._messages = cast("Any", _Queue())
         self._listener = listener
+        self._held: Held | None = None  # a request that is not read yet
+        self._unread: list[bytes] = []  # its bytes
         self._owed_since: float | None = None  # since when the rest of a request head is missing
         self.busy = False
         self.idle_since = time.monotonic()
@@ -75,12 +78,54 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._listener.left(self)
+        unread = self._listener.unread
+        if unread is not None and (self._held is not None or unread.turns.verdicts):
+            unread.left(self, self._held)
+            self._held = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._owed_since is None and not self.busy:
-            self._owed_since = time.monotonic()
+        if self._held is not None:
+            self._unread.append(data)
+            self._wire.pause_reading()
+            return
+        if not self.busy:
+            if self._owed_since is None:
+                self._owed_since = time.monotonic()
+            unread = self._listener.unread
+            if unread is not None and unread.turns.busy and self._is_held(unread, data):
+                return
         super().data_received(data)
+
+    def _is_held(self, unread: Unread, data: bytes) -> bool:
+        self._held = unread.hold(self, data)
+        if self._held is None:
+            return False
+        self._unread, self._owed_since, self.busy = [data], None, True
+        return True
+
+    @property
+    def address(self) -> str:
+        peer = self._wire.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def skip(self, answer: bytes) -> None:
+        """Answers the request that was held back, without reading it."""
+        more, self._unread, self._held = self._unread[1:], [], None
+        self.busy, self.idle_since = False, time.monotonic()
+        if not self._wire.is_closing():
+            self._wire.write(answer)
+            self._wire.resume_reading()
+        if more:
+            self.data_received(b"".join(more))
+
+    def read(self) -> None:
+        """Reads the request that was held back."""
+        data, self._unread, self._held = b"".join(self._unread), [], None
+        self.busy = False
+        if not self._wire.is_closing():
+            self._wire.resume_reading()
+            super().data_received(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -151,6 +196,7 @@ class Listener:
     """Accepts connections for an aiohttp server, within the configured limits."""
 
     refusals: Refusals | None = None  # gets every input that was not a request
+    unread: Unread | None = None  # decides which requests are read at once; without it all are
 
     def __init__(self, server: web.Server, limits: Server, slow_reader: float, **options: Any) -> None:
         self._server = server

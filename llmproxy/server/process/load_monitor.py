@@ -12,13 +12,13 @@ from aiohttp import web
 
 from llmproxy.observe.periodic import attempt, every
 
-from ..context import CURRENT, LOAD_SHEDDING, REGISTRY
+from ..context import CURRENT, LOAD_SHEDDING, REGISTRY, TURNS
 
 _EVERY = 0.5  # seconds between two looks
 _MUCH = 128 * 1024 * 1024  # resident bytes above which the allocator is asked to return free memory
 _MORE = 16 * 1024 * 1024  # growth since the last time, below which there is nothing to return
 _GIVE_BACK = 5.0  # seconds between two times
-_FEW = 100  # running requests; with more, only the youngest generation is collected
+_FEW = 100  # running and waiting requests; with more, only the youngest generation is collected
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def watching(app: web.Application) -> Iterator[None]:
         late, due = max(0.0, now - due), now + _EVERY
         pressure.look(late, _resident(), app[CURRENT].config.server)
         if giving.is_due(now, pressure.memory, len(app[REGISTRY])):
-            _give_back(len(app[REGISTRY]))
+            _give_back(len(app[REGISTRY]) + len(app[TURNS]))
             giving.done(now, _resident(), len(app[REGISTRY]))
 
     attempt(look, "load_monitor")

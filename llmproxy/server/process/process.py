@@ -25,6 +25,7 @@ from ..app import build
 from ..context import ACCOUNTS, CURRENT, OBSERVER, PEERS
 from ..middleware.gate import Gate
 from ..middleware.routes import Front
+from ..middleware.unread import Unread
 from ..opened_store import OpenedStores
 from . import disconnect_watchdog, load_monitor
 from .drain import drain
@@ -134,6 +135,7 @@ class Process:
         listener = Listener(runner.server, config.server, config.limits.slow_reader, **_CONNECTION)
         reload.listener = listener
         listener.refusals = app[OBSERVER].refusals
+        listener.unread = Unread(app)
         listening = bound(config.server.host, config.server.port, share=self._place is not None)
         try:
             listener.open(listening)
