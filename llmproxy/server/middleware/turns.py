@@ -192,15 +192,20 @@ class Turns:
     def _turn(self) -> None:
         self.busy = False
         began_last, self._left = self._left < AT_ONCE, AT_ONCE
+        try:
+            self._begin_some()
+            self._refuse_late()
+        finally:
+            if self._waiting or self._late or began_last or self._left < AT_ONCE:
+                self._arm()
+
+    def _begin_some(self) -> None:
         while self._left and (turn := self._waiting.next()) is not None:
             if not turn.done():
-                turn.set_result(None)
                 self._left -= 1
+                turn.set_result(None)
         if self._patience > 0:  # only now: where an iteration takes longer than that, some must begin nevertheless
             self._late.extend(self._waiting.since_before(loop_time() - self._patience))
-        self._refuse_late()
-        if self._waiting or self._late or began_last or self._left < AT_ONCE:
-            self._arm()
 
     def _refuse_late(self) -> None:
         left = REFUSED + len(self._late) // 50

@@ -93,7 +93,7 @@ class Connection(web.RequestHandler):
             if self._owed_since is None:
                 self._owed_since = time.monotonic()
             unread = self._listener.unread
-            if unread is not None and unread.turns.busy and self._is_held(unread, data):
+            if unread is not None and unread.turns.busy and not self.surplus and self._is_held(unread, data):
                 return
         super().data_received(data)
 
