@@ -19,11 +19,12 @@ unexport PYTHONDONTWRITEBYTECODE
 # The stamps hold the time at which a step was last done; a second run does it again only if its inputs are newer.
 RUNS   := $(VENV)/.runs
 TESTS  := $(VENV)/.tests
+COMPILED := $(VENV)/.compiled
 MODULES := ui/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/test -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check style ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak stop-latency clean page requirements system
+.PHONY: help run test prepared check style ui ui-build ui-test prices dashboard docs bench bench-peers bench-compare bench-growth test-clients soak stop-latency clean page requirements system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -31,12 +32,16 @@ help: ## this list
 run: $(RUNS) page ## install, build the page, serve on 127.0.0.1:8811 (ARGS="--port 9000")
 	@exec $(BIN)/llmproxy serve $(ARGS)
 
-test: $(TESTS) system page ## install what the tests need, check, and test (ARGS="-k routing"); with CI=true, other people's clients too
-	@$(MAKE) --no-print-directory style
+test: prepared ## install what the tests need, check, and test (ARGS="-k routing"); with CI=true, other people's clients too
+	@$(MAKE) --no-print-directory -j2 style $(COMPILED)
 	$(if $(CI),$(BIN)/python -m tests.clients.environments)
 	$(if $(CI),$(BIN)/python -m pip install --quiet --disable-pip-version-check --group deploy)
 	$(if $(CI),@$(MAKE) --no-print-directory ui-test)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) $(if $(CI),|| $(AGAIN))
+
+# What needs nothing of each other is done side by side.
+prepared:
+	@$(MAKE) --no-print-directory -j2 $(TESTS) page system
 
 check: style ## formatting, lint, types, the direction of imports, and whether docs and code say the same
 	$(BIN)/python -m pytest -q -n 0 tests/docs -k 'not test_blocks and not test_adapter_package'
@@ -128,6 +133,10 @@ $(TESTS): pyproject.toml $(RUNS) | $(BIN)/python
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
+
+# Each of the test processes would compile all tests, since none waits for another.
+$(COMPILED): $(TESTS)
+	@$(BIN)/python -m pytest -q -n 0 --collect-only >/dev/null 2>&1; touch $@
 
 # The gateway does without its page: what stands in the way of it is said in one line, and the rest goes on.
 page:
