@@ -24,10 +24,12 @@ from tests.faults.house import FIRST, LAST, MORE, House, config, soon, streaming
 from tests.faults.phases import PHASES, asked, full_socket
 from tests.faults.wire import HOST, Wire, get, post
 from tests.gateway import Gateway, running_gateway
+from tests.thorough import THOROUGH
 from tests.waiting import until
 
 SHORT = streaming(FIRST, *[MORE] * 30, LAST, every=0.02)
 BRIEF = streaming(FIRST, LAST)
+STARTS = 4 if THOROUGH else 1  # of a process that is then told to end by many signals
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount file systems and make namespaces")
 
 
@@ -124,7 +126,7 @@ def half_of_a_body(path: str) -> bytes:
 
 @pytest.mark.parametrize("loop", ["auto", "asyncio"])
 async def test_f81_further_signals_after_the_last_work_do_not_change_the_exit_code(tmp_path: Path, loop: str) -> None:
-    for _ in range(4):
+    for _ in range(STARTS):
         process = serve(tmp_path, f'[server]\nloop = "{loop}"\n')
         await soon(lambda: _listens(tmp_path))
         process.terminate()
@@ -134,7 +136,7 @@ async def test_f81_further_signals_after_the_last_work_do_not_change_the_exit_co
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_f83_a_stream_of_signals_is_an_end_at_once_and_nothing_else(tmp_path: Path, number: int) -> None:
-    for _ in range(4):
+    for _ in range(STARTS):
         process = serve(tmp_path, "")
         await soon(lambda: _listens(tmp_path))
         assert await asyncio.to_thread(signalled_until_ended, process, number) in (0, 1)
