@@ -160,8 +160,12 @@ async def test_what_still_runs_when_it_exits_is_stopped(tmp_path: Path) -> None:
     agent = AGENT.replace("urllib.request.urlopen(ask).status", "urllib.request.urlopen(ask, timeout=0.3).status")
     async with FakeProvider() as provider:
         provider.hangs(before_headers=True)
-        await ran(tmp_path, provider, "--", "sh", "-c", f"{sys.executable} -c '{agent}' 1 & sleep 1; exit 0")
-        exchange = await provider.received()
+        asked = tmp_path / "asked"
+        script = f"{sys.executable} -c '{agent}' 1 & until [ -e {asked} ]; do sleep 0.05; done; exit 0"
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ran(tmp_path, provider, "--", "sh", "-c", script))
+            exchange = await provider.received()
+            asked.touch()
         async with asyncio.timeout(10):
             await exchange.closed.wait()
 
