@@ -98,6 +98,14 @@ def test_a_second_question_waits_for_the_thread_of_the_first(site: Site) -> None
     assert len(held.routes) == 1
 
 
+def test_a_model_chosen_while_the_first_thread_is_made_is_stored_with_it(site: Site) -> None:
+    held = held_question(site, "Hello")
+    site.choose("quick/markdown")
+    held.let_go()
+    site.complete(site.answers.last)
+    site.until(lambda: site.kept()["model"] == "quick/markdown")
+
+
 def test_whoever_leaves_while_the_first_thread_is_made_stays_where_they_are(site: Site) -> None:
     site.answered("Here")
     here = site.page.url

@@ -83,6 +83,27 @@ def test_an_edited_question_is_a_branch_beside_the_first(site: Site) -> None:
     expect(site.answers.last).to_contain_text("You said: “One”.")
 
 
+def test_an_edit_that_is_being_typed_is_kept_while_another_chat_is_shown(site: Site) -> None:
+    site.answered("One")
+    new_chat(site, "Elsewhere")
+    site.chats.last.click()
+    expect(site.questions).to_have_text("One")
+    site.questions.first.hover()
+    site.questions.first.get_by_role("button", name="Edit").click()
+    edit = site.page.get_by_role("textbox", name="Edit")
+    edit.fill("One and a half")
+    site.chats.first.click()
+    expect(site.questions).to_have_text("Elsewhere")
+    site.chats.last.click()
+    expect(edit).to_have_value("One and a half")
+    site.page.reload()
+    expect(edit).to_have_value("One and a half")
+    site.button("Cancel").click()
+    expect(site.questions).to_have_text("One")
+    site.page.reload()
+    expect(site.questions).to_have_text("One")
+
+
 @pytest.mark.thorough
 def test_a_question_after_a_switch_continues_the_branch_that_is_shown(site: Site) -> None:
     site.answered("Root")

@@ -18,7 +18,7 @@ const LOOK_MS = 1000;
 
 let locals = 0;
 const localId = (): string => `local-${++locals}`;
-const isLocal = (id: string | null): boolean => id?.startsWith('local-') ?? false;
+export const isLocal = (id: string | null): boolean => id?.startsWith('local-') ?? false;
 
 /** The reader has stopped a question before it was asked. */
 class Withdrawn extends Error {}
@@ -266,6 +266,7 @@ export class Conversation implements Owner {
   }
 
   async #create(): Promise<Thread> {
+    const { chosen } = this;
     const mode = gateway.mode(this.model);
     const own = { ...sent(this.parameters), ...(mode ? { mode } : {}), ...(this.temporary ? { temporary: true } : {}) };
     try {
@@ -274,6 +275,7 @@ export class Conversation implements Owner {
       this.id = thread.id;
       this.problem = null;
       threads.put(thread);
+      if (this.chosen && this.chosen !== chosen) void this.choose(this.chosen).catch(() => undefined); // it is shown here all the same
       this.around.begun(thread, this);
       return thread;
     } catch (error) {
