@@ -138,12 +138,17 @@ def test_the_key_dialog_returns_to_the_chat_that_was_asked_for_and_a_forgotten_k
         page.goto(f"{locked.url}/#/t/{made['id']}")
         page.get_by_role("textbox", name="Key").fill("sesame-sesame-sesame")
         page.get_by_role("button", name="Use this key").click()
-        expect(page.get_by_role("article", name="You")).to_contain_text("Inside")
+        question = page.get_by_role("article", name="You")
+        expect(question).to_contain_text("Inside")
+        question.hover()
+        question.get_by_role("button", name="Edit").click()
+        page.get_by_role("textbox", name="Edit").fill("Only for me")
         page.keyboard.press("Control+,")
         page.get_by_role("button", name="Forget the key").click()
         expect(page.get_by_role("article", name="You")).to_have_count(0)
         expect(page.locator("nav li a")).to_have_count(0)
         expect(page.get_by_role("textbox", name="Key")).to_be_visible()
+        assert "Only for me" not in page.evaluate("JSON.stringify(sessionStorage)")
         page.context.close()
 
 

@@ -1,4 +1,6 @@
 /** The gateway's key: kept for this visit or for good, as its owner chose. */
+import { dropEdits } from './edits.ts';
+
 const NAME = 'llmproxy.key';
 
 export function key(): string | null {
@@ -13,4 +15,5 @@ export function keep(secret: string, forGood: boolean): void {
 export function forget(): void {
   sessionStorage.removeItem(NAME);
   localStorage.removeItem(NAME);
+  dropEdits();
 }
