@@ -40,6 +40,7 @@ def _registered() -> dict[str, EntryPoint]:
 
 
 def names() -> list[str]:
+    """The names of all installed adapters, sorted. No adapter is imported."""
     return sorted(_registered())
 
 
@@ -56,6 +57,7 @@ def load(name: str) -> type[Adapter]:
 
 
 def build(name: str, account: Account) -> Adapter:
+    """An adapter for this account. Raises what `load` raises."""
     return load(name)(account)
 
 

@@ -17,4 +17,5 @@ class Clock(Protocol):
 
 
 def loop_time() -> float:
+    """Seconds of the running event loop's clock. Raises RuntimeError outside an event loop."""
     return asyncio.get_running_loop().time()

@@ -38,10 +38,12 @@ def is_usual(event: Any) -> bool:
 
 
 def has_choices(event: Any) -> bool:
+    """Whether an event is an object whose `choices` is not empty."""
     return isinstance(event, dict) and bool(event.get("choices"))
 
 
 def is_completion(chunk: Json) -> bool:
+    """Whether a choice has `message` or `text`, as in a whole answer, where a chunk has `delta`."""
     choices = chunk.get("choices")
     return isinstance(choices, list) and any(
         isinstance(one, dict) and ("message" in one or "text" in one) for one in choices

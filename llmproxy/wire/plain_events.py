@@ -103,6 +103,7 @@ class Shape:
 
 
 def is_utf8(data: bytes) -> bool:
+    """Whether these bytes are valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:

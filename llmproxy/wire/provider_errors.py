@@ -80,6 +80,7 @@ def _name_of(code: object) -> str | None:
 
 
 def blame(error: Json, status: int, headers: Mapping[str, str], secret: str = "") -> UpstreamError:
+    """Builds the error for a provider's error object and HTTP status. The secret is removed from its message."""
     code, kind = _string(error.get("code")), _string(error.get("type"))
     wait = retry_after(headers, error) if status in _ASKED_TO_WAIT else None
     spent = code in OUT_OF_MONEY or kind in OUT_OF_MONEY

@@ -46,6 +46,7 @@ def without_thoughts(chat: Chat) -> Chat | None:
 
 
 def note(chat: Chat, name: str) -> None:
+    """Records a dropped parameter in the trace of the chat, once."""
     if name not in chat.trace.dropped:
         chat.trace.dropped.append(name)
 

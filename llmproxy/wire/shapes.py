@@ -115,6 +115,7 @@ class Either:
 
 
 def either(*shapes: Shape) -> Either:
+    """A shape that fits if one of these fits; the first that fits looks for faults inside the value."""
     return Either(shapes, " or ".join(shape.wanted for shape in shapes))
 
 
@@ -126,6 +127,7 @@ def _of(shape: Shape, value: Any, path: Path) -> Iterator[Fault]:
 
 
 def first_fault(shape: Shape, value: Any) -> Fault | None:
+    """The path of the first value of a wrong type and what was wanted there; None if there is none."""
     return next(_of(shape, value, ()), None)
 
 

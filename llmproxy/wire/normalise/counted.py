@@ -14,6 +14,7 @@ _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
 def is_usual_logprobs(logprobs: Any) -> bool:
+    """Whether log probabilities already have OpenAI's form. None counts as that."""
     if logprobs is None:
         return True
     if not isinstance(logprobs, dict):
