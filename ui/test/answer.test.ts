@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { blank, covers, emptied, fold } from '../src/lib/answer.ts';
+import { blank, covers, emptied, applyEvent } from '../src/lib/answer.ts';
 import type { Event } from '../src/lib/stream.ts';
 import type { Message } from '../src/lib/types.ts';
 import { event } from './event.ts';
 
-const folded = (events: Event[], from = blank('local', 't', 'q')): Message => events.reduce(fold, from);
+const folded = (events: Event[], from = blank('local', 't', 'q')): Message => events.reduce(applyEvent, from);
 
 const INIT = event('init', { request_id: 'r', model: 'm', thread_id: 't', question_id: 'q1', message_id: 'a1' });
 
@@ -60,7 +60,7 @@ describe('an answer', () => {
 
   it('is not changed by events that are not known yet', () => {
     const before = folded([INIT]);
-    expect(fold(before, event('applause', { loud: true }))).toBe(before);
+    expect(applyEvent(before, event('applause', { loud: true }))).toBe(before);
   });
 });
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { blank, fold } from '../src/lib/answer.ts';
+import { blank, applyEvent } from '../src/lib/answer.ts';
 import { partsOf } from '../src/lib/parts.ts';
 import { bytes, playable } from '../src/lib/sound.ts';
 import type { Event } from '../src/lib/stream.ts';
 import { event, message } from './event.ts';
 
-const parts = (...events: Event[]): unknown => partsOf(events.reduce(fold, blank('local', 't', 'q')));
+const parts = (...events: Event[]): unknown => partsOf(events.reduce(applyEvent, blank('local', 't', 'q')));
 
 describe('the parts of an answer', () => {
   it('keep the order in which they came', () => {

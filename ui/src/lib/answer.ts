@@ -1,4 +1,4 @@
-/** What an answer becomes with each event: a pure fold, so that a resumed stream gives the same answer as an unbroken one. */
+/** What an answer becomes with each event: a pure function, so that a resumed stream gives the same answer as an unbroken one. */
 import { grown, sounding } from './parts.ts';
 import type { Event } from './stream.ts';
 import type { Citation, Message, Phase, Problem, ToolCall, Usage } from './types.ts';
@@ -93,7 +93,7 @@ const STEPS: Record<string, Step> = {
 };
 
 /** Events that are unknown change nothing: the interface may grow. */
-export function fold(answer: Message, event: Event): Message {
+export function applyEvent(answer: Message, event: Event): Message {
   return STEPS[event.name]?.(answer, event.data as never) ?? answer;
 }
 

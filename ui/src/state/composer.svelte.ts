@@ -1,7 +1,7 @@
 /** What is being written: text and attachments, kept for each chat until the gateway has taken them. */
 import { attachment, pdfAsText, renumbered, Unfit, type Attachment } from '../lib/attachments.ts';
 import { joined } from '../lib/content.ts';
-import { keep, kept, tidy } from '../lib/shelf.ts';
+import { keep, kept, tidy } from '../lib/unsentAttachments.ts';
 import type { Input } from '../lib/types.ts';
 import { strings } from '../strings.ts';
 import { hub } from './hub.svelte.ts';
@@ -14,7 +14,7 @@ import { place } from './route.svelte.ts';
 const draftName = (thread: string | null): string => `llmproxy.draft.${thread ?? 'new'}`;
 
 /** The database is every tab's, a draft is one's own. */
-function shelfName(draft: string): string {
+function attachmentsKey(draft: string): string {
   const tab = sessionStorage.getItem('llmproxy.tab') ?? Math.random().toString(36).slice(2);
   sessionStorage.setItem('llmproxy.tab', tab);
   return `${tab} ${draft}`;
@@ -58,7 +58,7 @@ class Composer {
     if (this.text) sessionStorage.removeItem(old);
     if (this.text) this.write(this.text);
     if (this.attachments.length === 0) return;
-    void keep(shelfName(old), []).catch(() => undefined);
+    void keep(attachmentsKey(old), []).catch(() => undefined);
     this.#keep();
   }
 
@@ -71,7 +71,7 @@ class Composer {
     this.#draft = draft;
     this.attachments = [];
     this.text = sessionStorage.getItem(draft) ?? '';
-    const found = await kept(shelfName(draft)).catch(() => []);
+    const found = await kept(attachmentsKey(draft)).catch(() => []);
     if (this.#draft === draft && this.attachments.length === 0) this.attachments = found.map(renumbered);
   }
 
@@ -82,7 +82,7 @@ class Composer {
   }
 
   #keep(): void {
-    keep(shelfName(this.#draft), this.attachments).catch(() => notices.say(strings.attachments.unkept));
+    keep(attachmentsKey(this.#draft), this.attachments).catch(() => notices.say(strings.attachments.unkept));
   }
 
   async attach(files: Iterable<File>): Promise<void> {
@@ -137,7 +137,7 @@ class Composer {
     // Until the gateway has the question, a reload must find it.
     const taken = (): void => {
       if (sessionStorage.getItem(draft) === text) sessionStorage.removeItem(draft);
-      if (attachments.length) void keep(shelfName(draft), []).catch(() => undefined);
+      if (attachments.length) void keep(attachmentsKey(draft), []).catch(() => undefined);
     };
     try {
       await hub.shown.ask(content, { others, taken });

@@ -1,5 +1,5 @@
 /** One answer while it is being written: events in, at most one picture a frame out. */
-import { covers, emptied, fold } from '../lib/answer.ts';
+import { covers, emptied, applyEvent } from '../lib/answer.ts';
 import { api } from '../lib/api.ts';
 import { Refused, Unreachable } from '../lib/http.ts';
 import type { Event } from '../lib/stream.ts';
@@ -78,7 +78,7 @@ export class Live {
 
   #take(event: Event): void {
     const before = this.#answer;
-    this.#answer = fold(before, event);
+    this.#answer = applyEvent(before, event);
     this.watcher.other(event, this.#answer);
     if (event.name === 'init') this.#flush();
     if (event.name === 'init' && this.#stopping) void this.stop();
