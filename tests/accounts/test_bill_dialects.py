@@ -138,6 +138,7 @@ def workers_of(there: House) -> list[int]:
     return [int(one) for one in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(120 + 30 * KILLS)
 async def test_after_a_worker_was_killed_in_any_moment_the_counters_are_the_rows() -> None:
     provider, dice, told = Ledger(random.Random(5)), random.Random(6), Counter[int]()

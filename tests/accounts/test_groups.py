@@ -99,6 +99,7 @@ async def test_a_group_and_a_key_may_have_one_name_and_one_of_the_config_is_chan
             assert (status, told["error"]["code"]) == (409, "group_exists")
 
 
+@pytest.mark.thorough
 async def test_the_command_makes_a_group_that_the_running_gateway_takes_up() -> None:
     async with house() as there:
         assert there.command("groups", "create", "team", "--budget", "200/month", "--rpm", "2").returncode == 0

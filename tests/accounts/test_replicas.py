@@ -187,6 +187,7 @@ def cable(postgres_url: str) -> Iterator[Wire]:
         yield made
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(240)
 async def test_without_the_database_chats_go_on_and_budgets_as_far_as_they_are_leased(
     postgres_url: str, cable: Wire

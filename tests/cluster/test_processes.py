@@ -118,7 +118,7 @@ async def with_trouble(trouble: str) -> AsyncIterator[Cluster]:
     "trouble",
     [
         "none",
-        "the database gone",
+        pytest.param("the database gone", marks=pytest.mark.thorough),
         pytest.param("Redis stopped", marks=pytest.mark.thorough),
         pytest.param("Redis killed", marks=pytest.mark.thorough),
     ],
@@ -184,6 +184,7 @@ async def test_a_connection_between_replicas_that_is_reset_leaves_no_gap() -> No
         assert b"answer_lost" not in told
 
 
+@pytest.mark.thorough
 async def test_a_replica_that_is_cut_off_is_said_and_found_again() -> None:
     async with replicas(2, with_proxies=True) as cluster:
         reading = await cluster.begun(0, "beyond-the-cut")
@@ -248,6 +249,7 @@ async def test_after_a_kill_the_kept_events_come_from_the_store_and_the_end_says
             assert told.rstrip().rpartition(b"\n\n")[2].count(b'"answer_lost"') == 1
 
 
+@pytest.mark.thorough
 async def test_while_one_shuts_down_its_streams_are_reached_through_the_others() -> None:
     async with replicas() as cluster:
         reading = await cluster.begun(0, "still-running")
@@ -264,6 +266,7 @@ async def test_while_one_shuts_down_its_streams_are_reached_through_the_others()
         assert await asyncio.to_thread(cluster.gateways[0].process.wait, PATIENCE) == 0
 
 
+@pytest.mark.thorough
 async def test_replicas_with_workers_find_what_any_worker_of_any_machine_knows() -> None:
     async with replicas(2, more="", workers=2) as cluster:
         for number in range(6):

@@ -41,6 +41,7 @@ async def test_this_gateway_spends_what_there_is_and_no_more() -> None:
     assert outcome.answered > 200
 
 
+@pytest.mark.thorough
 async def test_a_gateway_that_charges_afterwards_is_found_out() -> None:
     """Everything passes on until the sum of what has ended is over the limit."""
     port, sums = free_port(), [0]

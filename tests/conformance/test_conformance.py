@@ -75,7 +75,12 @@ OTHERS = {  # the API that the client speaks, the one that the provider has, and
 }
 
 
-@pytest.mark.parametrize("name", OTHERS)
+PLAIN = ("Messages of a provider that has only chat", "Responses of a provider that has only Messages")  # in every run
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in PLAIN else pytest.mark.thorough) for name in OTHERS]
+)
 def test_the_gateway_conforms_whatever_its_provider_speaks(name: str) -> None:
     api, provider_api, config, model = OTHERS[name]
     port = free_port()

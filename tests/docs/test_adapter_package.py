@@ -97,6 +97,7 @@ async def streamed(gateway: Gateway, model: str) -> str:
         return "".join([one.choices[0].delta.content or "" async for one in stream if one.choices])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("file", ["test_acme.py", "test_acme_waits.py"])
 def test_the_tests_on_the_page_pass(source: Path, installed: Path, file: str) -> None:
     done = subprocess.run(

@@ -72,8 +72,8 @@ async def test_f81_while_draining_it_is_not_ready_and_lets_no_connection_linger(
     [
         ("/v1/chat/completions", 503),
         ("/v1/messages", 529),
-        ("/v1/responses", 503),
-        ("/v1beta/models/p:generateContent", 503),
+        pytest.param("/v1/responses", 503, marks=pytest.mark.thorough),
+        pytest.param("/v1beta/models/p:generateContent", 503, marks=pytest.mark.thorough),
     ],
 )
 async def test_f82_a_body_that_does_not_arrive_in_time_is_refused_in_its_dialect(

@@ -23,6 +23,7 @@ async def claude(gateway: Gateway) -> AsyncIterator[anthropic.AsyncAnthropic]:
         yield made
 
 
+@pytest.mark.thorough
 async def test_messages_are_answered(claude: anthropic.AsyncAnthropic) -> None:
     message = await claude.messages.create(model=MODEL, max_tokens=20, messages=[{"role": "user", "content": TEXT}])
     assert message.stop_reason in ("end_turn", "max_tokens")
@@ -30,6 +31,7 @@ async def test_messages_are_answered(claude: anthropic.AsyncAnthropic) -> None:
     assert 0 < message.usage.output_tokens <= 20
 
 
+@pytest.mark.thorough
 async def test_messages_are_streamed(claude: anthropic.AsyncAnthropic) -> None:
     async with claude.messages.stream(
         model=MODEL, max_tokens=20, messages=[{"role": "user", "content": TEXT}]
@@ -40,6 +42,7 @@ async def test_messages_are_streamed(claude: anthropic.AsyncAnthropic) -> None:
     assert message.stop_reason in ("end_turn", "max_tokens")
 
 
+@pytest.mark.thorough
 async def test_responses_are_answered_and_streamed(client: openai.AsyncOpenAI) -> None:
     whole = await client.responses.create(model=MODEL, input=TEXT, max_output_tokens=20)
     assert whole.status in ("completed", "incomplete")
@@ -54,6 +57,7 @@ async def test_responses_are_answered_and_streamed(client: openai.AsyncOpenAI) -
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
+@pytest.mark.thorough
 async def test_geminis_api_is_answered_and_streamed(gateway: Gateway) -> None:
     google = genai.Client(api_key="unused", http_options=types.HttpOptions(base_url=gateway.url)).aio
     config = types.GenerateContentConfig(max_output_tokens=20)
@@ -67,6 +71,7 @@ async def test_geminis_api_is_answered_and_streamed(gateway: Gateway) -> None:
     await google.aclose()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("path", "body", "name"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ secret = "{SECRET}-of-another-key"
 """
 
 
+@functools.cache
 def calls_of(toml: str = "", status: int = 200) -> float:
     command = [sys.executable, "-m", "tests.perf_guard.whole_request", toml, str(status)]
     environment = {**os.environ, "LLMPROXY_DISCOVER": "0", "PYTHONPATH": str(ROOT)}

@@ -1,4 +1,4 @@
-"""Every recording replayed through one running gateway: whole, in single bytes, and cut at random places."""
+"""Every recording replayed through one running gateway: whole, in single bytes, and, with CI=true, cut at random places."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import aiohttp
 from llmproxy.testing import Answer, Behaviour, Exchange, FakeProvider, read
 from tests.gateway import running_gateway
 from tests.recordings.recording import PATHS, Recording
+from tests.thorough import THOROUGH
 
-MODES = ("whole", "bytes", "random")
+MODES = ("whole", "bytes", "random") if THOROUGH else ("whole", "bytes")
 LISTED = ("openai", "llamacpp")  # providers whose models list was recorded and is their list of chat models
 AT_ONCE = 8
 _ALL_BYTES = 6_000  # longer bodies are sent byte by byte at both ends, and in short pieces between

@@ -62,13 +62,16 @@ def a_replaced_process(folder: Path) -> None:
 
 
 OUTSIDERS = (a_reader, the_command_line_shell, check, a_backup, a_second_process, a_replaced_process)
+SLOW = [
+    pytest.param(one, marks=[] if one in (a_reader, a_replaced_process) else pytest.mark.thorough) for one in OUTSIDERS
+]
 
 
 def victim(folder: Path, *rounds: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, str(VICTIM), str(folder), *rounds], stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("outsider", OUTSIDERS, ids=lambda outsider: outsider.__name__)
+@pytest.mark.parametrize("outsider", SLOW, ids=lambda outsider: outsider.__name__)
 @pytest.mark.timeout(60 + 60 * ROUNDS)
 async def test_nothing_acknowledged_is_lost(outsider: Callable[[Path], None], folder: Path) -> None:
     said: list[str] = []

@@ -141,7 +141,11 @@ def replaced(gateway: Gateway, by: signal.Signals) -> None:
     waiting.until(lambda: len(now := workers_of(gateway)) == 2 and gone not in now)
 
 
-OUTSIDERS = (a_reader, check, backup, a_second_gateway, a_killed_worker, a_stopped_worker)
+OUTSIDERS = [
+    *(pytest.param(one, marks=pytest.mark.thorough) for one in (a_reader, check, backup, a_killed_worker)),
+    a_second_gateway,
+    a_stopped_worker,
+]
 
 
 @pytest.mark.parametrize("outsider", OUTSIDERS, ids=lambda outsider: outsider.__name__)

@@ -16,6 +16,8 @@ from tests.ui.browser import visitor
 from tests.ui.test_page import AXE, audit
 from tests.waiting import until
 
+pytestmark = pytest.mark.thorough
+
 ADMIN, ANNA = "sesame-sesame-admin", "sesame-sesame-anna-1"
 CONFIG = f"""
 default_model = "quick/hello"

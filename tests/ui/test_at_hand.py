@@ -14,6 +14,8 @@ from playwright.sync_api import FilePayload, Page, expect
 from tests.gateway import Gateway, running_gateway
 from tests.ui.site import DONE, Site
 
+pytestmark = pytest.mark.thorough
+
 TABLE = "| a | b |\n|---|---|\n| 1 | =1+1 |\n| x,y | z |\n"
 
 

@@ -9,6 +9,8 @@ from tests.gateway import Gateway
 from tests.ui.site import Site
 from tests.ui.test_page import AXE, audit
 
+pytestmark = pytest.mark.thorough
+
 FLOW = "```mermaid\nflowchart LR\n  A[Ask] --> B{Known?}\n  B -->|yes| C[Answer]\n  B -->|no| D[Search]\n```"
 SIZE = "image => image.complete && image.naturalWidth"
 HOSTILE = {

@@ -11,6 +11,8 @@ from tests.gateway import Gateway
 from tests.ui.site import DONE, Site
 from tests.waiting import until
 
+pytestmark = pytest.mark.thorough
+
 
 def listed(site: Site) -> list[str]:
     found = site.page.request.get(f"{site.url}/threads").json()["threads"]

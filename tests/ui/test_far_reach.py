@@ -12,6 +12,8 @@ from tests.gateway import Gateway
 from tests.ui.site import DONE, Site
 from tests.waiting import until
 
+pytestmark = pytest.mark.thorough
+
 HTML = """```html
 <style>p { color: rgb(1, 2, 3) }</style><p id="p">before</p>
 <script>

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from tests.ui.site import DONE, Site
 
+pytestmark = pytest.mark.thorough
+
 
 def opened(site: Site) -> None:
     site.button("Timing of this request").last.click()

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.gateway import running_gateway
 from tests.ui.site import Site
 
+pytestmark = pytest.mark.thorough
+
 CONFIG = """
 default_model = "demo/hello"
 [providers.demo]

@@ -92,6 +92,7 @@ def test_a_key_that_is_made_on_the_page_counts_and_its_secret_is_shown_once(brow
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_limits_are_changed_and_a_mistake_is_told_where_it_was_made(browser: Browser, keyed: Gateway) -> None:
     page = opened(browser, keyed)
     made(page, "carl", Requests_a_minute="60")
@@ -111,6 +112,7 @@ def test_limits_are_changed_and_a_mistake_is_told_where_it_was_made(browser: Bro
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_a_renewed_key_has_another_secret_and_a_revoked_one_none(browser: Browser, keyed: Gateway) -> None:
     page = opened(browser, keyed)
     old = made(page, "carl")
@@ -130,6 +132,7 @@ def test_a_renewed_key_has_another_secret_and_a_revoked_one_none(browser: Browse
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_a_group_is_made_filled_and_deleted(browser: Browser, keyed: Gateway) -> None:
     page = opened(browser, keyed)
     page.get_by_role("button", name="New group").click()
@@ -189,6 +192,7 @@ def test_the_first_key_closes_the_gateway_and_the_page_stays_in(browser: Browser
         page.context.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm ci in ui/)")
 @pytest.mark.parametrize(
     ("width", "scheme"),

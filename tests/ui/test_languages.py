@@ -10,6 +10,8 @@ from tests.ui.browser import visitor
 from tests.ui.site import DONE, Site
 from tests.ui.test_page import AXE, audit
 
+pytestmark = pytest.mark.thorough
+
 
 def chosen(site: Site, language: str) -> None:
     site.page.keyboard.press("Control+,")

@@ -257,6 +257,7 @@ def test_a_screen_reader_hears_whole_sentences(site: Site) -> None:
     assert len(heard) > 1
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm ci in ui/)")
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def test_axe_finds_nothing(site: Site, scheme: str) -> None:

@@ -74,6 +74,7 @@ def test_when_the_tab_that_leads_is_closed_the_others_go_on(browser: Browser, ga
         assert other.text() == other.stored()[-1]["content"].strip()
 
 
+@pytest.mark.thorough
 def test_tabs_with_different_keys_share_nothing(browser: Browser) -> None:
     keys = "".join(
         f'[[server.keys]]\nname = "{name}"\nsecret = "{name}-{name}-{name}-secret"\n' for name in ("one", "two")

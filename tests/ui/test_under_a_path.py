@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.server.test_real_proxies import front
@@ -27,6 +28,7 @@ def test_a_chat_under_a_path(browser: Browser, tmp_path: Path) -> None:
         assert site.complaints == []
 
 
+@pytest.mark.thorough
 def test_a_password_in_front_stands_beside_a_key_of_ours(browser: Browser, tmp_path: Path) -> None:
     """The browser's own Authorization is for the proxy."""
     config = f'[server]\nkeys = ["a-clients-key"]\n{QUICK}'
