@@ -100,12 +100,13 @@ class Accounts:
         if _is_free(key) and (group is None or _is_free(group)):
             return None
         lives, tokens = self._wanted(key, group, chat)
-        if self.together is not None and not self.together.is_there:
+        if self.together is None:
+            return self._admit_here(key, chat, lives, tokens)
+        if not self.together.is_there:
             return self._admit_apart(key, chat, lives, tokens)
         charge = self._admit_here(key, chat, lives, tokens)
-        if self.together is not None and self.together.is_there:
-            charge.together, charge.member = self.together, fresh_id()
-            self.together.add([step for one in lives for step in taking(one, tokens, charge.member)])
+        charge.together, charge.member = self.together, fresh_id()
+        self.together.add([step for one in lives for step in taking(one, tokens, charge.member)])
         return charge
 
     async def admit_together(self, key: Key, chat: Chat) -> Charge | None:
@@ -142,10 +143,11 @@ class Accounts:
 
     def _wanted(self, key: Key, group: Group | None, chat: Chat) -> tuple[tuple[Live, ...], int]:
         """The accounts that have limits, and the estimated tokens of the request."""
-        own = self._live("key", key)
-        lives = (own,) if group is None else (own, self._live("group", group))
+        lives: tuple[Live, ...] = (self._live("key", key),) if _is_limited(key) else ()
+        if group is not None and _is_limited(group):
+            lives += (self._live("group", group),)
         tokens = self._estimate(chat) if key.tpm or (group is not None and group.tpm) else 0
-        return tuple([one for one in lives if one.limited]), tokens
+        return lives, tokens
 
     def _admit_apart(self, key: Key, chat: Chat, lives: tuple[Live, ...], tokens: int) -> Charge:
         """Admits as the configuration says for the time in which the count of all processes is away. Raises GatewayError (429
@@ -241,4 +243,8 @@ class Accounts:
 
 
 def _is_free(one: Key | Group) -> bool:
-    return one.rpm is None and one.tpm is None and one.max_parallel is None and not one.budget
+    return not (one.budget or _is_limited(one))
+
+
+def _is_limited(one: Key | Group) -> bool:
+    return not (one.rpm is None and one.tpm is None and one.max_parallel is None)

@@ -8,15 +8,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, Protocol
 
+from multidict import istr
+
 from llmproxy.core.errors import GatewayError
 
 from . import rate
 
 Unit = Literal["requests", "tokens"]
-_HEADERS: dict[Unit, tuple[str, str, str]] = {
-    "requests": ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
-    "tokens": ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-}
+# As istr, so that they are not converted for each answer.
+_HEADERS: tuple[tuple[Unit, istr, istr, istr], ...] = (
+    (
+        "requests",
+        istr("x-ratelimit-limit-requests"),
+        istr("x-ratelimit-remaining-requests"),
+        istr("x-ratelimit-reset-requests"),
+    ),
+    (
+        "tokens",
+        istr("x-ratelimit-limit-tokens"),
+        istr("x-ratelimit-remaining-tokens"),
+        istr("x-ratelimit-reset-tokens"),
+    ),
+)
+_POLICY, _STATE = istr("RateLimit-Policy"), istr("RateLimit")
 _LONGEST = 120  # seconds: official SDKs do not wait longer for their next try
 
 
@@ -52,10 +66,6 @@ class Live:
         """The limit per minute of all processes together."""
         return self.quota.rpm if unit == "requests" else self.quota.tpm
 
-    @property
-    def limited(self) -> bool:
-        return not (self.quota.rpm is None and self.quota.tpm is None and self.quota.max_parallel is None)
-
     def check(self, now: float, tokens: int) -> None:
         """Raises GatewayError (429) if the request may not begin now."""
         quota, share = self.quota, self.share
@@ -71,7 +81,8 @@ class Live:
         self.parallel += 1
         if (rpm := self.quota.rpm) is not None:
             self.requests = rate.taken(self.requests, now, rpm / self.share, 1)
-        self.correct(now, tokens)
+        if tokens:
+            self.correct(now, tokens)
 
     def correct(self, now: float, tokens: int) -> None:
         """Adds to the tokens that were counted; a negative number gives some back."""
@@ -105,20 +116,20 @@ def shown(lives: Sequence[Live], now: float) -> dict[str, str]:
     """The rate-limit headers: OpenAI's, and the two fields of the IETF's draft. For each unit, they describe the account
     that has the least left."""
     headers: dict[str, str] = {}
-    policies = states = ""
-    for unit, (limit_name, remaining_name, reset_name) in _HEADERS.items():
+    policies = states = comma = ""
+    for unit, limit_name, remaining_name, reset_name in _HEADERS:
         least = _least(lives, unit, now)
         if least is None:
             continue
-        left, limit, reset = least
+        left, reset, limit = least
         headers[limit_name], policy = _shown_limit(unit, limit)
         headers[remaining_name] = str(left)
         headers[reset_name] = rate.duration(reset)
-        comma = ", " if policies else ""
         policies += comma + policy
         states += f'{comma}"{unit}";r={left};t={math.ceil(reset)}'
+        comma = ", "
     if policies:
-        headers["RateLimit-Policy"], headers["RateLimit"] = policies, states
+        headers[_POLICY], headers[_STATE] = policies, states
     return headers
 
 
@@ -129,14 +140,13 @@ def _shown_limit(unit: Unit, limit: float) -> tuple[str, str]:
 
 
 def _least(lives: Sequence[Live], unit: Unit, now: float) -> tuple[int, float, float] | None:
-    """(left, limit of this process, seconds until the bucket is full) of the account that has the least left."""
+    """(left, seconds until the bucket is full, limit of this process) of the account that has the least left."""
     least = None
     for one in lives:
         limit, full_at = (one.quota.rpm, one.requests) if unit == "requests" else (one.quota.tpm, one.tokens)
-        if limit is None:
-            continue
-        per_process = limit / one.share
-        left = rate.remaining(full_at, now, per_process)
-        if least is None or left < least[0]:
-            least = left, per_process, rate.reset(full_at, now)
+        if limit is not None:
+            per_process = limit / one.share
+            left, reset = rate.left(full_at, now, per_process)
+            if least is None or left < least[0]:
+                least = left, reset, per_process
     return least

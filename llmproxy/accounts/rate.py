@@ -20,15 +20,12 @@ def taken(full_at: float, now: float, per_minute: float, count: float) -> float:
     return (full_at if full_at > now else now) + count * MINUTE / per_minute
 
 
-def remaining(full_at: float, now: float, per_minute: float) -> int:
-    """How many may be taken now."""
-    used = full_at - now if full_at > now else 0.0
-    return int((MINUTE - used) * per_minute / MINUTE + 1e-9) if used < MINUTE else 0
-
-
-def reset(full_at: float, now: float) -> float:
-    """Seconds until it is full."""
-    return full_at - now if full_at > now else 0.0
+def left(full_at: float, now: float, per_minute: float) -> tuple[int, float]:
+    """How many may be taken now, and the seconds until it is full."""
+    if full_at <= now:
+        return int(per_minute + 1e-9), 0.0
+    used = full_at - now
+    return int((MINUTE - used) * per_minute / MINUTE + 1e-9) if used < MINUTE else 0, used
 
 
 def duration(seconds: float) -> str:

@@ -188,7 +188,7 @@ class Exchange(Opening):
             shown = passed_on(incoming.headers, of.adapter.account.api_key)
             body = incoming.pieces()
             incoming.headers = {}  # 1 KB for as long as the stream is open
-            return body, with_ours(shown) if trace.headers else shown
+            return body, with_ours(shown) if shown and trace.headers else shown
         self._refused = incoming.status
         raise failure(of.adapter, incoming.status, incoming.headers, await incoming.read(_ERROR_BODY))
 

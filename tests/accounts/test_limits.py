@@ -28,9 +28,9 @@ def test_a_minutes_worth_may_go_at_once_and_then_one_after_the_other() -> None:
     for _ in range(6):
         assert rate.wait(full_at, now, 6, 1) == 0
         full_at = rate.taken(full_at, now, 6, 1)
-    assert (rate.wait(full_at, now, 6, 1), rate.remaining(full_at, now, 6), rate.reset(full_at, now)) == (10, 0, 60)
+    assert (rate.wait(full_at, now, 6, 1), rate.left(full_at, now, 6)) == (10, (0, 60))
     assert rate.wait(full_at, now + 10, 6, 1) == 0
-    assert rate.remaining(full_at, now + 30, 6) == 3
+    assert rate.left(full_at, now + 30, 6) == (3, 30)
 
 
 def test_what_is_larger_than_the_bucket_goes_when_it_is_full() -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader, hdrs, web
 
 from llmproxy.config import Server
 from llmproxy.core.errors import BadRequest, GatewayError
@@ -100,13 +100,13 @@ async def _all(content: StreamReader, most: int) -> bytes:
 
 def _check_type(request: web.Request) -> None:
     headers = request.headers
-    if "Content-Encoding" in headers and headers["Content-Encoding"] != "identity":
+    if hdrs.CONTENT_ENCODING in headers and headers[hdrs.CONTENT_ENCODING] != "identity":
         raise BadRequest("Compressed request bodies are not taken.", status=415, code="unsupported_content_encoding")
-    if headers.get("Content-Type") == "application/json":
+    if headers.get(hdrs.CONTENT_TYPE) == "application/json":
         return
     kind = request.content_type
     # A browser sends application/json to another origin only after a preflight; form types without one.
-    if "Content-Type" in request.headers and kind != "application/json" and not kind.endswith("+json"):
+    if hdrs.CONTENT_TYPE in headers and kind != "application/json" and not kind.endswith("+json"):
         raise BadRequest(f"The body must be application/json, not {kind}.", status=415, code="unsupported_media_type")
 
 

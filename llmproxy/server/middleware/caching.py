@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+from multidict import istr
 
 from llmproxy.config import Cache
 from llmproxy.core.chat import Chat
@@ -12,7 +13,7 @@ from llmproxy.routing.router import Route
 
 from ..context import caller
 
-HEADER = "X-LLMProxy-Cache"
+HEADER = istr("X-LLMProxy-Cache")
 
 
 def sharing(request: web.Request, chat: Chat, route: Route, settings: Cache) -> Plan | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from llmproxy.core.errors import BadRequest
 
-_HEADERS = ("X-Api-Key", "Api-Key", "X-Goog-Api-Key")
+_HEADERS = (istr("X-Api-Key"), istr("Api-Key"), istr("X-Goog-Api-Key"))
 _OTHERS = ("basic", "digest", "negotiate", "ntlm")  # passwords for a proxy in front, which are not our keys
 _QUERY = "key"  # Google's clients may send the key in this parameter; it is not passed on
 
@@ -15,8 +16,8 @@ def shown_key(request: web.Request) -> str:
     """The client's key; empty if there is none. Raises BadRequest for two different keys."""
     headers = request.headers
     found: set[str] = set()
-    if "Authorization" in headers:
-        kind, _, token = headers["Authorization"].partition(" ")
+    if hdrs.AUTHORIZATION in headers:
+        kind, _, token = headers[hdrs.AUTHORIZATION].partition(" ")
         kind = kind.lower()
         if kind == "bearer" and (bearer := token.strip()):
             found.add(bearer)

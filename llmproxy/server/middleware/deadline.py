@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from aiohttp import web
+from multidict import istr
 
 from llmproxy.core.errors import BadRequest
 
-HEADER = "X-LLMProxy-Timeout"
+HEADER = istr("X-LLMProxy-Timeout")
 
 
 def seconds(request: web.Request, limit: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from aiohttp import web
+from multidict import istr
 
 from llmproxy.core.dialect import Dialect
 from llmproxy.core.errors import GatewayError, UpstreamError
@@ -13,6 +14,9 @@ from llmproxy.core.opener import Reply
 from llmproxy.core.trace import Trace
 from llmproxy.wire.headers import header_safe
 from llmproxy.wire.sse import frame
+
+_ATTEMPTS, _PROVIDER = istr("X-LLMProxy-Attempts"), istr("X-LLMProxy-Provider")
+_MODEL, _ROUTE = istr("X-LLMProxy-Model"), istr("X-LLMProxy-Route")
 
 
 def response(
@@ -54,11 +58,11 @@ def trace_headers(trace: Trace) -> dict[str, str]:
 
 @lru_cache(1024)  # nearly all requests have one of a few
 def _who(attempts: int, provider: str | None, model: str | None, route: str | None) -> Mapping[str, str]:
-    headers = {"X-LLMProxy-Attempts": str(attempts)}
+    headers: dict[str, str] = {_ATTEMPTS: str(attempts)}
     if provider:
-        headers["X-LLMProxy-Provider"] = provider
+        headers[_PROVIDER] = provider
     if model:
-        headers["X-LLMProxy-Model"] = header_safe(model)
+        headers[_MODEL] = header_safe(model)
     if route:
-        headers["X-LLMProxy-Route"] = header_safe(route)
+        headers[_ROUTE] = header_safe(route)
     return headers

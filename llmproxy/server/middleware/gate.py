@@ -18,13 +18,12 @@ from llmproxy.observe.refusals import Refusal
 from llmproxy.wire.headers import header_safe
 
 from ..context import CURRENT, INTAKE, LOAD_SHEDDING, OBSERVER, PEERS, TURNS, Intake, Shared
-from . import cors, errors
+from . import cors, errors, request_id
 from .auth import admit
 from .fair_share import FairShare
 from .forwarding import forward, is_from_peer, peer_caller
 from .load_shedding import refuse_overload
 from .proxied import client_address
-from .request_id import wanted_id
 from .routes import Handler, Route, dialect_of, met, refuse_switched_off, route_of
 from .turns import handle_in_turn
 
@@ -47,7 +46,7 @@ class Gate:
     async def __call__(self, request: web.Request, route: Route, handler: Handler) -> web.StreamResponse:
         shared, peers = self._shared, self._peers
         registry, config = shared.registry, shared.current.gateway.config
-        wanted = wanted_id(request)
+        wanted = request_id.wanted_id(request)
         intake = request[INTAKE] = Intake(shared, route, wanted or registry.fresh())
         try:
             key = await peer_caller(request, peers) if peers is not None else None
@@ -77,7 +76,7 @@ class Gate:
             response = _failed(request, GatewayError("The gateway failed. The log says where.", code="internal_error"))
             forget_traceback(error)
         if not response.prepared:
-            response.headers["X-Request-ID"] = intake.id
+            response.headers[request_id.HEADER] = intake.id
         return response
 
     def _must_wait(self, request: web.Request, intake: Intake, config: Config) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ..context import Current
 from . import cors
@@ -17,10 +17,10 @@ def before_sending(current: Current) -> Callable[[web.BaseRequest, web.StreamRes
 
     async def complete(request: web.BaseRequest, response: web.StreamResponse) -> None:
         headers = response.headers
-        headers["Server"] = NAME
+        headers[hdrs.SERVER] = NAME
         if not current.ready:  # shutting down: the next request must use another connection
-            headers["Connection"] = "close"
-        if headers.get("Connection") == "close":
+            headers[hdrs.CONNECTION] = "close"
+        if headers.get(hdrs.CONNECTION) == "close":
             response.force_close()
         if allowed := current.gateway.config.server.allowed_origins:
             cors.mark(request, response, allowed)

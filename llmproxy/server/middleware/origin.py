@@ -6,7 +6,8 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from multidict import istr
 
 from llmproxy.config import Config, Server
 from llmproxy.core.errors import BadRequest, GatewayError
@@ -17,6 +18,7 @@ from .proxied import forwarded_host
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
 
 
+_SITE = istr("Sec-Fetch-Site")
 _VERSIONS = frozenset((HttpVersion10, HttpVersion11))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
@@ -33,7 +35,7 @@ def check_form(request: web.Request) -> None:
 
 def check_host(request: web.Request, config: Config, *, has_keys: bool) -> None:
     """Refuses a Host that is not ours: a page may have pointed its own host name to this address (DNS rebinding)."""
-    hosts = request.headers.getall("Host", [])
+    hosts = request.headers.getall(hdrs.HOST, [])
     if not hosts and request.version == HttpVersion10:  # no browser sends such a request
         return
     if len(hosts) != 1:
@@ -80,13 +82,13 @@ def _named(host: str) -> str | None:
 def check_origin(request: web.Request, config: Config, *, has_keys: bool) -> None:
     """A browser sends the origin of the page: only our own page is allowed, and origins in the configuration."""
     headers = request.headers
-    if "Origin" not in headers:
-        if "Sec-Fetch-Site" not in headers:  # no browser
+    if hdrs.ORIGIN not in headers:
+        if _SITE not in headers:  # no browser
             return
-        if headers["Sec-Fetch-Site"] == "cross-site" and request.method not in ("GET", "HEAD"):
+        if headers[_SITE] == "cross-site" and request.method not in ("GET", "HEAD"):
             raise _foreign("another site")
         return
-    origin = headers["Origin"]
+    origin = headers[hdrs.ORIGIN]
     allowed = config.server.allowed_origins
     if origin in allowed or "*" in allowed or _is_own(request, origin, config, has_keys):
         return
@@ -107,7 +109,7 @@ def _is_own(request: web.Request, origin: str, config: Config, has_keys: bool) -
         return False
     if (name, port or _DEFAULT_PORTS.get(scheme)) in places:
         return True
-    same = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    same = request.headers.get(_SITE) == "same-origin"
     return same and (has_keys or any(name == known for known, _ in places))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from llmproxy.config import Dialects
 from llmproxy.core.dialect import Dialect
@@ -102,7 +102,7 @@ class Front:
 
     def handle(self, request: Any) -> Awaitable[web.StreamResponse]:
         found = self._plain.get((request.method, request.raw_path))
-        if found is None or "Expect" in request.headers:
+        if found is None or hdrs.EXPECT in request.headers:
             return self._app._handle(request)
         route, request._match_info = found
         return self._gate(request, route, route.handler)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from llmproxy.config import Limits
@@ -16,18 +16,18 @@ from llmproxy.core.opener import Reply
 from llmproxy.requests.running import Running
 from llmproxy.wire.sse import PING, has_data
 
-from ..middleware import errors
+from ..middleware import errors, request_id
 from ..middleware.routes import dialect_of
 from .client_socket import unsent
 from .keepalive import KeepAlive
 from .whole_response import WholeResponse
 
-_STREAM = {
-    "Content-Type": EVENT_STREAM,
-    "Cache-Control": "no-cache",
+_STREAM: Mapping[str, str] = {
+    hdrs.CONTENT_TYPE: EVENT_STREAM,
+    hdrs.CACHE_CONTROL: "no-cache",
     "X-Accel-Buffering": "no",
 }
-_JSON = {"Content-Type": "application/json"}
+_JSON: Mapping[str, str] = {hdrs.CONTENT_TYPE: "application/json"}
 
 
 class DirectAnswer:
@@ -177,8 +177,8 @@ class DirectAnswer:
         return self._response
 
     def _stream_headers(self) -> Mapping[str, str]:
-        return _STREAM if self._dialect is None else {**_STREAM, "Content-Type": self._dialect.stream_type}
+        return _STREAM if self._dialect is None else {**_STREAM, hdrs.CONTENT_TYPE: self._dialect.stream_type}
 
     def _trace_headers(self) -> dict[str, str]:
-        headers = {"X-Request-ID": self._running.id, **errors.trace_headers(self._running.trace)}
+        headers = {request_id.HEADER: self._running.id, **errors.trace_headers(self._running.trace)}
         return headers if self._dialect is None else {**headers, **self._dialect.headers(self._running.id)}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import cast, get_args
 
 from aiohttp import web
+from multidict import istr
 
 from llmproxy.config import Limits, OnDisconnect
 from llmproxy.core.errors import BadRequest, GatewayError
 
 from ..context import CURRENT, REGISTRY, caller
 
-HEADER = "X-LLMProxy-On-Disconnect"
+HEADER = istr("X-LLMProxy-On-Disconnect")
 _VALUES = get_args(OnDisconnect)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 
 class WholeResponse(web.StreamResponse):
@@ -11,7 +11,7 @@ class WholeResponse(web.StreamResponse):
     _send_headers_immediately = False  # as in aiohttp's Response: with the body
 
     def __init__(self, body: bytes, headers: dict[str, str]) -> None:
-        headers["Content-Length"] = str(len(body))
+        headers[hdrs.CONTENT_LENGTH] = str(len(body))
         super().__init__(headers=headers)
         self._whole = body
 
