@@ -41,16 +41,21 @@ class Holder:
     spent: list[Spent] = field(default_factory=list)
     unleased: bool = False
 
+    def hold_now(self, pots: list[Pot], amount: int) -> bool:
+        """Holds the amount in every pot if valid leases cover it. False: nothing was held."""
+        if not self._covers(pots, amount):
+            return False
+        for pot in pots:
+            pot.held += amount
+        return True
+
     async def hold(self, pots: list[Pot], least: int, most: int, seconds: float, *, first: bool) -> int | None:
-        """Holds up to `most` in every pot, at least `least`. Waits up to `seconds` if only holds of others prevent that.
+        """Holds up to `most` in every pot, at least `least`, if leases do not cover `most`. Waits up to `seconds` if only
+        holds of others prevent that.
 
         Returns the amount, or None if there is not enough money. first: nothing is held yet, so the pots may be replaced by
         those of a new window. Raises BudgetUnavailable.
         """
-        if self._covers(pots, most if most > least else least):
-            for pot in pots:
-                pot.held += most
-            return most
         ends = loop_time() + seconds
         while True:
             soft = self.bank.settings.mode == "soft"

@@ -36,8 +36,8 @@ class AttemptMeter:
     """
 
     __slots__ = (
-        "_attempt", "_blocks", "_bytes", "_chat", "_counts_blocks", "_held", "_holder", "_images", "_input", "_least_input",
-        "_model", "_open", "_paid_tokens", "_pots", "_price", "_rate", "_settled", "ceiling", "reach",
+        "_attempt", "_blocks", "_bytes", "_chat", "_counts_blocks", "_held", "_holder", "_images", "_input", "_model",
+        "_open", "_paid_tokens", "_pots", "_price", "_rate", "_ratio_in", "_settled", "ceiling", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -53,9 +53,8 @@ class AttemptMeter:
         ratio = holder.bank.ratios.of("in", self._model)
         tokens = self._tokens_in(ratio.cautious)
         self._rate = price.rate("output", tokens) or 0
-        self._input = self._least_input = price.cost_of_prompt(tokens)
-        if ratio.likely > ratio.cautious:
-            self._least_input = price.cost_of_prompt(self._tokens_in(ratio.likely))
+        self._input = price.cost_of_prompt(tokens)
+        self._ratio_in = ratio
         self._held = 0
         self._blocks = self.reach = self._paid_tokens = 0
         self._open = self._settled = self._counts_blocks = False
@@ -65,8 +64,8 @@ class AttemptMeter:
         """Holds the input and a first slice of output. wanted: the client's limit of output tokens. Raises GatewayError."""
         await self._lease()
         tokens = self._first_slice(wanted)
-        least = self._least_input + (tokens if tokens < LEAST else LEAST) * self._rate
-        if not await self._hold(least, self._input + tokens * self._rate, ADMISSION_WAIT):
+        most = self._input + tokens * self._rate
+        if not (self._hold_now(most) or await self._hold(self._least_of(min(tokens, LEAST)), most, ADMISSION_WAIT)):
             raise self._holder.refusal(self._pots)
         for pot in self._pots:
             pot.open += 1
@@ -83,7 +82,7 @@ class AttemptMeter:
             raise BudgetUnavailable
         if not [pot for pot in self._pots if pot.granted - pot.held < self._input]:
             return
-        away = await self._holder.bought(self._pots, self._least_input, self._input)
+        away = await self._holder.bought(self._pots, self._least_of(0), self._input)
         if away is not None and bank.settings.mode != "soft" and bank.degraded.budgets != "allow":
             raise away
 
@@ -96,7 +95,9 @@ class AttemptMeter:
         share = min([pot.free // max(1, pot.open) + self._held for pot in self._pots])
         fits = max(LEAST, (share - self._input) // self._rate)
         most = min(fits, LONGEST_ANSWER if wanted is None else wanted)
-        await self._hold(self._input, self._input + most * self._rate, 0.0)
+        amount = self._input + most * self._rate
+        if not self._hold_now(amount):
+            await self._hold(self._input, amount, 0.0)
         self._note_hold()
         return chat if most < fits or most == wanted else self._limited(chat, names, most)
 
@@ -127,9 +128,12 @@ class AttemptMeter:
 
     async def _hold_more(self, least: int, most: int) -> bool:
         """Holds up to `most` tokens of output. Raises Cancelled if the database of budgets is away."""
+        amount = self._input + most * self._rate
+        if self._hold_now(amount):
+            return True
         wait = GROW_WAIT if self._holder.bank.shares == 1 else SHARED_GROW_WAIT
         try:
-            return await self._hold(self._least_input + least * self._rate, self._input + most * self._rate, wait)
+            return await self._hold(self._least_of(least), amount, wait)
         except BudgetUnavailable:
             self._holder.bank.ended += 1
             raise Cancelled.because("budget_unavailable") from None
@@ -151,7 +155,7 @@ class AttemptMeter:
         covered = self._covered(tokens, self._input)
         reach = int(covered * ratio.cautious)
         if ratio.likely > ratio.cautious and reach <= produced:
-            covered = self._covered(tokens, self._least_input)
+            covered = self._covered(tokens, self._least_of(0))
             reach = int(covered * ratio.likely)
         self.reach, self._paid_tokens = max(produced, reach), covered
         self.ceiling = produced if self._counts_blocks else self.reach
@@ -225,11 +229,28 @@ class AttemptMeter:
             part = slice_of(pot.unheld, pot.open, self._rate, part)
         return part
 
-    async def _hold(self, least: int, most: int, seconds: float) -> bool:
-        """Raises the hold to `most`, or to as much as there is, from `least` on. False: there is not even the least."""
-        held = self._held
-        if most <= held:
+    def _least_of(self, tokens: int) -> int:
+        """The cost of the input and of so many tokens of output, by the likely estimate of the input."""
+        ratio, cost = self._ratio_in, self._input
+        if ratio.likely > ratio.cautious:
+            cost = self._price.cost_of_prompt(self._tokens_in(ratio.likely))
+        return cost + tokens * self._rate
+
+    def _hold_now(self, amount: int) -> bool:
+        """Raises the hold to the amount, if leases cover it: nearly always."""
+        if amount <= self._held:
             return True
+        if not self._holder.hold_now(self._pots, amount - self._held):
+            return False
+        self._held = amount
+        return True
+
+    async def _hold(self, least: int, most: int, seconds: float) -> bool:
+        """As `_hold_now`, if leases do not cover `most`: raises the hold to it, or to as much as there is, from `least` on.
+
+        May wait. False: there is not even the least.
+        """
+        held = self._held
         lacking = least - held if least > held else 0
         more = await self._holder.hold(self._pots, lacking, most - held, seconds, first=held == 0)
         if more is None:

@@ -52,13 +52,12 @@ class Price(NamedTuple):
 
     def cost(self, tokens: Tokens) -> int | None:
         """Cost in 1e-12 dollars. None: something was counted that has no price."""
-        prompt = tokens.prompt
-        total = self.rate("request", prompt) or 0 if "request" in self.rates else 0
+        total = self.rate("request", tokens.prompt) or 0 if "request" in self.rates else 0
         plain = tokens._replace(output=tokens.output - tokens.reasoning) if tokens.reasoning else tokens
         for name, count in zip(Tokens._fields, plain, strict=True):
             if count:
                 rate = self.rates.get(name)
-                found = rate if type(rate) is int else self.rate(name, prompt)
+                found = rate if type(rate) is int else self.rate(name, tokens.prompt)
                 if found is None:
                     return None
                 total += count * found

@@ -63,7 +63,7 @@ class Exchange(Opening):
         streams = chat.stream
         self._idle_timer = IdleTimer(of.first_frame(self._pace) if streams else of.timeouts.answer)
         if trace.purse is not None:
-            await self._pay(trace.purse)
+            await self._pay(trace.purse, streams)
         self._idle_timer.__enter__()
         try:
             frames, headers = await self._begin()
@@ -98,13 +98,13 @@ class Exchange(Opening):
             raise failure from late
         self._record_end(error)
 
-    async def _pay(self, purse: Purse) -> None:
+    async def _pay(self, purse: Purse, streams: bool) -> None:
         """Reserves the money with which the attempt begins."""
         of, chat = self._of, self._chat
         wait = chat.trace.wait_for("budget")
-        streams = chat.stream or of.streams_only or (of.streams_metered and chat.face in ("chat", "completions"))
+        metered = streams or of.streams_only or (of.streams_metered and chat.face in ("chat", "completions"))
         try:
-            self._meter, self._chat = await purse.begin(chat, of.name, self._attempt, streams=streams)
+            self._meter, self._chat = await purse.begin(chat, of.name, self._attempt, streams=metered)
         except BaseException as error:
             self._record_end(error)
             raise
