@@ -59,13 +59,13 @@ def test_a_key_without_limits_takes_next_to_nothing() -> None:
 def test_limits_take_a_bounded_number_of_calls() -> None:
     made, chat = accounts(), question()
     made.admit(LIMITED, question())
-    assert calls(lambda: made.admit(LIMITED, chat)).total() <= 60  # 52 measured
+    assert calls(lambda: made.admit(LIMITED, chat)).total() <= 46  # 42 measured
 
 
 def test_the_numbers_of_a_request_take_a_bounded_number_of_calls() -> None:
     metrics, pricing, one = Metrics(), Pricing(PRICES, {"p": Place("http://p")}), finished()
     metrics.add(record(one, pricing))
-    assert calls(lambda: metrics.add(record(one, pricing))).total() <= 50  # 4x measured
+    assert calls(lambda: metrics.add(record(one, pricing))).total() <= 48  # 43 measured
 
 
 async def test_a_request_with_a_budget_leaves_nothing_to_the_garbage_collector() -> None:
@@ -100,7 +100,7 @@ async def test_two_budgets_take_a_bounded_number_of_calls() -> None:
             charge.end(1.0, 15)
 
         await paid()
-        assert (await calls_of_loop(paid())).total() <= 275
+        assert (await calls_of_loop(paid())).total() <= 140  # 126 measured
 
 
 async def test_a_stream_asks_for_money_once_a_slice_and_never_for_an_event() -> None:
