@@ -196,10 +196,12 @@ async def test_what_the_database_refuses_for_its_own_sake_is_given_up(store: Sto
 
     with pytest.raises(StoreError):
         await store.write_surely("me", 1, wrong)
-    for _ in range(10):
+
+    async def given_up() -> bool:
         await back(store)
-        await asyncio.sleep(0)
-    assert (store.unwritten, store.backlog.dropped) == (0, 1)
+        return (store.unwritten, store.backlog.dropped) == (0, 1)
+
+    await soon(given_up)
 
 
 async def test_a_replica_that_waits_for_a_lock_shows_life(store: Store, witness: Store, postgres_url: str) -> None:
