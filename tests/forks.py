@@ -23,6 +23,7 @@ from typing import IO, Any
 from tests.thorough import THOROUGH
 
 SERVER = Path(__file__).parent / "fork_server.py"
+_STARTING = threading.Lock()
 
 
 class Fork:
@@ -81,7 +82,9 @@ def start(
     what = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
     with theirs, open(os.devnull, "rb") as nothing:
         files = [(stdin or nothing).fileno(), stdout.fileno(), stderr.fileno(), theirs.fileno()]
-        socket.send_fds(_server()[0], [json.dumps(what).encode()], files)
+        with _STARTING:  # two threads that start the first two forks would start a server each
+            server, _ = _server()
+        socket.send_fds(server, [json.dumps(what).encode()], files)
     return Fork(ours)
 
 

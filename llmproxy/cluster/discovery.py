@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from llmproxy.config import Cluster
 from llmproxy.core.errors import GatewayError
@@ -135,8 +134,9 @@ class Machines:
     async def close(self) -> None:
         if self._lookup is not None:
             self._lookup.cancel()
-            with suppress(asyncio.CancelledError, OSError, GatewayError):
-                await self._lookup
+            await asyncio.wait([self._lookup])  # does not raise what it raises, nor hide a cancel of this task
+            if not self._lookup.cancelled():
+                self._lookup.exception()  # so that it counts as seen
 
 
 async def _addresses(names: Names) -> Sequence[str]:
